@@ -1,0 +1,131 @@
+#include "base/threads.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <string>
+
+#ifdef ONNXRUN_PLAIN_THREADS
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+#else
+#include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/partitioner.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#endif
+
+namespace onnxrun {
+
+namespace {
+
+thread_local int scope_threads = 1;
+
+// cgroup v2 "cpu.max" ("max 100000" or "200000 100000"), or v1's two files; 0 if there is no quota.
+double cgroup_quota() {
+  std::ifstream v2("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (v2 >> quota >> period && quota != "max" && period > 0) {
+    return std::atof(quota.c_str()) / period;
+  }
+  std::ifstream q("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), p("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  double us = 0;
+  if (q >> us && p >> period && us > 0 && period > 0) return us / period;
+  return 0;
+}
+
+int count_available() {
+  cpu_set_t set;
+  int cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  double quota = cgroup_quota();
+  if (quota > 0) cpus = std::min(cpus, static_cast<int>(std::ceil(quota)));
+  return std::max(cpus, 1);
+}
+
+}  // namespace
+
+int available_threads() {
+  static const int count = count_available();
+  return count;
+}
+
+ThreadScope::ThreadScope(int threads) : previous_(scope_threads) {
+  scope_threads = threads > 0 ? threads : available_threads();
+}
+ThreadScope::~ThreadScope() { scope_threads = previous_; }
+
+int current_threads() { return scope_threads; }
+
+#ifdef ONNXRUN_PLAIN_THREADS
+
+static void run_pieces(int64_t pieces, const RangeFunction& piece) {
+  std::atomic<int64_t> next{0};
+  std::exception_ptr error;
+  std::mutex mutex;
+  auto work = [&] {
+    for (int64_t i; (i = next.fetch_add(1)) < pieces;) {
+      try {
+        piece(i, i + 1);
+      } catch (...) {
+        std::lock_guard lock(mutex);
+        if (!error) error = std::current_exception();
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  auto extra = std::min<int64_t>(scope_threads, pieces) - 1;
+  for (int64_t t = 0; t < extra; ++t) threads.emplace_back(work);
+  work();
+  for (std::thread& t : threads) t.join();
+  if (error) std::rethrow_exception(error);
+}
+
+#else
+
+// One arena a width, shared by all sessions that ask for that width; their workers come from TBB's one
+// pool and sleep when idle.
+static oneapi::tbb::task_arena& arena_of(int threads) {
+  static std::mutex mutex;
+  static std::map<int, std::unique_ptr<oneapi::tbb::task_arena>> arenas;
+  std::lock_guard lock(mutex);
+  auto& arena = arenas[threads];
+  if (!arena) arena = std::make_unique<oneapi::tbb::task_arena>(threads);
+  return *arena;
+}
+
+static void run_pieces(int64_t pieces, const RangeFunction& piece) {
+  arena_of(scope_threads).execute([&] {
+    oneapi::tbb::parallel_for(
+        oneapi::tbb::blocked_range<int64_t>(0, pieces, 1),
+        [&](const oneapi::tbb::blocked_range<int64_t>& r) {
+          // Nested parallel loops stay in their worker.
+          ThreadScope inner(1);
+          piece(r.begin(), r.end());
+        },
+        oneapi::tbb::simple_partitioner());
+  });
+}
+
+#endif
+
+void parallel_for(int64_t n, int64_t grain, RangeFunction f) {
+  if (n <= 0) return;
+  int64_t pieces = (n - 1) / grain + 1;
+  auto piece = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(i * grain, std::min(n, (i + 1) * grain));
+  };
+  if (scope_threads <= 1 || pieces == 1) return piece(0, pieces);
+  run_pieces(pieces, piece);
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,87 @@
+#include "tensor/tensor.h"
+
+#include <cmath>
+#include <cstring>
+#include <new>
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+namespace {
+
+constexpr std::align_val_t alignment{64};
+
+std::shared_ptr<void> allocate_bytes(int64_t bytes) {
+  if (bytes > INT64_MAX - 128) fail(ErrorKind::Limit, "a tensor of {} bytes is too large", bytes);
+  size_t padded = (static_cast<size_t>(bytes) + 63) / 64 * 64;
+  void* p = ::operator new(padded == 0 ? 64 : padded, alignment, std::nothrow);
+  if (!p) fail(ErrorKind::Limit, "no memory for a tensor of {} bytes", bytes);
+  return {p, [](void* q) { ::operator delete(q, alignment); }};
+}
+
+std::shared_ptr<void> allocate_strings(int64_t count) {
+  auto strings = std::make_shared<std::vector<std::string>>(static_cast<size_t>(count));
+  return {strings, strings->data()};
+}
+
+}  // namespace
+
+Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)) {
+  size_ = element_count(dims_);
+  buffer_ = dtype == DType::String ? allocate_strings(size_) : allocate_bytes(bytes_of(dtype, size_));
+  data_ = buffer_.get();
+}
+
+Tensor Tensor::wrap(void* data, DType dtype, Dims dims, std::shared_ptr<void> keep_alive) {
+  Tensor t;
+  t.dtype_ = dtype;
+  t.dims_ = std::move(dims);
+  t.size_ = element_count(t.dims_);
+  t.data_ = data;
+  t.buffer_ = std::move(keep_alive);
+  return t;
+}
+
+std::string Tensor::type_text() const {
+  return std::string(to_string(dtype_)) + to_string(dims_);
+}
+
+Tensor Tensor::view(Dims dims) const {
+  Tensor t = *this;
+  t.dims_ = std::move(dims);
+  assert(element_count(t.dims_) == size_);
+  return t;
+}
+
+void Tensor::rebind(void* data, std::shared_ptr<void> keep_alive) {
+  data_ = data;
+  buffer_ = std::move(keep_alive);
+}
+
+Tensor Tensor::clone() const {
+  if (!defined()) return {};
+  Tensor t(dtype_, dims_);
+  copy_elements(*this, t);
+  return t;
+}
+
+void copy_elements(const Tensor& from, Tensor& to) {
+  assert(from.dtype() == to.dtype() && from.size() == to.size());
+  if (from.raw() == to.raw()) return;
+  if (from.dtype() == DType::String) {
+    std::copy_n(from.data<std::string>(), from.size(), to.data<std::string>());
+  } else if (from.size() > 0) {
+    std::memcpy(to.raw(), from.raw(), static_cast<size_t>(from.bytes()));
+  }
+}
+
+bool identical(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.dims() != b.dims()) return false;
+  if (a.dtype() == DType::String) {
+    return std::equal(a.data<std::string>(), a.data<std::string>() + a.size(), b.data<std::string>());
+  }
+  return a.size() == 0 || std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
+}
+
+}  // namespace onnxrun
