@@ -90,8 +90,9 @@ class Op;
 // of the wrong kind, Unsupported for one that the operator does not read.
 void read_attributes(Op& op, const Attributes& from);
 
-// All attributes that differ from the operator's defaults or are required.
-Attributes write_attributes(const Op& op);
+// All attributes that are required or differ from those of `defaults`, an operator of the same class
+// as OpInfo::make gives it.
+Attributes write_attributes(const Op& op, const Op& defaults);
 
 struct AttributeInfo {
   std::string name;

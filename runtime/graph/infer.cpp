@@ -1,0 +1,199 @@
+#include <algorithm>
+
+#include "graph/infer_context.h"
+
+namespace onnxrun {
+
+namespace {
+
+bool fits(const TypeConstraint& constraint, const Type& type) {
+  switch (type.kind) {
+    case Type::Kind::Unknown: return true;
+    case Type::Kind::Tensor:
+      return type.dtype == DType::Undefined || constraint.tensor.contains(type.dtype);
+    case Type::Kind::Sequence:
+      return !type.element || !type.element->is_tensor() ||
+             type.element->dtype == DType::Undefined ||
+             constraint.sequence.contains(type.element->dtype);
+    case Type::Kind::Optional: return !constraint.optional.empty();
+    case Type::Kind::Map: return constraint.map;
+  }
+  return false;
+}
+
+std::string allowed_text(const TypeConstraint& c) {
+  std::string text = to_string(c.tensor);
+  if (!c.sequence.empty()) text += (text.empty() ? "" : ", ") + std::string("sequences");
+  if (!c.optional.empty()) text += (text.empty() ? "" : ", ") + std::string("optionals");
+  return text;
+}
+
+// Holds each type variable to one type over all inputs that use it.
+class TypeCheck {
+ public:
+  TypeCheck(const Graph& graph, const Node& node) : graph_(graph), node_(node) {}
+
+  void run() {
+    const OpSpec& spec = node_.info->spec;
+    size_t count = node_.formal_inputs();
+    size_t at = 0;
+    for (const Param& param : spec.inputs) {
+      if (param.kind == Param::Kind::Variadic) {
+        if (count < at + static_cast<size_t>(param.min_count)) {
+          fail(ErrorKind::BadModel, "{} inputs given, at least {} expected", count,
+               at + static_cast<size_t>(param.min_count));
+        }
+        for (; at < count; ++at) check(param, at, !param.homogeneous);
+        return;
+      }
+      bool there = at < count && node_.inputs[at] != no_value;
+      if (!there && param.kind == Param::Kind::Single) {
+        fail(ErrorKind::BadModel, "required input {} '{}' is missing", at, param.name);
+      }
+      if (there) check(param, at, false);
+      ++at;
+    }
+    if (count > at) fail(ErrorKind::BadModel, "{} inputs given, at most {} expected", count, at);
+  }
+
+ private:
+  void check(const Param& param, size_t at, bool alone) {
+    if (node_.inputs[at] == no_value) return;
+    const Value& value = graph_.value(node_.inputs[at]);
+    const TypeConstraint* constraint = find_constraint(param.type);
+    if (!fits(*constraint, value.type)) {
+      fail(ErrorKind::Unsupported, "input '{}' ('{}') is {}, allowed: {}", param.name, value.name,
+           value.type.to_string(), allowed_text(*constraint));
+    }
+    if (alone || !value.type.is_known()) return;
+    auto [it, first] = bound_.emplace(param.type, &value);
+    if (!first && !same_elements(it->second->type, value.type)) {
+      fail(ErrorKind::BadModel, "input '{}' ('{}') is {}, but '{}' is {}; they must have one type",
+           param.name, value.name, value.type.to_string(), it->second->name,
+           it->second->type.to_string());
+    }
+  }
+
+  const TypeConstraint* find_constraint(std::string_view name) const {
+    for (const TypeConstraint& c : node_.info->spec.types) {
+      if (c.name == name) return &c;
+    }
+    fail(ErrorKind::Internal, "type variable '{}' is not declared", name);
+  }
+
+  const Graph& graph_;
+  const Node& node_;
+  std::map<std::string_view, const Value*> bound_;
+};
+
+void check_outputs(const Node& node) {
+  const auto& params = node.info->spec.outputs;
+  bool variadic = !params.empty() && params.back().kind == Param::Kind::Variadic;
+  if (!variadic && node.outputs.size() > params.size()) {
+    fail(ErrorKind::BadModel, "{} outputs asked for, at most {} are there", node.outputs.size(),
+         params.size());
+  }
+  if (node.bodies.size() != node.info->spec.bodies.size()) {
+    fail(ErrorKind::BadModel, "{} subgraphs given, {} expected", node.bodies.size(),
+         node.info->spec.bodies.size());
+  }
+}
+
+}  // namespace
+
+void infer_node(Graph& graph, Node& node) {
+  try {
+    TypeCheck(graph, node).run();
+    check_outputs(node);
+    InferContext context(graph, node);
+    node.op->infer(context);
+  } catch (const Error& e) {
+    throw e.in(describe(graph, node));
+  }
+}
+
+const Tensor* InferContext::constant(size_t i) const {
+  return has_input(i) ? graph_.constant(node_.inputs[i]) : nullptr;
+}
+
+std::optional<std::vector<int64_t>> InferContext::ints(size_t i) const {
+  if (const Tensor* t = constant(i); t && is_integer(t->dtype())) return to_int64s(*t);
+  auto elements = content(i);
+  if (elements && all_known(*elements)) return to_dims(*elements);
+  return std::nullopt;
+}
+
+std::optional<std::vector<Dim>> InferContext::content(size_t i) const {
+  if (!has_input(i)) return std::nullopt;
+  return graph_.value(node_.inputs[i]).content;
+}
+
+void InferContext::set_output(size_t i, Type type) {
+  if (!has_output(i)) return;
+  Value& value = graph_.value(node_.outputs[i]);
+  value.type = std::move(type);
+  value.content.reset();
+}
+
+void InferContext::set_content(size_t i, std::vector<Dim> elements) {
+  if (has_output(i)) graph_.value(node_.outputs[i]).content = std::move(elements);
+}
+
+std::vector<Type> InferContext::infer_body(size_t k, const std::vector<Type>& formal) {
+  Graph& body = node_.bodies[k];
+  size_t captures = static_cast<size_t>(node_.captures);
+  if (body.inputs.size() != formal.size() + captures) {
+    reject("subgraph '{}' has {} inputs, expected {}", node_.info->spec.bodies[k],
+           body.inputs.size() - std::min(captures, body.inputs.size()), formal.size());
+  }
+  for (size_t i = 0; i < formal.size(); ++i) {
+    Value& input = body.value(body.inputs[i]);
+    if (!same_elements(input.type, formal[i])) {
+      reject("subgraph input '{}' is declared {}, but gets {}", input.name, input.type.to_string(),
+             formal[i].to_string());
+    }
+    input.type = formal[i];
+    input.content.reset();
+  }
+  for (size_t i = 0; i < captures; ++i) {
+    const Value& outer = graph_.value(node_.inputs[node_.formal_inputs() + i]);
+    Value& inner = body.value(body.inputs[formal.size() + i]);
+    inner.type = outer.type;
+    inner.content = outer.content;
+  }
+  for (Node& node : body.nodes) infer_node(body, node);
+  std::vector<Type> types;
+  for (ValueId v : body.outputs) types.push_back(body.value(v).type);
+  return types;
+}
+
+std::string InferContext::describe_input(size_t i) const {
+  const auto& params = node_.info->spec.inputs;
+  std::string_view name = i < params.size() ? params[i].name : params.back().name;
+  const Value& value = graph_.value(node_.inputs[i]);
+  return fmt::format("{} '{}' is {}", name, value.name, value.type.to_string());
+}
+
+void infer_same(InferContext& c) { c.set_output(0, c.type(0)); }
+
+void infer_broadcast(InferContext& c, DType dtype) {
+  std::optional<Shape> shape = Shape{};
+  for (size_t i = 0; i < c.num_inputs(); ++i) {
+    if (!c.has_input(i)) continue;
+    if (!c.shape(i)) {
+      shape.reset();
+      break;
+    }
+    try {
+      shape = broadcast(*shape, *c.shape(i));
+    } catch (const Error&) {
+      if (c.num_inputs() == 2) {
+        c.reject("shapes do not broadcast: {}, {}", c.describe_input(0), c.describe_input(1));
+      }
+      throw;
+    }
+  }
+  c.set_output(0, dtype, std::move(shape));
+}
+
+}  // namespace onnxrun
