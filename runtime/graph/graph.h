@@ -77,8 +77,8 @@ struct ModelSource {
   std::map<std::string, int64_t> opsets;
 };
 
-// State that a run moves: `in` is an input, `out` its value after the run. A session keeps it in one
-// buffer.
+// State that a run moves: `in` is one of Graph::inputs, `out`, of the same type, its value after the
+// run. A session keeps it in one buffer.
 struct StateBinding {
   ValueId in = no_value;
   ValueId out = no_value;
@@ -136,6 +136,9 @@ class Graph {
 // Unsupported naming operator and node: wrong number of inputs, element types outside the operator's
 // constraints, and what the operator itself rejects.
 void infer_node(Graph& graph, Node& node);
+
+// infer_node for all nodes in order.
+void infer(Graph& graph);
 
 // "MatMul node '/encoder/q'"; a node without a name goes by its first output.
 std::string describe(const Graph& graph, const Node& node);

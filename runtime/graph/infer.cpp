@@ -112,8 +112,14 @@ void infer_node(Graph& graph, Node& node) {
   }
 }
 
+void infer(Graph& graph) {
+  for (Node& node : graph.nodes) infer_node(graph, node);
+}
+
 const Tensor* InferContext::constant(size_t i) const {
-  return has_input(i) ? graph_.constant(node_.inputs[i]) : nullptr;
+  if (!has_input(i)) return nullptr;
+  if (i < values_.size() && values_[i]) return values_[i]->is_tensor() ? &values_[i]->tensor : nullptr;
+  return graph_.constant(node_.inputs[i]);
 }
 
 std::optional<std::vector<int64_t>> InferContext::ints(size_t i) const {
@@ -125,6 +131,12 @@ std::optional<std::vector<int64_t>> InferContext::ints(size_t i) const {
 
 std::optional<std::vector<Dim>> InferContext::content(size_t i) const {
   if (!has_input(i)) return std::nullopt;
+  if (i < values_.size() && values_[i]) {
+    const Tensor& t = values_[i]->tensor;
+    if (!dtypes::index.contains(t.dtype()) || t.rank() > 1) return std::nullopt;
+    std::vector<int64_t> elements = to_int64s(t);
+    return Shape(elements.begin(), elements.end());
+  }
   return graph_.value(node_.inputs[i]).content;
 }
 

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/error.h"
 #include "graph/graph.h"
+#include "tensor/runtime_value.h"
 
 namespace onnxrun {
 
@@ -15,7 +17,10 @@ namespace onnxrun {
 // input's index requires has_input(i) unless it says otherwise.
 class InferContext {
  public:
-  InferContext(Graph& graph, Node& node) : graph_(graph), node_(node) {}
+  // `values`, if not empty, are the formal inputs' elements: an executor infers with them what the
+  // graph alone does not tell.
+  InferContext(Graph& graph, Node& node, std::span<const RuntimeValue* const> values = {})
+      : graph_(graph), node_(node), values_(values) {}
 
   size_t num_inputs() const { return node_.formal_inputs(); }
   bool has_input(size_t i) const { return i < num_inputs() && node_.inputs[i] != no_value; }
@@ -61,6 +66,7 @@ class InferContext {
  private:
   Graph& graph_;
   Node& node_;
+  std::span<const RuntimeValue* const> values_;
 };
 
 // Output 0 has input 0's type.

@@ -21,6 +21,9 @@ class RunControl {
   std::optional<std::chrono::steady_clock::time_point> deadline;
 
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  // A tensor counted against max_memory while it lives. Throws Limit.
+  Tensor allocate(DType dtype, Dims dims) const;
+
   void reset() { cancelled_.store(false, std::memory_order_relaxed); }
   // Throws Cancelled or Timeout.
   void check() const {
@@ -30,6 +33,7 @@ class RunControl {
  private:
   void check_slowly() const;
   std::atomic<bool> cancelled_ = false;
+  std::shared_ptr<std::atomic<int64_t>> live_bytes_ = std::make_shared<std::atomic<int64_t>>(0);
 };
 
 // Runs the subgraphs of a node; implemented by the executor.
@@ -43,8 +47,9 @@ class BodyRunner {
 // For Op::prepare: types of inputs and outputs are concrete.
 class PrepareContext {
  public:
+  // `constant` says of each input whether its elements are the same in every run.
   PrepareContext(std::span<const RuntimeValue* const> inputs, std::span<RuntimeValue* const> outputs,
-                 std::span<const bool> constant)
+                 std::span<const char> constant)
       : inputs_(inputs), outputs_(outputs), constant_(constant) {}
 
   size_t num_inputs() const { return inputs_.size(); }
@@ -56,7 +61,7 @@ class PrepareContext {
   const Tensor& output(size_t i) const { return outputs_[i]->tensor; }
   // The input with its elements if they are the same in every run, else null.
   const Tensor* constant(size_t i) const {
-    return has_input(i) && constant_[i] ? &inputs_[i]->tensor : nullptr;
+    return has_input(i) && i < constant_.size() && constant_[i] ? &inputs_[i]->tensor : nullptr;
   }
   // Bytes of scratch memory, 64-byte aligned, that run() will find in RunContext::scratch().
   void request_scratch(int64_t bytes) { scratch_ = bytes; }
@@ -65,7 +70,7 @@ class PrepareContext {
  private:
   std::span<const RuntimeValue* const> inputs_;
   std::span<RuntimeValue* const> outputs_;
-  std::span<const bool> constant_;
+  std::span<const char> constant_;
   int64_t scratch_ = 0;
 };
 
@@ -73,6 +78,14 @@ class PrepareContext {
 // require has_input(i) or has_output(i).
 class RunContext {
  public:
+  RunContext() = default;
+  // Everything must outlive the context; null inputs and outputs are those that are not there.
+  RunContext(std::span<const RuntimeValue* const> inputs, std::span<RuntimeValue* const> outputs,
+             const KernelState* state, std::byte* scratch, BodyRunner* bodies, const RunControl* control)
+      : inputs_(inputs), outputs_(outputs), state_(state), scratch_(scratch), bodies_(bodies),
+        control_(control) {}
+  void set_control(const RunControl* control) { control_ = control; }
+
   size_t num_inputs() const { return inputs_.size(); }
   size_t num_outputs() const { return outputs_.size(); }
   bool has_input(size_t i) const { return i < inputs_.size() && inputs_[i]; }
@@ -98,8 +111,6 @@ class RunContext {
   const RunControl& control() const { return *control_; }
 
  private:
-  friend class Execution;
-  friend struct RunContextAccess;
   std::span<const RuntimeValue* const> inputs_;
   std::span<RuntimeValue* const> outputs_;
   const KernelState* state_ = nullptr;

@@ -13,9 +13,8 @@
 
 namespace onnxrun {
 
-// A handle: copying it shares the elements. Buffers made here are aligned to 64 bytes and padded to a
-// multiple of 64, so vector loops may read (never write) past the end up to that boundary.
-// Concurrent reads are safe; a write needs outside synchronisation.
+// A handle: copying it shares the elements. Buffers made here are aligned to 64 bytes; wrapped ones are
+// as the caller made them. Concurrent reads are safe; a write needs outside synchronisation.
 class Tensor {
  public:
   // No tensor: dtype Undefined.

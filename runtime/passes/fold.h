@@ -1,0 +1,23 @@
+// Constant folding.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace onnxrun {
+
+struct FoldOptions {
+  // Also fold what depends on parameters and buffers; only right where nothing will train them.
+  bool fold_parameters = false;
+  // A result may have this many bytes, or twice its inputs' if that is more: folding must not blow a
+  // small file up.
+  int64_t max_bytes = 1 << 20;
+};
+
+// Replaces nodes whose inputs are all known by their results, as initializers of the same values.
+// Parameters and buffers stay what they are. Nodes that fail to compute stay, to fail when run.
+void fold_constants(Graph& graph, const FoldOptions& options = {});
+
+// Runs one node on tensors, outside any plan; returns its outputs. Throws what the operator throws.
+std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* const> inputs);
+
+}  // namespace onnxrun

@@ -1,0 +1,68 @@
+// One run after another of a plan.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "plan/plan.h"
+
+namespace onnxrun {
+
+// Owns the memory a plan runs on. Used by one thread at a time; different executions of one plan may
+// run at the same time. A run of static steps allocates nothing as long as all outputs are bound.
+class Execution {
+ public:
+  // `state` holds one tensor for each of graph().state, which runs read and write in place.
+  explicit Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state = {});
+  ~Execution();
+  Execution(const Execution&) = delete;
+  Execution& operator=(const Execution&) = delete;
+
+  const Plan& plan() const { return *plan_; }
+
+  // Input k of the graph; not for state. The value must have the type the plan was compiled for (an
+  // Internal error otherwise) and keep its memory until the run is over.
+  void bind_input(size_t k, RuntimeValue value);
+  // Output k is written to this tensor's memory, in this run and later ones. An unbound output is
+  // memory of its own in every run.
+  void bind_output(size_t k, Tensor memory);
+  void unbind_output(size_t k);
+
+  // Throws Numeric, with the state as it was, if a guarded value is not finite; the text names the first
+  // node that made it so. Other errors carry operator and node.
+  void run(const RunControl& control);
+
+  // Output k of the last run.
+  const RuntimeValue& output(size_t k) const { return outputs_[k]; }
+
+  // Called after every step of the runs to come with the node and the seconds it took.
+  using Observer = std::function<void(const Node&, std::span<const RuntimeValue* const> outputs,
+                                      double seconds)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
+ private:
+  class Bodies;
+  struct RunningStep;
+
+  void point_buffer(const Buffer& buffer, void* data, const std::shared_ptr<void>& keep_alive);
+  void run_steps(size_t begin, size_t end, const RunControl& control);
+  void run_dynamic(size_t step);
+  void make_outputs();
+  void check_guards(const RunControl& control);
+  [[noreturn]] void blame_first_node(const RunControl& control, const std::string& guard);
+  void copy_results();
+
+  std::shared_ptr<const Plan> plan_;
+  Tensor arena_;
+  Tensor scratch_;
+  std::vector<RuntimeValue> values_;
+  std::vector<std::unique_ptr<RunningStep>> steps_;
+  std::vector<Tensor> state_;
+  std::vector<RuntimeValue> outputs_;
+  std::vector<bool> bound_;
+  std::unique_ptr<Graph> types_;  // what dynamic steps infer on
+  Observer observer_;
+};
+
+}  // namespace onnxrun
