@@ -1,8 +1,9 @@
 // Floating-point formats narrower than 32 bits, held as bit patterns.
 //
-// Conversions from float round to nearest, ties to even. The 8-bit formats follow the ONNX standard
-// ("Float stored in 8 bits"): with `saturate`, values out of range (infinities too) become the
-// largest finite value; without it they become infinity, or NaN where the format has none.
+// Conversions round once, to nearest, ties to even; NaN stays NaN with its sign. The 8-bit formats
+// follow the ONNX standard (operator Cast, "Float stored in 8 bits"): with `saturate`, values out
+// of range (infinities too) become the largest finite value; without it they become infinity, or
+// NaN where the format has none. They take double, which holds any float exactly.
 #pragma once
 
 #include <bit>
@@ -14,21 +15,26 @@ float half_bits_to_float(uint16_t bits);
 uint16_t float_to_half_bits(float value);
 uint16_t double_to_half_bits(double value);
 uint16_t float_to_bfloat16_bits(float value);
+uint16_t double_to_bfloat16_bits(double value);
 
 // An 8-bit float format of the standard.
 enum class Float8Format : uint8_t { E4M3FN, E4M3FNUZ, E5M2, E5M2FNUZ };
 float float8_bits_to_float(uint8_t bits, Float8Format format);
-uint8_t float_to_float8_bits(float value, Float8Format format, bool saturate);
+uint8_t float_to_float8_bits(double value, Float8Format format, bool saturate);
 
 // Powers of two, 2^(bits - 127); 255 is NaN.
 float float8e8m0_bits_to_float(uint8_t bits);
-// How float8e8m0 rounds a value that is no power of two (attribute round_mode of Cast).
+// How float8e8m0 rounds a value that is no power of two (attribute round_mode of Cast); Nearest
+// rounds 1.5 * 2^n up.
 enum class PowerRounding : uint8_t { Up, Down, Nearest };
-uint8_t float_to_float8e8m0_bits(float value, bool saturate, PowerRounding rounding);
+// Out of range after rounding, zero and infinity: the nearest power with `saturate`, else NaN.
+// Negative values, for which the standard says nothing, give NaN.
+uint8_t float_to_float8e8m0_bits(double value, bool saturate, PowerRounding rounding);
 
-// The 4-bit format E2M1 in the low four bits of a byte; out-of-range values saturate at 6.
+// The 4-bit format E2M1 in the low four bits of a byte; out-of-range values saturate at 6, NaN
+// gives -0 and NaN with its sign set 0, as other runtimes do.
 float float4e2m1_bits_to_float(uint8_t bits);
-uint8_t float_to_float4e2m1_bits(float value);
+uint8_t float_to_float4e2m1_bits(double value);
 
 struct float16 {
   uint16_t bits = 0;

@@ -103,9 +103,26 @@ void copy_elements(const Tensor& from, Tensor& to);
 // True if dtype, dims and every element's bits (strings: characters) are equal.
 bool identical(const Tensor& a, const Tensor& b);
 
-// The elements converted to another numeric type with C++ rules for values (4- and 2-bit types are
-// unpacked and packed; float8 saturates). Throws Unsupported for strings.
-Tensor convert(const Tensor& from, DType to);
+// How values are converted to the narrowest floats (attributes of Cast).
+struct ConvertOptions {
+  bool saturate = true;
+  PowerRounding rounding = PowerRounding::Up;
+};
+
+// The elements converted to another numeric type, 4- and 2-bit types unpacked and packed:
+// - to a float: rounded to nearest once, infinity if out of range (small_float.h for 8 and 4 bits;
+//   integers reach the floats of 16 bits and fewer by way of double);
+// - float to integer: truncated. Out of range or NaN is what x86-64 computes: int32 and int64 get
+//   their lowest value, 8- to 2-bit and 16-bit types the low bits of the int32, uint32 those of the
+//   int64, uint64 2^63 for NaN and below -2^63, and 0 from 2^64 on;
+// - integer to integer: the low bits;
+// - to bool: value != 0 (NaN is true);
+// - complex to complex only.
+// Throws Unsupported for strings and between complex and other types.
+Tensor convert(const Tensor& from, DType to, const ConvertOptions& options = {});
+
+// convert() into the elements of `to`, which has as many of them and must not overlap `from`.
+void convert_into(const Tensor& from, Tensor& to, const ConvertOptions& options = {});
 
 // Integer tensors (any integer type) as int64; throws BadInput for other types.
 std::vector<int64_t> to_int64s(const Tensor& t);
