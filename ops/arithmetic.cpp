@@ -1,0 +1,150 @@
+// Add, Sub, Mul, Div.
+#include <limits>
+
+#include "elementwise_binary.h"
+
+namespace onnxrun {
+
+void upgrade_binary_broadcast(UpgradeContext& u) {
+  u.take<std::vector<int64_t>>("consumed_inputs");
+  auto axis = u.take<int64_t>("axis");
+  bool broadcasts = u.take<int64_t>("broadcast").value_or(0) != 0;
+  if (!axis || !broadcasts) return;
+  const Type &a = u.type(u.input(0)), &b = u.type(u.input(1));
+  if (!a.shape || !b.shape) {
+    fail(ErrorKind::Unsupported, "attribute 'axis' needs inputs of known rank");
+  }
+  int64_t behind = a.rank() - normalize_axis(*axis, a.rank()) - b.rank();
+  if (behind < 0) {
+    fail(ErrorKind::BadModel, "axis {} leaves no room for {} in {}", *axis, b.to_string(), a.to_string());
+  }
+  std::vector<int64_t> axes;
+  for (int64_t i = 0; i < behind; ++i) axes.push_back(b.rank() + i);
+  if (!axes.empty()) u.set_input(1, u.builder().unsqueeze(u.input(1), axes));
+}
+
+namespace {
+
+struct AddRule {
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(a + b);
+  }
+  static void gradient(GradientContext& g) {
+    g.set(0, g.grad(0));
+    g.set(1, g.grad(0));
+  }
+};
+
+struct SubRule {
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(a - b);
+  }
+  static void gradient(GradientContext& g) {
+    g.set(0, g.grad(0));
+    if (g.wants(1)) g.set(1, g.neg(g.grad(0)));
+  }
+};
+
+struct MulRule {
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(a * b);
+  }
+  // d(a b) = b da + a db
+  static void gradient(GradientContext& g) {
+    if (g.wants(0)) g.set(0, g.mul(g.grad(0), g.input(1)));
+    if (g.wants(1)) g.set(1, g.mul(g.grad(0), g.input(0)));
+  }
+};
+
+struct DivRule {
+  template <typename T>
+  static T apply(T a, T b) {
+    if constexpr (std::is_integral_v<T>) {
+      // The two quotients that trap: numpy's answers.
+      if (b == 0) return 0;
+      if (std::is_signed_v<T> && b == static_cast<T>(-1)) return static_cast<T>(0 - std::make_unsigned_t<T>(a));
+    }
+    return static_cast<T>(a / b);
+  }
+  // d(a / b) = da / b - (a / b) / b db
+  static void gradient(GradientContext& g) {
+    ValueId da = g.div(g.grad(0), g.input(1));
+    g.set(0, da);
+    if (g.wants(1)) g.set(1, g.neg(g.mul(da, g.output(0))));
+  }
+};
+
+// Integers wrap around, as in every framework; doing it unsigned keeps that defined.
+template <typename Rule, typename T>
+T apply_wrapping(T a, T b) {
+  if constexpr (std::is_integral_v<T> && std::is_signed_v<T> && !std::is_same_v<Rule, DivRule>) {
+    using U = std::conditional_t<(sizeof(T) < 4), uint32_t, std::make_unsigned_t<T>>;
+    return static_cast<T>(Rule::template apply<U>(static_cast<U>(a), static_cast<U>(b)));
+  } else {
+    return Rule::template apply<T>(a, b);
+  }
+}
+
+// Integer tensors of rank 0 or 1 are mostly shapes: their arithmetic is followed symbolically.
+template <typename Rule>
+std::optional<Dim> apply_symbolic(const Dim& a, const Dim& b) {
+  if constexpr (std::is_same_v<Rule, AddRule>) return a + b;
+  if constexpr (std::is_same_v<Rule, SubRule>) return a - b;
+  if constexpr (std::is_same_v<Rule, MulRule>) return a * b;
+  // Truncation and floor agree where both are lengths.
+  bool lengths = !(a.is_known() && a.value() < 0) && b.is_known() && b.value() > 0;
+  return lengths ? floor_div(a, b) : Dim();
+}
+
+template <typename Rule>
+class Arithmetic final : public BinaryOp {
+ public:
+  void infer(InferContext& c) const override {
+    infer_broadcast(c, c.dtype(0));
+    auto a = c.content(0), b = c.content(1);
+    if (!a || !b || a->empty() || b->empty()) return;
+    if (a->size() != b->size() && a->size() != 1 && b->size() != 1) return;
+    std::vector<Dim> result;
+    for (size_t i = 0; i < std::max(a->size(), b->size()); ++i) {
+      result.push_back(*apply_symbolic<Rule>((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
+    }
+    c.set_content(0, std::move(result));
+  }
+
+  void run(RunContext& c) const override {
+    const auto& rows = c.state<BinaryRows>().rows;
+    dispatch_numeric(c.output(0).dtype(), [&]<typename T>() {
+      using C = ComputeType<T>;
+      binary_loop(rows, c.input(0).data<T>(), c.input(1).data<T>(), c.output(0).data<T>(),
+                  [](C a, C b) { return apply_wrapping<Rule, C>(a, b); });
+    });
+  }
+
+  void gradient(GradientContext& g) const override { Rule::gradient(g); }
+};
+
+template <typename Rule>
+void add(OpRegistry& r, std::string_view name, std::string_view doc) {
+  r.add<Arithmetic<Rule>>({.name = name,
+                           .doc = doc,
+                           .since = {1, 6, 7, 13, 14},
+                           .inputs = {{"A", "T"}, {"B", "T"}},
+                           .outputs = {{"C", "T"}},
+                           .types = {{"T", dtypes::numeric}},
+                           .gradient = GradientState::Rule,
+                           .upgrade = upgrade_binary_broadcast});
+}
+
+}  // namespace
+
+void register_arithmetic(OpRegistry& r) {
+  add<AddRule>(r, "Add", "a + b with broadcasting");
+  add<SubRule>(r, "Sub", "a - b with broadcasting");
+  add<MulRule>(r, "Mul", "a * b with broadcasting");
+  add<DivRule>(r, "Div", "a / b with broadcasting; integers truncate towards zero");
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,58 @@
+// The family of elementwise operators of two broadcast inputs.
+#pragma once
+
+#include "graph/gradient_context.h"
+#include "graph/infer_context.h"
+#include "graph/run_context.h"
+#include "graph/upgrade_context.h"
+#include "kernels/broadcast.h"
+
+namespace onnxrun {
+
+// The strides of a node's broadcast inputs, worked out once.
+struct BinaryRows final : KernelState {
+  BroadcastRows<2> rows;
+};
+
+// Applies f(a, b) to all pairs. A and R are the elements' types; arithmetic runs in ComputeType<A>.
+template <typename A, typename B, typename R, typename F>
+void binary_loop(const BroadcastRows<2>& rows, const A* a, const B* b, R* out, const F& f) {
+  using CA = ComputeType<A>;
+  using CB = ComputeType<B>;
+  rows.for_each([&](int64_t at, const std::array<int64_t, 2>& in, int64_t n) {
+    const A* x = a + in[0];
+    const B* y = b + in[1];
+    R* z = out + at;
+    if (rows.step(0) == 0) {
+      const CA first = static_cast<CA>(*x);
+      for (int64_t i = 0; i < n; ++i) z[i] = static_cast<R>(f(first, static_cast<CB>(y[i])));
+    } else if (rows.step(1) == 0) {
+      const CB second = static_cast<CB>(*y);
+      for (int64_t i = 0; i < n; ++i) z[i] = static_cast<R>(f(static_cast<CA>(x[i]), second));
+    } else {
+      for (int64_t i = 0; i < n; ++i) {
+        z[i] = static_cast<R>(f(static_cast<CA>(x[i]), static_cast<CB>(y[i])));
+      }
+    }
+  });
+}
+
+// Shapes, strides and in-place rules of every member of the family.
+class BinaryOp : public Op {
+ public:
+  void infer(InferContext& c) const override { infer_broadcast(c, c.dtype(0)); }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    auto state = std::make_unique<BinaryRows>();
+    state->rows = BroadcastRows<2>(c.output(0).dims(), {c.input(0).dims(), c.input(1).dims()});
+    return state;
+  }
+
+  OpTraits traits() const override { return {.in_place = {{0, 0}, {1, 0}}, .elementwise = true}; }
+};
+
+// Opsets 1 to 6 broadcast the second input only, and only if `broadcast` is 1: its axes are matched
+// with those of the first from `axis` on (from the end if there is no `axis`).
+void upgrade_binary_broadcast(UpgradeContext& u);
+
+}  // namespace onnxrun
