@@ -1,0 +1,66 @@
+# Short names for the usual work; CMakePresets.json has the build configurations themselves.
+#
+#   make                  installs what is missing, builds the release preset into build/
+#   make demo             the first tour: an XOR net from PyTorch is run, trained, written back
+#   make test             builds and runs every test that needs no Python
+#   make test-interop     against PyTorch, ONNX Runtime and Keras, in a virtual environment
+#   make test-sanitizers  the tests under ASan+UBSan and under TSan
+#   make bench            benchmarks, beside PyTorch and ONNX Runtime where they are installed
+#   make format           formats every C++ file in place
+#   make lint             checks the format and runs clang-tidy
+#   make clean            removes everything that was built
+
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+PYTHON ?= python3
+# A virtual environment of yours that has tests/interop/requirements.txt saves the download.
+ONNXRUN_VENV ?= build/venv
+CPP_FILES = git ls-files '*.cpp' '*.h'
+
+.PHONY: all deps build demo test test-interop test-sanitizers sanitize-% bench format check-format \
+        lint clean
+
+all: build
+
+deps:
+	@scripts/install-deps.sh
+
+build: deps
+	@scripts/build.sh release
+
+demo: build
+	@scripts/demo.sh
+
+test: build
+	ctest --preset release -j $(JOBS)
+
+test-interop:
+	@scripts/install-deps.sh interop
+	@scripts/build.sh release
+	@PYTHON=$(PYTHON) scripts/make-venv.sh $(ONNXRUN_VENV) tests/interop/requirements.txt
+	$(ONNXRUN_VENV)/bin/python tests/interop/run.py build/onnxrun
+
+test-sanitizers: sanitize-asan-ubsan sanitize-tsan
+
+sanitize-%: deps
+	@scripts/build.sh $*
+	ctest --preset $* -j $(JOBS)
+
+bench: deps
+	@scripts/build.sh bench
+	@scripts/bench.sh build-bench $(ONNXRUN_VENV)
+
+format:
+	@scripts/install-deps.sh lint
+	$(CPP_FILES) | xargs -r clang-format -i
+
+check-format:
+	@scripts/install-deps.sh lint
+	$(CPP_FILES) | xargs -r clang-format --dry-run -Werror
+
+lint: check-format
+	@scripts/build.sh release --configure-only
+	@scripts/lint.sh build
+
+clean:
+	rm -rf build build-* demo-out
