@@ -1,0 +1,192 @@
+#include "passes/parameters.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace onnxrun {
+
+namespace {
+
+constexpr std::string_view kind_key = "pkg.torch.export.graph_signature.InputSpec.kind";
+constexpr std::string_view folded_key = "pkg.onnxscript.optimizer.folded_from";
+
+std::string metadata(const Value& value, std::string_view key) {
+  auto it = value.metadata.find(std::string(key));
+  return it == value.metadata.end() ? "" : it->second;
+}
+
+// "['rec.weight_ih_l0', 'val_0']": the names with a dot, which are those of module attributes.
+std::vector<std::string> module_names(const std::string& list) {
+  std::vector<std::string> names;
+  for (size_t at = list.find('\''); at != std::string::npos; at = list.find('\'', at + 1)) {
+    size_t end = list.find('\'', at + 1);
+    if (end == std::string::npos) break;
+    std::string name = list.substr(at + 1, end - at - 1);
+    if (name.find('.') != std::string::npos) names.push_back(name);
+    at = end;
+  }
+  return names;
+}
+
+bool all_zero(const Tensor& t) {
+  std::vector<double> values = to_doubles(t);
+  return std::all_of(values.begin(), values.end(), [](double v) { return v == 0; });
+}
+
+struct Verdict {
+  Role role = Role::Constant;
+  std::string reason;
+};
+
+// Inputs that operators take as weights, biases, scales or tables; -1 is any input.
+const std::map<std::string_view, std::vector<int>>& weight_positions() {
+  static const std::map<std::string_view, std::vector<int>> positions = {
+      {"MatMul", {0, 1}},        {"Gemm", {0, 1, 2}},   {"Conv", {1, 2}},
+      {"ConvTranspose", {1, 2}}, {"RNN", {1, 2, 3}},    {"GRU", {1, 2, 3}},
+      {"LSTM", {1, 2, 3, 7}},    {"PRelu", {1}},        {"Gather", {0}},
+      {"Einsum", {-1}},          {"DeformConv", {1, 3}}, {"BatchNormalization", {1, 2}},
+      {"LayerNormalization", {1, 2}}, {"InstanceNormalization", {1, 2}},
+      {"GroupNormalization", {1, 2}}, {"RMSNormalization", {1}}};
+  return positions;
+}
+
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> list) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+bool passes_on(std::string_view op) {
+  return is_one_of(op, {"Transpose", "Reshape", "Slice", "Concat", "Identity", "Cast", "Unsqueeze",
+                        "Squeeze", "Flatten", "Split", "Expand"});
+}
+
+bool makes_product(std::string_view op) {
+  return is_one_of(op, {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum"});
+}
+
+// Follows values forward from an initializer to the nodes that use it.
+class Follower {
+ public:
+  Verdict follow(const Graph& graph, ValueId v) {
+    visit(graph, v);
+    if (!statistics_.empty()) return {Role::Buffer, "running statistic of " + statistics_};
+    if (!weight_.empty()) return {Role::Parameter, weight_};
+    return {};
+  }
+
+ private:
+  void visit(const Graph& graph, ValueId v) {
+    if (!seen_.insert({&graph, v}).second) return;
+    for (const Node& node : graph.nodes) {
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i] == v) use(graph, node, i);
+      }
+    }
+  }
+
+  void use(const Graph& graph, const Node& node, size_t i) {
+    std::string_view op = node.info->spec.name;
+    if (op == "BatchNormalization" && i >= 3) statistics_ = describe(graph, node);
+    auto it = weight_positions().find(op);
+    if (it != weight_positions().end()) {
+      for (int at : it->second) {
+        if (at < 0 || at == static_cast<int>(i)) found(graph, node, i);
+      }
+    }
+    if (is_one_of(op, {"Add", "Sub", "Mul", "Sum"}) && beside_product(graph, node, i, 0)) {
+      found(graph, node, i);
+    }
+    if (passes_on(op)) {
+      for (ValueId out : node.outputs) {
+        if (out != no_value) visit(graph, out);
+      }
+    }
+    for (const Graph& body : node.bodies) enter(node, body, i);
+  }
+
+  void found(const Graph& graph, const Node& node, size_t i) {
+    if (weight_.empty()) weight_ = fmt::format("input {} of {}", i, describe(graph, node));
+  }
+
+  // Captures come after the formal inputs; carried state and scan inputs are formal inputs, behind
+  // Loop's trip count and condition.
+  void enter(const Node& node, const Graph& body, size_t i) {
+    size_t at = i;
+    if (i >= node.formal_inputs()) {
+      at = body.inputs.size() - static_cast<size_t>(node.captures) + (i - node.formal_inputs());
+    } else if (node.info->spec.name == "If") {
+      return;
+    }
+    if (at < body.inputs.size()) visit(body, body.inputs[at]);
+  }
+
+  // True if another operand of the node comes from a product, or from a norm folded behind one.
+  static bool beside_product(const Graph& graph, const Node& node, size_t i, int depth) {
+    for (size_t k = 0; k < node.inputs.size(); ++k) {
+      if (k != i && node.inputs[k] != no_value && from_product(graph, node.inputs[k], depth)) return true;
+    }
+    return false;
+  }
+
+  static bool from_product(const Graph& graph, ValueId v, int depth) {
+    if (depth > 6) return false;
+    for (const Node& node : graph.nodes) {
+      if (std::find(node.outputs.begin(), node.outputs.end(), v) == node.outputs.end()) continue;
+      std::string_view op = node.info->spec.name;
+      if (makes_product(op)) return true;
+      bool folded = passes_on(op) || (is_one_of(op, {"Mul", "Add", "Sub"}) && has_constant(graph, node));
+      return folded && node.inputs[0] != no_value &&
+             std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId in) {
+               return in != no_value && from_product(graph, in, depth + 1);
+             });
+    }
+    return false;
+  }
+
+  static bool has_constant(const Graph& graph, const Node& node) {
+    return std::any_of(node.inputs.begin(), node.inputs.end(),
+                       [&](ValueId v) { return graph.initializers.count(v) > 0; });
+  }
+
+  std::set<std::pair<const Graph*, ValueId>> seen_;
+  std::string statistics_, weight_;
+};
+
+Verdict by_mark(const Graph& graph, ValueId v, const Tensor& tensor, const std::set<std::string>& stored) {
+  const Value& value = graph.value(v);
+  std::string kind = metadata(value, kind_key);
+  if (kind == "PARAMETER") return {Role::Parameter, "marked PARAMETER"};
+  if (kind == "BUFFER") return {Role::Buffer, "marked BUFFER"};
+  std::vector<std::string> origins = module_names(metadata(value, folded_key));
+  if (origins.empty()) return {Role::Constant, "not marked as a parameter"};
+  // A product of stored weights with a zero state is no weight of its own, unless a bias went into it.
+  bool baked = std::all_of(origins.begin(), origins.end(),
+                           [&](const std::string& name) { return stored.count(name) > 0; });
+  if (baked && all_zero(tensor)) return {Role::Constant, "a baked zero"};
+  return {Role::Parameter, "folded from " + origins.front() + (origins.size() > 1 ? " and others" : "")};
+}
+
+}  // namespace
+
+void choose_parameters(Graph& graph) {
+  std::set<std::string> stored;
+  bool marked = false;
+  for (const auto& [id, init] : graph.initializers) {
+    stored.insert(graph.name_of(id));
+    marked |= metadata(graph.value(id), kind_key) == "PARAMETER";
+  }
+  for (auto& [id, init] : graph.initializers) {
+    if (!is_differentiable(init.value.dtype()) || init.stored < 0) continue;
+    Verdict use = Follower().follow(graph, id);
+    Verdict verdict = use;
+    if (marked && use.role != Role::Buffer) verdict = by_mark(graph, id, init.value, stored);
+    if (!marked && verdict.role == Role::Constant && graph.name_of(id).find("ReadVariableOp") != std::string::npos) {
+      verdict = {Role::Parameter, "named as a variable"};
+    }
+    init.role = verdict.role;
+    init.reason = verdict.reason.empty() ? "not used as a weight" : verdict.reason;
+  }
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,66 @@
+#include "passes/widen.h"
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+namespace {
+
+bool narrow(DType t) { return t == DType::Float32 || t == DType::Float16 || t == DType::BFloat16; }
+
+Type widened(Type t) {
+  if (t.is_tensor() && narrow(t.dtype)) t.dtype = DType::Float64;
+  if (t.element) t.element = std::make_shared<const Type>(widened(*t.element));
+  return t;
+}
+
+// Integer attributes whose value is an element type.
+bool names_dtype(std::string_view attribute) {
+  return attribute == "to" || attribute == "dtype" || attribute == "stash_type" ||
+         attribute == "output_dtype";
+}
+
+void widen_attribute(const std::string& name, AttributeValue& value) {
+  if (Tensor* t = std::get_if<Tensor>(&value); t && narrow(t->dtype())) {
+    *t = convert(*t, DType::Float64);
+  } else if (int64_t* i = std::get_if<int64_t>(&value); i && names_dtype(name)) {
+    if (*i > 0 && *i < dtype_count && narrow(static_cast<DType>(*i))) {
+      *i = static_cast<int64_t>(DType::Float64);
+    }
+  } else if (Type* type = std::get_if<Type>(&value)) {
+    *type = widened(*type);
+  }
+}
+
+// stash_type is part of the operator's meaning even where it is the default, float32.
+void widen_node(Node& node) {
+  Attributes attributes = write_attributes(*node.op, *node.info->make());
+  for (const AttributeInfo& info : list_attributes(*node.op)) {
+    if (info.name == "stash_type") attributes.emplace(info.name, static_cast<int64_t>(DType::Float32));
+  }
+  for (auto& [name, value] : attributes) widen_attribute(name, value);
+  std::shared_ptr<Op> op = node.info->make();
+  read_attributes(*op, attributes);
+  node.op = std::move(op);
+}
+
+void widen_graph(Graph& graph) {
+  for (ValueId v : graph.inputs) graph.value(v).type = widened(graph.value(v).type);
+  for (auto& [id, init] : graph.initializers) {
+    if (narrow(init.value.dtype())) init.value = convert(init.value, DType::Float64);
+    graph.value(id).type = widened(graph.value(id).type);
+  }
+  for (Node& node : graph.nodes) {
+    widen_node(node);
+    for (Graph& body : node.bodies) widen_graph(body);
+  }
+}
+
+}  // namespace
+
+void widen_to_double(Graph& graph) {
+  widen_graph(graph);
+  infer(graph);
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,186 @@
+#include "training/loss.h"
+
+#include <numeric>
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+namespace {
+
+struct Args {
+  GraphBuilder& b;
+  ValueId y, t;
+
+  ValueId scalar(double v) const { return b.scalar_like(v, y); }
+  ValueId sub(ValueId p, ValueId q) const { return b.add("Sub", {p, q}); }
+  ValueId mul(ValueId p, ValueId q) const { return b.add("Mul", {p, q}); }
+  ValueId plus(ValueId p, ValueId q) const { return b.add("Add", {p, q}); }
+};
+
+ValueId squared(const Args& a) {
+  ValueId d = a.sub(a.y, a.t);
+  return a.mul(d, d);
+}
+
+ValueId absolute(const Args& a) { return a.b.add("Abs", {a.sub(a.y, a.t)}); }
+
+// Quadratic up to 1, linear beyond (torch.nn.HuberLoss, delta = 1).
+ValueId huber(const Args& a) {
+  ValueId d = absolute(a);
+  ValueId quadratic = a.mul(a.scalar(0.5), a.mul(d, d));
+  return a.b.add("Where", {a.b.add("Less", {d, a.scalar(1)}), quadratic, a.sub(d, a.scalar(0.5))});
+}
+
+// Logarithms stop at -100, as torch.nn.BCELoss has it.
+ValueId clamped_log(const Args& a, ValueId p) {
+  return a.b.add("Clip", {a.b.add("Log", {p}), a.scalar(-100), no_value});
+}
+
+ValueId bce(const Args& a) {
+  ValueId one = a.scalar(1);
+  ValueId hit = a.mul(a.t, clamped_log(a, a.y));
+  ValueId miss = a.mul(a.sub(one, a.t), clamped_log(a, a.sub(one, a.y)));
+  return a.b.add("Neg", {a.plus(hit, miss)});
+}
+
+// max(y, 0) - y t + log(1 + exp(-|y|)): finite for any logit.
+ValueId bce_with_logits(const Args& a) {
+  ValueId tail = a.b.add("Softplus", {a.b.add("Neg", {a.b.add("Abs", {a.y})})});
+  return a.plus(a.sub(a.b.add("Relu", {a.y}), a.mul(a.y, a.t)), tail);
+}
+
+ValueId hinge(const Args& a) { return a.b.add("Relu", {a.sub(a.scalar(1), a.mul(a.y, a.t))}); }
+
+// t (log t - y) for log-probabilities y; 0 where t is 0 (torch.nn.KLDivLoss).
+ValueId kl(const Args& a) {
+  ValueId zero = a.scalar(0);
+  ValueId positive = a.b.add("Greater", {a.t, zero});
+  ValueId safe = a.b.add("Where", {positive, a.t, a.scalar(1)});
+  ValueId term = a.mul(a.t, a.sub(a.b.add("Log", {safe}), a.y));
+  return a.b.add("Where", {positive, term, zero});
+}
+
+using Elementwise = ValueId (*)(const Args&);
+
+Elementwise elementwise_of(std::string_view name) {
+  if (name == "mse" || name == "sum_squared") return squared;
+  if (name == "mae") return absolute;
+  if (name == "huber") return huber;
+  if (name == "bce") return bce;
+  if (name == "bce_with_logits") return bce_with_logits;
+  if (name == "hinge") return hinge;
+  if (name == "kl") return kl;
+  return nullptr;
+}
+
+// The class axis counted from 0. Throws Usage if the output has no such axis.
+int64_t class_axis_of(const LossOptions& options, const Type& output, const Type* target) {
+  if (!output.shape) fail(ErrorKind::Unsupported, "loss '{}' needs an output of known rank", options.name);
+  int64_t rank = output.rank();
+  if (rank == 0) fail(ErrorKind::Usage, "loss '{}' needs an output with a class axis", options.name);
+  if (options.class_axis) {
+    if (*options.class_axis < -rank || *options.class_axis >= rank) {
+      fail(ErrorKind::Usage, "--class-axis {} is out of range for output {}", *options.class_axis,
+           output.to_string());
+    }
+    return normalize_axis(*options.class_axis, rank);
+  }
+  if (!target || !target->shape || rank == 1) return std::min<int64_t>(1, rank - 1);
+  std::vector<int64_t> fits;
+  for (int64_t axis = 0; axis < rank; ++axis) {
+    Shape rest = *output.shape;
+    rest.erase(rest.begin() + axis);
+    if (compatible(Type::tensor(DType::Int64, rest), *target)) fits.push_back(axis);
+  }
+  return fits.size() == 1 ? fits[0] : std::min<int64_t>(1, rank - 1);
+}
+
+// The standard's losses want the classes on axis 1 and at least two axes.
+ValueId classes_to_axis_1(GraphBuilder& b, ValueId y, int64_t axis) {
+  int64_t rank = b.rank(y);
+  if (axis == 1) return y;
+  if (rank == 1) return b.unsqueeze(y, {0});
+  std::vector<int64_t> perm(static_cast<size_t>(rank));
+  std::iota(perm.begin(), perm.end(), 0);
+  perm.erase(perm.begin() + axis);
+  perm.insert(perm.begin() + 1, axis);
+  return b.transpose(y, perm);
+}
+
+ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, ValueId t) {
+  Reduction reduction = options.reduction.value_or(Reduction::Mean);
+  Attributes attributes = {{"reduction", std::string(reduction == Reduction::Mean ? "mean" : "sum")}};
+  int64_t axis = class_axis_of(options, b.type(y), &b.type(t));
+  bool single = b.rank(y) == 1;
+  ValueId scores = classes_to_axis_1(b, y, axis);
+  ValueId labels = single ? b.reshape(t, b.ints({1})) : t;
+  if (options.name == "cross_entropy") {
+    return b.add("SoftmaxCrossEntropyLoss", {scores, labels}, attributes);
+  }
+  if (options.name == "nll_probs") {
+    // As Keras has it: probabilities are kept in [1e-7, 1 - 1e-7].
+    ValueId low = b.scalar_like(1e-7, y), high = b.scalar_like(1 - 1e-7, y);
+    scores = b.add("Log", {b.add("Clip", {scores, low, high})});
+  }
+  return b.add("NegativeLogLikelihoodLoss", {scores, labels}, attributes);
+}
+
+ValueId own_output(GraphBuilder& b, ValueId output) {
+  const Type& t = b.type(output);
+  bool one = t.is_tensor() && (!t.shape || element_count(*t.shape) == Dim(1) ||
+                               !element_count(*t.shape).is_known());
+  if (!one || !is_differentiable(t.dtype)) {
+    fail(ErrorKind::Usage, "loss 'output' needs a floating-point output of one element, not {}", t.to_string());
+  }
+  return b.rank(output) == 0 ? output : b.reshape(output, b.ints({}));
+}
+
+}  // namespace
+
+const std::vector<LossInfo>& loss_list() {
+  static const std::vector<LossInfo> list = {
+      {"mse", "mean (y - t)^2"},
+      {"mae", "mean |y - t|"},
+      {"huber", "mean of (y - t)^2 / 2 up to distance 1, |y - t| - 1/2 beyond"},
+      {"bce", "-mean (t log y + (1 - t) log(1 - y)), y a probability"},
+      {"bce_with_logits", "bce of sigmoid(y)"},
+      {"nll", "-mean y[t], y log-probabilities, t class indices", true},
+      {"nll_probs", "-mean log y[t], y probabilities, t class indices", true},
+      {"cross_entropy", "-mean log softmax(y)[t], y logits, t class indices", true},
+      {"sum_squared", "sum (y - t)^2"},
+      {"hinge", "mean max(0, 1 - y t), t is -1 or 1"},
+      {"kl", "mean t (log t - y), y log-probabilities, t probabilities"},
+      {"output", "the model's own scalar output"},
+  };
+  return list;
+}
+
+const LossInfo& find_loss(const std::string& name) {
+  std::string names;
+  for (const LossInfo& info : loss_list()) {
+    if (info.name == name) return info;
+    names += (names.empty() ? "" : ", ") + std::string(info.name);
+  }
+  fail(ErrorKind::Usage, "there is no loss '{}'; there are {}", name, names);
+}
+
+Type target_type(const LossOptions& options, const Type& output) {
+  if (!find_loss(options.name).class_indices) return Type::tensor(output.dtype, output.shape);
+  if (!output.shape || !options.class_axis) return Type::tensor(DType::Int64);
+  Shape rest = *output.shape;
+  rest.erase(rest.begin() + class_axis_of(options, output, nullptr));
+  return Type::tensor(DType::Int64, rest);
+}
+
+ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output, ValueId target) {
+  const LossInfo& info = find_loss(options.name);
+  if (info.name == "output") return own_output(builder, output);
+  if (info.class_indices) return class_loss(builder, options, output, target);
+  ValueId terms = elementwise_of(options.name)({builder, output, target});
+  Reduction usual = options.name == "sum_squared" ? Reduction::Sum : Reduction::Mean;
+  bool mean = options.reduction.value_or(usual) == Reduction::Mean;
+  return builder.add(mean ? "ReduceMean" : "ReduceSum", {terms}, {{"keepdims", int64_t{0}}});
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,42 @@
+// Losses as graph nodes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/builder.h"
+
+namespace onnxrun {
+
+enum class Reduction : uint8_t { Mean, Sum };
+
+struct LossOptions {
+  std::string name;
+  // Default: mean, but sum for sum_squared.
+  std::optional<Reduction> reduction = {};
+  // The axis of the output that counts classes, for losses of class indices; default: the axis whose
+  // removal from the output's shape gives the target's, 1 if several fit. May be negative.
+  std::optional<int64_t> class_axis = {};
+};
+
+// Names and one-line formulas of all losses, for help texts.
+struct LossInfo {
+  std::string_view name;
+  std::string_view formula;
+  bool class_indices = false;  // the target holds int64 class indices
+};
+const std::vector<LossInfo>& loss_list();
+// Throws Usage listing the names if there is none of this name.
+const LossInfo& find_loss(const std::string& name);
+
+// The type that the target must have: the output's element type or int64; its shape as far as it follows
+// from the output's.
+Type target_type(const LossOptions& options, const Type& output);
+
+// Emits the loss of `output` against `target` and returns it, a scalar. The target of an elementwise
+// loss broadcasts against the output, as in numpy and PyTorch. `target` is ignored by loss "output", for
+// which `output` must have one element.
+ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output, ValueId target);
+
+}  // namespace onnxrun

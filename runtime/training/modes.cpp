@@ -1,0 +1,97 @@
+#include "training/modes.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "graph/builder.h"
+
+namespace onnxrun {
+
+namespace {
+
+void set_attribute(Node& node, const std::string& name, AttributeValue value) {
+  Attributes attributes = write_attributes(*node.op, *node.info->make());
+  attributes[name] = std::move(value);
+  std::shared_ptr<Op> op = node.info->make();
+  read_attributes(*op, attributes);
+  node.op = std::move(op);
+}
+
+bool is(const Node& node, std::string_view name) {
+  return node.info->spec.name == name && node.info->spec.domain.empty();
+}
+
+// Dropout's training_mode is its third input.
+void set_dropout(Graph& graph, Node& node, bool on) {
+  GraphBuilder builder(graph);
+  node.inputs.resize(3, no_value);
+  node.inputs[2] = builder.constant(Tensor::scalar<bool>(on));
+}
+
+// running = momentum * old + (1 - momentum) * batch; PyTorch's batch variance is n / (n - 1) times the
+// standard's, so the update is stretched by that factor around momentum * old.
+ValueId unbiased(GraphBuilder& b, ValueId x, ValueId old, ValueId updated, float momentum) {
+  ValueId shape = b.shape_of(x);
+  ValueId channels = b.slice(shape, 0, 1, 2);
+  ValueId size = b.add("Size", {x});
+  DType dtype = b.dtype(updated);
+  ValueId n = b.cast(b.add("Div", {size, b.squeeze(channels, {0})}), DType::Float64);
+  ValueId one = b.scalar(1, DType::Float64);
+  ValueId factor = b.cast(b.add("Div", {n, b.add("Sub", {n, one})}), dtype);
+  ValueId kept = b.add("Mul", {old, b.scalar(momentum, dtype)});
+  ValueId batch = b.add("Sub", {updated, kept});
+  return b.add("Add", {kept, b.add("Mul", {batch, factor})});
+}
+
+float momentum_of(const Node& node) {
+  Attributes attributes = write_attributes(*node.op, *node.info->make());
+  auto it = attributes.find("momentum");
+  return it == attributes.end() ? 0.9f : std::get<float>(it->second);
+}
+
+}  // namespace
+
+std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingModes& modes) {
+  std::vector<RunningStatistic> moving;
+  std::set<ValueId> taken;
+  std::vector<Node> nodes = std::move(graph.nodes);
+  graph.nodes.clear();
+  for (Node& node : nodes) {
+    for (Graph& body : node.bodies) set_training_modes(body, modes);
+    if (is(node, "Dropout")) set_dropout(graph, node, modes.dropout);
+    if (!is(node, "BatchNormalization")) {
+      graph.nodes.push_back(std::move(node));
+      continue;
+    }
+    set_attribute(node, "training_mode", int64_t{modes.batch_statistics});
+    if (!modes.batch_statistics) {
+      node.outputs.resize(1);
+      graph.nodes.push_back(std::move(node));
+      continue;
+    }
+    while (node.outputs.size() < 3) {
+      ValueId stat = node.inputs[node.outputs.size() + 2];
+      node.outputs.push_back(graph.add_value(graph.unique_name(graph.name_of(stat) + "::next")));
+    }
+    infer_node(graph, node);
+    ValueId x = node.inputs[0], mean = node.inputs[3], var = node.inputs[4];
+    ValueId next_mean = node.outputs[1], next_var = node.outputs[2];
+    float momentum = momentum_of(node);
+    graph.nodes.push_back(std::move(node));
+    if (modes.unbiased_variance) {
+      GraphBuilder builder(graph, "train/");
+      next_var = unbiased(builder, x, var, next_var, momentum);
+    }
+    // A tensor that two nodes share as statistics follows the first of them.
+    auto move = [&](ValueId in, ValueId out) {
+      if (graph.initializers.count(in) && graph.initializers.at(in).stored >= 0 && taken.insert(in).second) {
+        moving.push_back({in, out});
+      }
+    };
+    move(mean, next_mean);
+    move(var, next_var);
+  }
+  return moving;
+}
+
+}  // namespace onnxrun

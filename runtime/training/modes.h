@@ -1,0 +1,24 @@
+// Training behaviour of nodes that have one.
+#pragma once
+
+#include "graph/graph.h"
+
+namespace onnxrun {
+
+struct TrainingModes {
+  bool batch_statistics = true;
+  bool unbiased_variance = false;
+  bool dropout = true;
+};
+
+// A running statistic and the value that replaces it after a step.
+struct RunningStatistic {
+  ValueId in = no_value;
+  ValueId out = no_value;
+};
+
+// Puts BatchNormalization and Dropout nodes, in bodies too, into the modes asked for. Returns the
+// statistics that move, for BatchNormalization nodes of the main graph whose statistics are initializers.
+std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingModes& modes);
+
+}  // namespace onnxrun

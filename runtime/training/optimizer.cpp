@@ -1,0 +1,122 @@
+#include "training/optimizer.h"
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+const std::vector<OptimizerInfo>& optimizer_list() {
+  static const std::vector<OptimizerInfo> list = {
+      {"sgd", "p -= lr g, g with weight decay; with --momentum as momentum", 0.01, {}},
+      {"momentum", "v = m v + g; p -= lr v", 0.01, {"momentum"}},
+      {"nesterov", "v = m v + g; p -= lr (g + m v)", 0.01, {"momentum"}},
+      {"adam", "bias-corrected moments; weight decay joins the gradient", 0.001, {"m", "v"}, true},
+      {"adamw", "adam with decoupled weight decay", 0.001, {"m", "v"}, true},
+      {"keras:adam", "adam as Keras writes it, eps 1e-7 beside the uncorrected root", 0.001, {"m", "v"}, true},
+      {"rmsprop", "v = a v + (1 - a) g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}},
+      {"adagrad", "v += g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}},
+  };
+  return list;
+}
+
+const OptimizerInfo& find_optimizer(const std::string& name) {
+  std::string names;
+  for (const OptimizerInfo& info : optimizer_list()) {
+    if (info.name == name) return info;
+    names += (names.empty() ? "" : ", ") + std::string(info.name);
+  }
+  fail(ErrorKind::Usage, "there is no optimizer '{}'; there are {}", name, names);
+}
+
+static const OptimizerInfo& info_for(const OptimizerOptions& options) {
+  // torch.optim.SGD's momentum is an option of plain sgd.
+  bool moves = options.name == "sgd" && options.momentum.value_or(0) != 0;
+  return find_optimizer(moves ? "momentum" : options.name);
+}
+
+Optimizer::Optimizer(GraphBuilder& builder, const OptimizerOptions& options, ValueId lr, ValueId step)
+    : b_(builder), info_(info_for(options)), options_(options), lr_(lr) {
+  if (!info_.counts) return;
+  next_step_ = add(step, b_.int_scalar(1));
+  t_ = b_.cast(next_step_, DType::Float64);
+  lr64_ = b_.cast(lr, DType::Float64);
+  correction1_ = bias_correction(options_.beta1.value_or(0.9));
+  correction2_ = bias_correction(options_.beta2.value_or(0.999));
+}
+
+ValueId Optimizer::bias_correction(double beta) {
+  ValueId power = b_.add("Pow", {b_.scalar(beta, DType::Float64), t_});
+  return sub(b_.scalar(1, DType::Float64), power);
+}
+
+ValueId Optimizer::average(ValueId old, double decay, ValueId sample) {
+  return add(mul(old, scalar(decay, old)), mul(sample, scalar(1 - decay, old)));
+}
+
+ValueId Optimizer::decayed(const ParameterStep& p, ValueId gradient) {
+  double decay = options_.weight_decay.value_or(0);
+  return decay == 0 ? gradient : add(gradient, mul(p.parameter, scalar(decay, gradient)));
+}
+
+void Optimizer::update(ParameterStep& p) {
+  if (info_.name == "adam" || info_.name == "adamw") return adam(p);
+  if (info_.name == "keras:adam") return keras_adam(p);
+  if (info_.name == "rmsprop") return rmsprop(p);
+  if (info_.name == "adagrad") return adagrad(p);
+  sgd(p);
+}
+
+void Optimizer::sgd(ParameterStep& p) {
+  ValueId g = decayed(p, p.gradient);
+  if (!info_.slots.empty()) {
+    ValueId momentum = scalar(options_.momentum.value_or(0.9), g);
+    ValueId v = add(mul(p.slots[0], momentum), g);
+    p.next_slots = {v};
+    g = info_.name == "nesterov" ? add(g, mul(v, momentum)) : v;
+  }
+  p.next_parameter = sub(p.parameter, mul(g, in_type_of(lr_, p.parameter)));
+}
+
+void Optimizer::adam(ParameterStep& p) {
+  bool decoupled = info_.name == "adamw";
+  ValueId w = p.parameter;
+  ValueId g = decoupled ? p.gradient : decayed(p, p.gradient);
+  if (double decay = options_.weight_decay.value_or(0.01); decoupled && decay != 0) {
+    ValueId keep = sub(b_.scalar(1, DType::Float64), mul(lr64_, b_.scalar(decay, DType::Float64)));
+    w = mul(w, in_type_of(keep, w));
+  }
+  ValueId m = average(p.slots[0], options_.beta1.value_or(0.9), g);
+  ValueId v = average(p.slots[1], options_.beta2.value_or(0.999), mul(g, g));
+  ValueId root = div(sqrt(v), in_type_of(sqrt(correction2_), w));
+  ValueId denominator = add(root, scalar(options_.eps.value_or(1e-8), w));
+  ValueId rate = in_type_of(div(lr64_, correction1_), w);
+  p.next_slots = {m, v};
+  p.next_parameter = sub(w, mul(rate, div(m, denominator)));
+}
+
+void Optimizer::keras_adam(ParameterStep& p) {
+  ValueId g = decayed(p, p.gradient);
+  ValueId rate = div(mul(lr64_, sqrt(correction2_)), correction1_);
+  ValueId m = average(p.slots[0], options_.beta1.value_or(0.9), g);
+  ValueId v = average(p.slots[1], options_.beta2.value_or(0.999), mul(g, g));
+  ValueId denominator = add(sqrt(v), scalar(options_.eps.value_or(1e-7), v));
+  p.next_slots = {m, v};
+  p.next_parameter = sub(p.parameter, div(mul(m, in_type_of(rate, m)), denominator));
+}
+
+void Optimizer::rmsprop(ParameterStep& p) {
+  ValueId g = decayed(p, p.gradient);
+  ValueId v = average(p.slots[0], options_.alpha.value_or(0.99), mul(g, g));
+  ValueId scaled = div(g, add(sqrt(v), scalar(options_.eps.value_or(1e-8), v)));
+  p.next_slots = {v};
+  p.next_parameter = sub(p.parameter, mul(scaled, in_type_of(lr_, g)));
+}
+
+void Optimizer::adagrad(ParameterStep& p) {
+  ValueId g = decayed(p, p.gradient);
+  ValueId v = add(p.slots[0], mul(g, g));
+  ValueId scaled = div(g, add(sqrt(v), scalar(options_.eps.value_or(1e-10), v)));
+  p.next_slots = {v};
+  p.next_parameter = sub(p.parameter, mul(scaled, in_type_of(lr_, g)));
+}
+
+}  // namespace onnxrun

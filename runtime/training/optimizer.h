@@ -1,0 +1,89 @@
+// Optimizers as graph nodes.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/builder.h"
+
+namespace onnxrun {
+
+// Unset fields take the framework's defaults (optimizer_list()).
+struct OptimizerOptions {
+  std::string name = "sgd";
+  std::optional<double> lr = {};
+  std::optional<double> momentum = {};
+  std::optional<double> weight_decay = {};
+  std::optional<double> beta1 = {};
+  std::optional<double> beta2 = {};
+  std::optional<double> eps = {};
+  std::optional<double> alpha = {};
+};
+
+struct OptimizerInfo {
+  std::string_view name;
+  std::string_view formula;
+  double lr;
+  std::vector<std::string_view> slots;  // state per parameter, zero at the start
+  bool counts = false;                  // has a step counter
+};
+const std::vector<OptimizerInfo>& optimizer_list();
+// Throws Usage listing the names if there is none of this name.
+const OptimizerInfo& find_optimizer(const std::string& name);
+
+// One parameter of a step: its value, its gradient and its slots' values, and what they become.
+struct ParameterStep {
+  ValueId parameter = no_value;
+  ValueId gradient = no_value;
+  std::vector<ValueId> slots;
+  ValueId next_parameter = no_value;
+  std::vector<ValueId> next_slots;
+};
+
+// Emits an optimizer's update of any number of parameters. Formulas are PyTorch's to the letter
+// (torch.optim documentation), those of keras:NAME are Keras 3's.
+class Optimizer {
+ public:
+  // `lr` is a scalar value; `step` an int64 scalar that counts steps done, needed if info().counts.
+  Optimizer(GraphBuilder& builder, const OptimizerOptions& options, ValueId lr, ValueId step);
+
+  const OptimizerInfo& info() const { return info_; }
+  // step + 1; no_value if the optimizer does not count.
+  ValueId next_step() const { return next_step_; }
+  // Sets the `next_` fields.
+  void update(ParameterStep& p);
+
+ private:
+  ValueId scalar(double v, ValueId like) { return b_.scalar_like(v, like); }
+  ValueId mul(ValueId x, ValueId y) { return b_.add("Mul", {x, y}); }
+  ValueId add(ValueId x, ValueId y) { return b_.add("Add", {x, y}); }
+  ValueId sub(ValueId x, ValueId y) { return b_.add("Sub", {x, y}); }
+  ValueId div(ValueId x, ValueId y) { return b_.add("Div", {x, y}); }
+  ValueId sqrt(ValueId x) { return b_.add("Sqrt", {x}); }
+
+  // decay * old + (1 - decay) * sample
+  ValueId average(ValueId old, double decay, ValueId sample);
+  // 1 - beta^t as a double scalar.
+  ValueId bias_correction(double beta);
+  // A double scalar in the parameter's type.
+  ValueId in_type_of(ValueId value, ValueId like) { return b_.cast(value, b_.dtype(like)); }
+  ValueId decayed(const ParameterStep& p, ValueId gradient);
+
+  void sgd(ParameterStep& p);
+  void adam(ParameterStep& p);
+  void keras_adam(ParameterStep& p);
+  void rmsprop(ParameterStep& p);
+  void adagrad(ParameterStep& p);
+
+  GraphBuilder& b_;
+  const OptimizerInfo& info_;
+  OptimizerOptions options_;
+  ValueId lr_;
+  ValueId lr64_ = no_value;
+  ValueId next_step_ = no_value;
+  ValueId t_ = no_value;  // the step number, from 1, as double
+  ValueId correction1_ = no_value, correction2_ = no_value;
+};
+
+}  // namespace onnxrun

@@ -1,0 +1,176 @@
+#include "training/training_graph.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "passes/dead_nodes.h"
+#include "passes/gradient.h"
+#include "training/modes.h"
+
+namespace onnxrun {
+
+namespace {
+
+std::string quoted_list(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
+  return text;
+}
+
+ValueId find_output(const Graph& graph, const std::string& name) {
+  if (graph.outputs.empty()) fail(ErrorKind::Usage, "the model has no outputs to train on");
+  if (name.empty()) return graph.outputs[0];
+  std::vector<std::string> names;
+  for (ValueId v : graph.outputs) {
+    if (graph.name_of(v) == name) return v;
+    names.push_back(graph.name_of(v));
+  }
+  fail(ErrorKind::Usage, "the model has no output '{}'; it has {}", name, quoted_list(names));
+}
+
+std::vector<ValueId> trainable_values(const Graph& graph, const TrainingOptions& options) {
+  std::vector<ValueId> values;
+  if (!options.trainable) {
+    for (const auto& [id, init] : graph.initializers) {
+      if (init.role == Role::Parameter) values.push_back(id);
+    }
+    return values;
+  }
+  for (const std::string& name : *options.trainable) {
+    ValueId id = graph.find(name);
+    auto it = graph.initializers.find(id);
+    if (it == graph.initializers.end()) {
+      fail(ErrorKind::Usage, "'{}' is no initializer of the model", name);
+    }
+    if (!is_differentiable(it->second.value.dtype())) {
+      fail(ErrorKind::Usage, "'{}' is {} and cannot train", name, it->second.value.type_text());
+    }
+    values.push_back(id);
+  }
+  return values;
+}
+
+class Builder {
+ public:
+  Builder(const Graph& model, const TrainingOptions& options)
+      : result_(model), graph_(result_.graph), options_(options), builder_(graph_, "train/") {}
+
+  TrainingGraph run() {
+    ValueId output = find_output(graph_, options_.output);
+    result_.output = graph_.name_of(output);
+    statistics_ = set_training_modes(graph_, {options_.batch_statistics, options_.unbiased_variance,
+                                              options_.dropout});
+    // What the loss does not read (other heads) must not stand in the way of its gradient.
+    std::vector<ValueId> model_outputs = graph_.outputs;
+    parameters_ = trainable_values(graph_, options_);
+    result_.model_inputs = graph_.inputs.size();
+    add_inputs(output);
+    ValueId loss = add_loss(builder_, options_.loss, output, target_);
+    add_updates(loss);
+    graph_.outputs = {loss};
+    for (ValueId v : model_outputs) graph_.outputs.push_back(v);
+    graph_.guards = result_.gradients;
+    graph_.guards.insert(graph_.guards.begin(), loss);
+    remove_dead_nodes(graph_);
+    verify(graph_);
+    return std::move(result_);
+  }
+
+ private:
+  void add_inputs(ValueId output) {
+    result_.has_target = options_.loss.name != "output";
+    if (result_.has_target) {
+      Type type = options_.target.value_or(target_type(options_.loss, graph_.value(output).type));
+      target_ = graph_.add_input(graph_.unique_name("target"), type);
+    }
+    if (parameters_.empty()) fail(ErrorKind::Usage, "the model has nothing to train");
+    result_.lr_dtype = graph_.value(parameters_[0]).type.dtype;
+    lr_ = graph_.add_input(graph_.unique_name("lr"), Type::tensor(result_.lr_dtype, Shape{}));
+    for (ValueId p : parameters_) become_state(p, TrainingState::Kind::Parameter);
+  }
+
+  // An initializer becomes an input whose memory the session keeps.
+  void become_state(ValueId v, TrainingState::Kind kind) {
+    Initializer init = std::move(graph_.initializers.at(v));
+    graph_.initializers.erase(v);
+    std::erase(graph_.overridable, v);
+    graph_.inputs.push_back(v);
+    result_.state.push_back({graph_.name_of(v), kind, init.value, init.stored});
+    graph_.state.push_back({v, no_value});
+  }
+
+  // State that no initializer holds: slots and the counter.
+  ValueId new_state(const std::string& name, TrainingState::Kind kind, Tensor initial) {
+    ValueId v = graph_.add_input(name, Type::tensor(initial.dtype(), to_shape(initial.dims())));
+    result_.state.push_back({name, kind, std::move(initial), -1});
+    graph_.state.push_back({v, no_value});
+    return v;
+  }
+
+  static Tensor zeros(const Tensor& like) {
+    Tensor t(like.dtype(), like.dims());
+    std::fill_n(t.raw(), t.bytes(), std::byte{0});
+    return t;
+  }
+
+  void add_updates(ValueId loss) {
+    ValueId one = builder_.scalar_like(1, loss);
+    result_.gradients = gradient(graph_, {{loss, one}}, parameters_);
+    const OptimizerInfo& info = optimizer_info();
+    ValueId step = no_value;
+    size_t first_slot = graph_.state.size();
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      for (std::string_view slot : info.slots) {
+        const TrainingState& p = result_.state[i];
+        new_state(p.name + "::" + std::string(slot), TrainingState::Kind::Slot, zeros(p.initial));
+      }
+    }
+    if (info.counts) {
+      step = new_state(graph_.unique_name("step"), TrainingState::Kind::Step, Tensor::scalar<int64_t>(0));
+    }
+    size_t step_at = graph_.state.size() - 1;
+    Optimizer optimizer(builder_, options_.optimizer, lr_, step);
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      ParameterStep p{.parameter = parameters_[i], .gradient = result_.gradients[i], .slots = {},
+                      .next_slots = {}};
+      for (size_t k = 0; k < info.slots.size(); ++k) {
+        p.slots.push_back(graph_.state[first_slot + i * info.slots.size() + k].in);
+      }
+      optimizer.update(p);
+      graph_.state[i].out = p.next_parameter;
+      for (size_t k = 0; k < info.slots.size(); ++k) {
+        graph_.state[first_slot + i * info.slots.size() + k].out = p.next_slots[k];
+      }
+    }
+    if (info.counts) graph_.state[step_at].out = optimizer.next_step();
+    for (const RunningStatistic& s : statistics_) {
+      become_state(s.in, TrainingState::Kind::Statistic);
+      graph_.state.back().out = s.out;
+    }
+  }
+
+  // Options may turn sgd into momentum; only the optimizer knows.
+  const OptimizerInfo& optimizer_info() {
+    Graph scratch(graph_.registry());
+    GraphBuilder b(scratch);
+    ValueId lr = scratch.add_input("lr", Type::tensor(result_.lr_dtype, Shape{}));
+    ValueId step = scratch.add_input("step", Type::tensor(DType::Int64, Shape{}));
+    return Optimizer(b, options_.optimizer, lr, step).info();
+  }
+
+  TrainingGraph result_;
+  Graph& graph_;
+  const TrainingOptions& options_;
+  GraphBuilder builder_;
+  std::vector<RunningStatistic> statistics_;
+  std::vector<ValueId> parameters_;
+  ValueId target_ = no_value, lr_ = no_value;
+};
+
+}  // namespace
+
+TrainingGraph make_training_graph(const Graph& model, const TrainingOptions& options) {
+  return Builder(model, options).run();
+}
+
+}  // namespace onnxrun

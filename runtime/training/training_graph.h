@@ -1,0 +1,61 @@
+// The training step as one graph: forward, loss, backward, update.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "training/loss.h"
+#include "training/optimizer.h"
+
+namespace onnxrun {
+
+struct TrainingOptions {
+  std::string output;  // the model output that the loss reads; its first if empty
+  LossOptions loss;
+  OptimizerOptions optimizer;
+  // Initializers to train; all with role Parameter if not given.
+  std::optional<std::vector<std::string>> trainable = {};
+  // Type of the target's shape where the caller knows it, else what the loss says.
+  std::optional<Type> target = {};
+  // BatchNormalization in training mode, its running statistics updated; `unbiased` keeps the variance that
+  // PyTorch keeps, n / (n - 1) times the standard's.
+  bool batch_statistics = true;
+  bool unbiased_variance = false;
+  // Dropout at work.
+  bool dropout = true;
+};
+
+// One tensor that training moves.
+struct TrainingState {
+  enum class Kind : uint8_t { Parameter, Slot, Step, Statistic };
+
+  std::string name;  // "fc.weight", "fc.weight::m", "step"
+  Kind kind = Kind::Parameter;
+  Tensor initial;
+  int stored = -1;  // of parameters and statistics: which tensor of the file
+};
+
+// `graph` has the model's inputs, then the target (unless the loss is the model's own output), then `lr`,
+// then one input for each of `state`, in that order; its outputs are the loss, then the model's. Its
+// state bindings are in the order of `state`, its guards the loss and the gradients.
+struct TrainingGraph {
+  explicit TrainingGraph(Graph g) : graph(std::move(g)) {}
+
+  Graph graph;
+  std::vector<TrainingState> state;
+  size_t model_inputs = 0;
+  bool has_target = false;
+  DType lr_dtype = DType::Float32;
+  std::vector<ValueId> gradients;  // of the parameters, in the order of `state`
+  std::string output;              // the one the loss reads
+
+  size_t target_input() const { return model_inputs; }
+  size_t lr_input() const { return model_inputs + (has_target ? 1 : 0); }
+  size_t first_state_input() const { return lr_input() + 1; }
+};
+
+// Builds the step from an imported model. Throws Usage for names that are not there or cannot train,
+// Unsupported where a gradient is missing.
+TrainingGraph make_training_graph(const Graph& model, const TrainingOptions& options);
+
+}  // namespace onnxrun
