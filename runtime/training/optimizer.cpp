@@ -27,14 +27,13 @@ const OptimizerInfo& find_optimizer(const std::string& name) {
   fail(ErrorKind::Usage, "there is no optimizer '{}'; there are {}", name, names);
 }
 
-static const OptimizerInfo& info_for(const OptimizerOptions& options) {
-  // torch.optim.SGD's momentum is an option of plain sgd.
+const OptimizerInfo& optimizer_for(const OptimizerOptions& options) {
   bool moves = options.name == "sgd" && options.momentum.value_or(0) != 0;
   return find_optimizer(moves ? "momentum" : options.name);
 }
 
 Optimizer::Optimizer(GraphBuilder& builder, const OptimizerOptions& options, ValueId lr, ValueId step)
-    : b_(builder), info_(info_for(options)), options_(options), lr_(lr) {
+    : b_(builder), info_(optimizer_for(options)), options_(options), lr_(lr) {
   if (!info_.counts) return;
   next_step_ = add(step, b_.int_scalar(1));
   t_ = b_.cast(next_step_, DType::Float64);

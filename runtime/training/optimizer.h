@@ -31,6 +31,8 @@ struct OptimizerInfo {
 const std::vector<OptimizerInfo>& optimizer_list();
 // Throws Usage listing the names if there is none of this name.
 const OptimizerInfo& find_optimizer(const std::string& name);
+// What the options ask for: sgd with a momentum is "momentum", as in torch.optim.SGD.
+const OptimizerInfo& optimizer_for(const OptimizerOptions& options);
 
 // One parameter of a step: its value, its gradient and its slots' values, and what they become.
 struct ParameterStep {

@@ -60,15 +60,12 @@ class Builder {
     result_.output = graph_.name_of(output);
     statistics_ = set_training_modes(graph_, {options_.batch_statistics, options_.unbiased_variance,
                                               options_.dropout});
-    // What the loss does not read (other heads) must not stand in the way of its gradient.
-    std::vector<ValueId> model_outputs = graph_.outputs;
     parameters_ = trainable_values(graph_, options_);
     result_.model_inputs = graph_.inputs.size();
     add_inputs(output);
     ValueId loss = add_loss(builder_, options_.loss, output, target_);
     add_updates(loss);
-    graph_.outputs = {loss};
-    for (ValueId v : model_outputs) graph_.outputs.push_back(v);
+    graph_.outputs = {loss, output};
     graph_.guards = result_.gradients;
     graph_.guards.insert(graph_.guards.begin(), loss);
     remove_dead_nodes(graph_);
@@ -116,7 +113,7 @@ class Builder {
   void add_updates(ValueId loss) {
     ValueId one = builder_.scalar_like(1, loss);
     result_.gradients = gradient(graph_, {{loss, one}}, parameters_);
-    const OptimizerInfo& info = optimizer_info();
+    const OptimizerInfo& info = optimizer_for(options_.optimizer);
     ValueId step = no_value;
     size_t first_slot = graph_.state.size();
     for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -147,15 +144,6 @@ class Builder {
       become_state(s.in, TrainingState::Kind::Statistic);
       graph_.state.back().out = s.out;
     }
-  }
-
-  // Options may turn sgd into momentum; only the optimizer knows.
-  const OptimizerInfo& optimizer_info() {
-    Graph scratch(graph_.registry());
-    GraphBuilder b(scratch);
-    ValueId lr = scratch.add_input("lr", Type::tensor(result_.lr_dtype, Shape{}));
-    ValueId step = scratch.add_input("step", Type::tensor(DType::Int64, Shape{}));
-    return Optimizer(b, options_.optimizer, lr, step).info();
   }
 
   TrainingGraph result_;

@@ -36,7 +36,7 @@ struct TrainingState {
 };
 
 // `graph` has the model's inputs, then the target (unless the loss is the model's own output), then `lr`,
-// then one input for each of `state`, in that order; its outputs are the loss, then the model's. Its
+// then one input for each of `state`, in that order; its outputs are the loss and the model output it reads. Its
 // state bindings are in the order of `state`, its guards the loss and the gradients.
 struct TrainingGraph {
   explicit TrainingGraph(Graph g) : graph(std::move(g)) {}

@@ -1,0 +1,121 @@
+#include "bound_plan.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+// Shapes beyond this many in turn are compiled again, so that memory stays bounded.
+static constexpr size_t max_cached_plans = 32;
+
+BoundPlan::BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state)
+    : graph_(std::move(graph)), options_(options), state_(std::move(state)),
+      state_input_(graph_.inputs.size(), false), inputs_(graph_.inputs.size()),
+      bound_(graph_.inputs.size(), false), outputs_(graph_.outputs.size()) {
+  for (const StateBinding& s : graph_.state) {
+    auto at = std::find(graph_.inputs.begin(), graph_.inputs.end(), s.in) - graph_.inputs.begin();
+    state_input_[static_cast<size_t>(at)] = true;
+  }
+}
+
+static size_t index_of(const Graph& graph, const std::vector<ValueId>& ids, const std::string& name,
+                       const char* what) {
+  std::string names;
+  for (size_t k = 0; k < ids.size(); ++k) {
+    if (graph.name_of(ids[k]) == name) return k;
+    names += (names.empty() ? "'" : ", '") + graph.name_of(ids[k]) + "'";
+  }
+  fail(ErrorKind::BadInput, "there is no {} '{}'; there are {}", what, name, names.empty() ? "none" : names);
+}
+
+size_t BoundPlan::input_index(const std::string& name) const {
+  return index_of(graph_, graph_.inputs, name, "input");
+}
+size_t BoundPlan::output_index(const std::string& name) const {
+  return index_of(graph_, graph_.outputs, name, "output");
+}
+
+static Type type_of(const RuntimeValue& value, const Type& declared) {
+  if (!value.is_tensor()) return declared;
+  return Type::tensor(value.tensor.dtype(), to_shape(value.tensor.dims()));
+}
+
+static bool right_kind(const Type& declared, const RuntimeValue& value) {
+  switch (declared.kind) {
+    case Type::Kind::Unknown: return true;
+    case Type::Kind::Tensor: return value.kind == RuntimeValue::Kind::Tensor;
+    case Type::Kind::Sequence: return value.kind == RuntimeValue::Kind::Sequence;
+    case Type::Kind::Optional: return true;
+    case Type::Kind::Map: return value.kind == RuntimeValue::Kind::Map;
+  }
+  return false;
+}
+
+void BoundPlan::bind_input(size_t k, RuntimeValue value) {
+  const Type& declared = graph_.value(graph_.inputs[k]).type;
+  Type given = type_of(value, declared);
+  if (!right_kind(declared, value) || !compatible(declared, given)) {
+    fail(ErrorKind::BadInput, "input '{}' is {}, got {}", graph_.name_of(graph_.inputs[k]),
+         declared.to_string(), value.is_tensor() ? value.tensor.type_text() : "no tensor");
+  }
+  bool same = bound_[k] && current_ && inputs_[k].is_tensor() && value.is_tensor() &&
+              inputs_[k].tensor.dtype() == value.tensor.dtype() &&
+              inputs_[k].tensor.dims() == value.tensor.dims();
+  inputs_[k] = std::move(value);
+  bound_[k] = true;
+  if (same) {
+    current_->bind_input(k, inputs_[k]);
+  } else {
+    current_ = nullptr;
+  }
+}
+
+void BoundPlan::bind_output(size_t k, Tensor memory) {
+  outputs_[k] = std::move(memory);
+  ready().bind_output(k, *outputs_[k]);
+}
+
+void BoundPlan::observe(Execution::Observer observer) {
+  observer_ = std::move(observer);
+  current_ = nullptr;
+}
+
+Execution& BoundPlan::ready() {
+  if (!current_) select();
+  return *current_;
+}
+
+void BoundPlan::select() {
+  std::vector<Type> types;
+  for (size_t k = 0; k < inputs_.size(); ++k) {
+    const Value& value = graph_.value(graph_.inputs[k]);
+    if (!bound_[k] && !is_state(k)) {
+      fail(ErrorKind::BadInput, "input '{}' ({}) is missing", value.name, value.type.to_string());
+    }
+    types.push_back(is_state(k) ? value.type : type_of(inputs_[k], value.type));
+  }
+  auto same = [&](const Cached& c) {
+    return std::equal(types.begin(), types.end(), c.types.begin(), [](const Type& a, const Type& b) {
+      return a.to_string() == b.to_string();
+    });
+  };
+  auto it = std::find_if(cache_.begin(), cache_.end(), same);
+  if (it == cache_.end()) {
+    auto execution = std::make_unique<Execution>(Plan::compile(graph_, types, options_), state_);
+    if (cache_.size() == max_cached_plans) cache_.erase(cache_.begin());
+    cache_.push_back({std::move(types), std::move(execution)});
+  } else {
+    std::rotate(it, it + 1, cache_.end());
+  }
+  current_ = cache_.back().execution.get();
+  current_->observe(observer_);
+  for (size_t k = 0; k < inputs_.size(); ++k) {
+    if (!is_state(k)) current_->bind_input(k, inputs_[k]);
+  }
+  for (size_t k = 0; k < outputs_.size(); ++k) {
+    if (outputs_[k]) current_->bind_output(k, *outputs_[k]);
+  }
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,56 @@
+// What Session and Trainer share: plans by input signature and the memory bound to them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plan/execution.h"
+
+namespace onnxrun {
+
+// Keeps the inputs of a graph, finds or compiles the plan for their types, and runs it. State tensors are
+// shared by all plans.
+class BoundPlan {
+ public:
+  BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state);
+
+  const Graph& graph() const { return graph_; }
+
+  // Position among graph().inputs; throws BadInput listing the names there are.
+  size_t input_index(const std::string& name) const;
+  size_t output_index(const std::string& name) const;
+
+  // Checks element type and shape against the graph's declaration.
+  void bind_input(size_t k, RuntimeValue value);
+  void bind_output(size_t k, Tensor memory);
+
+  // The execution for what is bound now. Throws BadInput if an input is missing.
+  Execution& ready();
+  void run(const RunControl& control) { ready().run(control); }
+  const RuntimeValue& output(size_t k) const { return current_->output(k); }
+  void observe(Execution::Observer observer);
+
+ private:
+  struct Cached {
+    std::vector<Type> types;
+    std::unique_ptr<Execution> execution;
+  };
+
+  bool is_state(size_t k) const { return state_input_[k]; }
+  void select();
+
+  Graph graph_;
+  PlanOptions options_;
+  std::vector<Tensor> state_;
+  std::vector<bool> state_input_;
+  std::vector<RuntimeValue> inputs_;
+  std::vector<bool> bound_;
+  std::vector<std::optional<Tensor>> outputs_;
+  std::vector<Cached> cache_;  // most recently used last
+  Execution* current_ = nullptr;
+  Execution::Observer observer_;
+};
+
+}  // namespace onnxrun

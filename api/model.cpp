@@ -1,0 +1,71 @@
+#include "onnxrun/model.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "builtin_ops.h"
+#include "graph/graph.h"
+#include "onnx_exporter.h"
+#include "onnx_importer.h"
+#include "passes/parameters.h"
+
+namespace onnxrun {
+
+static ImportOptions import_options(const LoadOptions& options) {
+  ImportOptions result;
+  switch (options.external_data) {
+    case LoadOptions::ExternalData::Deny: result.external_data = ExternalData::Deny; break;
+    case LoadOptions::ExternalData::ModelDir: result.external_data = ExternalData::ModelDir; break;
+    case LoadOptions::ExternalData::Directory: result.external_data = ExternalData::Dir; break;
+  }
+  result.external_dir = options.external_directory;
+  if (options.max_memory != INT64_MAX) result.max_memory = options.max_memory;
+  return result;
+}
+
+Model Model::load(const std::string& path, const LoadOptions& options) {
+  try {
+    auto graph = std::make_shared<Graph>(import_model(path, builtin_ops(), import_options(options)));
+    choose_parameters(*graph);
+    return Model(std::move(graph));
+  } catch (const Error& e) {
+    throw Error(e.kind(), path + ": " + e.what());
+  }
+}
+
+static std::vector<ValueInfo> infos(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::vector<ValueInfo> list;
+  for (ValueId v : ids) list.push_back({graph.name_of(v), graph.value(v).type.to_string()});
+  return list;
+}
+
+std::vector<ValueInfo> Model::inputs() const { return infos(*graph_, graph_->inputs); }
+std::vector<ValueInfo> Model::outputs() const { return infos(*graph_, graph_->outputs); }
+
+std::vector<InitializerInfo> Model::initializers() const {
+  std::vector<InitializerInfo> list;
+  for (const auto& [id, init] : graph_->initializers) {
+    list.push_back({graph_->name_of(id), init.value, init.role == Role::Parameter,
+                    std::string(to_string(init.role)), init.reason});
+  }
+  std::sort(list.begin(), list.end(),
+            [](const InitializerInfo& a, const InitializerInfo& b) { return a.name < b.name; });
+  return list;
+}
+
+void Model::save(const std::string& path, const std::map<std::string, Tensor>& weights) const {
+  std::map<int, Tensor> payloads;
+  for (const auto& [name, tensor] : weights) {
+    auto it = graph_->initializers.find(graph_->find(name));
+    if (it == graph_->initializers.end() || it->second.stored < 0) {
+      fail(ErrorKind::Usage, "the model stores no tensor '{}'", name);
+    }
+    if (it->second.value.type_text() != tensor.type_text()) {
+      fail(ErrorKind::BadInput, "'{}' is {}, not {}", name, it->second.value.type_text(), tensor.type_text());
+    }
+    payloads[it->second.stored] = tensor;
+  }
+  export_trained(*graph_, payloads, path);
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,66 @@
+// A model loaded from an .onnx file.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/runtime_value.h"
+
+namespace onnxrun {
+
+class Graph;
+
+struct LoadOptions {
+  enum class ExternalData : uint8_t { Deny, ModelDir, Directory };
+  // Where tensors outside the .onnx file may lie: nowhere, beside or below it (the default), or below
+  // `external_directory`, which may also be reached through links, as model caches have them.
+  ExternalData external_data = ExternalData::ModelDir;
+  std::string external_directory;
+  // Bytes that all tensors of the file may take together.
+  int64_t max_memory = INT64_MAX;
+};
+
+// An input or output: "float[batch,3]".
+struct ValueInfo {
+  std::string name;
+  std::string type;
+};
+
+// Weights and constants of the file.
+struct InitializerInfo {
+  std::string name;
+  Tensor value;
+  bool trainable = false;
+  std::string role;    // "parameter", "buffer", "constant"
+  std::string reason;  // why it has this role
+};
+
+// Immutable, cheap to copy (copies share everything), safe to use from several threads.
+class Model {
+ public:
+  // Throws Error: BadModel for a file that is unreadable or breaks the standard, Unsupported for an
+  // operator, opset or type that this build does not have.
+  static Model load(const std::string& path, const LoadOptions& options = {});
+
+  std::vector<ValueInfo> inputs() const;
+  std::vector<ValueInfo> outputs() const;
+  // In the order of their names.
+  std::vector<InitializerInfo> initializers() const;
+
+  // Writes the file this model was loaded from with other payloads for some of its initializers, by name;
+  // each must have its initializer's type and shape. Nothing else changes, but that tensors kept outside
+  // the file go to `path`.data. Atomic; throws CannotWrite.
+  void save(const std::string& path, const std::map<std::string, Tensor>& weights) const;
+
+  // The graph behind the model, for tools that build on this library's inner layers.
+  const Graph& graph() const { return *graph_; }
+  explicit Model(std::shared_ptr<const Graph> graph) : graph_(std::move(graph)) {}
+
+ private:
+  std::shared_ptr<const Graph> graph_;
+};
+
+}  // namespace onnxrun

@@ -1,0 +1,72 @@
+// Running a model.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "onnxrun/model.h"
+
+namespace onnxrun {
+
+struct SessionOptions {
+  // Threads that one run may use; 0 is what the machine, the affinity mask and the cgroup allow. One
+  // thread runs in the caller's and wakes nobody. Results are the same to the bit for any number.
+  int threads = 1;
+  // False runs every node as the file has it.
+  bool optimize = true;
+  // Values to compute: any of the graph's, inner ones included; the model's outputs if empty.
+  std::vector<std::string> outputs = {};
+  int64_t max_memory = INT64_MAX;
+  int64_t max_loop_iterations = 100'000'000;
+  std::optional<double> timeout_seconds = {};
+};
+
+using NamedValues = std::vector<std::pair<std::string, RuntimeValue>>;
+
+// Runs one model again and again. Plans are compiled as shapes are met and kept. A session is used by
+// one thread at a time, cancel() excepted; several sessions of one model share its weights.
+class Session {
+ public:
+  explicit Session(const Model& model, SessionOptions options = {});
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  // Names of the computed outputs, in order.
+  const std::vector<std::string>& output_names() const;
+
+  // One run. Throws BadInput for a missing or unknown input, or a type or shape that does not fit.
+  // Outputs own their memory.
+  NamedValues run(const NamedValues& inputs);
+
+  // Runs without copies: bound inputs are read from, and bound outputs written to the caller's memory,
+  // again in every run until they are bound anew. Inputs must all be bound before the first run() and
+  // outputs after the inputs (their shapes follow from them); one that is not bound owns its memory.
+  void bind_input(const std::string& name, Tensor tensor);
+  void bind_output(const std::string& name, Tensor memory);
+  void run();
+  // An output of the last run().
+  const RuntimeValue& output(const std::string& name) const;
+
+  // Ends the run in progress, from any thread; it throws Cancelled.
+  void cancel();
+
+  // Called after every node with its operator, name and seconds, for profiles; and with its outputs.
+  struct NodeRecord {
+    std::string_view op, name;
+    std::vector<std::string> output_names;
+    std::vector<const RuntimeValue*> outputs;
+    double seconds = 0;
+  };
+  void observe(std::function<void(const NodeRecord&)> observer);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace onnxrun
