@@ -6,7 +6,10 @@ cd "$(dirname "$0")/.."
 
 build=$1
 shift
-[ $# -gt 0 ] || mapfile -t -O 1 tracked < <(git ls-files '*.cpp')
+if [ $# -eq 0 ]; then
+  mapfile -t tracked < <(git ls-files '*.cpp')
+  set -- "${tracked[@]}"
+fi
 
 check() {
   local out
@@ -17,7 +20,7 @@ check() {
 }
 export -f check
 
-for file in "${@:-${tracked[@]}}"; do
+for file in "$@"; do
   if grep -qF "\"file\": \"$PWD/$file\"" "$build/compile_commands.json"; then
     printf '%s\n' "$file"
   fi
