@@ -28,7 +28,8 @@ deps:
 build: deps
 	@scripts/build.sh release
 
-demo: build
+demo: deps
+	@scripts/build.sh release onnxrun
 	@scripts/demo.sh
 
 test: build
