@@ -1,0 +1,212 @@
+#include "kernels/vector_math.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/vector_math.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/vector_math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace onnxrun::HWY_NAMESPACE {
+
+// Loads and stores that touch only the first n lanes; the others are loaded as 1.
+template <class D, typename T>
+HWY_INLINE hn::Vec<D> load_first(D d, const T* x, size_t n) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  auto first = hn::FirstN(d, n);
+  return hn::IfThenElse(first, hn::MaskedLoad(first, d, x), constant(d, 1));
+#else
+  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
+  hn::Store(constant(d, 1), d, lanes);
+  std::memcpy(lanes, x, n * sizeof(T));
+  return hn::Load(d, lanes);
+#endif
+}
+
+template <class D, typename T>
+HWY_INLINE void store_first(D d, hn::Vec<D> v, T* y, size_t n) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  hn::BlendedStore(v, hn::FirstN(d, n), d, y);
+#else
+  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
+  hn::Store(v, d, lanes);
+  std::memcpy(y, lanes, n * sizeof(T));
+#endif
+}
+
+template <typename T, class F>
+HWY_INLINE void map(const T* x, T* y, int64_t n, F f) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, x + i)), d, y + i);
+  if (i == n) return;
+  auto rest = static_cast<size_t>(n - i);
+  store_first(d, f(d, load_first(d, x + i, rest)), y + i, rest);
+}
+
+// f computes in double.
+template <class F>
+HWY_INLINE void map_widened(const float* x, float* y, int64_t n, F f) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> df;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto widened = [&](auto v) HWY_ATTR { return hn::DemoteTo(df, f(d, hn::PromoteTo(d, v))); };
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(widened(hn::LoadU(df, x + i)), df, y + i);
+  if (i == n) return;
+  auto rest = static_cast<size_t>(n - i);
+  store_first(df, widened(load_first(df, x + i, rest)), y + i, rest);
+}
+
+#define ONNXRUN_MAP(NAME, F)                                                    \
+  void NAME##_float(const float* x, float* y, int64_t n) { map(x, y, n, F()); } \
+  void NAME##_double(const double* x, double* y, int64_t n) { map(x, y, n, F()); }
+ONNXRUN_MAP(vexp, Exp)
+ONNXRUN_MAP(vexpm1, Expm1)
+ONNXRUN_MAP(vlog, Log)
+ONNXRUN_MAP(vlog1p, Log1p)
+ONNXRUN_MAP(vtanh, Tanh)
+ONNXRUN_MAP(vsigmoid, Sigmoid)
+ONNXRUN_MAP(vsilu, Silu)
+ONNXRUN_MAP(vsoftplus, Softplus)
+ONNXRUN_MAP(verf, Erf)
+ONNXRUN_MAP(vgelu, Gelu)
+ONNXRUN_MAP(vgelu_tanh, GeluTanh)
+ONNXRUN_MAP(vsqrt, Sqrt)
+#undef ONNXRUN_MAP
+
+void vsin_float(const float* x, float* y, int64_t n) { map_widened(x, y, n, SinCos<0, false>()); }
+void vcos_float(const float* x, float* y, int64_t n) { map_widened(x, y, n, SinCos<1, false>()); }
+void vsin_double(const double* x, double* y, int64_t n) { map(x, y, n, SinCos<0, true>()); }
+void vcos_double(const double* x, double* y, int64_t n) { map(x, y, n, SinCos<1, true>()); }
+
+// x^y for float lanes held in double; zero, infinite and NaN arguments and roots of negative
+// numbers are left to the C library.
+template <class D, class V>
+HWY_INLINE V pow_widened(D d, V x, V y) {
+  V zero = hn::Zero(d), one = constant(d, 1), half = constant(d, 0.5);
+  auto is_negative = hn::Lt(x, zero);
+  auto easy = hn::And(hn::And(hn::IsFinite(x), hn::IsFinite(y)),
+                      hn::Or(hn::Gt(x, zero), hn::And(is_negative, is_whole(d, y))));
+  V magnitude = pow_magnitude(d, hn::IfThenElse(easy, x, one), hn::IfThenElse(easy, y, one));
+  auto is_odd = hn::Not(is_whole(d, hn::Mul(y, half)));
+  V result = hn::IfThenElse(hn::And(is_negative, is_odd), hn::Neg(magnitude), magnitude);
+  if (HWY_LIKELY(hn::AllTrue(d, easy))) return result;
+  HWY_ALIGN double xs[HWY_MAX_BYTES / sizeof(double)], out[HWY_MAX_BYTES / sizeof(double)];
+  HWY_ALIGN double ys[HWY_MAX_BYTES / sizeof(double)], hard[HWY_MAX_BYTES / sizeof(double)];
+  hn::Store(x, d, xs);
+  hn::Store(y, d, ys);
+  hn::Store(result, d, out);
+  hn::Store(hn::IfThenZeroElse(easy, one), d, hard);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) {
+    if (hard[i] != 0) out[i] = std::pow(static_cast<float>(xs[i]), static_cast<float>(ys[i]));
+  }
+  return hn::Load(d, out);
+}
+
+// step is 1 for an array of exponents and 0 for one exponent.
+template <int64_t step>
+HWY_INLINE void pow_loop(const float* x, const float* y, float* out, int64_t n) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> df;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto compute = [&](auto xv, auto yv) HWY_ATTR {
+    return hn::DemoteTo(df, pow_widened(d, hn::PromoteTo(d, xv), hn::PromoteTo(d, yv)));
+  };
+  const auto same = hn::Set(df, step == 0 && n > 0 ? *y : 0.0f);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    auto yv = step == 0 ? same : hn::LoadU(df, y + i * step);
+    hn::StoreU(compute(hn::LoadU(df, x + i), yv), df, out + i);
+  }
+  if (i == n) return;
+  auto rest = static_cast<size_t>(n - i);
+  auto yv = step == 0 ? same : load_first(df, y + i * step, rest);
+  store_first(df, compute(load_first(df, x + i, rest), yv), out + i, rest);
+}
+
+void pow_arrays(const float* x, const float* y, float* out, int64_t n) {
+  pow_loop<1>(x, y, out, n);
+}
+void pow_scalar(const float* x, const float* y, float* out, int64_t n) {
+  pow_loop<0>(x, y, out, n);
+}
+
+template <typename T>
+HWY_INLINE bool all_finite_loop(const T* x, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  // x - x is 0 for finite x and NaN for all others, and NaN stays in a sum.
+  auto a = hn::Zero(d), b = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    auto v = hn::LoadU(d, x + i), w = hn::LoadU(d, x + i + lanes);
+    a = hn::Add(a, hn::Sub(v, v));
+    b = hn::Add(b, hn::Sub(w, w));
+  }
+  for (; i < n; i += lanes) {
+    auto v = load_first(d, x + i, static_cast<size_t>(HWY_MIN(lanes, n - i)));
+    a = hn::Add(a, hn::Sub(v, v));
+  }
+  return hn::AllTrue(d, hn::Eq(hn::Add(a, b), hn::Zero(d)));
+}
+
+bool all_finite_float(const float* x, int64_t n) { return all_finite_loop(x, n); }
+bool all_finite_double(const double* x, int64_t n) { return all_finite_loop(x, n); }
+
+}  // namespace onnxrun::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace onnxrun {
+
+#define ONNXRUN_DISPATCH(NAME)                                                                    \
+  HWY_EXPORT(NAME##_float);                                                                       \
+  HWY_EXPORT(NAME##_double);                                                                      \
+  void NAME(const float* x, float* y, int64_t n) { HWY_DYNAMIC_DISPATCH(NAME##_float)(x, y, n); } \
+  void NAME(const double* x, double* y, int64_t n) { HWY_DYNAMIC_DISPATCH(NAME##_double)(x, y, n); }
+ONNXRUN_DISPATCH(vexp)
+ONNXRUN_DISPATCH(vexpm1)
+ONNXRUN_DISPATCH(vlog)
+ONNXRUN_DISPATCH(vlog1p)
+ONNXRUN_DISPATCH(vtanh)
+ONNXRUN_DISPATCH(vsigmoid)
+ONNXRUN_DISPATCH(vsilu)
+ONNXRUN_DISPATCH(vsoftplus)
+ONNXRUN_DISPATCH(verf)
+ONNXRUN_DISPATCH(vgelu)
+ONNXRUN_DISPATCH(vgelu_tanh)
+ONNXRUN_DISPATCH(vsin)
+ONNXRUN_DISPATCH(vcos)
+ONNXRUN_DISPATCH(vsqrt)
+#undef ONNXRUN_DISPATCH
+
+HWY_EXPORT(pow_arrays);
+HWY_EXPORT(pow_scalar);
+void vpow(const float* x, const float* y, float* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(pow_arrays)(x, y, out, n);
+}
+void vpow(const float* x, float y, float* out, int64_t n) {
+  HWY_DYNAMIC_DISPATCH(pow_scalar)(x, &y, out, n);
+}
+void vpow(const double* x, const double* y, double* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = std::pow(x[i], y[i]);
+}
+void vpow(const double* x, double y, double* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = std::pow(x[i], y);
+}
+
+HWY_EXPORT(all_finite_float);
+HWY_EXPORT(all_finite_double);
+bool all_finite(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(all_finite_float)(x, n); }
+bool all_finite(const double* x, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(all_finite_double)(x, n);
+}
+
+}  // namespace onnxrun
+#endif  // HWY_ONCE
