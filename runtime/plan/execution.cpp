@@ -139,7 +139,10 @@ void Execution::bind_output(size_t k, Tensor memory) {
   }
 }
 
-void Execution::unbind_output(size_t k) { bound_[k] = false; }
+void Execution::unbind_output(size_t k) {
+  bound_[k] = false;
+  outputs_[k] = RuntimeValue();
+}
 
 void Execution::make_outputs() {
   const Graph& graph = plan_->graph();
@@ -147,6 +150,8 @@ void Execution::make_outputs() {
     if (bound_[k]) continue;
     const Buffer& b = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(graph.outputs[k]))];
     if (b.kind != Buffer::Kind::Output || b.index != static_cast<int>(k)) continue;
+    // Memory that nobody took after the last run serves this one.
+    if (outputs_[k].is_tensor() && outputs_[k].tensor.unique()) continue;
     const Tensor& like = values_[static_cast<size_t>(graph.outputs[k])].tensor;
     outputs_[k] = Tensor(like.dtype(), like.dims());
     point_buffer(b, outputs_[k].tensor.raw(), nullptr);

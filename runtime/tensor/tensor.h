@@ -82,6 +82,8 @@ class Tensor {
   // A tensor of its own with the same elements.
   Tensor clone() const;
 
+  // True if no other handle shares the buffer.
+  bool unique() const { return buffer_.use_count() == 1; }
   bool same_buffer(const Tensor& other) const { return data_ == other.data_; }
 
  private:

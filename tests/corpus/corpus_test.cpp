@@ -1,0 +1,162 @@
+// Runs, differentiates and trains models of real exporters against their frameworks' results. The
+// tolerances are those of tests/data/corpus/README.md.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "graph/graph.h"
+#include "passes/gradient.h"
+#include "passes/widen.h"
+#include "plan/execution.h"
+#include "support/corpus.h"
+#include "support/op_tester.h"
+
+namespace onnxrun::testing {
+
+namespace {
+
+using nlohmann::json;
+
+// All operators of these folders are there. The list only grows.
+const std::vector<std::string> covered = {
+    "s0_nand_f64",
+    "s0_nand_f64_bcast_bug",
+    "s2_xor_bce_dyn",
+};
+
+std::vector<Type> types_of(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::vector<Type> types;
+  for (ValueId v : ids) types.push_back(graph.value(v).type);
+  return types;
+}
+
+class Corpus : public ::testing::TestWithParam<std::string> {
+ protected:
+  Corpus() : reference(GetParam()), model(Model::load(reference.model_path())) {}
+
+  bool is_double() const { return reference.training()["dtype"] == "float64"; }
+
+  CorpusCase reference;
+  Model model;
+};
+
+TEST_P(Corpus, RunsAsItsFrameworkDid) {
+  json random = reference.facts()["nondeterministic_outputs"];
+  for (int set = 0; reference.has("test_data_set_" + std::to_string(set)); ++set) {
+    std::string folder = "test_data_set_" + std::to_string(set);
+    const Graph& graph = model.graph();
+    auto inputs = reference.values(folder, "input", types_of(graph, graph.inputs));
+    auto outputs = reference.values(folder, "output", types_of(graph, graph.outputs));
+    ASSERT_EQ(outputs.size(), graph.outputs.size());
+    NamedValues feeds;
+    for (size_t i = 0; i < inputs.size(); ++i) feeds.emplace_back(graph.name_of(graph.inputs[i]), inputs[i]);
+    for (bool optimize : {true, false}) {
+      NamedValues results = Session(model, {.optimize = optimize}).run(feeds);
+      for (size_t k = 0; k < outputs.size(); ++k) {
+        if (std::find(random.begin(), random.end(), results[k].first) != random.end()) continue;
+        expect_close(results[k].second.tensor, outputs[k].tensor, reference.facts()["rtol"],
+                     reference.facts()["atol"], folder + " " + results[k].first);
+      }
+    }
+  }
+}
+
+// The vector-Jacobian products of the whole graph, in double.
+TEST_P(Corpus, HasTheGradientsOfItsFramework) {
+  if (!reference.has("grad/vjp_f64.npz")) GTEST_SUCCEED() << "no gradients are stored";
+  if (!reference.has("grad/vjp_f64.npz")) return;
+  std::map<std::string, Tensor> expected = reference.arrays("grad/vjp_f64.npz");
+  Graph graph = model.graph();
+  widen_to_double(graph);
+  std::vector<RuntimeValue> feeds = reference.values("test_data_set_0", "input", types_of(graph, graph.inputs));
+  for (size_t i = 0; i < feeds.size(); ++i) {
+    DType wanted = graph.value(graph.inputs[i]).type.dtype;
+    if (feeds[i].tensor.dtype() != wanted) feeds[i] = convert(feeds[i].tensor, wanted);
+  }
+  std::vector<Seed> seeds;
+  std::vector<ValueId> wrt;
+  size_t at = 0;
+  std::vector<std::string> differentiated = reference.facts()["grad"]["outputs"];
+  for (const std::string& name : differentiated) {
+    Type type = Type::tensor(DType::Float64);
+    Tensor cotangent = reference.values("grad", "cotangent", std::vector<Type>(at + 1, type))[at].tensor;
+    ++at;
+    cotangent = convert(cotangent, DType::Float64);
+    ValueId id = graph.add_initializer(graph.unique_name("cotangent"), cotangent);
+    seeds.push_back({graph.find(name), id});
+  }
+  for (const auto& [name, value] : expected) {
+    ASSERT_NE(graph.find(name), no_value) << name;
+    wrt.push_back(graph.find(name));
+  }
+  graph.outputs = gradient(graph, seeds, wrt);
+  verify(graph);
+  std::vector<Type> types;
+  for (const RuntimeValue& v : feeds) types.push_back(Type::tensor(v.tensor.dtype(), to_shape(v.tensor.dims())));
+  Execution execution(Plan::compile(graph, types));
+  for (size_t i = 0; i < feeds.size(); ++i) execution.bind_input(i, feeds[i]);
+  RunControl control;
+  execution.run(control);
+  size_t k = 0;
+  for (const auto& [name, value] : expected) {
+    const Tensor& actual = execution.output(k++).tensor;
+    EXPECT_EQ(actual.dims(), value.dims()) << name;
+    EXPECT_LE(relative_difference(to_doubles(actual), to_doubles(value)), 1e-9) << name;
+  }
+}
+
+struct Trained {
+  std::vector<double> losses;
+  std::map<std::string, Tensor> weights;
+};
+
+Trained train(const Model& model, const CorpusCase& reference, const TrainerOptions& options) {
+  std::map<std::string, Tensor> data = reference.arrays("train/data.npz");
+  Trainer trainer(model, options);
+  Trained result;
+  std::vector<int64_t> order = reference.training()["batch_order"];
+  for (int64_t batch : order) {
+    std::string prefix = "b" + std::to_string(batch) + "_";
+    NamedValues inputs;
+    for (size_t i = 0; i < model.inputs().size(); ++i) {
+      auto it = data.find(prefix + "in" + std::to_string(i));
+      if (it != data.end()) inputs.emplace_back(model.inputs()[i].name, it->second);
+    }
+    result.losses.push_back(trainer.step(inputs, data[prefix + "target"]));
+  }
+  result.weights = trainer.weights();
+  return result;
+}
+
+TEST_P(Corpus, TrainsAsItsFrameworkDid) {
+  if (!reference.has("train/train.json")) return;
+  TrainerOptions options = reference.trainer_options();
+  json losses = json::parse(std::ifstream(reference.file("train/losses.json")));
+  Trained trained = train(model, reference, options);
+  std::vector<double> expected = losses[is_double() ? "reference_f64" : "reference"];
+  EXPECT_LE(relative_difference(trained.losses, expected), is_double() ? 1e-8 : 1e-4);
+  auto final_weights = reference.arrays("train/final_params.npz");
+  json atol = reference.training()["suggested_atol"];
+  for (const auto& [name, value] : final_weights) {
+    ASSERT_TRUE(trained.weights.count(name)) << name;
+    double limit = atol.contains(name) ? atol[name].get<double>() : 1e-5;
+    expect_close(trained.weights[name], value, 0, limit, name);
+  }
+}
+
+TEST_P(Corpus, TrainsInDouble) {
+  if (!reference.has("train/train.json") || is_double()) return;
+  TrainerOptions options = reference.trainer_options();
+  options.double_precision = true;
+  json losses = json::parse(std::ifstream(reference.file("train/losses.json")));
+  Trained trained = train(model, reference, options);
+  EXPECT_LE(relative_difference(trained.losses, losses["reference_f64"].get<std::vector<double>>()), 1e-8);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Corpus, ::testing::ValuesIn(covered),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+
+}  // namespace onnxrun::testing

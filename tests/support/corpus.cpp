@@ -1,0 +1,79 @@
+#include "support/corpus.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "data/source.h"
+#include "tensor_reader.h"
+
+namespace onnxrun::testing {
+
+using nlohmann::json;
+
+static json read_json(const std::string& path) {
+  std::ifstream in(path);
+  return json::parse(in);
+}
+
+CorpusCase::CorpusCase(const std::string& name)
+    : folder_(std::string(ONNXRUN_TEST_DATA) + "/corpus/" + name), facts_(read_json(folder_ + "/case.json")) {}
+
+json CorpusCase::training() const { return read_json(file("train/train.json")); }
+
+bool CorpusCase::has(const std::string& relative) const { return std::filesystem::exists(file(relative)); }
+
+std::map<std::string, Tensor> CorpusCase::arrays(const std::string& relative) const {
+  std::map<std::string, Tensor> result;
+  for (NamedTensor& a : read_arrays(file(relative))) result[a.name] = std::move(a.tensor);
+  return result;
+}
+
+std::vector<RuntimeValue> CorpusCase::values(const std::string& relative_folder, const std::string& prefix,
+                                             const std::vector<Type>& types) const {
+  std::vector<RuntimeValue> values;
+  for (size_t i = 0; i < types.size(); ++i) {
+    std::string path = relative_folder + "/" + prefix + "_" + std::to_string(i) + ".pb";
+    if (!has(path)) break;
+    values.push_back(read_value_file(file(path), types[i]));
+  }
+  return values;
+}
+
+TrainerOptions CorpusCase::trainer_options() const {
+  json t = training();
+  TrainerOptions o;
+  o.loss = t["loss"]["name"];
+  if (o.loss != "output") o.reduction = t["loss"]["reduction"];
+  if (!t["loss"]["class_axis"].is_null()) o.class_axis = t["loss"]["class_axis"].get<int64_t>();
+  json p = t["optimizer"];
+  std::string name = p["name"];
+  o.optimizer = name == "adam_keras" ? "keras:adam" : name;
+  if (p.value("nesterov", false)) o.optimizer = "nesterov";
+  o.lr = p["lr"];
+  if (p.value("momentum", 0.0) != 0) o.momentum = p["momentum"].get<double>();
+  if (p.contains("weight_decay")) o.weight_decay = p["weight_decay"].get<double>();
+  if (p.contains("betas")) {
+    o.beta1 = p["betas"][0].get<double>();
+    o.beta2 = p["betas"][1].get<double>();
+  }
+  if (p.contains("eps")) o.eps = p["eps"].get<double>();
+  o.trainable = t["trainable"].get<std::vector<std::string>>();
+  o.batch_statistics = t["batchnorm"] == "batch";
+  o.dropout = false;
+  return o;
+}
+
+double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  if (a.size() != b.size()) return INFINITY;
+  double difference = 0, largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    // NaN must not pass as "not greater".
+    if (!(std::abs(a[i] - b[i]) <= difference)) difference = std::abs(a[i] - b[i]);
+    largest = std::max(largest, std::abs(b[i]));
+  }
+  return largest == 0 ? difference : difference / largest;
+}
+
+}  // namespace onnxrun::testing

@@ -1,0 +1,41 @@
+// Models of real exporters with the results their frameworks gave (tests/data/corpus/README.md).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "onnxrun/trainer.h"
+
+namespace onnxrun::testing {
+
+// One folder of the corpus.
+class CorpusCase {
+ public:
+  explicit CorpusCase(const std::string& name);
+
+  std::string model_path() const { return folder_ + "/model.onnx"; }
+  const nlohmann::json& facts() const { return facts_; }  // case.json
+  nlohmann::json training() const;                        // train/train.json
+  bool has(const std::string& file) const;
+  std::string file(const std::string& relative) const { return folder_ + "/" + relative; }
+
+  // The arrays of an .npz file by name.
+  std::map<std::string, Tensor> arrays(const std::string& relative) const;
+  // Values of test_data_set_K or grad/: prefix "input", "output", "cotangent".
+  std::vector<RuntimeValue> values(const std::string& relative_folder, const std::string& prefix,
+                                   const std::vector<Type>& types) const;
+  // What the reference trained with.
+  TrainerOptions trainer_options() const;
+
+ private:
+  std::string folder_;
+  nlohmann::json facts_;
+};
+
+// max |a - b| / max |b| over all elements.
+double relative_difference(const std::vector<double>& a, const std::vector<double>& b);
+
+}  // namespace onnxrun::testing
