@@ -60,7 +60,8 @@ struct Node {
 };
 
 // A tensor of the model file, found again by the exporter: the fields and indices that lead to its
-// TensorProto from the ModelProto, e.g. {{7,0},{5,3}} for graph.initializer[3].
+// TensorProto from the ModelProto, e.g. {{7,0},{5,3}} for graph.initializer[3]; to its
+// SparseTensorProto or, for value_float and the like of Constant, its AttributeProto.
 struct StoredTensor {
   std::string name;
   std::vector<std::pair<int, int>> path;
@@ -72,6 +73,7 @@ struct ModelSource {
   std::string path;   // as given
   std::string bytes;  // the whole .onnx file
   std::vector<StoredTensor> stored;
+  std::map<std::string, std::string> data_files;  // of external data: location, path read
   std::string producer;  // "pytorch 2.13.0"
   int64_t ir_version = 0;
   std::map<std::string, int64_t> opsets;

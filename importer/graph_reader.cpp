@@ -1,0 +1,183 @@
+#include "graph_reader.h"
+
+#include <unordered_set>
+
+#include "base/error.h"
+#include "proto_fields.h"
+#include "type_reader.h"
+
+namespace onnxrun {
+
+namespace {
+
+void keep_metadata(Value& value, const google::protobuf::Message& message, int field) {
+  value.metadata.merge(read_metadata(message, field));
+}
+
+void collect_declared(const onnx::GraphProto& proto, Scope& scope) {
+  for (const auto& info : proto.value_info()) scope.declared.emplace(info.name(), &info);
+  for (const auto& info : proto.output()) scope.declared[info.name()] = &info;
+}
+
+std::unordered_set<std::string> initializer_names(const onnx::GraphProto& proto) {
+  std::unordered_set<std::string> names;
+  for (const auto& t : proto.initializer()) names.insert(t.name());
+  for (const auto& t : proto.sparse_initializer()) names.insert(t.values().name());
+  return names;
+}
+
+constexpr int first_ir_without_listed_initializers = 4;
+
+}  // namespace
+
+GraphReader::GraphReader(const onnx::ModelProto& model, const OpRegistry& registry,
+                         const ImportOptions& options, TensorDecoder decoder, ModelSource& source)
+    : model_(model),
+      registry_(registry),
+      options_(options),
+      decoder_(decoder),
+      source_(source),
+      functions_(model),
+      opsets_(read_opsets(model.opset_import())),
+      main_(registry, nullptr),
+      nodes_left_(options.max_nodes) {}
+
+Graph GraphReader::read() {
+  const onnx::GraphProto& proto = model_.graph();
+  main_.graph.name = proto.name();
+  Scope scope(main_, nullptr, opsets_);
+  collect_declared(proto, scope);
+  scope.nodes = &proto.node();
+  Path path = {{onnx::ModelProto::kGraphFieldNumber, 0}};
+  read_initializers(proto, scope, path);
+  read_main_inputs(proto, scope);
+  read_contents(proto, scope, path);
+  return std::move(main_.graph);
+}
+
+void GraphReader::read_initializers(const onnx::GraphProto& proto, Scope& scope, const Path& path) {
+  auto place = [&](const std::string& name, const Payload& payload) {
+    if (name.empty()) fail(ErrorKind::BadModel, "an initializer has no name");
+    scope.define(name, place_constant(scope, name, payload));
+  };
+  for (int i = 0; i < proto.initializer_size(); ++i) {
+    const onnx::TensorProto& tensor = proto.initializer(i);
+    place(tensor.name(),
+          payload_of(tensor, path + std::pair(onnx::GraphProto::kInitializerFieldNumber, i)));
+  }
+  for (int i = 0; i < proto.sparse_initializer_size(); ++i) {
+    const onnx::SparseTensorProto& tensor = proto.sparse_initializer(i);
+    place(tensor.values().name(),
+          payload_of(tensor, path + std::pair(onnx::GraphProto::kSparseInitializerFieldNumber, i)));
+  }
+}
+
+void GraphReader::read_main_inputs(const onnx::GraphProto& proto, Scope& scope) {
+  auto initialized = initializer_names(proto);
+  std::unordered_set<std::string> seen;
+  Graph& graph = main_.graph;
+  for (const auto& info : proto.input()) {
+    if (info.name().empty()) fail(ErrorKind::BadModel, "a graph input has no name");
+    if (!seen.insert(info.name()).second) {
+      fail(ErrorKind::BadModel, "graph input '{}' is listed twice", info.name());
+    }
+    if (initialized.count(info.name())) {
+      make_overridable(info, scope.lookup(info.name()));
+      continue;
+    }
+    Type type = read_type(info);
+    if (!type.is_known() || (type.is_tensor() && type.dtype == DType::Undefined)) {
+      fail(ErrorKind::BadModel, "graph input '{}' has no type", info.name());
+    }
+    main_.claim(info.name());
+    ValueId id = graph.add_input(info.name(), std::move(type));
+    keep_metadata(graph.value(id), info, onnx_field::value_info_metadata);
+    main_.fix(id);
+    scope.define(info.name(), id);
+  }
+}
+
+void GraphReader::make_overridable(const onnx::ValueInfoProto& info, ValueId id) {
+  Graph& graph = main_.graph;
+  Value& value = graph.value(id);
+  Type declared = read_type(info);
+  if (!same_elements(value.type, declared)) {
+    fail(ErrorKind::BadModel, "'{}' is {} as initializer, but {} as graph input", info.name(),
+         value.type.to_string(), declared.to_string());
+  }
+  keep_metadata(value, info, onnx_field::value_info_metadata);
+  if (source_.ir_version < first_ir_without_listed_initializers) return;
+  if (declared.is_known() && compatible(value.type, declared)) {
+    value.type = Type::tensor(value.type.dtype, declared.shape);
+  }
+  // A caller may replace the elements, so nothing may be concluded from them.
+  value.content.reset();
+  graph.overridable.push_back(id);
+}
+
+std::unique_ptr<Frame> GraphReader::read_body(const BoundAttribute& attribute, Frame& around,
+                                              int depth, const std::string& owner,
+                                              const std::vector<Type>& formal) {
+  const onnx::GraphProto& proto = attribute.proto->g();
+  auto frame = std::make_unique<Frame>(registry_, &around);
+  frame->graph.name = proto.name();
+  Scope scope(*frame, attribute.scope, attribute.scope->opsets);
+  scope.attributes = attribute.scope->attributes;
+  scope.hoist_prefix = attribute.scope->hoist_prefix + owner + "/";
+  scope.depth = depth;
+  enter(scope.depth);
+  collect_declared(proto, scope);
+  scope.nodes = &proto.node();
+  Path path = attribute.path + std::pair(onnx::AttributeProto::kGFieldNumber, 0);
+
+  auto initialized = initializer_names(proto);
+  size_t position = 0;
+  for (const auto& info : proto.input()) {
+    if (initialized.count(info.name())) continue;
+    Type type = read_type(info);
+    if (position < formal.size()) type = refine(type, formal[position]);
+    ++position;
+    std::string name = scope.own_name(info.name());
+    ValueId id = frame->graph.add_input(name, std::move(type));
+    frame->fix(id);
+    scope.define(info.name(), id);
+  }
+  read_initializers(proto, scope, path);
+  read_contents(proto, scope, path);
+  return frame;
+}
+
+void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, const Path& path) {
+  for (int i = 0; i < proto.node_size(); ++i) {
+    read_node(proto.node(i), scope, path + std::pair(onnx::GraphProto::kNodeFieldNumber, i));
+  }
+  Graph& graph = scope.frame.graph;
+  std::unordered_set<std::string> seen;
+  for (const auto& info : proto.output()) {
+    if (!seen.insert(info.name()).second) {
+      fail(ErrorKind::BadModel, "graph output '{}' is listed twice", info.name());
+    }
+    ValueId id = no_value;
+    try {
+      id = scope.lookup(info.name());
+    } catch (const Error& e) {
+      throw e.in("graph output '" + info.name() + "'");
+    }
+    if (id == no_value) fail(ErrorKind::BadModel, "a graph output has no name");
+    graph.outputs.push_back(id);
+  }
+  for (const auto& [name, info] : scope.declared) {
+    if (!scope.defines(name)) continue;
+    Value& value = scope.frame.graph.value(scope.lookup(name));
+    keep_metadata(value, *info, onnx_field::value_info_metadata);
+  }
+}
+
+void GraphReader::enter(int depth) const {
+  if (depth > options_.max_depth) {
+    fail(ErrorKind::Limit, "subgraphs and function calls are nested more than {} deep",
+         options_.max_depth);
+  }
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,262 @@
+#include <algorithm>
+
+#include "attribute_reader.h"
+#include "base/error.h"
+#include "graph/upgrade_context.h"
+#include "graph_reader.h"
+#include "proto_fields.h"
+#include "type_reader.h"
+
+namespace onnxrun {
+
+namespace {
+
+using onnx::AttributeProto;
+
+Type without_shape(const Type& type) { return type.is_tensor() ? Type::tensor(type.dtype) : type; }
+
+// What the operator says of its subgraph's formal inputs: files need not declare their types.
+std::vector<Type> formal_types(std::string_view op, const Graph& graph,
+                               const std::vector<ValueId>& inputs) {
+  std::vector<Type> types;
+  auto type_of = [&](size_t i) {
+    return inputs[i] == no_value ? Type() : graph.value(inputs[i]).type;
+  };
+  if (op == "Loop") {
+    types = {Type::tensor(DType::Int64, Shape{}), Type::tensor(DType::Bool, Shape{})};
+    for (size_t i = 2; i < inputs.size(); ++i) types.push_back(without_shape(type_of(i)));
+  } else if (op == "Scan") {
+    for (size_t i = 0; i < inputs.size(); ++i) types.push_back(without_shape(type_of(i)));
+  } else if (op == "SequenceMap") {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      Type type = type_of(i);
+      types.push_back(type.kind == Type::Kind::Sequence ? *type.element : type);
+    }
+  }
+  return types;
+}
+
+// The version of the operator that `opset` means: the newest that is not newer.
+void check_version(const OpInfo& info, int64_t opset) {
+  const auto& since = info.spec.since;
+  if (since.empty() || since.front() <= opset) return;
+  fail(ErrorKind::Unsupported, "opset {} is imported, the operator is known since opset {}", opset,
+       since.front());
+}
+
+size_t used_outputs(const onnx::NodeProto& node) {
+  int count = node.output_size();
+  while (count > 1 && node.output(count - 1).empty()) --count;
+  return static_cast<size_t>(count);
+}
+
+}  // namespace
+
+std::string describe(const onnx::NodeProto& node) {
+  std::string domain = normalized_domain(node.domain());
+  std::string name = node.name();
+  for (int i = 0; name.empty() && i < node.output_size(); ++i) name = node.output(i);
+  return (domain.empty() ? "" : domain + ".") + node.op_type() + " node '" + name + "'";
+}
+
+void GraphReader::read_node(const onnx::NodeProto& node, Scope& scope, const Path& path) {
+  if (--nodes_left_ < 0) {
+    fail(ErrorKind::Limit, "the model has more than {} nodes, functions inlined",
+         options_.max_nodes);
+  }
+  if (const Function* function = functions_.find(node)) {
+    inline_call(node, *function, scope, path);
+    return;
+  }
+  if (node.op_type() == "Constant" && normalized_domain(node.domain()).empty()) {
+    try {
+      read_constant(node, scope, path);
+    } catch (const Error& e) {
+      throw e.in(describe(node));
+    }
+    return;
+  }
+  read_operator(node, scope, path);
+}
+
+void GraphReader::read_operator(const onnx::NodeProto& node, Scope& scope, const Path& path) {
+  const OpInfo* info = nullptr;
+  int64_t opset = 0;
+  NodeOptions options;
+  std::vector<ValueId> inputs;
+  try {
+    std::string domain = normalized_domain(node.domain());
+    opset = checked_opset(scope.opsets, domain);
+    info = domain == private_domain ? nullptr : registry_.find(domain, node.op_type());
+    if (!info) {
+      fail(ErrorKind::Unsupported, "domain '{}', opset {}, has no operator of this name here",
+           domain.empty() ? "ai.onnx" : domain, opset);
+    }
+    check_version(*info, opset);
+    inputs = lookup_inputs(node, scope);
+    Formed formed = read_attributes_of(node, *info, scope, path);
+    options.attributes = std::move(formed.attributes);
+    read_bodies(node, *info, formed, inputs, scope, options);
+  } catch (const Error& e) {
+    throw e.in(describe(node));
+  }
+  auto first_new = static_cast<ValueId>(scope.frame.graph.value_count());
+  std::vector<ValueId> outputs =
+      add_operator(node, *info, opset, std::move(inputs), scope, std::move(options));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (static_cast<int>(i) >= node.output_size()) break;
+    const std::string& name = node.output(static_cast<int>(i));
+    if (!name.empty() && outputs[i] != no_value) bind(scope, name, outputs[i], first_new);
+  }
+}
+
+std::vector<ValueId> GraphReader::lookup_inputs(const onnx::NodeProto& node,
+                                                const Scope& scope) const {
+  std::vector<ValueId> inputs;
+  for (const std::string& name : node.input()) inputs.push_back(scope.lookup(name));
+  while (!inputs.empty() && inputs.back() == no_value) inputs.pop_back();
+  return inputs;
+}
+
+std::optional<BoundAttribute> GraphReader::resolve(const AttributeProto& attribute, Scope& scope,
+                                                   const Path& path) {
+  if (attribute.ref_attr_name().empty()) return BoundAttribute{&attribute, path, &scope};
+  if (!scope.attributes) {
+    fail(ErrorKind::BadModel, "attribute '{}' refers to '{}' of a function, but stands in none",
+         attribute.name(), attribute.ref_attr_name());
+  }
+  auto it = scope.attributes->find(attribute.ref_attr_name());
+  if (it == scope.attributes->end()) return std::nullopt;
+  if (attribute.type() != AttributeProto::UNDEFINED &&
+      kind_of(*it->second.proto) != attribute.type()) {
+    fail(ErrorKind::BadModel, "attribute '{}' is of kind {}, the call gives {}", attribute.name(),
+         AttributeProto::AttributeType_Name(attribute.type()),
+         AttributeProto::AttributeType_Name(kind_of(*it->second.proto)));
+  }
+  return it->second;
+}
+
+GraphReader::Formed GraphReader::read_attributes_of(const onnx::NodeProto& node, const OpInfo& info,
+                                                    Scope& scope, const Path& path) const {
+  Formed formed;
+  const auto& body_names = info.spec.bodies;
+  for (int i = 0; i < node.attribute_size(); ++i) {
+    const AttributeProto& a = node.attribute(i);
+    auto bound = resolve(a, scope, path + std::pair(onnx::NodeProto::kAttributeFieldNumber, i));
+    if (!bound) continue;
+    bool is_body = std::find(body_names.begin(), body_names.end(), a.name()) != body_names.end();
+    if (is_body && kind_of(*bound->proto) != AttributeProto::GRAPH) {
+      fail(ErrorKind::BadModel, "attribute '{}' is no subgraph", a.name());
+    }
+    bool fresh =
+        is_body
+            ? formed.bodies.emplace(a.name(), *bound).second
+            : formed.attributes.emplace(a.name(), read_attribute(*bound->proto, decoder_)).second;
+    if (!fresh) fail(ErrorKind::BadModel, "attribute '{}' is given twice", a.name());
+  }
+  return formed;
+}
+
+void GraphReader::read_bodies(const onnx::NodeProto& node, const OpInfo& info, const Formed& formed,
+                              const std::vector<ValueId>& inputs, Scope& scope,
+                              NodeOptions& options) {
+  std::vector<std::unique_ptr<Frame>> frames;
+  std::vector<Type> formal = formal_types(info.spec.name, scope.frame.graph, inputs);
+  std::string owner = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
+  for (std::string_view name : info.spec.bodies) {
+    auto it = formed.bodies.find(std::string(name));
+    if (it == formed.bodies.end()) fail(ErrorKind::BadModel, "subgraph '{}' is missing", name);
+    frames.push_back(read_body(it->second, scope.frame, scope.depth + 1, owner, formal));
+  }
+  // Every body takes what any of them captures.
+  for (const auto& frame : frames) {
+    for (const Frame::Capture& c : frame->captures()) {
+      auto& all = options.captures;
+      if (std::find(all.begin(), all.end(), c.outer) == all.end()) all.push_back(c.outer);
+    }
+  }
+  for (const auto& frame : frames) {
+    for (ValueId outer : options.captures) frame->graph.inputs.push_back(frame->capture(outer));
+    options.bodies.push_back(std::move(frame->graph));
+  }
+}
+
+std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, const OpInfo& info,
+                                               int64_t opset, std::vector<ValueId> inputs,
+                                               Scope& scope, NodeOptions options) {
+  Graph& graph = scope.frame.graph;
+  size_t count = used_outputs(node);
+  options.name = node.name().empty() ? "" : scope.prefix + node.name();
+  std::string base = options.name.empty() && node.output_size() > 0 ? node.output(0) : options.name;
+  GraphBuilder builder(graph, base.empty() ? "" : base + "/");
+  UpgradeContext context(builder, static_cast<int>(opset), std::move(inputs),
+                         std::move(options.attributes), count);
+  if (info.spec.upgrade) {
+    try {
+      info.spec.upgrade(context);
+    } catch (const Error& e) {
+      throw e.in(describe(node));
+    }
+  }
+  if (context.replacement()) return *context.replacement();
+
+  count = context.num_outputs();
+  for (size_t i = 0; i < count; ++i) {
+    std::string name =
+        static_cast<int>(i) < node.output_size() ? node.output(static_cast<int>(i)) : "";
+    options.output_names.push_back(name.empty() ? name : scope.own_name(name));
+  }
+  options.attributes = std::move(context.attributes());
+  std::vector<ValueId> outputs =
+      builder.add_n(info.qualified_name(), std::move(context.inputs()), count, std::move(options));
+  for (size_t i = 0; i < count; ++i) {
+    bool unnamed =
+        static_cast<int>(i) < node.output_size() && node.output(static_cast<int>(i)).empty();
+    if (unnamed) graph.nodes.back().outputs[i] = no_value;
+  }
+  return outputs;
+}
+
+void GraphReader::bind(Scope& scope, const std::string& name, ValueId id, ValueId first_new) {
+  Frame& frame = scope.frame;
+  Graph& graph = frame.graph;
+  if (scope.defines(name)) {
+    fail(ErrorKind::BadModel, "the name '{}' is given to two values", name);
+  }
+  bool own = scope.prefix.empty();
+  if (own && graph.name_of(id) != name) {
+    if (id >= first_new && !frame.is_fixed(id)) {
+      frame.claim(name);
+      frame.rename(id, name);
+    } else {
+      NodeOptions options;
+      options.output_names = {scope.own_name(name)};
+      id = GraphBuilder(graph).add_n("Identity", {id}, 1, std::move(options)).front();
+    }
+  }
+  if (own) frame.fix(id);
+  apply_declared_type(scope, name, id);
+  scope.define(name, id);
+}
+
+// Files may lie about lengths, and plans size buffers by them: of a value that is computed only
+// what kind of value it is and its rank are believed.
+void GraphReader::apply_declared_type(const Scope& scope, const std::string& name, ValueId id) {
+  auto it = scope.declared.find(name);
+  if (it == scope.declared.end()) return;
+  Value& value = scope.frame.graph.value(id);
+  Type declared = read_type(*it->second);
+  if (!same_elements(value.type, declared)) {
+    fail(ErrorKind::BadModel, "value '{}' is declared {}, but is {}", name, declared.to_string(),
+         value.type.to_string());
+  }
+  if (!compatible(value.type, declared)) return;
+  if (declared.is_tensor() && declared.shape) {
+    declared.shape = Shape(declared.shape->size());
+    value.type = refine(value.type, declared);
+  } else if (!value.type.is_known()) {
+    value.type = declared;
+  }
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,41 @@
+// TensorProto -> Tensor, for every element type and every way of storing it.
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include "external_data.h"
+#include "tensor/tensor.h"
+
+namespace onnxrun {
+
+// Bytes that may still be allocated.
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(int64_t bytes) : left_(bytes) {}
+  // Throws Limit if there are not so many left.
+  void take(int64_t bytes);
+
+ private:
+  int64_t left_;
+};
+
+class TensorDecoder {
+ public:
+  // `external` may be null: external data is an error then. Both must outlive the decoder.
+  TensorDecoder(MemoryBudget& budget, ExternalDataReader* external)
+      : budget_(budget), external_(external) {}
+
+  // Throws BadModel if the data do not fit type and dims, naming the tensor.
+  Tensor decode(const onnx::TensorProto& proto) const;
+  // The dense tensor, zeros where nothing is stored.
+  Tensor decode(const onnx::SparseTensorProto& proto) const;
+
+ private:
+  Tensor decode_checked(const onnx::TensorProto& proto) const;
+  Tensor decode_sparse(const onnx::SparseTensorProto& proto) const;
+
+  MemoryBudget& budget_;
+  ExternalDataReader* external_;
+};
+
+}  // namespace onnxrun
