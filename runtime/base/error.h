@@ -4,7 +4,7 @@
 // graph adds operator and node, the command adds the file.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <stdexcept>
 #include <string>

@@ -1,5 +1,7 @@
 #include "data/image.h"
 
+#include <algorithm>
+
 #include <climits>
 #include <cstdlib>
 #include <optional>
