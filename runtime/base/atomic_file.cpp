@@ -34,8 +34,8 @@ std::string temporary_name(const std::string& target) {
   size_t slash = target.rfind('/');
   size_t start = slash == std::string::npos ? 0 : slash + 1;
   // A file name may have 255 bytes; the start of the real name is enough to tell whose it is.
-  return fmt::format("{}.{}.{}-{}.tmp", target.substr(0, start), target.substr(start, 200), ::getpid(),
-                     serial.fetch_add(1));
+  return fmt::format("{}.{}.{}-{}.tmp", target.substr(0, start), target.substr(start, 200),
+                     ::getpid(), serial.fetch_add(1));
 }
 
 // Retries what a signal interrupted; false on an error that errno tells.
@@ -51,7 +51,8 @@ bool write_all(int fd, std::span<const std::byte> bytes, int64_t offset) {
   return true;
 }
 
-// Makes the rename itself durable. Some file systems refuse to sync a folder; the data is safe then.
+// Makes the rename itself durable. Some file systems refuse to sync a folder; the data is safe
+// then.
 void sync_folder(const std::string& folder) {
   int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
@@ -62,6 +63,7 @@ void sync_folder(const std::string& folder) {
 }  // namespace
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve_links(path)) {
+  if (path.empty()) fail(ErrorKind::CannotWrite, "cannot write '': the name is empty");
   struct stat info {};
   bool exists = ::stat(target_.c_str(), &info) == 0;
   if (exists && S_ISDIR(info.st_mode)) {

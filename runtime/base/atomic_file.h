@@ -10,9 +10,9 @@
 
 namespace onnxrun {
 
-// Writes to a temporary file beside `path`; commit() syncs it and renames it into place, so a reader
-// sees the old file or the whole new one, even after a crash. Destroyed without commit(), it removes
-// the temporary and leaves `path` alone.
+// Writes to a temporary file beside `path`; commit() syncs it and renames it into place, so a
+// reader sees the old file or the whole new one, even after a crash. Destroyed without commit(), it
+// removes the temporary and leaves `path` alone.
 //
 // A symbolic link is followed: the file it names is replaced. The mode of an existing file is kept.
 // What is no regular file (a pipe, /dev/stdout) is written to directly.

@@ -63,8 +63,8 @@ double Philox::normal(uint64_t index) const {
 
 uint64_t Philox::below(uint64_t index, uint64_t bound) const {
   // Lemire, "Fast Random Integer Generation in an Interval" (2019): the high half of a product is
-  // uniform once the few low halves that would be drawn too often are rejected. A rejected draw takes
-  // its successor from the same index with another key.
+  // uniform once the few low halves that would be drawn too often are rejected. A rejected draw
+  // takes its successor from the same index with another key.
   uint64_t threshold = (0 - bound) % bound;
   for (uint64_t seed = seed_;; seed += 0x9E3779B97F4A7C15u) {
     auto product = static_cast<Wide>(Philox(seed, stream_).u64(index)) * bound;

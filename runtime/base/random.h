@@ -27,8 +27,9 @@ class NumpyRandom {
 
 // Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
 //
-// A function, not a sequence: the n-th number depends on seed, stream and n alone, so threads may fill
-// pieces of a tensor in any order. Streams of one seed are independent (one for each node, epoch...).
+// A function, not a sequence: the n-th number depends on seed, stream and n alone, so threads may
+// fill pieces of a tensor in any order. Streams of one seed are independent (one for each node,
+// epoch...).
 class Philox {
  public:
   using Block = std::array<uint32_t, 4>;

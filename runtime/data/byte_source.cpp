@@ -29,7 +29,8 @@ int64_t scalar_bytes(DType dtype) {
 void swap_bytes(Tensor& t) {
   int64_t width = scalar_bytes(t.dtype());
   if (width == 1) return;
-  for (std::byte *p = t.raw(), *end = p + t.bytes(); p < end; p += width) std::reverse(p, p + width);
+  for (std::byte *p = t.raw(), *end = p + t.bytes(); p < end; p += width)
+    std::reverse(p, p + width);
 }
 
 }  // namespace
@@ -61,7 +62,8 @@ DataFile DataFile::open(const std::string& path, MemoryBudget& budget) {
   if (fd < 0) fail(ErrorKind::BadInput, "cannot be read: {}", std::strerror(errno));
   auto handle = std::make_shared<const Handle>(fd);
   struct stat info {};
-  if (::fstat(fd, &info) != 0) fail(ErrorKind::BadInput, "cannot be read: {}", std::strerror(errno));
+  if (::fstat(fd, &info) != 0)
+    fail(ErrorKind::BadInput, "cannot be read: {}", std::strerror(errno));
   if (S_ISDIR(info.st_mode)) fail(ErrorKind::BadInput, "cannot be read: it is a directory");
   if (!S_ISREG(info.st_mode)) return read_stream(fd, budget);
   DataFile file;
@@ -70,7 +72,9 @@ DataFile DataFile::open(const std::string& path, MemoryBudget& budget) {
   return file;
 }
 
-DataFile DataFile::standard_input(MemoryBudget& budget) { return read_stream(STDIN_FILENO, budget); }
+DataFile DataFile::standard_input(MemoryBudget& budget) {
+  return read_stream(STDIN_FILENO, budget);
+}
 
 DataFile DataFile::of_bytes(std::string_view bytes) {
   DataFile file;
@@ -101,8 +105,8 @@ DataFile DataFile::read_stream(int fd, MemoryBudget& budget) {
 void DataFile::read_at(int64_t offset, std::span<std::byte> to) const {
   auto length = static_cast<int64_t>(to.size());
   if (offset < 0 || length > size_ || offset > size_ - length) {
-    fail(ErrorKind::BadInput, "the file has {} bytes, but {} at offset {} are needed", size_, length,
-         offset);
+    fail(ErrorKind::BadInput, "the file has {} bytes, but {} at offset {} are needed", size_,
+         length, offset);
   }
   if (bytes_) {
     if (!to.empty()) std::memcpy(to.data(), bytes_->data() + offset, to.size());
@@ -123,6 +127,10 @@ std::string DataFile::text(int64_t offset, int64_t length, MemoryBudget& budget)
     fail(ErrorKind::BadInput, "the file has {} bytes, but {} are needed", size_, length);
   }
   budget.take(length, "the file");
+  return record(offset, length);
+}
+
+std::string DataFile::record(int64_t offset, int64_t length) const {
   std::string text(static_cast<size_t>(length), '\0');
   read_at(offset, writable(text));
   return text;
@@ -144,8 +152,8 @@ void ByteStream::read(std::span<std::byte> to) {
 
 std::string ByteStream::read_text(int64_t length) {
   if (length > upper_bound()) {
-    fail(ErrorKind::BadInput, "the data has at most {} more bytes, but {} are needed", upper_bound(),
-         length);
+    fail(ErrorKind::BadInput, "the data has at most {} more bytes, but {} are needed",
+         upper_bound(), length);
   }
   std::string text(static_cast<size_t>(length), '\0');
   read(writable(text));

@@ -40,14 +40,16 @@ class DataFile {
   int64_t size() const { return size_; }
   // Exactly to.size() bytes; throws BadInput if the file has fewer.
   void read_at(int64_t offset, std::span<std::byte> to) const;
-  // All bytes of [offset, offset + length).
+  // The bytes of [offset, offset + length).
   std::string text(int64_t offset, int64_t length, MemoryBudget& budget) const;
+  // The same for short records that are not kept.
+  std::string record(int64_t offset, int64_t length) const;
   // At most `length` of the first bytes, to tell a format by.
   std::string head(int64_t length) const;
 
  private:
   class Handle;
-  std::shared_ptr<const Handle> handle_;     // of a regular file
+  std::shared_ptr<const Handle> handle_;      // of a regular file
   std::shared_ptr<const std::string> bytes_;  // of anything else
   int64_t size_ = 0;
 

@@ -138,8 +138,8 @@ void CsvTable::classify(char separator) {
       if (count < rest.size()) rest[count].add(cell);
     }
     if (count != rest.size()) {
-      fail(ErrorKind::BadInput, "line {} has {} cells where the first row has {}", cells.line(), count,
-           rest.size());
+      fail(ErrorKind::BadInput, "line {} has {} cells where the first row has {}", cells.line(),
+           count, rest.size());
     }
   }
   has_header_ = looks_like_header(first, rest);
@@ -156,9 +156,9 @@ void CsvTable::classify(char separator) {
 void CsvTable::allocate(MemoryBudget& budget) {
   for (Column& column : columns_) {
     bool text = column.dtype == DType::String;
-    budget.take(text ? rows_ * static_cast<int64_t>(sizeof(std::string))
-                     : bytes_of(column.dtype, rows_),
-                "the table");
+    budget.take(
+        text ? rows_ * static_cast<int64_t>(sizeof(std::string)) : bytes_of(column.dtype, rows_),
+        "the table");
     column.values = Tensor(column.dtype, {rows_});
   }
 }
@@ -243,8 +243,8 @@ Tensor CsvTable::matrix(const std::vector<size_t>& columns) const {
     return std::any_of(columns.begin(), columns.end(),
                        [&](size_t c) { return columns_[c].dtype == dtype; });
   };
-  DType dtype = all(DType::String)   ? DType::String
-                : all(DType::Bool)   ? DType::Bool
+  DType dtype = all(DType::String)    ? DType::String
+                : all(DType::Bool)    ? DType::Bool
                 : any(DType::Float64) ? DType::Float64
                                       : DType::Int64;
   auto width = static_cast<int64_t>(columns.size());
@@ -266,13 +266,6 @@ Tensor CsvTable::matrix(const std::vector<size_t>& columns) const {
 
 namespace {
 
-std::string quoted_if_needed(std::string text) {
-  // A line with nothing on it would be no row.
-  if (!text.empty() && text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  for (size_t i = 0; (i = text.find('"', i)) != std::string::npos; i += 2) text.insert(i, 1, '"');
-  return '"' + text + '"';
-}
-
 int64_t rows_of(const Tensor& t) { return t.rank() == 0 ? 1 : t.dim(0); }
 int64_t columns_of(const Tensor& t) {
   Dims rest(t.dims().begin() + (t.rank() > 0), t.dims().end());
@@ -284,13 +277,20 @@ void append_header(std::string& text, const NamedTensors& arrays) {
     for (int64_t c = 0; c < columns_of(array.tensor); ++c) {
       std::string name = array.name.empty() ? "value" : array.name;
       if (array.tensor.rank() > 1) name += fmt::format("_{}", c);
-      text += (text.empty() ? "" : ",") + quoted_if_needed(name);
+      text += (text.empty() ? "" : ",") + csv_cell(name);
     }
   }
   text += "\r\n";
 }
 
 }  // namespace
+
+std::string csv_cell(std::string text) {
+  // A line with nothing on it would be no row.
+  if (!text.empty() && text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  for (size_t i = 0; (i = text.find('"', i)) != std::string::npos; i += 2) text.insert(i, 1, '"');
+  return '"' + text + '"';
+}
 
 std::string to_csv(const NamedTensors& arrays) {
   std::string text;
@@ -308,7 +308,7 @@ std::string to_csv(const NamedTensors& arrays) {
     for (const NamedTensor& array : arrays) {
       int64_t width = columns_of(array.tensor);
       for (int64_t c = 0; c < width; ++c, first = false) {
-        text += (first ? "" : ",") + quoted_if_needed(element_text(array.tensor, r * width + c));
+        text += (first ? "" : ",") + csv_cell(element_text(array.tensor, r * width + c));
       }
     }
     text += "\r\n";

@@ -1,6 +1,7 @@
 #include "data/element_text.h"
 
 #include <charconv>
+#include <cmath>
 #include <complex>
 #include <cstdlib>
 #include <optional>
@@ -109,7 +110,15 @@ std::string text_of(T value) {
   } else if constexpr (std::is_arithmetic_v<T>) {
     return fmt::format("{}", value);
   } else {
-    return fmt::format("{}", static_cast<float>(value));
+    auto wide = static_cast<float>(value);
+    // 16-bit floats get as many digits as they tell apart, not as many as float does; whole numbers
+    // and the few values of 8 bits stay exact.
+    bool rounds = sizeof(T) == 2 && wide != std::trunc(wide);
+    for (int digits = 1; rounds && digits < 9; ++digits) {
+      std::string text = fmt::format("{:.{}g}", wide, digits);
+      if (T(std::strtof(text.c_str(), nullptr)).bits == value.bits) return text;
+    }
+    return fmt::format("{}", wide);
   }
 }
 
@@ -125,11 +134,16 @@ TextKind kind_of_text(std::string_view text) {
 
 DType dtype_of_kind(TextKind kind) {
   switch (kind) {
-    case TextKind::Bool: return DType::Bool;
-    case TextKind::Integer: return DType::Int64;
-    case TextKind::Real: return DType::Float64;
-    case TextKind::Complex: return DType::Complex128;
-    case TextKind::Text: return DType::String;
+    case TextKind::Bool:
+      return DType::Bool;
+    case TextKind::Integer:
+      return DType::Int64;
+    case TextKind::Real:
+      return DType::Float64;
+    case TextKind::Complex:
+      return DType::Complex128;
+    case TextKind::Text:
+      return DType::String;
   }
   return DType::Undefined;
 }

@@ -6,13 +6,20 @@ namespace onnxrun {
 
 static DType idx_type(uint8_t code) {
   switch (code) {
-    case 0x08: return DType::UInt8;
-    case 0x09: return DType::Int8;
-    case 0x0b: return DType::Int16;
-    case 0x0c: return DType::Int32;
-    case 0x0d: return DType::Float32;
-    case 0x0e: return DType::Float64;
-    default: fail(ErrorKind::BadInput, "idx element type {:#04x} is not known", code);
+    case 0x08:
+      return DType::UInt8;
+    case 0x09:
+      return DType::Int8;
+    case 0x0b:
+      return DType::Int16;
+    case 0x0c:
+      return DType::Int32;
+    case 0x0d:
+      return DType::Float32;
+    case 0x0e:
+      return DType::Float64;
+    default:
+      fail(ErrorKind::BadInput, "idx element type {:#04x} is not known", code);
   }
 }
 

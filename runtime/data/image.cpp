@@ -1,16 +1,17 @@
 #include "data/image.h"
 
 #include <algorithm>
-
 #include <climits>
 #include <cstdlib>
+#include <memory>
 #include <optional>
 
 #include "base/error.h"
 
 namespace onnxrun {
 
-// A picture may say one size and hold data for another; no block may be larger than its pixels need.
+// A picture may say one size and hold data for another; no block may be larger than its pixels
+// need.
 static thread_local size_t largest_block = 0;
 
 static void* image_realloc(void* block, size_t bytes) {
@@ -40,7 +41,8 @@ namespace onnxrun {
 Tensor decode_image(std::span<const std::byte> bytes, Channels channels, MemoryBudget& budget) {
   int width = 0, height = 0, stored = 0;
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  if (bytes.size() > INT_MAX) fail(ErrorKind::Limit, "a picture of {} bytes is too large", bytes.size());
+  if (bytes.size() > INT_MAX)
+    fail(ErrorKind::Limit, "a picture of {} bytes is too large", bytes.size());
   auto length = static_cast<int>(bytes.size());
   if (!stbi_info_from_memory(data, length, &width, &height, &stored)) {
     fail(ErrorKind::BadInput, "this is no picture that can be read: {}", stbi_failure_reason());

@@ -77,8 +77,8 @@ class Parser {
     }
     ++at_;
     if (lengths_[depth] >= 0 && lengths_[depth] != count) {
-      bad_at(start, fmt::format("ragged: a list of {} where others have {}", count,
-                                lengths_[depth]));
+      bad_at(start,
+             fmt::format("ragged: a list of {} where others have {}", count, lengths_[depth]));
     }
     lengths_[depth] = count;
   }

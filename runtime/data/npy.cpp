@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <optional>
 
 #include "base/error.h"
 #include "data/utf8.h"
@@ -65,19 +64,21 @@ class HeaderParser {
   explicit HeaderParser(std::string_view text) : text_(text) {}
 
   Header parse() {
-    std::optional<std::string> descr;
-    std::optional<bool> order;
-    std::optional<Dims> shape;
+    Header header;
+    bool descr = false, order = false, shape = false;
     expect('{');
     while (!take('}')) {
       std::string key = string();
       expect(':');
       if (key == "descr" && !descr) {
-        descr = descr_value();
+        header.descr = descr_value();
+        descr = true;
       } else if (key == "fortran_order" && !order) {
-        order = boolean();
+        header.fortran_order = boolean();
+        order = true;
       } else if (key == "shape" && !shape) {
-        shape = tuple();
+        header.shape = tuple();
+        shape = true;
       } else {
         bad(fmt::format("unexpected key '{}'", key));
       }
@@ -85,7 +86,7 @@ class HeaderParser {
     }
     if (peek() != '\0' || at_ < text_.size()) bad("text after the dictionary");
     if (!descr || !order || !shape) bad("'descr', 'fortran_order' and 'shape' expected");
-    return {*descr, *order, *shape};
+    return header;
   }
 
  private:
@@ -163,9 +164,8 @@ Header read_header(ByteStream& stream) {
     fail(ErrorKind::BadInput, ".npy version {} is not known; 1 to 3 are", version);
   }
   std::string length_bytes = stream.read_text(version == 1 ? 2 : 4);
-  int64_t length = version == 1
-                       ? load_integer<uint16_t>(length_bytes.data(), std::endian::little)
-                       : load_integer<uint32_t>(length_bytes.data(), std::endian::little);
+  int64_t length = version == 1 ? load_integer<uint16_t>(length_bytes.data(), std::endian::little)
+                                : load_integer<uint32_t>(length_bytes.data(), std::endian::little);
   if (length > longest_header) {
     fail(ErrorKind::BadInput, "the .npy header claims {} bytes; at most {} are read", length,
          longest_header);
@@ -247,21 +247,20 @@ Tensor read_strings(ByteStream& stream, const ElementType& type, const Dims& dim
   return t;
 }
 
-// `from` holds the elements with the first axis fastest.
+// Calls move(i, k) for each element: i counts with the first axis fastest, k with the last.
 template <typename Move>
-void from_fortran_order(const Tensor& from, Tensor& to, const Move& move) {
-  if (to.size() == 0) return;
-  const Dims& dims = to.dims();
-  size_t rank = dims.size();
-  Dims strides(rank, 1), index(rank, 0);
-  for (size_t d = 1; d < rank; ++d) strides[d] = strides[d - 1] * dims[d - 1];
-  int64_t source = 0;
-  for (int64_t i = 0; i < to.size(); ++i) {
-    move(from, source, to, i);
-    for (size_t d = rank; d-- > 0;) {
-      source += strides[d];
+void for_each_transposed(const Tensor& t, const Move& move) {
+  if (t.size() == 0) return;
+  const Dims& dims = t.dims();
+  std::array<int64_t, highest_rank> strides{1}, index{};
+  for (size_t d = 1; d < dims.size(); ++d) strides[d] = strides[d - 1] * dims[d - 1];
+  int64_t i = 0;
+  for (int64_t k = 0; k < t.size(); ++k) {
+    move(i, k);
+    for (size_t d = dims.size(); d-- > 0;) {
+      i += strides[d];
       if (++index[d] < dims[d]) break;
-      source -= strides[d] * dims[d];
+      i -= strides[d] * dims[d];
       index[d] = 0;
     }
   }
@@ -271,15 +270,14 @@ Tensor to_row_major(const Tensor& from, MemoryBudget& budget) {
   budget.take(from.bytes(), "the array");
   Tensor to(from.dtype(), from.dims());
   if (from.dtype() == DType::String) {
-    from_fortran_order(from, to, [](const Tensor& f, int64_t i, Tensor& t, int64_t k) {
-      t.data<std::string>()[k] = f.data<std::string>()[i];
+    for_each_transposed(from, [&](int64_t i, int64_t k) {
+      to.data<std::string>()[k] = from.data<std::string>()[i];
     });
     return to;
   }
-  auto width = static_cast<size_t>(bits_of(from.dtype()) / 8);
-  from_fortran_order(from, to, [width](const Tensor& f, int64_t i, Tensor& t, int64_t k) {
-    std::memcpy(t.raw() + static_cast<size_t>(k) * width, f.raw() + static_cast<size_t>(i) * width,
-                width);
+  int64_t width = bits_of(from.dtype()) / 8;
+  for_each_transposed(from, [&](int64_t i, int64_t k) {
+    std::memcpy(to.raw() + k * width, from.raw() + i * width, static_cast<size_t>(width));
   });
   return to;
 }
@@ -303,8 +301,8 @@ std::string header_text(std::string_view descr, const Dims& dims) {
   for (int64_t d : dims) shape += fmt::format("{}, ", d);
   if (dims.size() > 1) shape.resize(shape.size() - 2);
   if (dims.size() == 1) shape.pop_back();
-  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr,
-                                 shape);
+  std::string text =
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", descr, shape);
   // The array begins at a multiple of 64 bytes; before it stand magic, version and length.
   size_t used = magic.size() + 4 + text.size() + 1;
   text.append((64 - used % 64) % 64, ' ');

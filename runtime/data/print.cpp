@@ -20,9 +20,12 @@ std::string float_text(T value) {
 
 std::string json_element(const Tensor& t, int64_t i) {
   switch (t.dtype()) {
-    case DType::String: return json_string(t.data<std::string>()[i]);
-    case DType::Float32: return float_text(t.data<float>()[i]);
-    case DType::Float64: return float_text(t.data<double>()[i]);
+    case DType::String:
+      return json_string(t.data<std::string>()[i]);
+    case DType::Float32:
+      return float_text(t.data<float>()[i]);
+    case DType::Float64:
+      return float_text(t.data<double>()[i]);
     case DType::Complex64: {
       auto z = t.data<std::complex<float>>()[i];
       return fmt::format("[{}, {}]", float_text(z.real()), float_text(z.imag()));
@@ -31,7 +34,8 @@ std::string json_element(const Tensor& t, int64_t i) {
       auto z = t.data<std::complex<double>>()[i];
       return fmt::format("[{}, {}]", float_text(z.real()), float_text(z.imag()));
     }
-    default: break;
+    default:
+      break;
   }
   std::string text = element_text(t, i);
   return is_float(t.dtype()) ? float_text(std::stof(text)) : text;
@@ -69,9 +73,9 @@ std::string to_json(const NamedTensors& arrays) {
   std::string text = "{";
   for (const NamedTensor& a : arrays) {
     text += text.size() > 1 ? ",\n" : "\n";
-    text += fmt::format("  {}: {{\"dtype\": \"{}\", \"shape\": {}, \"data\": {}}}",
-                        json_string(a.name), to_string(a.tensor.dtype()),
-                        to_string(a.tensor.dims()), json_values(a.tensor));
+    text +=
+        fmt::format("  {}: {{\"dtype\": \"{}\", \"shape\": {}, \"data\": {}}}", json_string(a.name),
+                    to_string(a.tensor.dtype()), to_string(a.tensor.dims()), json_values(a.tensor));
   }
   return text + "\n}\n";
 }
@@ -81,7 +85,8 @@ namespace {
 class TextPrinter {
  public:
   TextPrinter(const Tensor& t, const PrintOptions& options)
-      : t_(t), edge_(t.size() > options.threshold ? std::max<int64_t>(options.edge, 1) : INT64_MAX) {
+      : t_(t),
+        edge_(t.size() > options.threshold ? std::max<int64_t>(options.edge, 1) : INT64_MAX) {
     strides_.assign(t.dims().size(), 1);
     for (size_t d = strides_.size(); d-- > 1;) strides_[d - 1] = strides_[d] * t.dims()[d];
   }
@@ -118,10 +123,9 @@ class TextPrinter {
     }
     bool innermost = axis + 1 == t_.rank();
     // A blank line for each further axis that ends, as numpy has it.
-    std::string between = innermost
-                              ? " "
-                              : std::string(static_cast<size_t>(t_.rank() - axis - 1), '\n') +
-                                    std::string(static_cast<size_t>(axis) + 1, ' ');
+    std::string between = innermost ? " "
+                                    : std::string(static_cast<size_t>(t_.rank() - axis - 1), '\n') +
+                                          std::string(static_cast<size_t>(axis) + 1, ' ');
     text_ += '[';
     int64_t length = t_.dim(axis);
     for (int64_t i = 0; i < length; ++i) {

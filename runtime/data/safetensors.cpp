@@ -65,7 +65,10 @@ Entry parse_entry(const std::string& name, const Json& json) {
   if (!complete) {
     fail(ErrorKind::BadInput, "tensor '{}' lacks a dtype, a shape or two data_offsets", name);
   }
-  Entry entry{name, DType::Undefined, {}, length_field(json["data_offsets"][0], name),
+  Entry entry{name,
+              DType::Undefined,
+              {},
+              length_field(json["data_offsets"][0], name),
               length_field(json["data_offsets"][1], name)};
   auto type = json["dtype"].get<std::string>();
   for (const TypeName& t : type_names) {
@@ -102,7 +105,8 @@ std::vector<Entry> parse_header(const std::string& text, int64_t data_bytes) {
     covered = entry.end;
   }
   if (covered != data_bytes) {
-    fail(ErrorKind::BadInput, "the tensors take {} bytes, but the file has {}", covered, data_bytes);
+    fail(ErrorKind::BadInput, "the tensors take {} bytes, but the file has {}", covered,
+         data_bytes);
   }
   return entries;
 }
@@ -110,7 +114,7 @@ std::vector<Entry> parse_header(const std::string& text, int64_t data_bytes) {
 }  // namespace
 
 NamedTensors read_safetensors(const DataFile& file, MemoryBudget& budget, const std::string& key) {
-  std::string length_bytes = file.text(0, 8, budget);
+  std::string length_bytes = file.record(0, 8);
   auto length = load_integer<uint64_t>(length_bytes.data(), std::endian::little);
   if (length > static_cast<uint64_t>(std::min(longest_header, file.size() - 8))) {
     fail(ErrorKind::BadInput, "the safetensors header claims {} bytes in a file of {}", length,

@@ -31,11 +31,11 @@ struct Extension {
   Format format;
 };
 constexpr Extension extensions[] = {
-    {".npy", Format::Npy},   {".npz", Format::Npz},   {".safetensors", Format::Safetensors},
-    {".csv", Format::Csv},   {".tsv", Format::Tsv},   {".idx", Format::Idx},
-    {"-ubyte", Format::Idx}, {".ubyte", Format::Idx}, {".png", Format::Image},
+    {".npy", Format::Npy},   {".npz", Format::Npz},    {".safetensors", Format::Safetensors},
+    {".csv", Format::Csv},   {".tsv", Format::Tsv},    {".idx", Format::Idx},
+    {"-ubyte", Format::Idx}, {".ubyte", Format::Idx},  {".png", Format::Image},
     {".jpg", Format::Image}, {".jpeg", Format::Image}, {".bmp", Format::Image},
-    {".raw", Format::Raw},   {".bin", Format::Raw},   {".pb", Format::Proto},
+    {".raw", Format::Raw},   {".bin", Format::Raw},    {".pb", Format::Proto},
     {".json", Format::Json},
 };
 
@@ -65,7 +65,8 @@ struct Spec {
   std::string path, key;
 };
 
-// Both file names and keys may have colons: an existing file decides, else the first extension does.
+// Both file names and keys may have colons: an existing file decides, else the first extension
+// does.
 Spec split_spec(const std::string& spec) {
   if (exists(spec)) return {spec, ""};
   Spec fallback{spec, ""};
@@ -120,15 +121,24 @@ NamedTensors read_format(Format format, const Reading& r) {
     fail(ErrorKind::BadInput, "this format is not read from .gz; unpack it first");
   }
   switch (format) {
-    case Format::Npy: return {{"", read_npy(*r.stream(), r.budget)}};
-    case Format::Npz: return read_npz(r.file, r.budget, r.key);
-    case Format::Safetensors: return read_safetensors(r.file, r.budget, r.key);
-    case Format::Csv: return read_table(r, ',');
-    case Format::Tsv: return read_table(r, '\t');
-    case Format::Idx: return {{"", read_idx(*r.stream(), r.budget)}};
-    case Format::Image: return read_picture(r);
-    case Format::Raw: return {{"", read_raw(*r.stream(), r.key, r.budget)}};
-    default: break;
+    case Format::Npy:
+      return {{"", read_npy(*r.stream(), r.budget)}};
+    case Format::Npz:
+      return read_npz(r.file, r.budget, r.key);
+    case Format::Safetensors:
+      return read_safetensors(r.file, r.budget, r.key);
+    case Format::Csv:
+      return read_table(r, ',');
+    case Format::Tsv:
+      return read_table(r, '\t');
+    case Format::Idx:
+      return {{"", read_idx(*r.stream(), r.budget)}};
+    case Format::Image:
+      return read_picture(r);
+    case Format::Raw:
+      return {{"", read_raw(*r.stream(), r.key, r.budget)}};
+    default:
+      break;
   }
   fail(ErrorKind::BadInput,
        "the name tells no format that is read: .npy, .npz, .safetensors, .csv, .tsv, .idx, -ubyte, "
@@ -162,7 +172,7 @@ NamedTensors read_standard_input(const ReadOptions& options, MemoryBudget& budge
   if (format != Format::Unknown) return read_format(format, r);
   std::string text = r.text();
   size_t first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string::npos && is_inline(std::string_view(text).substr(first)) ) {
+  if (first != std::string::npos && is_inline(std::string_view(text).substr(first))) {
     return {{"", parse_inline(text, options.dtype)}};
   }
   return read_table(r, ',');
@@ -273,18 +283,24 @@ void write_npy(const std::string& path, const Tensor& t) {
 void write_arrays(const std::string& path, const NamedTensors& arrays, const ProtoFormat& proto) {
   if (path.ends_with('/') || is_directory(path)) return write_directory(path, arrays, proto);
   switch (format_of(path)) {
-    case Format::Npy: return write_npy(path, only_array(path, arrays).tensor);
-    case Format::Npz: return write_with(path, [&](AtomicFile& f) { write_npz(f, arrays); });
+    case Format::Npy:
+      return write_npy(path, only_array(path, arrays).tensor);
+    case Format::Npz:
+      return write_with(path, [&](AtomicFile& f) { write_npz(f, arrays); });
     case Format::Safetensors:
       return write_with(path, [&](AtomicFile& f) { write_safetensors(f, arrays); });
-    case Format::Json: return write_file(path, to_json(arrays));
-    case Format::Csv: return write_file(path, to_csv(arrays));
-    case Format::Proto: return write_proto(path, only_array(path, arrays), proto);
+    case Format::Json:
+      return write_file(path, to_json(arrays));
+    case Format::Csv:
+      return write_file(path, to_csv(arrays));
+    case Format::Proto:
+      return write_proto(path, only_array(path, arrays), proto);
     default:
-      fail(ErrorKind::Usage,
-           "'{}' names no format that is written: .npz, .npy, .json, .csv, .safetensors, .pb do, or "
-           "a directory with a slash at its end",
-           path);
+      fail(
+          ErrorKind::Usage,
+          "'{}' names no format that is written: .npz, .npy, .json, .csv, .safetensors, .pb do, or "
+          "a directory with a slash at its end",
+          path);
   }
 }
 

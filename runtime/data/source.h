@@ -42,20 +42,22 @@ struct ReadOptions {
 //     -                          standard input: npy, npz, safetensors, a picture, inline or csv
 //
 // .npy, .csv, .tsv, .idx and ubyte files may be compressed (.gz). A table with a header gives one
-// array [rows] a column; without one, or with a selection of several columns, one array [rows, columns].
+// array [rows] a column; without one, or with a selection of several columns, one array [rows,
+// columns].
 //
-// Throws BadInput with the file's name for what is missing, unreadable or malformed, Limit for what is
-// too large.
+// Throws BadInput with the file's name for what is missing, unreadable or malformed, Limit for what
+// is too large.
 NamedTensors read_arrays(const std::string& spec, const ReadOptions& options = {});
 
-// Exactly one array. A table is one array [rows, columns] of all columns that are selected, or [rows]
-// of a single selected column. Throws BadInput, naming the arrays there are, if a file has several.
+// Exactly one array. A table is one array [rows, columns] of all columns that are selected, or
+// [rows] of a single selected column. Throws BadInput, naming the arrays there are, if a file has
+// several.
 NamedTensor read_array(const std::string& spec, const ReadOptions& options = {});
 
-// Writes `path` by its extension: .npz, .npy (one array), .json, .csv, .safetensors, .pb (one array). A
-// directory, existing or named with a slash at its end, gets output_0.pb, output_1.pb, ... Every file
-// appears whole or not at all (AtomicFile). Throws CannotWrite; Usage for an extension that is not known
-// or several arrays where one fits.
+// Writes `path` by its extension: .npz, .npy (one array), .json, .csv, .safetensors, .pb (one
+// array). A directory, existing or named with a slash at its end, gets output_0.pb, output_1.pb,
+// ... Every file appears whole or not at all (AtomicFile). Throws CannotWrite; Usage for an
+// extension that is not known or several arrays where one fits.
 void write_arrays(const std::string& path, const NamedTensors& arrays,
                   const ProtoFormat& proto = {});
 

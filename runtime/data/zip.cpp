@@ -54,28 +54,28 @@ struct Directory {
 };
 
 // The zip64 record replaces the fields of the plain one that are too small.
-void widen(const DataFile& file, int64_t end, Directory& d, MemoryBudget& budget) {
+void widen(const DataFile& file, int64_t end, Directory& d) {
   if (end < locator64_bytes) return;
-  std::string locator_bytes = file.text(end - locator64_bytes, locator64_bytes, budget);
+  std::string locator_bytes = file.record(end - locator64_bytes, locator64_bytes);
   Record locator(locator_bytes);
   if (locator.u32(0) != locator64_magic) return;
   int64_t at = locator.u64(8);
   if (at > end - locator64_bytes - end64_bytes) damaged("the zip64 directory is outside the file");
-  std::string bytes = file.text(at, end64_bytes, budget);
+  std::string bytes = file.record(at, end64_bytes);
   Record r(bytes);
   if (r.u32(0) != end64_magic) damaged("no zip64 directory where one should be");
   d = {r.u64(32), r.u64(40), r.u64(48), at};
 }
 
-Directory find_directory(const DataFile& file, MemoryBudget& budget) {
+Directory find_directory(const DataFile& file) {
   int64_t tail = std::min<int64_t>(file.size(), end_bytes + 0xffff), start = file.size() - tail;
-  std::string bytes = file.text(start, tail, budget);
+  std::string bytes = file.record(start, tail);
   Record r(bytes);
   for (int64_t at = tail - end_bytes; at >= 0; --at) {
     // The comment's length tells the end record from its magic number inside a comment.
     if (r.u32(at) != end_magic || at + end_bytes + r.u16(at + 20) != tail) continue;
     Directory d{r.u16(at + 10), r.u32(at + 12), r.u32(at + 16), start + at};
-    widen(file, start + at, d, budget);
+    widen(file, start + at, d);
     if (d.size > d.end || d.offset != d.end - d.size) {
       damaged("its directory is not where it should be");
     }
@@ -90,8 +90,9 @@ void read_extra(const Record& extra, ZipEntry& entry, bool size, bool packed, bo
     if (extra.u16(at) != zip64_tag) continue;
     Record field(extra.text(at + 4, extra.u16(at + 2)));
     int64_t next = 0;
-    for (auto [wanted, value] : {std::pair{size, &entry.size}, std::pair{packed, &entry.packed_size},
-                                 std::pair{offset, &entry.offset}}) {
+    for (auto [wanted, value] :
+         {std::pair{size, &entry.size}, std::pair{packed, &entry.packed_size},
+          std::pair{offset, &entry.offset}}) {
       if (!wanted) continue;
       *value = field.u64(next);
       next += 8;
@@ -110,8 +111,9 @@ ZipEntry read_central(const Record& all, int64_t& at) {
   entry.name = all.text(at + central_bytes, r.u16(28));
   if (r.u16(8) & 1) fail(ErrorKind::BadInput, "zip entry '{}' is encrypted", entry.name);
   if (r.u16(10) != 0 && r.u16(10) != Z_DEFLATED) {
-    fail(ErrorKind::BadInput, "zip entry '{}' has compression method {}; stored and deflate are read",
-         entry.name, r.u16(10));
+    fail(ErrorKind::BadInput,
+         "zip entry '{}' has compression method {}; stored and deflate are read", entry.name,
+         r.u16(10));
   }
   entry.deflated = r.u16(10) == Z_DEFLATED;
   entry.crc = r.u32(16);
@@ -125,14 +127,14 @@ ZipEntry read_central(const Record& all, int64_t& at) {
 }
 
 // Moves entry.offset from the local header to the data behind it.
-void locate_data(const DataFile& file, ZipEntry& entry, int64_t end, MemoryBudget& budget) {
+void locate_data(const DataFile& file, ZipEntry& entry, int64_t end) {
   if (entry.offset > end - local_bytes) damaged("an entry is outside the file");
-  std::string header = file.text(entry.offset, local_bytes, budget);
+  std::string header = file.record(entry.offset, local_bytes);
   Record r(header);
   if (r.u32(0) != local_magic) damaged("no entry where one should be");
   int64_t name_at = entry.offset + local_bytes, data_at = name_at + r.u16(26) + r.u16(28);
   if (data_at > end || entry.packed_size > end - data_at) damaged("an entry is outside the file");
-  if (file.text(name_at, r.u16(26), budget) != entry.name) {
+  if (file.record(name_at, r.u16(26)) != entry.name) {
     damaged(fmt::format("entry '{}' has another name in its own header", entry.name));
   }
   if (!entry.deflated && entry.size != entry.packed_size) {
@@ -182,7 +184,7 @@ class EntryStream final : public ByteStream {
 }  // namespace
 
 ZipReader::ZipReader(DataFile file, MemoryBudget& budget) : file_(std::move(file)) {
-  Directory d = find_directory(file_, budget);
+  Directory d = find_directory(file_);
   std::string bytes = file_.text(d.offset, d.size, budget);
   std::set<std::string_view> names;
   int64_t at = 0;
@@ -194,7 +196,7 @@ ZipReader::ZipReader(DataFile file, MemoryBudget& budget) : file_(std::move(file
     if (!names.insert(entry.name).second) {
       damaged(fmt::format("two entries are named '{}'", entry.name));
     }
-    locate_data(file_, entry, d.offset, budget);
+    locate_data(file_, entry, d.offset);
   }
   check_overlap(entries_);
 }
@@ -214,7 +216,8 @@ namespace {
 
 uint32_t checksum(std::string_view head, std::span<const std::byte> body) {
   auto update = [](uLong crc, const void* data, size_t size) {
-    return ::crc32_z(crc, static_cast<const Bytef*>(data), size);
+    // A null pointer would start the checksum anew.
+    return size == 0 ? crc : ::crc32_z(crc, static_cast<const Bytef*>(data), size);
   };
   return static_cast<uint32_t>(
       update(update(::crc32(0, nullptr, 0), head.data(), head.size()), body.data(), body.size()));

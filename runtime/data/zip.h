@@ -20,8 +20,8 @@ struct ZipEntry {
   bool deflated = false;
 };
 
-// Reads stored and deflated entries, with or without zip64 sizes and data descriptors. The archive is
-// taken at its word only where it agrees with itself: entries must lie inside the file, must not
+// Reads stored and deflated entries, with or without zip64 sizes and data descriptors. The archive
+// is taken at its word only where it agrees with itself: entries must lie inside the file, must not
 // overlap (as those of zip bombs do), their names must be unique and equal in both headers.
 class ZipReader {
  public:
