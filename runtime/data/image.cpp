@@ -1,5 +1,6 @@
 #include "data/image.h"
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <optional>
