@@ -1,19 +1,14 @@
 #include "onnx_importer.h"
 
-#include <fcntl.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/stubs/logging.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "base/error.h"
 #include "external_data.h"
 #include "graph_reader.h"
+#include "input_file.h"
 
 namespace onnxrun {
 
@@ -22,51 +17,6 @@ namespace {
 constexpr int64_t oldest_ir = 3, newest_ir = 14;
 // A subgraph is three messages deep: node, attribute, graph.
 constexpr int messages_per_level = 4;
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(const std::string& path)
-      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~FileDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
-std::string read_file(const std::string& path) {
-  FileDescriptor file(path);
-  if (file.get() < 0) fail(ErrorKind::BadModel, "cannot be opened: {}", std::strerror(errno));
-  struct stat status = {};
-  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    fail(ErrorKind::BadModel, "is not a regular file");
-  }
-  if (status.st_size > INT32_MAX) {
-    fail(ErrorKind::BadModel,
-         "has {} bytes; a model is at most 2 GiB, larger tensors belong into external data",
-         status.st_size);
-  }
-  std::string bytes(static_cast<size_t>(status.st_size), '\0');
-  size_t done = 0;
-  while (done < bytes.size()) {
-    ssize_t n = ::read(file.get(), bytes.data() + done, bytes.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(ErrorKind::BadModel, "cannot be read: {}", std::strerror(errno));
-    if (n == 0) fail(ErrorKind::BadModel, "became shorter while it was read");
-    done += static_cast<size_t>(n);
-  }
-  return bytes;
-}
-
-// Protobuf prints its own complaints; ours say what matters.
-void silence_protobuf() {
-  static const bool once = (google::protobuf::SetLogHandler(nullptr), true);
-  static_cast<void>(once);
-}
 
 onnx::ModelProto parse(const std::string& bytes, const ImportOptions& options) {
   silence_protobuf();
@@ -96,11 +46,6 @@ void check_versions(const onnx::ModelProto& model, const Opsets& opsets) {
   if (opsets.count("")) checked_opset(opsets, "");
 }
 
-int64_t memory_limit(const ImportOptions& options) {
-  if (options.max_memory > 0) return options.max_memory;
-  return int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
-}
-
 Graph import_parsed(ModelSource source, const onnx::ModelProto& model, const std::string& directory,
                     const OpRegistry& registry, const ImportOptions& options) {
   source.ir_version = model.ir_version();
@@ -109,7 +54,7 @@ Graph import_parsed(ModelSource source, const onnx::ModelProto& model, const std
   if (!model.producer_version().empty()) source.producer += " " + model.producer_version();
   check_versions(model, source.opsets);
 
-  MemoryBudget budget(memory_limit(options));
+  MemoryBudget budget(memory_limit(options.max_memory));
   ExternalDataReader external(options.external_data, directory, options.external_dir);
   GraphReader reader(model, registry, options, TensorDecoder(budget, &external), source);
   Graph graph = reader.read();
@@ -124,7 +69,7 @@ Graph import_model(const std::string& path, const OpRegistry& registry,
                    const ImportOptions& options) {
   ModelSource source;
   source.path = path;
-  source.bytes = read_file(path);
+  source.bytes = read_input_file(path, ErrorKind::BadModel);
   std::string directory = std::filesystem::path(path).parent_path().string();
   onnx::ModelProto model = parse(source.bytes, options);
   return import_parsed(std::move(source), model, directory.empty() ? "." : directory, registry,
