@@ -1,0 +1,363 @@
+// MatMul, and onnxrun.MatMulT, which takes its operands transposed.
+#include "graph/gradient_context.h"
+#include "graph/run_context.h"
+#include "kernels/matrix_product.h"
+#include "matrix_ops.h"
+#include "passes/gradient.h"
+
+namespace onnxrun {
+
+void check_inner(const InferContext& c, const Dim& a, const Dim& b) {
+  if (!a.is_known() || !b.is_known() || a == b) return;
+  c.reject("inner dimensions differ: {}, {}", c.describe_input(0), c.describe_input(1));
+}
+
+ValueId emit_rows(GraphBuilder& b, ValueId v) {
+  if (b.rank(v) == 2) return v;
+  return b.add("Flatten", {v}, {{"axis", int64_t{-1}}});
+}
+
+ValueId emit_product(GraphBuilder& b, ValueId a, bool trans_a, ValueId other, bool trans_b,
+                     float alpha) {
+  if (b.rank(a) == 2 && b.rank(other) == 2) {
+    return b.add("Gemm", {a, other},
+                 {{"transA", int64_t{trans_a}}, {"transB", int64_t{trans_b}}, {"alpha", alpha}});
+  }
+  ValueId y = b.add("onnxrun.MatMulT", {a, other},
+                    {{"transA", int64_t{trans_a}}, {"transB", int64_t{trans_b}}});
+  return alpha == 1 ? y : b.add("Mul", {y, b.scalar_like(alpha, y)});
+}
+
+namespace {
+
+// Which matrices of two batches are multiplied with each other.
+struct BatchedProduct final : KernelState {
+  struct Axis {
+    int64_t length, a_step, b_step;  // steps in matrices
+  };
+  MatrixShape shape;
+  int64_t batches = 1;
+  std::vector<Axis> axes;  // innermost first; those of length 1 left out
+  int64_t a_size = 0, b_size = 0, c_size = 0;
+};
+
+void add_batch_axes(BatchedProduct& p, const Dims& a, const Dims& b, size_t rank) {
+  int64_t a_stride = 1, b_stride = 1;
+  for (size_t back = 3; back <= rank; ++back) {
+    int64_t la = back <= a.size() ? a[a.size() - back] : 1;
+    int64_t lb = back <= b.size() ? b[b.size() - back] : 1;
+    int64_t length = la == 1 ? lb : la;
+    if (length != 1) p.axes.push_back({length, la == 1 ? 0 : a_stride, lb == 1 ? 0 : b_stride});
+    p.batches *= length;
+    a_stride *= la;
+    b_stride *= lb;
+  }
+}
+
+std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans_a, bool trans_b) {
+  Dims a = c.input(0).dims(), b = c.input(1).dims();
+  if (a.size() == 1) a.insert(a.begin(), 1);
+  if (b.size() == 1) b.push_back(1);
+  auto p = std::make_unique<BatchedProduct>();
+  p->a_size = c.input(0).size();
+  p->b_size = c.input(1).size();
+  p->c_size = c.output(0).size();
+  auto last = [](const Dims& d, bool first) { return d[d.size() - (first ? 2 : 1)]; };
+  p->shape = {trans_a, trans_b, last(a, !trans_a), last(b, trans_b), last(a, trans_a)};
+  add_batch_axes(*p, a, b, std::max(a.size(), b.size()));
+  // All matrices of `a` lie one below the other: one product with the one matrix of `b`.
+  if (!trans_a && p->b_size == p->shape.b_size() && p->b_size > 0) {
+    p->shape.m *= p->batches;
+    p->batches = 1;
+    p->axes.clear();
+  }
+  return p;
+}
+
+template <typename T>
+void run_batches(const BatchedProduct& p, const T* a, const T* b, T* c, int64_t begin,
+                 int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    int64_t a_at = 0, b_at = 0, rest = i;
+    for (const auto& axis : p.axes) {
+      int64_t index = rest % axis.length;
+      rest /= axis.length;
+      a_at += index * axis.a_step;
+      b_at += index * axis.b_step;
+    }
+    multiply<T>(p.shape, T{1}, a + a_at * p.shape.a_size(), b + b_at * p.shape.b_size(), false,
+                c + i * p.shape.c_size());
+  }
+}
+
+template <typename T>
+void run_product(const BatchedProduct& p, const T* a, const T* b, T* c) {
+  if (p.batches == 1) return run_batches(p, a, b, c, 0, 1);
+  int64_t grain = std::max<int64_t>(1, product_grain / p.shape.work());
+  if (p.batches <= grain) return run_batches(p, a, b, c, 0, p.batches);
+  parallel_for(p.batches, grain,
+               [&](int64_t begin, int64_t end) { run_batches(p, a, b, c, begin, end); });
+}
+
+// Y = op(A) op(B) over the last two axes.
+class MatrixOp : public Op {
+ public:
+  void infer(InferContext& c) const override {
+    const Shape *a = c.shape(0), *b = c.shape(1);
+    if (!a || !b) return c.set_output(0, c.dtype(0));
+    if (a->size() < lowest_rank() || b->size() < lowest_rank()) {
+      c.reject("inputs must have at least {} axes: {}, {}", lowest_rank(), c.describe_input(0),
+               c.describe_input(1));
+    }
+    c.set_output(0, c.dtype(0), product_shape(c, *a, *b));
+  }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    auto p = plan_product(c, trans_a_, trans_b_);
+    if (bits_of(c.input(0).dtype()) == 16)
+      c.request_scratch(4 * (p->a_size + p->b_size + p->c_size));
+    return p;
+  }
+
+  void run(RunContext& c) const override {
+    const auto& p = c.state<BatchedProduct>();
+    const Tensor &a = c.input(0), &b = c.input(1);
+    Tensor& y = c.output(0);
+    dispatch<float, double, float16, bfloat16, int32_t, int64_t, uint32_t, uint64_t>(
+        y.dtype(), [&]<typename T>() {
+          if constexpr (std::is_floating_point_v<T>) {
+            run_product(p, a.data<T>(), b.data<T>(), y.data<T>());
+          } else if constexpr (std::is_integral_v<T>) {
+            using U = std::make_unsigned_t<T>;
+            run_product(p, reinterpret_cast<const U*>(a.data<T>()),
+                        reinterpret_cast<const U*>(b.data<T>()), reinterpret_cast<U*>(y.data<T>()));
+          } else {
+            auto* x = reinterpret_cast<float*>(c.scratch());
+            float *z = x + p.a_size, *out = z + p.b_size;
+            std::copy_n(a.data<T>(), p.a_size, x);
+            std::copy_n(b.data<T>(), p.b_size, z);
+            run_product(p, x, z, out);
+            std::transform(out, out + p.c_size, y.data<T>(),
+                           [](float v) { return static_cast<T>(v); });
+          }
+        });
+  }
+
+ protected:
+  virtual size_t lowest_rank() const = 0;
+
+  bool trans_a_ = false;
+  bool trans_b_ = false;
+
+ private:
+  Shape product_shape(const InferContext& c, Shape a, Shape b) const {
+    bool row = a.size() == 1, column = b.size() == 1;
+    if (row) a.insert(a.begin(), Dim(1));
+    if (column) b.push_back(Dim(1));
+    if (trans_a_) std::swap(a[a.size() - 2], a[a.size() - 1]);
+    if (trans_b_) std::swap(b[b.size() - 2], b[b.size() - 1]);
+    Dim m = a[a.size() - 2], n = b.back();
+    check_inner(c, a.back(), b[b.size() - 2]);
+    a.resize(a.size() - 2);
+    b.resize(b.size() - 2);
+    Shape y;
+    try {
+      y = broadcast(a, b);
+    } catch (const Error&) {
+      c.reject("batch dimensions do not broadcast: {}, {}", c.describe_input(0),
+               c.describe_input(1));
+    }
+    if (!row) y.push_back(m);
+    if (!column) y.push_back(n);
+    return y;
+  }
+};
+
+// d(A B) = dA B + A dB, with vectors as matrices of one row (A) or column (B).
+class MatMul final : public MatrixOp {
+ public:
+  size_t lowest_rank() const override { return 1; }
+
+  void gradient(GradientContext& g) const override {
+    int64_t a = g.rank(g.input(0)), b = g.rank(g.input(1));
+    if (a < 0 || b < 0) return unknown_ranks(g);
+    if (a > 2 || b > 2) return batches(g, a, b);
+    if (g.wants(0)) g.set(0, left(g, a, b));
+    if (g.wants(1)) g.set(1, right(g, a, b));
+  }
+
+ private:
+  static ValueId left(GradientContext& g, int64_t a, int64_t b) {
+    ValueId dy = g.grad(0), other = g.input(1);
+    if (a == 1 && b == 1) return g.mul(dy, other);
+    if (a == 1) return g.add("MatMul", {other, dy});
+    if (b == 1) return outer(g, dy, other);
+    return emit_product(g.builder(), dy, false, other, true);
+  }
+
+  static ValueId right(GradientContext& g, int64_t a, int64_t b) {
+    ValueId dy = g.grad(0), other = g.input(0);
+    if (a == 1 && b == 1) return g.mul(dy, other);
+    if (a == 1) return outer(g, other, dy);
+    if (b == 1) return g.add("MatMul", {dy, other});
+    return emit_product(g.builder(), other, true, dy, false);
+  }
+
+  static ValueId outer(GradientContext& g, ValueId column, ValueId row) {
+    return emit_product(g.builder(), g.builder().unsqueeze(column, {1}), false,
+                        g.builder().unsqueeze(row, {0}), false);
+  }
+
+  // The batch axes of a cotangent are summed where an operand was repeated.
+  static void batches(GradientContext& g, int64_t ra, int64_t rb) {
+    GraphBuilder& b = g.builder();
+    ValueId left = g.input(0), right = g.input(1), dy = g.grad(0);
+    if (rb == 1) {
+      right = b.unsqueeze(right, {1});
+      dy = b.unsqueeze(dy, {-1});
+    }
+    if (ra == 1) {
+      left = b.unsqueeze(left, {0});
+      dy = b.unsqueeze(dy, {-2});
+    }
+    if (g.wants(0)) {
+      ValueId da = emit_product(b, dy, false, right, true);
+      g.set(0, ra == 1 ? b.squeeze(sum_to(b, da, left), {0}) : da);
+    }
+    if (g.wants(1)) {
+      // A weight that all batches share gets its gradient by one product over all of their rows.
+      bool shared = rb <= 2;
+      ValueId db = shared ? emit_product(b, emit_rows(b, left), true, emit_rows(b, dy), false)
+                          : emit_product(b, left, true, dy, false);
+      g.set(1, rb == 1 ? b.squeeze(db, {1}) : db);
+    }
+  }
+
+  // Vectors become matrices by reshaping to what their shapes turn out to be.
+  static void unknown_ranks(GradientContext& g) {
+    GraphBuilder& b = g.builder();
+    auto concat = [&](std::vector<ValueId> parts) {
+      return b.add("Concat", std::move(parts), {{"axis", int64_t{0}}});
+    };
+    ValueId one = b.ints({1}), two = b.ints({2}), start = b.ints({0});
+    ValueId a_shape = b.shape_of(g.input(0)), b_shape = b.shape_of(g.input(1));
+    ValueId a_rank = b.shape_of(a_shape), b_rank = b.shape_of(b_shape);
+    ValueId right_shape =
+        b.add("Slice", {concat({b_shape, one}), start, b.add("Max", {b_rank, two})});
+    ValueId left_shape = concat({one, a_shape});
+    ValueId left = b.reshape(g.input(0), left_shape), right = b.reshape(g.input(1), right_shape);
+    // dY without the axes of its matrices, which vectors left out.
+    ValueId dy = g.grad(0), dy_shape = b.shape_of(dy);
+    ValueId axes = b.add("Add", {b.add("Min", {b.add("Sub", {a_rank, one}), one}),
+                                 b.add("Min", {b.add("Sub", {b_rank, one}), one})});
+    ValueId batch = b.add("Slice", {dy_shape, start, b.add("Sub", {b.shape_of(dy_shape), axes})});
+    ValueId rows = b.slice(left_shape, 0, -2, -1), columns = b.slice(right_shape, 0, -1, INT64_MAX);
+    dy = b.reshape(dy, concat({one, batch, rows, columns}));
+    auto give = [&](size_t i, ValueId cotangent, ValueId like) {
+      g.set(i, b.reshape(sum_to(b, cotangent, like), i == 0 ? a_shape : b_shape));
+    };
+    auto product = [&](ValueId x, bool trans_x, ValueId y, bool trans_y) {
+      return b.add("onnxrun.MatMulT", {x, y},
+                   {{"transA", int64_t{trans_x}}, {"transB", int64_t{trans_y}}});
+    };
+    if (g.wants(0)) give(0, product(dy, false, right, true), left);
+    if (g.wants(1)) give(1, product(left, true, dy, false), right);
+  }
+};
+
+class MatMulT final : public MatrixOp {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.visit("transA", trans_a_, "A's last two axes are swapped");
+    v.visit("transB", trans_b_, "B's last two axes are swapped");
+  }
+
+  size_t lowest_rank() const override { return 2; }
+
+  // d(op(A) op(B)) = op(dA) op(B) + op(A) op(dB)
+  void gradient(GradientContext& g) const override {
+    GraphBuilder& b = g.builder();
+    ValueId left = g.input(0), right = g.input(1), dy = g.grad(0);
+    if (b.rank(left) < 0 || b.rank(right) < 0) return unknown_ranks(g);
+    if (g.wants(0)) {
+      g.set(0, trans_a_ ? emit_product(b, right, trans_b_, dy, true)
+                        : emit_product(b, dy, false, right, !trans_b_));
+    }
+    if (!g.wants(1)) return;
+    if (b.rank(right) == 2 && !trans_a_) {
+      left = emit_rows(b, left);
+      dy = emit_rows(b, dy);
+    }
+    g.set(1, trans_b_ ? emit_product(b, dy, true, left, trans_a_)
+                      : emit_product(b, left, !trans_a_, dy, false));
+  }
+
+  void decompose(DecomposeContext& d) const override {
+    GraphBuilder& b = d.builder();
+    auto operand = [&](size_t i, bool trans) {
+      return trans ? transposed(b, d.input(i)) : d.input(i);
+    };
+    d.set(0, b.add("MatMul", {operand(0, trans_a_), operand(1, trans_b_)}));
+  }
+
+ private:
+  void unknown_ranks(GradientContext& g) const {
+    ValueId left = g.input(0), right = g.input(1), dy = g.grad(0);
+    auto product = [&](ValueId x, bool trans_x, ValueId y, bool trans_y) {
+      return g.add("onnxrun.MatMulT", {x, y},
+                   {{"transA", int64_t{trans_x}}, {"transB", int64_t{trans_y}}});
+    };
+    if (g.wants(0)) {
+      g.set(0,
+            trans_a_ ? product(right, trans_b_, dy, true) : product(dy, false, right, !trans_b_));
+    }
+    if (g.wants(1)) {
+      g.set(1, trans_b_ ? product(dy, true, left, trans_a_) : product(left, !trans_a_, dy, false));
+    }
+  }
+
+  static ValueId transposed(GraphBuilder& b, ValueId v) {
+    if (int64_t rank = b.rank(v); rank >= 0) {
+      std::vector<int64_t> perm(static_cast<size_t>(rank));
+      for (size_t i = 0; i < perm.size(); ++i) perm[i] = static_cast<int64_t>(i);
+      std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+      return b.transpose(v, perm);
+    }
+    // With the batch axes as one, the rank is three.
+    ValueId shape = b.shape_of(v);
+    ValueId batch = b.slice(shape, 0, 0, -2);
+    ValueId rows = b.slice(shape, 0, -2, -1), columns = b.slice(shape, 0, -1, INT64_MAX);
+    auto concat = [&](std::vector<ValueId> parts) {
+      return b.add("Concat", std::move(parts), {{"axis", int64_t{0}}});
+    };
+    ValueId count = b.add("ReduceProd", {batch}, {{"keepdims", int64_t{1}}});
+    ValueId stacked = b.reshape(v, concat({count, rows, columns}));
+    return b.reshape(b.transpose(stacked, {0, 2, 1}), concat({batch, columns, rows}));
+  }
+};
+
+constexpr DTypeSet product_types =
+    dtypes::floats | DTypeSet{DType::Int32, DType::Int64, DType::UInt32, DType::UInt64};
+
+}  // namespace
+
+void register_matmul(OpRegistry& r) {
+  r.add<MatMul>({.name = "MatMul",
+                 .doc = "matrix product over the last two axes, as numpy.matmul",
+                 .since = {1, 9, 13},
+                 .inputs = {{"A", "T"}, {"B", "T"}},
+                 .outputs = {{"Y", "T"}},
+                 .types = {{"T", product_types}},
+                 .gradient = GradientState::Rule});
+  r.add<MatMulT>({.name = "MatMulT",
+                  .domain = private_domain,
+                  .doc = "matrix product over the last two axes of operands that may be transposed",
+                  .since = {1},
+                  .inputs = {{"A", "T"}, {"B", "T"}},
+                  .outputs = {{"Y", "T"}},
+                  .types = {{"T", product_types}},
+                  .gradient = GradientState::Rule,
+                  .decomposes = true});
+}
+
+}  // namespace onnxrun
