@@ -16,17 +16,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace onnxrun::HWY_NAMESPACE {
 
-// C = alpha * A * B + beta * C where rows of B are contiguous.
+// C = alpha * A * B + beta * C where rows of B are contiguous: all but where the matrices lie. (In
+// another order than GemmArgs: a pair copied as one vector would wait for its two scalar stores.)
 template <typename T>
-struct Tile {
-  int64_t k;
-  const T* a;
-  int64_t a_row, a_column;
-  const T* b;
-  int64_t b_row;
+struct Product {
+  int64_t a_row, b_row, a_column, ldc, k;
   T alpha, beta;
-  T* c;
-  int64_t ldc;
 };
 
 // Rows of C held in registers: two vectors each, with as many registers as there are.
@@ -43,13 +38,13 @@ HWY_INLINE int64_t panel_width() {
 }
 
 template <class D, typename T>
-HWY_INLINE hn::Vec<D> scale_and_add(D d, hn::Vec<D> sum, const Tile<T>& t, hn::Vec<D> old) {
+HWY_INLINE hn::Vec<D> scale_and_add(D d, hn::Vec<D> sum, const Product<T>& t, hn::Vec<D> old) {
   return hn::MulAdd(hn::Set(d, t.alpha), sum, hn::Mul(hn::Set(d, t.beta), old));
 }
 
 // `sum` goes to the first `count` lanes' elements of c, or to all if not `partial`.
 template <bool partial, class D, typename T>
-HWY_INLINE void finish(D d, hn::Vec<D> sum, const Tile<T>& t, T* c, size_t count) {
+HWY_INLINE void finish(D d, hn::Vec<D> sum, const Product<T>& t, T* c, size_t count) {
   hn::Vec<D> result;
   if (t.beta == T(0)) {
     result = hn::Mul(hn::Set(d, t.alpha), sum);
@@ -65,15 +60,13 @@ HWY_INLINE void finish(D d, hn::Vec<D> sum, const Tile<T>& t, T* c, size_t count
 
 // R rows by V vectors of C; if `partial`, the last vector has only `last` elements.
 template <int R, int V, bool partial, typename T>
-HWY_INLINE void multiply_tile(const Tile<T>& t, size_t last) {
+HWY_INLINE void multiply_tile(const Product<T>& t, const T* a, const T* b, T* c, size_t last) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<decltype(d)> sum[R][V];
   for (int i = 0; i < R; ++i) {
     for (int v = 0; v < V; ++v) sum[i][v] = hn::Zero(d);
   }
-  const T* a = t.a;
-  const T* b = t.b;
   for (int64_t p = 0; p < t.k; ++p) {
     hn::Vec<decltype(d)> bv[V];
     for (int v = 0; v < V; ++v) {
@@ -88,52 +81,55 @@ HWY_INLINE void multiply_tile(const Tile<T>& t, size_t last) {
     b += t.b_row;
   }
   for (int i = 0; i < R; ++i) {
-    T* c = t.c + i * t.ldc;
-    for (int v = 0; v < V - 1; ++v) finish<false>(d, sum[i][v], t, c + v * lanes, 0);
-    finish<partial>(d, sum[i][V - 1], t, c + (V - 1) * lanes, last);
+    T* row = c + i * t.ldc;
+    for (int v = 0; v < V - 1; ++v) finish<false>(d, sum[i][v], t, row + v * lanes, 0);
+    finish<partial>(d, sum[i][V - 1], t, row + (V - 1) * lanes, last);
   }
 }
 
 // R rows by n columns, V vectors at a time and the rest with fewer.
 template <int R, int V, typename T>
-void multiply_rows(Tile<T> t, int64_t n) {
+void multiply_rows(const Product<T>& t, const T* a, const T* b, T* c, int64_t n) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  if (n < lanes) return multiply_tile<R, 1, true>(t, a, b, c, static_cast<size_t>(n));
   for (; n >= V * lanes; n -= V * lanes) {
-    multiply_tile<R, V, false>(t, 0);
-    t.b += V * lanes;
-    t.c += V * lanes;
+    multiply_tile<R, V, false>(t, a, b, c, 0);
+    b += V * lanes;
+    c += V * lanes;
   }
   if (n == 0) return;
   if constexpr (V > 2) {
-    multiply_rows<R, V / 2>(t, n);
+    multiply_rows<R, V / 2>(t, a, b, c, n);
   } else if (n > lanes) {
-    multiply_tile<R, 2, true>(t, static_cast<size_t>(n - lanes));
+    multiply_tile<R, 2, true>(t, a, b, c, static_cast<size_t>(n - lanes));
   } else if (n == lanes) {
-    multiply_tile<R, 1, false>(t, 0);
+    multiply_tile<R, 1, false>(t, a, b, c, 0);
   } else {
-    multiply_tile<R, 1, true>(t, static_cast<size_t>(n));
+    multiply_tile<R, 1, true>(t, a, b, c, static_cast<size_t>(n));
   }
 }
 
-template <int R, typename T>
-HWY_INLINE void multiply_last_rows(const Tile<T>& t, int64_t rows, int64_t n) {
+// At most max_rows rows.
+template <int R = 1, typename T>
+HWY_INLINE void multiply_few_rows(const Product<T>& t, const T* a, const T* b, T* c, int64_t rows,
+                                  int64_t n) {
   if (rows == R) {
     // Fewer rows need more vectors to keep as many sums in flight.
-    multiply_rows<R, R == 1 ? 8 : R == 2 ? 4 : 2>(t, n);
-  } else if constexpr (R > 1) {
-    multiply_last_rows<R - 1>(t, rows, n);
+    multiply_rows<R, R == 1 ? 8 : R == 2 ? 4 : 2>(t, a, b, c, n);
+  } else if constexpr (R < max_rows) {
+    multiply_few_rows<R + 1>(t, a, b, c, rows, n);
   }
 }
 
 // m rows by n columns.
 template <typename T>
-void multiply(Tile<T> t, int64_t m, int64_t n) {
+HWY_INLINE void multiply(const Product<T>& t, const T* a, const T* b, T* c, int64_t m, int64_t n) {
   for (; m >= max_rows; m -= max_rows) {
-    multiply_rows<max_rows, 2>(t, n);
-    t.a += max_rows * t.a_row;
-    t.c += max_rows * t.ldc;
+    multiply_rows<max_rows, 2>(t, a, b, c, n);
+    a += max_rows * t.a_row;
+    c += max_rows * t.ldc;
   }
-  if (m > 0) multiply_last_rows<max_rows - 1>(t, m, n);
+  if (m > 0) multiply_few_rows(t, a, b, c, m, n);
 }
 
 // How many columns transpose_columns() takes at a time: the elements of a 128-bit block.
@@ -145,29 +141,34 @@ template <typename T>
 constexpr int block_lanes = 16 / sizeof(T);
 #endif
 
-// Block t of the vector is the 128 bits at rows[stride * t].
-template <class D, typename T>
-HWY_INLINE hn::Vec<D> load_blocks(D d, const T* const* rows, int stride, int64_t offset) {
+// Block t of the vector is the `count` elements from rows[stride * t] + offset, a whole block of
+// them unless `partial`.
+template <bool partial, class D, typename T>
+HWY_INLINE hn::Vec<D> load_blocks(D d, const T* const* rows, int stride, int64_t offset,
+                                  size_t count) {
 #if HWY_TARGET != HWY_SCALAR
   if constexpr (static_cast<int>(hn::MaxLanes(D())) > block_lanes<T>) {
     const hn::Half<D> half;
     constexpr int blocks = static_cast<int>(hn::MaxLanes(D())) / block_lanes<T>;
-    return hn::Combine(d, load_blocks(half, rows + blocks / 2 * stride, stride, offset),
-                       load_blocks(half, rows, stride, offset));
+    return hn::Combine(
+        d, load_blocks<partial>(half, rows + blocks / 2 * stride, stride, offset, count),
+        load_blocks<partial>(half, rows, stride, offset, count));
   } else  // NOLINT: the branches of one statement
 #endif
   {
     (void)stride;
+    if constexpr (partial) return load_first(d, rows[0] + offset, count);
     return hn::LoadU(d, rows[0] + offset);
   }
 }
 
-// out[q] lane j = rows[j][offset + q], q < block_lanes.
-template <class D, typename T>
-HWY_INLINE void transpose_columns(D d, const T* const* rows, int64_t offset, hn::Vec<D>* out) {
+// out[q] lane j = rows[j][offset + q] for q < count (block_lanes unless `partial`).
+template <bool partial, class D, typename T>
+HWY_INLINE void transpose_columns(D d, const T* const* rows, int64_t offset, size_t count,
+                                  hn::Vec<D>* out) {
   constexpr int size = block_lanes<T>;
   hn::Vec<D> in[size];
-  for (int r = 0; r < size; ++r) in[r] = load_blocks(d, rows + r, size, offset);
+  for (int r = 0; r < size; ++r) in[r] = load_blocks<partial>(d, rows + r, size, offset, count);
 #if HWY_TARGET == HWY_SCALAR
   out[0] = in[0];
   (void)d;
@@ -189,14 +190,6 @@ HWY_INLINE void transpose_columns(D d, const T* const* rows, int64_t offset, hn:
 #endif
 }
 
-// One column of the transpose: lane j = rows[j][offset].
-template <class D, typename T>
-HWY_INLINE hn::Vec<D> gather_column(D d, const T* const* rows, int64_t offset) {
-  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
-  for (size_t j = 0; j < hn::Lanes(d); ++j) lanes[j] = rows[j][offset];
-  return hn::Load(d, lanes);
-}
-
 // The first elements of V vectors' worth of rows; the last of `n` rows stands in for missing ones.
 template <typename T, size_t N>
 HWY_INLINE void set_rows(const T* first, int64_t row_step, int64_t n, const T* (&rows)[N]) {
@@ -214,40 +207,78 @@ HWY_INLINE void for_each_column(const T* first, int64_t row_step, int64_t n, int
   constexpr int size = block_lanes<T>;
   const T* rows[static_cast<size_t>(V * lanes)];
   set_rows(first, row_step, n, rows);
+  hn::Vec<decltype(d)> x[size];
   int64_t p = 0;
   for (; p + size <= k; p += size) {
     for (int v = 0; v < V; ++v) {
-      hn::Vec<decltype(d)> x[size];
-      transpose_columns(d, rows + v * lanes, p, x);
+      transpose_columns<false>(d, rows + v * lanes, p, size, x);
       for (int q = 0; q < size; ++q) f(p + q, v, x[q]);
     }
   }
-  for (; p < k; ++p) {
-    for (int v = 0; v < V; ++v) f(p, v, gather_column(d, rows + v * lanes, p));
+  if (p == k) return;
+  for (int v = 0; v < V; ++v) {
+    transpose_columns<true>(d, rows + v * lanes, p, static_cast<size_t>(k - p), x);
+    for (int q = 0; q < k - p; ++q) f(p + q, v, x[q]);
   }
 }
 
-// One row of A by n columns of B, which are contiguous and column_step apart.
-template <typename T>
-void multiply_row_by_columns(Tile<T> t, int64_t column_step, int64_t n) {
+// R rows of A by at most V vectors of columns of B, which are contiguous and column_step apart.
+template <int R, int V, typename T>
+HWY_INLINE void multiply_tile_by_columns(const Product<T>& t, const T* a, const T* b,
+                                         int64_t column_step, T* c, int64_t n) {
   const hn::ScalableTag<T> d;
-  constexpr int V = 2, lanes = static_cast<int>(hn::MaxLanes(hn::ScalableTag<T>()));
-  for (; n > 0; n -= V * lanes) {
-    hn::Vec<decltype(d)> sum[V] = {hn::Zero(d), hn::Zero(d)};
-    for_each_column<V>(t.b, column_step, HWY_MIN(n, V * lanes), t.k,
-                       [&](int64_t p, int v, hn::Vec<decltype(d)> x) HWY_ATTR {
-                         sum[v] = hn::MulAdd(hn::Set(d, t.a[p * t.a_column]), x, sum[v]);
-                       });
+  using Vector = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  Vector sum[R][V];
+  for (int i = 0; i < R; ++i) {
+    for (int v = 0; v < V; ++v) sum[i][v] = hn::Zero(d);
+  }
+  for_each_column<V>(b, column_step, n, t.k, [&](int64_t p, int v, Vector x) HWY_ATTR {
+    const T* column = a + p * t.a_column;
+    for (int i = 0; i < R; ++i) {
+      sum[i][v] = hn::MulAdd(hn::Set(d, column[i * t.a_row]), x, sum[i][v]);
+    }
+  });
+  for (int i = 0; i < R; ++i) {
     for (int v = 0; v < V; ++v) {
       int64_t count = n - v * lanes;
+      T* out = c + i * t.ldc + v * lanes;
       if (count >= lanes) {
-        finish<false>(d, sum[v], t, t.c + v * lanes, 0);
+        finish<false>(d, sum[i][v], t, out, 0);
       } else if (count > 0) {
-        finish<true>(d, sum[v], t, t.c + v * lanes, static_cast<size_t>(count));
+        finish<true>(d, sum[i][v], t, out, static_cast<size_t>(count));
       }
     }
-    t.b += V * lanes * column_step;
-    t.c += V * lanes;
+  }
+}
+
+// R rows of A by n such columns.
+template <int R, typename T>
+void multiply_rows_by_columns(const Product<T>& t, const T* a, const T* b, int64_t column_step,
+                              T* c, int64_t n) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  if constexpr (R <= 2) {
+    for (; n > lanes; n -= 2 * lanes) {
+      multiply_tile_by_columns<R, 2>(t, a, b, column_step, c, HWY_MIN(n, 2 * lanes));
+      b += 2 * lanes * column_step;
+      c += 2 * lanes;
+    }
+  }
+  for (; n > 0; n -= lanes) {
+    multiply_tile_by_columns<R, 1>(t, a, b, column_step, c, HWY_MIN(n, lanes));
+    b += lanes * column_step;
+    c += lanes;
+  }
+}
+
+// At most max_rows rows.
+template <int R = 1, typename T>
+HWY_INLINE void multiply_by_columns(const Product<T>& t, const T* a, const T* b,
+                                    int64_t column_step, T* c, int64_t m, int64_t n) {
+  if (m == R) {
+    multiply_rows_by_columns<R>(t, a, b, column_step, c, n);
+  } else if constexpr (R < max_rows) {
+    multiply_by_columns<R + 1>(t, a, b, column_step, c, m, n);
   }
 }
 

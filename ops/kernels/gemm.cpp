@@ -24,8 +24,6 @@ constexpr int64_t parallel_work = int64_t{1} << 20;
 // op(B) is read where it lies if it is this small, or if so few rows of A would share a packed
 // copy.
 constexpr int64_t direct_elements = 16384, direct_rows = 16;
-// A product this small is not worth packing a transposed B for.
-constexpr int64_t tiny_work = 256;
 
 // Calls f(begin, end) on pieces of [0, n), in parallel if all of it is much work.
 template <typename F>
@@ -37,20 +35,21 @@ void split(int64_t n, int64_t grain, int64_t work, const F& f) {
   }
 }
 
+// One block of terms of the product.
 template <typename T>
-Tile<T> tile_at(const GemmArgs<T>& g, int64_t row, int64_t column, int64_t term) {
-  Tile<T> t;
-  t.k = std::min(block_terms, g.k - term);
-  t.a = g.a.data + row * g.a.row_step + term * g.a.column_step;
-  t.a_row = g.a.row_step;
-  t.a_column = g.a.column_step;
-  t.b = g.b.data + term * g.b.row_step + column * g.b.column_step;
-  t.b_row = g.b.row_step;
-  t.alpha = g.alpha;
-  t.beta = term == 0 ? g.beta : T(1);
-  t.c = g.c + row * g.ldc + column;
-  t.ldc = g.ldc;
-  return t;
+HWY_INLINE Product<T> block_at(const GemmArgs<T>& g, int64_t term) {
+  return {.a_row = g.a.row_step,
+          .b_row = g.b.row_step,
+          .a_column = g.a.column_step,
+          .ldc = g.ldc,
+          .k = std::min(block_terms, g.k - term),
+          .alpha = g.alpha,
+          .beta = term == 0 ? g.beta : T(1)};
+}
+
+template <typename T>
+HWY_INLINE const T* element(const MatrixView<T>& x, int64_t row, int64_t column) {
+  return x.data + row * x.row_step + column * x.column_step;
 }
 
 // Calls f(term) for the first term of each block; once if there are no terms at all.
@@ -63,74 +62,67 @@ HWY_INLINE void for_each_block(int64_t k, const F& f) {
   } while (term < k);
 }
 
+// `rows` by `columns` of C from (row, column) on.
 template <typename T>
-void gemm_direct(const GemmArgs<T>& g) {
-  int64_t work = g.m * g.n * g.k;
-  if (work < parallel_work) {
-    for_each_block(g.k, [&](int64_t term) { multiply(tile_at(g, 0, 0, term), g.m, g.n); });
-  } else if (g.m > direct_rows) {
-    parallel_for(g.m, piece_rows, [&](int64_t begin, int64_t end) {
-      for_each_block(g.k,
-                     [&](int64_t term) { multiply(tile_at(g, begin, 0, term), end - begin, g.n); });
-    });
-  } else {
-    parallel_for(g.n, piece_columns, [&](int64_t begin, int64_t end) {
-      for_each_block(g.k,
-                     [&](int64_t term) { multiply(tile_at(g, 0, begin, term), g.m, end - begin); });
-    });
-  }
-}
-
-// op(B) is a transpose and one vector long in one direction: rows of B against one row of A.
-template <typename T>
-void gemm_row_by_columns(const GemmArgs<T>& g) {
-  split(g.n, piece_columns, g.n * g.k, [&](int64_t begin, int64_t end) {
-    for_each_block(g.k, [&](int64_t term) {
-      multiply_row_by_columns(tile_at(g, 0, begin, term), g.b.column_step, end - begin);
-    });
+void multiply_direct(const GemmArgs<T>& g, int64_t row, int64_t rows, int64_t column,
+                     int64_t columns) {
+  for_each_block(g.k, [&](int64_t term) HWY_ATTR {
+    multiply(block_at(g, term), element(g.a, row, term), element(g.b, term, column),
+             g.c + row * g.ldc + column, rows, columns);
   });
 }
 
-// Swaps the two factors' roles, one row of A at a time.
 template <typename T>
-void gemm_tiny_transposed(const GemmArgs<T>& g) {
-  for (int64_t i = 0; i < g.m; ++i) {
-    Tile<T> t = tile_at(g, i, 0, 0);
-    t.b = t.a;
-    t.b_row = t.a_column;
-    t.a = g.b.data;
-    t.a_row = g.b.column_step;
-    t.a_column = g.b.row_step;
-    t.ldc = 1;
-    multiply(t, g.n, 1);
+void gemm_direct(const GemmArgs<T>& g) {
+  if (g.m * g.n * g.k < parallel_work) {
+    multiply_direct(g, 0, g.m, 0, g.n);
+  } else if (g.m > direct_rows) {
+    parallel_for(g.m, piece_rows, [&](int64_t begin, int64_t end) {
+      multiply_direct(g, begin, end - begin, 0, g.n);
+    });
+  } else {
+    parallel_for(g.n, piece_columns, [&](int64_t begin, int64_t end) {
+      multiply_direct(g, 0, g.m, begin, end - begin);
+    });
   }
+}
+
+// A few rows of A and a transposed B.
+template <typename T>
+void gemm_by_columns(const GemmArgs<T>& g) {
+  split(g.n, piece_columns, g.m * g.n * g.k, [&](int64_t begin, int64_t end) HWY_ATTR {
+    for_each_block(g.k, [&](int64_t term) HWY_ATTR {
+      multiply_by_columns(block_at(g, term), element(g.a, 0, term), element(g.b, term, begin),
+                          g.b.column_step, g.c + begin, g.m, end - begin);
+    });
+  });
 }
 
 template <typename T>
 void gemm_packed_block(const GemmArgs<T>& g, int64_t column, int64_t columns, int64_t term,
                        T* packed) {
   const int64_t width = panel_width<T>();
-  Tile<T> block = tile_at(g, 0, column, term);
+  Product<T> block = block_at(g, term);
+  block.b_row = width;
   int64_t panels = (columns + width - 1) / width;
   int64_t work = g.m * columns * block.k;
   split(panels, piece_columns / width, work, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
-      MatrixView<T> b = {block.b + p * width * g.b.column_step, g.b.row_step, g.b.column_step};
+      MatrixView<T> b = {element(g.b, term, column + p * width), g.b.row_step, g.b.column_step};
       pack_panel(b, block.k, std::min(width, columns - p * width), packed + p * width * block.k);
     }
   });
   int64_t row_pieces = (g.m + piece_rows - 1) / piece_rows;
   int64_t panels_a_piece = piece_columns / width;
   int64_t column_pieces = (panels + panels_a_piece - 1) / panels_a_piece;
-  split(row_pieces * column_pieces, 1, work, [&](int64_t begin, int64_t end) {
+  split(row_pieces * column_pieces, 1, work, [&](int64_t begin, int64_t end) HWY_ATTR {
     for (int64_t piece = begin; piece < end; ++piece) {
       int64_t row = piece / column_pieces * piece_rows;
       int64_t first = piece % column_pieces * panels_a_piece;
       for (int64_t p = first; p < std::min(panels, first + panels_a_piece); ++p) {
-        Tile<T> t = tile_at(g, row, column + p * width, term);
-        t.b = packed + p * width * block.k;
-        t.b_row = width;
-        multiply(t, std::min(piece_rows, g.m - row), std::min(width, columns - p * width));
+        multiply(block, element(g.a, row, term), packed + p * width * block.k,
+                 g.c + row * g.ldc + column + p * width, std::min(piece_rows, g.m - row),
+                 std::min(width, columns - p * width));
       }
     }
   });
@@ -151,6 +143,9 @@ void gemm_packed(const GemmArgs<T>& g) {
 template <typename T>
 void gemm_any(const GemmArgs<T>& g) {
   if (g.m <= 0 || g.n <= 0) return;
+  if (g.b.column_step == 1 && g.m <= max_rows && g.n <= panel_width<T>() && g.k <= block_terms) {
+    return multiply_few_rows(block_at(g, 0), g.a.data, g.b.data, g.c, g.m, g.n);
+  }
   if (g.n == 1 && g.ldc == 1 && g.m > 1) {
     // The transposed product, whose result is one row.
     return gemm_any(GemmArgs<T>{1,
@@ -165,8 +160,7 @@ void gemm_any(const GemmArgs<T>& g) {
   }
   bool is_direct = g.b.column_step == 1 || g.n == 1 || g.k == 0;
   if (is_direct && (g.m <= direct_rows || g.n * g.k <= direct_elements)) return gemm_direct(g);
-  if (!is_direct && g.m * g.n * g.k <= tiny_work) return gemm_tiny_transposed(g);
-  if (!is_direct && g.m == 1 && g.b.row_step == 1) return gemm_row_by_columns(g);
+  if (!is_direct && g.m <= max_rows && g.b.row_step == 1) return gemm_by_columns(g);
   gemm_packed(g);
 }
 
