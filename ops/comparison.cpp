@@ -1,0 +1,138 @@
+// Greater, Less, GreaterOrEqual, LessOrEqual, Equal, And, Or, Xor, Not.
+#include "elementwise_binary.h"
+#include "elementwise_unary.h"
+
+namespace onnxrun {
+
+namespace {
+
+struct GreaterRule {
+  static constexpr DTypeSet types = dtypes::numeric;
+  template <typename T>
+  static bool apply(const T& a, const T& b) {
+    return a > b;
+  }
+};
+
+struct LessRule {
+  static constexpr DTypeSet types = dtypes::numeric;
+  template <typename T>
+  static bool apply(const T& a, const T& b) {
+    return a < b;
+  }
+};
+
+struct GreaterOrEqualRule {
+  static constexpr DTypeSet types = dtypes::numeric;
+  template <typename T>
+  static bool apply(const T& a, const T& b) {
+    return a >= b;
+  }
+};
+
+struct LessOrEqualRule {
+  static constexpr DTypeSet types = dtypes::numeric;
+  template <typename T>
+  static bool apply(const T& a, const T& b) {
+    return a <= b;
+  }
+};
+
+struct EqualRule {
+  static constexpr DTypeSet types = dtypes::numeric | dtypes::boolean | DTypeSet(DType::String);
+  template <typename T>
+  static bool apply(const T& a, const T& b) {
+    return a == b;
+  }
+};
+
+struct AndRule {
+  static constexpr DTypeSet types = dtypes::boolean;
+  static bool apply(bool a, bool b) { return a && b; }
+};
+
+struct OrRule {
+  static constexpr DTypeSet types = dtypes::boolean;
+  static bool apply(bool a, bool b) { return a || b; }
+};
+
+struct XorRule {
+  static constexpr DTypeSet types = dtypes::boolean;
+  static bool apply(bool a, bool b) { return a != b; }
+};
+
+template <typename Rule, typename F>
+void dispatch_compared(DType dtype, const F& f) {
+  auto allowed = [&]<typename T>() {
+    if constexpr (Rule::types.contains(dtype_of<T>))
+      f.template operator()<T>();
+    else
+      fail_dispatch(dtype, Rule::types);
+  };
+  if (dtype == DType::Bool) return allowed.template operator()<bool>();
+  if (dtype == DType::String) return allowed.template operator()<std::string>();
+  dispatch_numeric(dtype, allowed);
+}
+
+template <typename Rule>
+class Comparison final : public BinaryOp {
+ public:
+  void infer(InferContext& c) const override { infer_broadcast(c, DType::Bool); }
+
+  void run(RunContext& c) const override {
+    const auto& rows = c.state<BinaryRows>().rows;
+    dispatch_compared<Rule>(c.input(0).dtype(), [&]<typename T>() {
+      using C = ComputeType<T>;
+      binary_loop(rows, c.input(0).data<T>(), c.input(1).data<T>(), c.output(0).data<bool>(),
+                  [](const C& a, const C& b) { return Rule::apply(a, b); });
+    });
+  }
+};
+
+class Not final : public Op {
+ public:
+  void infer(InferContext& c) const override { infer_same(c); }
+
+  void run(RunContext& c) const override {
+    unary_loop(c.input(0).data<bool>(), c.output(0).data<bool>(), c.input(0).size(),
+               [](const bool* x, bool* y, int64_t n) {
+                 for (int64_t i = 0; i < n; ++i) y[i] = !x[i];
+               });
+  }
+
+  OpTraits traits() const override { return {.in_place = {{0, 0}}, .elementwise = true}; }
+};
+
+template <typename Rule>
+void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<int> since) {
+  r.add<Comparison<Rule>>({.name = name,
+                           .doc = doc,
+                           .since = std::move(since),
+                           .inputs = {{"A", "T"}, {"B", "T"}},
+                           .outputs = {{"C", "T1"}},
+                           .types = {{"T", Rule::types}, {"T1", dtypes::boolean}},
+                           .gradient = GradientState::NotDifferentiable,
+                           .upgrade = upgrade_binary_broadcast});
+}
+
+}  // namespace
+
+void register_comparison(OpRegistry& r) {
+  add<GreaterRule>(r, "Greater", "a > b with broadcasting", {1, 7, 9, 13});
+  add<LessRule>(r, "Less", "a < b with broadcasting", {1, 7, 9, 13});
+  add<GreaterOrEqualRule>(r, "GreaterOrEqual", "a >= b with broadcasting", {12, 16});
+  add<LessOrEqualRule>(r, "LessOrEqual", "a <= b with broadcasting", {12, 16});
+  add<EqualRule>(r, "Equal", "a == b with broadcasting", {1, 7, 11, 13, 19});
+  add<AndRule>(r, "And", "a and b with broadcasting", {1, 7});
+  add<OrRule>(r, "Or", "a or b with broadcasting", {1, 7});
+  add<XorRule>(r, "Xor", "either a or b, with broadcasting", {1, 7});
+  r.add<Not>({.name = "Not",
+              .doc = "not x",
+              .since = {1},
+              .inputs = {{"X", "T"}},
+              .outputs = {{"Y", "T"}},
+              .types = {{"T", dtypes::boolean}},
+              .gradient = GradientState::NotDifferentiable});
+}
+
+}  // namespace onnxrun

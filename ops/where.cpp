@@ -1,0 +1,99 @@
+// Where.
+#include <complex>
+
+#include "graph/gradient_context.h"
+#include "graph/infer_context.h"
+#include "graph/run_context.h"
+#include "kernels/broadcast.h"
+
+namespace onnxrun {
+
+namespace {
+
+struct WhereRows final : KernelState {
+  BroadcastRows<3> rows;
+};
+
+template <typename T>
+void select(const BroadcastRows<3>& rows, const bool* condition, const T* x, const T* y, T* out) {
+  const int64_t dc = rows.step(0), dx = rows.step(1), dy = rows.step(2);
+  rows.for_each([&](int64_t at, const std::array<int64_t, 3>& in, int64_t n) {
+    const bool* c = condition + in[0];
+    const T *a = x + in[1], *b = y + in[2];
+    T* z = out + at;
+    for (int64_t i = 0; i < n; ++i) z[i] = c[i * dc] ? a[i * dx] : b[i * dy];
+  });
+}
+
+class Where final : public Op {
+ public:
+  void infer(InferContext& c) const override {
+    infer_broadcast(c, c.dtype(1));
+    const Tensor* condition = c.constant(0);
+    auto x = c.content(1), y = c.content(2);
+    if (!condition || condition->rank() > 1 || !x || !y) return;
+    if (condition->size() == 0 || x->empty() || y->empty()) return;
+    int64_t n = std::max(
+        {condition->size(), static_cast<int64_t>(x->size()), static_cast<int64_t>(y->size())});
+    std::vector<Dim> elements;
+    for (int64_t i = 0; i < n; ++i) {
+      bool first = condition->data<bool>()[condition->size() == 1 ? 0 : i];
+      const auto& from = first ? *x : *y;
+      elements.push_back(from[from.size() == 1 ? 0 : static_cast<size_t>(i)]);
+    }
+    c.set_content(0, std::move(elements));
+  }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    auto state = std::make_unique<WhereRows>();
+    state->rows = BroadcastRows<3>(c.output(0).dims(),
+                                   {c.input(0).dims(), c.input(1).dims(), c.input(2).dims()});
+    return state;
+  }
+
+  void run(RunContext& c) const override {
+    switch (bits_of(c.output(0).dtype())) {
+      case 0:
+        return run_as<std::string>(c);
+      case 8:
+        return run_as<uint8_t>(c);
+      case 16:
+        return run_as<uint16_t>(c);
+      case 32:
+        return run_as<uint32_t>(c);
+      case 64:
+        return run_as<uint64_t>(c);
+      default:
+        return run_as<std::complex<double>>(c);
+    }
+  }
+
+  void gradient(GradientContext& g) const override {
+    ValueId zero = g.scalar_like(0, g.grad(0));
+    if (g.wants(1)) g.set(1, g.add("Where", {g.input(0), g.grad(0), zero}));
+    if (g.wants(2)) g.set(2, g.add("Where", {g.input(0), zero, g.grad(0)}));
+  }
+
+  OpTraits traits() const override { return {.in_place = {{1, 0}, {2, 0}}, .elementwise = true}; }
+
+ private:
+  template <typename T>
+  static void run_as(RunContext& c) {
+    auto elements = [](const Tensor& t) { return reinterpret_cast<const T*>(t.raw()); };
+    select(c.state<WhereRows>().rows, c.input(0).data<bool>(), elements(c.input(1)),
+           elements(c.input(2)), reinterpret_cast<T*>(c.output(0).raw()));
+  }
+};
+
+}  // namespace
+
+void register_where(OpRegistry& r) {
+  r.add<Where>({.name = "Where",
+                .doc = "x where the condition holds, else y, with broadcasting",
+                .since = {9, 16},
+                .inputs = {{"condition", "B"}, {"X", "T"}, {"Y", "T"}},
+                .outputs = {{"output", "T"}},
+                .types = {{"B", dtypes::boolean}, {"T", dtypes::basic}}});
+}
+
+}  // namespace onnxrun
