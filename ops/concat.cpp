@@ -1,0 +1,271 @@
+// Concat, Split.
+#include <algorithm>
+#include <numeric>
+
+#include "graph/gradient_context.h"
+#include "graph/run_context.h"
+#include "graph/upgrade_context.h"
+#include "kernels/data_movement.h"
+#include "kernels/shape_rules.h"
+
+namespace onnxrun {
+
+namespace {
+
+// The copies between a tensor and its parts, which lie behind one another along an axis.
+struct PartsState final : KernelState {
+  size_t axis = 0;
+  int64_t stride = 1;  // of the axis, in the whole
+  std::vector<StridedCopy> copies;
+
+  PartsState(const Dims& whole, int64_t axis_or_negative)
+      : axis(static_cast<size_t>(
+            normalize_axis(axis_or_negative, static_cast<int64_t>(whole.size())))),
+        strides(dense_strides(whole)) {
+    stride = strides[axis];
+  }
+  void join(const Dims& part) { copies.emplace_back(part, dense_strides(part), strides); }
+  void take(const Dims& part) { copies.emplace_back(part, strides, dense_strides(part)); }
+
+ private:
+  std::vector<int64_t> strides;
+};
+
+// The length of v along an axis, as a list of one.
+ValueId length_along(GraphBuilder& b, ValueId v, int64_t axis) {
+  Attributes range = {{"start", axis}};
+  if (axis != -1) range["end"] = axis + 1;
+  return b.add("Shape", {v}, std::move(range));
+}
+
+class Concat final : public Op {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.required("axis", axis_, "the axis to join along");
+  }
+
+  void infer(InferContext& c) const override {
+    std::optional<Shape> out;
+    bool all = true;
+    size_t first = 0;
+    for (size_t i = 0; i < c.num_inputs(); ++i) {
+      const Shape* in = c.shape(i);
+      if (!in) {
+        all = false;
+      } else if (!out) {
+        out = *in;
+        first = i;
+      } else {
+        join(c, first, i, *out);
+      }
+    }
+    if (!out) return c.set_output(0, c.dtype(0));
+    int64_t axis = checked_axis(c, axis_, static_cast<int64_t>(out->size()));
+    if (!all) (*out)[static_cast<size_t>(axis)] = Dim();
+    c.set_output(0, c.dtype(0), std::move(out));
+    if (all) join_content(c);
+  }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    auto state = std::make_unique<PartsState>(c.output(0).dims(), axis_);
+    for (size_t i = 0; i < c.num_inputs(); ++i) state->join(c.input(i).dims());
+    return state;
+  }
+
+  void run(RunContext& c) const override {
+    const auto& state = c.state<PartsState>();
+    dispatch_storage(c.output(0).dtype(), [&]<typename T>() {
+      T* out = storage<T>(c.output(0));
+      for (size_t i = 0; i < state.copies.size(); ++i) {
+        state.copies[i].run(storage<T>(c.input(i)), out);
+        out += c.input(i).dims()[state.axis] * state.stride;
+      }
+    });
+  }
+
+  void gradient(GradientContext& g) const override {
+    GraphBuilder& b = g.builder();
+    std::vector<ValueId> lengths;
+    for (size_t i = 0; i < g.num_inputs(); ++i)
+      lengths.push_back(length_along(b, g.input(i), axis_));
+    ValueId sizes = g.add("Concat", lengths, {{"axis", int64_t{0}}});
+    NodeOptions options;
+    options.attributes = {{"axis", axis_}};
+    std::vector<ValueId> parts =
+        b.add_n("Split", {g.grad(0), sizes}, g.num_inputs(), std::move(options));
+    for (size_t i = 0; i < parts.size(); ++i) g.set(i, parts[i]);
+  }
+
+ private:
+  // Adds input i to the shape of those before it.
+  void join(const InferContext& c, size_t first, size_t i, Shape& out) const {
+    const Shape& in = *c.shape(i);
+    auto mismatch = [&] {
+      c.reject("inputs do not fit along axis {}: {}, {}", axis_, c.describe_input(first),
+               c.describe_input(i));
+    };
+    if (in.size() != out.size()) mismatch();
+    auto axis = static_cast<size_t>(checked_axis(c, axis_, static_cast<int64_t>(out.size())));
+    for (size_t k = 0; k < in.size(); ++k) {
+      if (k == axis) {
+        out[k] = out[k] + in[k];
+      } else if (out[k].is_known() && in[k].is_known()) {
+        if (!(out[k] == in[k])) mismatch();
+      } else if (!out[k].is_known() && !in[k].is_unknown() &&
+                 (in[k].is_known() || out[k].is_unknown())) {
+        out[k] = in[k];
+      }
+    }
+  }
+
+  static void join_content(InferContext& c) {
+    if (c.rank(0) != 1 || !dtypes::index.contains(c.dtype(0))) return;
+    Shape joined;
+    for (size_t i = 0; i < c.num_inputs(); ++i) {
+      auto content = c.content(i);
+      auto length = list_length(c, i);
+      if (!content && (!length || *length > 64)) return;
+      if (!content) content = unknown_shape(*length);
+      joined.insert(joined.end(), content->begin(), content->end());
+    }
+    c.set_content(0, std::move(joined));
+  }
+
+  int64_t axis_ = 0;
+};
+
+class Split final : public Op {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.visit("axis", axis_, "the axis to split");
+    v.visit("num_outputs", num_outputs_,
+            "how many parts; all of one length but the last, which may be shorter");
+  }
+
+  void infer(InferContext& c) const override {
+    size_t count = c.num_outputs();
+    if (num_outputs_ && *num_outputs_ != static_cast<int64_t>(count)) {
+      c.reject("num_outputs is {}, but there are {} outputs", *num_outputs_, count);
+    }
+    const Shape* in = c.shape(0);
+    if (!in) {
+      for (size_t i = 0; i < count; ++i) c.set_output(i, c.dtype(0));
+      return;
+    }
+    auto axis = static_cast<size_t>(checked_axis(c, axis_, c.rank(0)));
+    Shape lengths = c.has_input(1) ? given_lengths(c, (*in)[axis]) : equal_lengths(c, (*in)[axis]);
+    auto content = c.content(0);
+    size_t begin = 0;
+    for (size_t i = 0; i < count; ++i) {
+      Shape part = *in;
+      part[axis] = lengths[i];
+      c.set_output(i, c.dtype(0), std::move(part));
+      if (!content || c.rank(0) != 1 || !lengths[i].is_known()) {
+        content.reset();
+        continue;
+      }
+      size_t end = begin + static_cast<size_t>(lengths[i].value());
+      if (end > content->size()) return;
+      c.set_content(i, Shape(content->begin() + static_cast<std::ptrdiff_t>(begin),
+                             content->begin() + static_cast<std::ptrdiff_t>(end)));
+      begin = end;
+    }
+  }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    auto state = std::make_unique<PartsState>(c.input(0).dims(), axis_);
+    for (size_t i = 0; i < c.num_outputs(); ++i) {
+      state->take(c.has_output(i) ? c.output(i).dims() : Dims(c.input(0).dims().size(), 0));
+    }
+    return state;
+  }
+
+  void run(RunContext& c) const override {
+    const auto& state = c.state<PartsState>();
+    dispatch_storage(c.input(0).dtype(), [&]<typename T>() {
+      const T* in = storage<T>(c.input(0));
+      for (size_t i = 0; i < state.copies.size(); ++i) {
+        if (c.has_output(i)) state.copies[i].run(in, storage<T>(c.output(i)));
+        in += length_of_part(c, i, state.axis) * state.stride;
+      }
+    });
+  }
+
+  void gradient(GradientContext& g) const override {
+    if (!g.wants(0)) return;
+    std::vector<ValueId> parts;
+    for (size_t i = 0; i < g.num_outputs(); ++i) parts.push_back(g.grad(i));
+    g.set(0, g.add("Concat", std::move(parts), {{"axis", axis_}}));
+  }
+
+ private:
+  static int64_t length_of_part(const RunContext& c, size_t i, size_t axis) {
+    if (c.has_output(i)) return c.output(i).dims()[axis];
+    if (c.has_input(1)) return c.input(1).data<int64_t>()[i];
+    auto count = static_cast<int64_t>(c.num_outputs());
+    return (c.input(0).dims()[axis] + count - 1) / count;
+  }
+
+  static Shape given_lengths(const InferContext& c, const Dim& whole) {
+    size_t count = c.num_outputs();
+    std::optional<Shape> lengths = requested_lengths(c, 1);
+    if (!lengths) return Shape(count);
+    if (lengths->size() != count) {
+      c.reject("{} lengths are given for {} outputs", lengths->size(), count);
+    }
+    Dim sum(0);
+    for (const Dim& d : *lengths) sum = sum + d;
+    if (sum.is_known() && whole.is_known() && !(sum == whole)) {
+      c.reject("lengths {} do not add up to {}", to_string(*lengths), whole.value());
+    }
+    return *lengths;
+  }
+
+  Shape equal_lengths(const InferContext& c, const Dim& whole) const {
+    auto count = static_cast<int64_t>(c.num_outputs());
+    Dim length = ceil_div(whole, Dim(count));
+    Shape lengths(static_cast<size_t>(count), length);
+    lengths.back() = whole - length * Dim(count - 1);
+    const Dim& last = lengths.back();
+    if (last.is_known() && last.value() < 0) {
+      c.reject("an axis of length {} cannot be split into {} parts", whole.to_string(), count);
+    }
+    return lengths;
+  }
+
+  int64_t axis_ = 0;
+  std::optional<int64_t> num_outputs_;
+};
+
+// Before opset 4 the axis may be left out, and is 1.
+void upgrade_concat(UpgradeContext& u) {
+  if (u.opset() < 4 && !u.has_attribute("axis")) u.attributes()["axis"] = int64_t{1};
+}
+
+// Lengths were an input in opset 1 (besides an attribute), an attribute up to 11, and are an input
+// again.
+void upgrade_split(UpgradeContext& u) {
+  if (u.opset() < 13 && !u.has_input(1)) u.attribute_to_input("split", 1);
+  if (u.opset() < 13) u.take<std::vector<int64_t>>("split");
+}
+
+}  // namespace
+
+void register_concat(OpRegistry& r) {
+  r.add<Concat>({.name = "Concat",
+                 .doc = "tensors behind one another along an axis",
+                 .since = {1, 4, 11, 13},
+                 .inputs = {{"inputs", "T", Param::Kind::Variadic}},
+                 .outputs = {{"concat_result", "T"}},
+                 .types = {{"T", dtypes::basic}},
+                 .upgrade = upgrade_concat});
+  r.add<Split>({.name = "Split",
+                .doc = "parts of a tensor along an axis",
+                .since = {1, 2, 11, 13, 18},
+                .inputs = {{"input", "T"}, {"split", "tensor(int64)", Param::Kind::Optional}},
+                .outputs = {{"outputs", "T", Param::Kind::Variadic}},
+                .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}},
+                .upgrade = upgrade_split});
+}
+
+}  // namespace onnxrun
