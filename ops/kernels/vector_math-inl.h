@@ -13,12 +13,11 @@
 #include <cstddef>
 #include <utility>
 
+#include "kernels/simd-inl.h"
 #include "kernels/vector_math_tables.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace onnxrun::HWY_NAMESPACE {
-
-namespace hn = hwy::HWY_NAMESPACE;
 
 template <class D>
 using Table = MathTable<hn::TFromD<D>>;

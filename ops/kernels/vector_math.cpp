@@ -6,36 +6,17 @@
 #include <hwy/highway.h>
 
 #include <cmath>
-#include <cstring>
 
+#include "kernels/simd-inl.h"
 #include "kernels/vector_math-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace onnxrun::HWY_NAMESPACE {
 
-// Loads and stores that touch only the first n lanes; the others are loaded as 1.
+// Lanes past n hold 1, which no function finds hard.
 template <class D, typename T>
-HWY_INLINE hn::Vec<D> load_first(D d, const T* x, size_t n) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
-  auto first = hn::FirstN(d, n);
-  return hn::IfThenElse(first, hn::MaskedLoad(first, d, x), constant(d, 1));
-#else
-  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
-  hn::Store(constant(d, 1), d, lanes);
-  std::memcpy(lanes, x, n * sizeof(T));
-  return hn::Load(d, lanes);
-#endif
-}
-
-template <class D, typename T>
-HWY_INLINE void store_first(D d, hn::Vec<D> v, T* y, size_t n) {
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
-  hn::BlendedStore(v, hn::FirstN(d, n), d, y);
-#else
-  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
-  hn::Store(v, d, lanes);
-  std::memcpy(y, lanes, n * sizeof(T));
-#endif
+HWY_INLINE hn::Vec<D> load_padded(D d, const T* x, size_t n) {
+  return hn::IfThenElse(hn::FirstN(d, n), load_first(d, x, n), constant(d, 1));
 }
 
 template <typename T, class F>
@@ -46,7 +27,7 @@ HWY_INLINE void map(const T* x, T* y, int64_t n, F f) {
   for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, x + i)), d, y + i);
   if (i == n) return;
   auto rest = static_cast<size_t>(n - i);
-  store_first(d, f(d, load_first(d, x + i, rest)), y + i, rest);
+  store_first(d, f(d, load_padded(d, x + i, rest)), y + i, rest);
 }
 
 // f computes in double.
@@ -60,7 +41,7 @@ HWY_INLINE void map_widened(const float* x, float* y, int64_t n, F f) {
   for (; i + lanes <= n; i += lanes) hn::StoreU(widened(hn::LoadU(df, x + i)), df, y + i);
   if (i == n) return;
   auto rest = static_cast<size_t>(n - i);
-  store_first(df, widened(load_first(df, x + i, rest)), y + i, rest);
+  store_first(df, widened(load_padded(df, x + i, rest)), y + i, rest);
 }
 
 #define ONNXRUN_MAP(NAME, F)                                                    \
@@ -126,8 +107,8 @@ HWY_INLINE void pow_loop(const float* x, const float* y, float* out, int64_t n) 
   }
   if (i == n) return;
   auto rest = static_cast<size_t>(n - i);
-  auto yv = step == 0 ? same : load_first(df, y + i * step, rest);
-  store_first(df, compute(load_first(df, x + i, rest), yv), out + i, rest);
+  auto yv = step == 0 ? same : load_padded(df, y + i * step, rest);
+  store_first(df, compute(load_padded(df, x + i, rest), yv), out + i, rest);
 }
 
 void pow_arrays(const float* x, const float* y, float* out, int64_t n) {
@@ -150,7 +131,7 @@ HWY_INLINE bool all_finite_loop(const T* x, int64_t n) {
     b = hn::Add(b, hn::Sub(w, w));
   }
   for (; i < n; i += lanes) {
-    auto v = load_first(d, x + i, static_cast<size_t>(HWY_MIN(lanes, n - i)));
+    auto v = load_padded(d, x + i, static_cast<size_t>(HWY_MIN(lanes, n - i)));
     a = hn::Add(a, hn::Sub(v, v));
   }
   return hn::AllTrue(d, hn::Eq(hn::Add(a, b), hn::Zero(d)));

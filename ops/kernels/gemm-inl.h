@@ -1,0 +1,287 @@
+// The inner loops of gemm.cpp; included once for every instruction set.
+#if defined(ONNXRUN_GEMM_INL) == defined(HWY_TARGET_TOGGLE)
+#ifdef ONNXRUN_GEMM_INL
+#undef ONNXRUN_GEMM_INL
+#else
+#define ONNXRUN_GEMM_INL
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstdint>
+
+#include "kernels/gemm.h"
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace onnxrun::HWY_NAMESPACE {
+
+// C = alpha * A * B + beta * C where rows of B are contiguous.
+template <typename T>
+struct Tile {
+  int64_t k;
+  const T* a;
+  int64_t a_row, a_column;
+  const T* b;
+  int64_t b_row;
+  T alpha, beta;
+  T* c;
+  int64_t ldc;
+};
+
+// Rows of C held in registers: two vectors each, with as many registers as there are.
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
+constexpr int max_rows = 4;
+#else
+constexpr int max_rows = 8;
+#endif
+
+// Columns of a packed panel of B.
+template <typename T>
+HWY_INLINE int64_t panel_width() {
+  return 2 * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+}
+
+template <class D, typename T>
+HWY_INLINE hn::Vec<D> scale_and_add(D d, hn::Vec<D> sum, const Tile<T>& t, hn::Vec<D> old) {
+  return hn::MulAdd(hn::Set(d, t.alpha), sum, hn::Mul(hn::Set(d, t.beta), old));
+}
+
+// `sum` goes to the first `count` lanes' elements of c, or to all if not `partial`.
+template <bool partial, class D, typename T>
+HWY_INLINE void finish(D d, hn::Vec<D> sum, const Tile<T>& t, T* c, size_t count) {
+  hn::Vec<D> result;
+  if (t.beta == T(0)) {
+    result = hn::Mul(hn::Set(d, t.alpha), sum);
+  } else {
+    result = scale_and_add(d, sum, t, partial ? load_first(d, c, count) : hn::LoadU(d, c));
+  }
+  if constexpr (partial) {
+    store_first(d, result, c, count);
+  } else {
+    hn::StoreU(result, d, c);
+  }
+}
+
+// R rows by V vectors of C; if `partial`, the last vector has only `last` elements.
+template <int R, int V, bool partial, typename T>
+HWY_INLINE void multiply_tile(const Tile<T>& t, size_t last) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<decltype(d)> sum[R][V];
+  for (int i = 0; i < R; ++i) {
+    for (int v = 0; v < V; ++v) sum[i][v] = hn::Zero(d);
+  }
+  const T* a = t.a;
+  const T* b = t.b;
+  for (int64_t p = 0; p < t.k; ++p) {
+    hn::Vec<decltype(d)> bv[V];
+    for (int v = 0; v < V; ++v) {
+      bv[v] =
+          partial && v == V - 1 ? load_first(d, b + v * lanes, last) : hn::LoadU(d, b + v * lanes);
+    }
+    for (int i = 0; i < R; ++i) {
+      auto av = hn::Set(d, a[i * t.a_row]);
+      for (int v = 0; v < V; ++v) sum[i][v] = hn::MulAdd(av, bv[v], sum[i][v]);
+    }
+    a += t.a_column;
+    b += t.b_row;
+  }
+  for (int i = 0; i < R; ++i) {
+    T* c = t.c + i * t.ldc;
+    for (int v = 0; v < V - 1; ++v) finish<false>(d, sum[i][v], t, c + v * lanes, 0);
+    finish<partial>(d, sum[i][V - 1], t, c + (V - 1) * lanes, last);
+  }
+}
+
+// R rows by n columns, V vectors at a time and the rest with fewer.
+template <int R, int V, typename T>
+void multiply_rows(Tile<T> t, int64_t n) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  for (; n >= V * lanes; n -= V * lanes) {
+    multiply_tile<R, V, false>(t, 0);
+    t.b += V * lanes;
+    t.c += V * lanes;
+  }
+  if (n == 0) return;
+  if constexpr (V > 2) {
+    multiply_rows<R, V / 2>(t, n);
+  } else if (n > lanes) {
+    multiply_tile<R, 2, true>(t, static_cast<size_t>(n - lanes));
+  } else if (n == lanes) {
+    multiply_tile<R, 1, false>(t, 0);
+  } else {
+    multiply_tile<R, 1, true>(t, static_cast<size_t>(n));
+  }
+}
+
+template <int R, typename T>
+HWY_INLINE void multiply_last_rows(const Tile<T>& t, int64_t rows, int64_t n) {
+  if (rows == R) {
+    // Fewer rows need more vectors to keep as many sums in flight.
+    multiply_rows<R, R == 1 ? 8 : R == 2 ? 4 : 2>(t, n);
+  } else if constexpr (R > 1) {
+    multiply_last_rows<R - 1>(t, rows, n);
+  }
+}
+
+// m rows by n columns.
+template <typename T>
+void multiply(Tile<T> t, int64_t m, int64_t n) {
+  for (; m >= max_rows; m -= max_rows) {
+    multiply_rows<max_rows, 2>(t, n);
+    t.a += max_rows * t.a_row;
+    t.c += max_rows * t.ldc;
+  }
+  if (m > 0) multiply_last_rows<max_rows - 1>(t, m, n);
+}
+
+// How many columns transpose_columns() takes at a time: the elements of a 128-bit block.
+#if HWY_TARGET == HWY_SCALAR
+template <typename T>
+constexpr int block_lanes = 1;
+#else
+template <typename T>
+constexpr int block_lanes = 16 / sizeof(T);
+#endif
+
+// Block t of the vector is the 128 bits at rows[stride * t].
+template <class D, typename T>
+HWY_INLINE hn::Vec<D> load_blocks(D d, const T* const* rows, int stride, int64_t offset) {
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (static_cast<int>(hn::MaxLanes(D())) > block_lanes<T>) {
+    const hn::Half<D> half;
+    constexpr int blocks = static_cast<int>(hn::MaxLanes(D())) / block_lanes<T>;
+    return hn::Combine(d, load_blocks(half, rows + blocks / 2 * stride, stride, offset),
+                       load_blocks(half, rows, stride, offset));
+  } else  // NOLINT: the branches of one statement
+#endif
+  {
+    (void)stride;
+    return hn::LoadU(d, rows[0] + offset);
+  }
+}
+
+// out[q] lane j = rows[j][offset + q], q < block_lanes.
+template <class D, typename T>
+HWY_INLINE void transpose_columns(D d, const T* const* rows, int64_t offset, hn::Vec<D>* out) {
+  constexpr int size = block_lanes<T>;
+  hn::Vec<D> in[size];
+  for (int r = 0; r < size; ++r) in[r] = load_blocks(d, rows + r, size, offset);
+#if HWY_TARGET == HWY_SCALAR
+  out[0] = in[0];
+  (void)d;
+#else
+  if constexpr (size == 2) {
+    out[0] = hn::InterleaveLower(d, in[0], in[1]);
+    out[1] = hn::InterleaveUpper(d, in[0], in[1]);
+  } else {
+    const hn::RepartitionToWide<hn::RebindToUnsigned<D> > pairs;
+    auto low01 = hn::BitCast(pairs, hn::InterleaveLower(d, in[0], in[1]));
+    auto low23 = hn::BitCast(pairs, hn::InterleaveLower(d, in[2], in[3]));
+    auto high01 = hn::BitCast(pairs, hn::InterleaveUpper(d, in[0], in[1]));
+    auto high23 = hn::BitCast(pairs, hn::InterleaveUpper(d, in[2], in[3]));
+    out[0] = hn::BitCast(d, hn::InterleaveLower(pairs, low01, low23));
+    out[1] = hn::BitCast(d, hn::InterleaveUpper(pairs, low01, low23));
+    out[2] = hn::BitCast(d, hn::InterleaveLower(pairs, high01, high23));
+    out[3] = hn::BitCast(d, hn::InterleaveUpper(pairs, high01, high23));
+  }
+#endif
+}
+
+// One column of the transpose: lane j = rows[j][offset].
+template <class D, typename T>
+HWY_INLINE hn::Vec<D> gather_column(D d, const T* const* rows, int64_t offset) {
+  HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
+  for (size_t j = 0; j < hn::Lanes(d); ++j) lanes[j] = rows[j][offset];
+  return hn::Load(d, lanes);
+}
+
+// The first elements of V vectors' worth of rows; the last of `n` rows stands in for missing ones.
+template <typename T, size_t N>
+HWY_INLINE void set_rows(const T* first, int64_t row_step, int64_t n, const T* (&rows)[N]) {
+  for (size_t j = 0; j < N; ++j) {
+    rows[j] = first + HWY_MIN(static_cast<int64_t>(j), n - 1) * row_step;
+  }
+}
+
+// Calls f(p, v, x) with x = column p of the transposed rows of vector v, for p in [0, k) in order.
+template <int V, typename T, class F>
+HWY_INLINE void for_each_column(const T* first, int64_t row_step, int64_t n, int64_t k,
+                                const F& f) {
+  const hn::ScalableTag<T> d;
+  constexpr int lanes = static_cast<int>(hn::MaxLanes(hn::ScalableTag<T>()));
+  constexpr int size = block_lanes<T>;
+  const T* rows[static_cast<size_t>(V * lanes)];
+  set_rows(first, row_step, n, rows);
+  int64_t p = 0;
+  for (; p + size <= k; p += size) {
+    for (int v = 0; v < V; ++v) {
+      hn::Vec<decltype(d)> x[size];
+      transpose_columns(d, rows + v * lanes, p, x);
+      for (int q = 0; q < size; ++q) f(p + q, v, x[q]);
+    }
+  }
+  for (; p < k; ++p) {
+    for (int v = 0; v < V; ++v) f(p, v, gather_column(d, rows + v * lanes, p));
+  }
+}
+
+// One row of A by n columns of B, which are contiguous and column_step apart.
+template <typename T>
+void multiply_row_by_columns(Tile<T> t, int64_t column_step, int64_t n) {
+  const hn::ScalableTag<T> d;
+  constexpr int V = 2, lanes = static_cast<int>(hn::MaxLanes(hn::ScalableTag<T>()));
+  for (; n > 0; n -= V * lanes) {
+    hn::Vec<decltype(d)> sum[V] = {hn::Zero(d), hn::Zero(d)};
+    for_each_column<V>(t.b, column_step, HWY_MIN(n, V * lanes), t.k,
+                       [&](int64_t p, int v, hn::Vec<decltype(d)> x) HWY_ATTR {
+                         sum[v] = hn::MulAdd(hn::Set(d, t.a[p * t.a_column]), x, sum[v]);
+                       });
+    for (int v = 0; v < V; ++v) {
+      int64_t count = n - v * lanes;
+      if (count >= lanes) {
+        finish<false>(d, sum[v], t, t.c + v * lanes, 0);
+      } else if (count > 0) {
+        finish<true>(d, sum[v], t, t.c + v * lanes, static_cast<size_t>(count));
+      }
+    }
+    t.b += V * lanes * column_step;
+    t.c += V * lanes;
+  }
+}
+
+// Copies k rows of `columns` <= panel_width columns of B so that rows are panel_width apart; what
+// follows the columns is unspecified.
+template <typename T>
+void pack_panel(const MatrixView<T>& b, int64_t k, int64_t columns, T* packed) {
+  const hn::ScalableTag<T> d;
+  constexpr int lanes = static_cast<int>(hn::MaxLanes(hn::ScalableTag<T>()));
+  if (b.column_step == 1) {
+    for (int64_t p = 0; p < k; ++p) {
+      const T* row = b.data + p * b.row_step;
+      if (columns == 2 * lanes) {
+        hn::Store(hn::LoadU(d, row), d, packed);
+        hn::Store(hn::LoadU(d, row + lanes), d, packed + lanes);
+      } else {
+        for (int64_t j = 0; j < columns; ++j) packed[j] = row[j];
+      }
+      packed += 2 * lanes;
+    }
+  } else if (b.row_step == 1) {
+    for_each_column<2>(b.data, b.column_step, columns, k,
+                       [&](int64_t p, int v, hn::Vec<decltype(d)> x)
+                           HWY_ATTR { hn::Store(x, d, packed + (2 * p + v) * lanes); });
+  } else {
+    for (int64_t p = 0; p < k; ++p) {
+      for (int64_t j = 0; j < columns; ++j) {
+        packed[2 * p * lanes + j] = b.data[p * b.row_step + j * b.column_step];
+      }
+    }
+  }
+}
+
+}  // namespace onnxrun::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

@@ -1,0 +1,62 @@
+// Matrix products.
+//
+//     C = alpha * op(A) * op(B) + beta * C,    op(A): m x k, op(B): k x n, C: m x n
+//
+// All matrices are row-major; op(X) is X or its transpose, and ld* is the distance between rows as
+// stored. C must not overlap A or B. If beta is 0, C is written without being read. k = 0 is a sum
+// of nothing: C = beta * C.
+//
+// Every element of C is computed in one order that depends on k alone: fused (where the processor
+// can) products are added one by one in blocks of 256 terms, and the blocks' sums are added to C
+// one by one. So an element's bits depend on its row of A and column of B, alpha, beta and its old
+// value, but not on m, n, the transpositions, the other rows or the number of threads: a net gives
+// the same results for a batch as for its rows one by one, or a sequence as for its steps.
+//
+// Large products use the threads of the caller's ThreadScope. Safe to call from many threads.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace onnxrun {
+
+// An element of op(X) lies at data[row * row_step + column * column_step].
+template <typename T>
+struct MatrixView {
+  const T* data;
+  int64_t row_step, column_step;
+};
+
+template <typename T>
+MatrixView<T> matrix_view(const T* data, int64_t ld, bool transposed) {
+  return transposed ? MatrixView<T>{data, 1, ld} : MatrixView<T>{data, ld, 1};
+}
+
+template <typename T>
+struct GemmArgs {
+  int64_t m, n, k;
+  T alpha;
+  MatrixView<T> a, b;
+  T beta;
+  T* c;
+  int64_t ldc;
+};
+
+void gemm(const GemmArgs<float>& args);
+void gemm(const GemmArgs<double>& args);
+
+// Integers wrap around.
+void gemm(const GemmArgs<int32_t>& args);
+void gemm(const GemmArgs<int64_t>& args);
+void gemm(const GemmArgs<uint32_t>& args);
+void gemm(const GemmArgs<uint64_t>& args);
+
+template <typename T>
+void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
+          std::type_identity_t<T> alpha, const T* a, int64_t lda, const T* b, int64_t ldb,
+          std::type_identity_t<T> beta, T* c, int64_t ldc) {
+  gemm(GemmArgs<T>{m, n, k, alpha, matrix_view(a, lda, trans_a), matrix_view(b, ldb, trans_b), beta,
+                   c, ldc});
+}
+
+}  // namespace onnxrun

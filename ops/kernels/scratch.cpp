@@ -1,0 +1,51 @@
+#include "kernels/scratch.h"
+
+#include <memory>
+#include <new>
+#include <vector>
+
+namespace onnxrun {
+
+namespace {
+
+constexpr std::align_val_t alignment{64};
+
+struct Free {
+  void operator()(void* p) const { ::operator delete(p, alignment); }
+};
+
+struct Block {
+  std::unique_ptr<void, Free> memory;
+  size_t bytes = 0;
+};
+
+// blocks[0, used) belong to living scratches.
+struct Stack {
+  std::vector<Block> blocks;
+  size_t used = 0;
+};
+
+Stack& stack() {
+  thread_local Stack s;
+  return s;
+}
+
+}  // namespace
+
+Scratch::Scratch(size_t bytes) {
+  Stack& s = stack();
+  if (s.used == s.blocks.size()) s.blocks.emplace_back();
+  Block& block = s.blocks[s.used];
+  if (block.bytes < bytes) {
+    block.bytes = 0;
+    block.memory.reset();
+    block.memory.reset(::operator new(bytes, alignment));
+    block.bytes = bytes;
+  }
+  ++s.used;
+  data_ = block.memory.get();
+}
+
+Scratch::~Scratch() { --stack().used; }
+
+}  // namespace onnxrun
