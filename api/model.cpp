@@ -53,7 +53,8 @@ std::vector<InitializerInfo> Model::initializers() const {
   return list;
 }
 
-void Model::save(const std::string& path, const std::map<std::string, Tensor>& weights) const {
+void Model::save(const std::string& path, const std::map<std::string, Tensor>& weights,
+                 bool in_place) const {
   std::map<int, Tensor> payloads;
   for (const auto& [name, tensor] : weights) {
     auto it = graph_->initializers.find(graph_->find(name));
@@ -65,7 +66,7 @@ void Model::save(const std::string& path, const std::map<std::string, Tensor>& w
     }
     payloads[it->second.stored] = tensor;
   }
-  export_trained(*graph_, payloads, path);
+  export_trained(*graph_, payloads, path, {.in_place = in_place});
 }
 
 }  // namespace onnxrun

@@ -90,6 +90,12 @@ Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
+std::vector<std::string> Session::input_names() const {
+  std::vector<std::string> names;
+  for (ValueId v : impl_->base.inputs) names.push_back(impl_->base.name_of(v));
+  return names;
+}
+
 const std::vector<std::string>& Session::output_names() const { return impl_->output_names; }
 
 NamedValues Session::run(const NamedValues& inputs) {

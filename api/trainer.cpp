@@ -19,7 +19,22 @@ std::optional<Reduction> reduction_of(const std::optional<std::string>& name) {
   fail(ErrorKind::Usage, "there is no reduction '{}'; there are mean, sum", *name);
 }
 
-TrainingOptions training_options(const Model& model, const TrainerOptions& o) {
+// The target's type from the lengths the caller knows. Lengths that vary are the output's own where the
+// ranks agree, so that nothing is broadcast.
+std::optional<Type> declared_target(const Graph& graph, const TrainingOptions& t,
+                                    const std::optional<Dims>& dims) {
+  if (!dims || t.loss.name == "output") return std::nullopt;
+  const Type& output = graph.value(find_output(graph, t.output)).type;
+  Shape shape;
+  for (size_t i = 0; i < dims->size(); ++i) {
+    bool same_axes = output.shape && output.shape->size() == dims->size();
+    Dim varying = same_axes ? (*output.shape)[i] : Dim::unknown();
+    shape.push_back((*dims)[i] < 0 ? varying : Dim((*dims)[i]));
+  }
+  return Type::tensor(target_type(t.loss, output).dtype, shape);
+}
+
+TrainingOptions training_options(const Model& model, const Graph& graph, const TrainerOptions& o) {
   TrainingOptions t;
   t.output = o.output;
   t.loss = {o.loss, reduction_of(o.reduction), o.class_axis};
@@ -30,6 +45,7 @@ TrainingOptions training_options(const Model& model, const TrainerOptions& o) {
   // PyTorch keeps the unbiased batch variance in running_var, the standard and Keras the biased one.
   const auto& source = model.graph().source;
   t.unbiased_variance = o.unbiased_variance.value_or(source && source->producer.starts_with("pytorch"));
+  t.target = declared_target(graph, t, o.target_dims);
   return t;
 }
 
@@ -45,15 +61,20 @@ double scalar_value(const Tensor& t) { return to_doubles(t).front(); }
 
 struct Trainer::Impl {
   Impl(const Model& m, const TrainerOptions& o)
-      : model(m), options(o),
-        training(make_training_graph(base_graph(m, o.double_precision), training_options(m, o))) {
+      : model(m), options(o), base(base_graph(m, o.double_precision)),
+        training_choice(training_options(m, base, o)),
+        training(make_training_graph(base, training_choice)) {
     for (const TrainingState& s : training.state) state.push_back(s.initial.clone());
-    plan = std::make_unique<BoundPlan>(training.graph, PlanOptions{.optimize = true, .max_memory = o.max_memory},
-                                       state);
+    plan = std::make_unique<BoundPlan>(training.graph, plan_options(), state);
     lr = Tensor(training.lr_dtype, {});
     set_lr(o.lr.value_or(find_optimizer(o.optimizer).lr));
     plan->bind_input(training.lr_input(), lr);
     control.max_memory = o.max_memory;
+    control.max_loop_iterations = o.max_loop_iterations;
+  }
+
+  PlanOptions plan_options() const {
+    return {.optimize = options.optimize, .max_memory = options.max_memory};
   }
 
   void set_lr(double value) {
@@ -62,19 +83,40 @@ struct Trainer::Impl {
     copy_elements(converted, lr);
   }
 
-  Tensor fitted(size_t input, const Tensor& t) const {
+  RuntimeValue fitted(size_t input, const RuntimeValue& v) const {
     DType wanted = training.graph.value(training.graph.inputs[input]).type.dtype;
-    return t.dtype() == wanted ? t : convert(t, wanted);
+    return !v.is_tensor() || v.tensor.dtype() == wanted ? v : convert(v.tensor, wanted);
+  }
+
+  // Where parameters and moving statistics stand in `state`.
+  std::vector<size_t> weights_at() const {
+    std::vector<size_t> at;
+    for (size_t i = 0; i < state.size(); ++i) {
+      TrainingState::Kind kind = training.state[i].kind;
+      if (kind == TrainingState::Kind::Parameter || kind == TrainingState::Kind::Statistic) at.push_back(i);
+    }
+    return at;
+  }
+
+  // The inference graph reads the very tensors that steps update.
+  void make_evaluation() {
+    std::vector<std::string> names;
+    for (size_t i : weights_at()) names.push_back(training.state[i].name);
+    Graph graph = make_evaluation_graph(base, training_choice, names);
+    evaluation = std::make_unique<BoundPlan>(std::move(graph), plan_options(), std::vector<Tensor>());
+    size_t input = training.lr_input();
+    for (size_t i : weights_at()) evaluation->bind_input(input++, state[i]);
   }
 
   double step() {
     ThreadScope threads(options.threads);
+    control.reset();
     plan->run(control);
-    return loss();
+    return loss_of(*plan);
   }
 
-  double loss() const {
-    const Tensor& t = plan->output(0).tensor;
+  static double loss_of(const BoundPlan& from) {
+    const Tensor& t = from.output(0).tensor;
     if (t.dtype() == DType::Float32) return *t.data<float>();
     return t.dtype() == DType::Float64 ? *t.data<double>() : scalar_value(t);
   }
@@ -88,9 +130,12 @@ struct Trainer::Impl {
 
   Model model;
   TrainerOptions options;
+  Graph base;
+  TrainingOptions training_choice;
   TrainingGraph training;
   std::vector<Tensor> state;
   std::unique_ptr<BoundPlan> plan;
+  std::unique_ptr<BoundPlan> evaluation;  // made when first needed
   Tensor lr;
   double rate = 0;
   RunControl control;
@@ -105,7 +150,7 @@ Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 double Trainer::step(const NamedValues& inputs, const Tensor& target) {
   for (const auto& [name, value] : inputs) {
     size_t k = impl_->plan->input_index(name);
-    impl_->plan->bind_input(k, value.is_tensor() ? impl_->fitted(k, value.tensor) : value);
+    impl_->plan->bind_input(k, impl_->fitted(k, value));
   }
   if (impl_->training.has_target) bind_target(target);
   return impl_->step();
@@ -122,6 +167,22 @@ void Trainer::bind_target(Tensor target) {
 
 double Trainer::step() { return impl_->step(); }
 
+Trainer::Evaluation Trainer::evaluate(const NamedValues& inputs, const Tensor& target) {
+  if (!impl_->evaluation) impl_->make_evaluation();
+  BoundPlan& plan = *impl_->evaluation;
+  for (const auto& [name, value] : inputs) {
+    plan.bind_input(plan.input_index(name), impl_->fitted(impl_->plan->input_index(name), value));
+  }
+  size_t k = impl_->training.target_input();
+  if (impl_->training.has_target) plan.bind_input(k, impl_->fitted(k, target));
+  ThreadScope threads(impl_->options.threads);
+  impl_->control.reset();
+  plan.run(impl_->control);
+  return {Impl::loss_of(plan), plan.output(1).tensor};
+}
+
+void Trainer::cancel() { impl_->control.cancel(); }
+
 const Tensor& Trainer::output() const { return impl_->plan->output(1).tensor; }
 
 void Trainer::set_learning_rate(double lr) { impl_->set_lr(lr); }
@@ -137,15 +198,12 @@ std::vector<std::string> Trainer::trained() const {
 
 std::map<std::string, Tensor> Trainer::weights() const {
   std::map<std::string, Tensor> result;
-  for (size_t i = 0; i < impl_->state.size(); ++i) {
-    TrainingState::Kind kind = impl_->training.state[i].kind;
-    if (kind == TrainingState::Kind::Parameter || kind == TrainingState::Kind::Statistic) {
-      result[impl_->training.state[i].name] = impl_->in_file_type(i);
-    }
-  }
+  for (size_t i : impl_->weights_at()) result[impl_->training.state[i].name] = impl_->in_file_type(i);
   return result;
 }
 
-void Trainer::save(const std::string& path) const { impl_->model.save(path, weights()); }
+void Trainer::save(const std::string& path, bool in_place) const {
+  impl_->model.save(path, weights(), in_place);
+}
 
 }  // namespace onnxrun

@@ -52,8 +52,10 @@ class Model {
 
   // Writes the file this model was loaded from with other payloads for some of its initializers, by name;
   // each must have its initializer's type and shape. Nothing else changes, but that tensors kept outside
-  // the file go to `path`.data. Atomic; throws CannotWrite.
-  void save(const std::string& path, const std::map<std::string, Tensor>& weights) const;
+  // the file go to `path`.data. Atomic; throws CannotWrite, also if `path` is the file this model was loaded
+  // from, unless `in_place`.
+  void save(const std::string& path, const std::map<std::string, Tensor>& weights,
+            bool in_place = false) const;
 
   // The graph behind the model, for tools that build on this library's inner layers.
   const Graph& graph() const { return *graph_; }

@@ -36,6 +36,8 @@ class Session {
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
 
+  // Names of the inputs that run() needs, in the model's order: those that the outputs depend on.
+  std::vector<std::string> input_names() const;
   // Names of the computed outputs, in order.
   const std::vector<std::string>& output_names() const;
 

@@ -17,6 +17,8 @@ struct TrainerOptions {
   std::string output;                     // the output the loss reads; the first if empty
   std::optional<std::string> reduction;   // "mean" or "sum"
   std::optional<int64_t> class_axis;      // of losses of class indices
+  // Shape of the targets to come, -1 for lengths that vary; it tells the class axis where several fit.
+  std::optional<Dims> target_dims;
   std::string optimizer = "sgd";
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
   // Names of initializers to train; by default those the model says are parameters.
@@ -26,8 +28,10 @@ struct TrainerOptions {
   bool dropout = true;
   // Compute in double and write the file's own types back.
   bool double_precision = false;
+  bool optimize = true;  // as SessionOptions::optimize
   int threads = 1;
   int64_t max_memory = INT64_MAX;
+  int64_t max_loop_iterations = 100'000'000;
 };
 
 // Owns the weights it trains; the model stays as it was. Used by one thread at a time.
@@ -46,13 +50,26 @@ class Trainer {
   double step(const NamedValues& inputs, const Tensor& target);
 
   // The same without copies: tensors bound here are read in every step until bound anew. The target is
-  // left out for loss "output".
+  // left out for loss "output". Bound inputs have the element types of the model, or double if
+  // double_precision.
   void bind_input(const std::string& name, Tensor tensor);
   void bind_target(Tensor target);
   double step();
 
   // The output that the loss reads, as the last step computed it.
   const Tensor& output() const;
+
+  // The loss of the current weights on a batch in the model's inference meaning: running statistics,
+  // no dropout, no update. Inputs and target are converted as in step().
+  struct Evaluation {
+    double loss = 0;
+    Tensor output;  // the output that the loss reads
+  };
+  Evaluation evaluate(const NamedValues& inputs, const Tensor& target);
+
+  // Ends the step or evaluation in progress, from any thread; it throws Cancelled and the weights stay as
+  // they were before it.
+  void cancel();
 
   void set_learning_rate(double lr);
   double learning_rate() const;
@@ -63,7 +80,7 @@ class Trainer {
   // trainer's memory unless converted, so copy what should stay.
   std::map<std::string, Tensor> weights() const;
   // Writes the model with the trained weights (Model::save).
-  void save(const std::string& path) const;
+  void save(const std::string& path, bool in_place = false) const;
 
  private:
   struct Impl;

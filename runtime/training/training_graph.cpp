@@ -9,9 +9,7 @@
 
 namespace onnxrun {
 
-namespace {
-
-std::string quoted_list(const std::vector<std::string>& names) {
+static std::string quoted_list(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
   return text;
@@ -27,6 +25,8 @@ ValueId find_output(const Graph& graph, const std::string& name) {
   }
   fail(ErrorKind::Usage, "the model has no output '{}'; it has {}", name, quoted_list(names));
 }
+
+namespace {
 
 std::vector<ValueId> trainable_values(const Graph& graph, const TrainingOptions& options) {
   std::vector<ValueId> values;
@@ -156,6 +156,28 @@ class Builder {
 };
 
 }  // namespace
+
+Graph make_evaluation_graph(const Graph& model, const TrainingOptions& options,
+                            const std::vector<std::string>& state) {
+  Graph graph = model;
+  ValueId output = find_output(graph, options.output);
+  ValueId target = no_value;
+  if (options.loss.name != "output") {
+    Type type = options.target.value_or(target_type(options.loss, graph.value(output).type));
+    target = graph.add_input(graph.unique_name("target"), type);
+  }
+  for (const std::string& name : state) {
+    ValueId v = graph.find(name);
+    graph.initializers.erase(v);
+    std::erase(graph.overridable, v);
+    graph.inputs.push_back(v);
+  }
+  GraphBuilder builder(graph, "eval/");
+  graph.outputs = {add_loss(builder, options.loss, output, target), output};
+  remove_dead_nodes(graph);
+  verify(graph);
+  return graph;
+}
 
 TrainingGraph make_training_graph(const Graph& model, const TrainingOptions& options) {
   return Builder(model, options).run();

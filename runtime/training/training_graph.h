@@ -54,8 +54,17 @@ struct TrainingGraph {
   size_t first_state_input() const { return lr_input() + 1; }
 };
 
+// The model output of this name, its first if the name is empty. Throws Usage listing the names there are.
+ValueId find_output(const Graph& graph, const std::string& name);
+
 // Builds the step from an imported model. Throws Usage for names that are not there or cannot train,
 // Unsupported where a gradient is missing.
 TrainingGraph make_training_graph(const Graph& model, const TrainingOptions& options);
+
+// The loss in the model's inference meaning: the graph of a TrainingGraph without learning rate, modes,
+// gradients and updates. Its inputs are the model's, the target (unless the loss is the model's own
+// output), then `state` (names of initializers) in that order; its outputs the loss and the output it reads.
+Graph make_evaluation_graph(const Graph& model, const TrainingOptions& options,
+                            const std::vector<std::string>& state);
 
 }  // namespace onnxrun

@@ -1,0 +1,7 @@
+// CLI11's names without its headers.
+#pragma once
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI

@@ -1,0 +1,47 @@
+// What main.cpp knows of a subcommand.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli_forward.h"
+#include "common_options.h"
+
+namespace onnxrun::tool {
+
+class Command {
+ public:
+  explicit Command(CommonOptions common) : common_(std::move(common)) {}
+  virtual ~Command() = default;
+
+  // Declares what belongs to this command alone.
+  virtual void declare(CLI::App& app) = 0;
+  // Does the work after parsing; returns the exit code. Errors are exceptions.
+  virtual int execute() = 0;
+
+  CommonOptions& common() { return common_; }
+
+ protected:
+  CommonOptions common_;
+};
+
+struct CommandInfo {
+  const char* name;
+  const char* summary;
+  const char* examples;  // one command line each, indented by two spaces
+  std::unique_ptr<Command> (*make)();
+};
+
+// Each command's file defines its own.
+extern const CommandInfo compare_command;
+extern const CommandInfo inspect_command;
+extern const CommandInfo run_command;
+extern const CommandInfo train_command;
+extern const CommandInfo version_command;
+
+template <typename T>
+std::unique_ptr<Command> make_command() {
+  return std::make_unique<T>();
+}
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,54 @@
+// Options that all commands share, and readers of option values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cli_forward.h"
+#include "onnxrun/model.h"
+#include "onnxrun/session.h"
+
+namespace onnxrun::tool {
+
+struct CommonOptions {
+  int threads = 0;
+  int64_t max_memory = INT64_MAX;
+  std::optional<double> timeout_seconds;
+  int64_t max_loop_iterations = 100'000'000;
+  std::string external_data = "model-dir";
+  int optimize = 2;
+  uint64_t seed = 0;
+  bool json = false;
+
+  LoadOptions load_options() const;
+  SessionOptions session_options() const;
+};
+
+// Also sets what messages are shown (messages.h).
+void add_common_options(CLI::App& app, CommonOptions& options);
+
+// An option that may be given again and again, one value each; values are taken as they stand.
+CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& values,
+                          const std::string& help);
+
+// "2G", "512M", "1.5GiB", "100000": bytes. Throws Usage naming the option.
+int64_t parse_bytes(std::string_view option, const std::string& text);
+// "30s", "500ms", "2m", "1h", "0.5": seconds.
+double parse_seconds(std::string_view option, const std::string& text);
+// "3", "-1e-3", "1/255".
+double parse_number(std::string_view option, const std::string& text);
+int64_t parse_integer(std::string_view option, const std::string& text);
+// "NAME=REST" cut at the first '='.
+std::pair<std::string, std::string> parse_assignment(std::string_view option,
+                                                     const std::string& text);
+// "a,b,c" without empty pieces.
+std::vector<std::string> split_list(std::string_view text, char separator = ',');
+
+// "'a', 'b' and 3 more": for messages that say which names there are.
+std::string name_list(const std::vector<std::string>& names, size_t limit = 20);
+
+}  // namespace onnxrun::tool

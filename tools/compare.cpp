@@ -1,0 +1,299 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "command.h"
+#include "comparison.h"
+#include "exit_code.h"
+#include "graph_view.h"
+#include "inputs.h"
+#include "interrupt.h"
+#include "messages.h"
+#include "value_files.h"
+#include "weight_comparison.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Row {
+  std::string name;
+  Comparison result;
+};
+
+const RuntimeValue* find_value(const NamedValues& values, const std::string& name) {
+  for (const auto& [n, v] : values) {
+    if (n == name) return &v;
+  }
+  return nullptr;
+}
+
+Json to_json(const Row& row) {
+  Json entry = {
+      {"name", row.name},      {"near", row.result.near},       {"elements", row.result.compared},
+      {"off", row.result.off}, {"max_abs", row.result.max_abs}, {"max_rel", row.result.max_rel}};
+  if (!row.result.near) entry["message"] = row.result.message;
+  return entry;
+}
+
+class Compare final : public Command {
+ public:
+  Compare() : Command({}) {}
+
+  void declare(CLI::App& app) override {
+    app.add_option("model", path_, "the .onnx file")->required();
+    app.add_option(
+           "--ref", reference_,
+           "what it should be like: another .onnx, or stored outputs (.npz, ..., a test-data "
+           "directory)")
+        ->type_name("FILE")
+        ->required();
+    add_input_options(app, inputs_);
+    app.add_option("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
+        ->type_name("X")
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--atol", tolerance_.atol, "absolute tolerance (default: 1e-7)")
+        ->type_name("X")
+        ->check(CLI::NonNegativeNumber);
+    app.add_flag("--all-nodes", all_nodes_, "compare the outputs of all nodes, matched by name");
+    app.add_flag(
+        "--weights", weights_,
+        "compare initializers and everything else in the files; outputs only if inputs are "
+        "given");
+  }
+
+  int execute() override {
+    Model model = Model::load(path_, common_.load_options());
+    std::optional<Model> other;
+    if (reference_.ends_with(".onnx")) other = Model::load(reference_, common_.load_options());
+    if (weights_ && !other) fail(ErrorKind::Usage, "--weights needs a model as --ref");
+    bool runs = !weights_ || inputs_.random || !inputs_.inputs.empty();
+    bool near = true;
+    if (weights_) near = compare_weights(model, *other);
+    if (runs) near = compare_outputs(model, other) && near;
+    finish(near);
+    return near ? exit_ok : exit_failed;
+  }
+
+ private:
+  bool compare_weights(const Model& model, const Model& other) {
+    WeightComparison result = onnxrun::tool::compare_weights(model, other, path_, reference_);
+    if (common_.json) {
+      result.to_json(document_);
+    } else {
+      print(result.to_text());
+    }
+    return result.same();
+  }
+
+  // Runs both, or reads what is stored, and compares value by value.
+  bool compare_outputs(const Model& model, const std::optional<Model>& other) {
+    NamedValues inputs = gather(model);
+    std::vector<std::string> names = names_of(model.graph(), model.graph().outputs);
+    NamedValues expected =
+        other ? run(*other, translated(inputs, model, *other), {}) : stored_outputs(model.graph());
+    if (other) {
+      names = matched_names(names, expected);
+    } else {
+      names = stored_names(model.graph(), expected);
+    }
+    std::vector<Row> rows = compare(run(model, inputs, names), expected, names);
+    bool near = std::all_of(rows.begin(), rows.end(), [](const Row& r) { return r.result.near; });
+    report("outputs", rows);
+    if (other && (all_nodes_ || !near)) near = compare_nodes(model, *other, inputs) && near;
+    return near;
+  }
+
+  NamedValues gather(const Model& model) {
+    SessionOptions options = common_.session_options();
+    Session session(model, options);
+    return gather_inputs(model.graph(), inputs_, common_, session.input_names());
+  }
+
+  NamedValues run(const Model& model, const NamedValues& inputs,
+                  const std::vector<std::string>& outputs) const {
+    SessionOptions options = common_.session_options();
+    options.outputs = outputs;
+    Session session(model, options);
+    CancelScope cancel(session);
+    std::vector<std::string> needed = session.input_names();
+    NamedValues used;
+    for (const auto& input : inputs) {
+      if (std::find(needed.begin(), needed.end(), input.first) != needed.end())
+        used.push_back(input);
+    }
+    return session.run(used);
+  }
+
+  // The inputs under the other model's names and in its element types.
+  static NamedValues translated(const NamedValues& inputs, const Model& model, const Model& other) {
+    const Graph &a = model.graph(), &b = other.graph();
+    NamedValues result;
+    for (const auto& [name, value] : inputs) {
+      ValueId v = b.find(name);
+      bool there = std::find(b.inputs.begin(), b.inputs.end(), v) != b.inputs.end();
+      auto at = std::find(a.inputs.begin(), a.inputs.end(), a.find(name)) - a.inputs.begin();
+      if (!there && static_cast<size_t>(at) >= b.inputs.size()) continue;
+      if (!there) v = b.inputs[static_cast<size_t>(at)];
+      const Type& type = b.value(v).type;
+      bool converts = value.is_tensor() && type.is_tensor() && is_float(type.dtype) &&
+                      is_float(value.tensor.dtype()) && type.dtype != value.tensor.dtype();
+      result.emplace_back(b.name_of(v), converts ? convert(value.tensor, type.dtype) : value);
+    }
+    return result;
+  }
+
+  NamedValues stored_outputs(const Graph& graph) const {
+    NamedValues values;
+    if (std::filesystem::is_directory(reference_)) {
+      std::vector<Type> types;
+      for (ValueId v : graph.outputs) types.push_back(graph.value(v).type);
+      auto found = read_value_directory(reference_, "output", types, common_.max_memory);
+      for (size_t k = 0; k < found.size(); ++k) {
+        values.emplace_back(graph.name_of(graph.outputs[k]), found[k]);
+      }
+    } else {
+      for (NamedTensor& t : read_arrays(reference_, read_options(common_.max_memory))) {
+        bool only = t.name.empty() && graph.outputs.size() == 1;
+        values.emplace_back(only ? graph.name_of(graph.outputs[0]) : t.name, t.tensor);
+      }
+    }
+    if (values.empty()) fail(ErrorKind::BadInput, "{}: it holds no outputs", reference_);
+    return values;
+  }
+
+  // Outputs of other names are matched by their position.
+  static std::vector<std::string> matched_names(const std::vector<std::string>& names,
+                                                NamedValues& expected) {
+    std::vector<std::string> common;
+    for (const std::string& name : names) {
+      if (find_value(expected, name)) common.push_back(name);
+    }
+    if (common.size() == names.size() && common.size() == expected.size()) return common;
+    if (names.size() != expected.size()) {
+      warn("the models have {} and {} outputs", names.size(), expected.size());
+      if (!common.empty()) return common;
+    }
+    for (size_t k = 0; k < std::min(names.size(), expected.size()); ++k)
+      expected[k].first = names[k];
+    return {names.begin(),
+            names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), expected.size()))};
+  }
+
+  std::vector<std::string> stored_names(const Graph& graph, const NamedValues& expected) const {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : expected) {
+      if (graph.find(name) == no_value || name.empty()) {
+        fail(ErrorKind::BadInput, "{}: the model has no value '{}'; its outputs are {}", reference_,
+             name, name_list(names_of(graph, graph.outputs)));
+      }
+      names.push_back(name);
+    }
+    return names;
+  }
+
+  std::vector<Row> compare(const NamedValues& found, const NamedValues& expected,
+                           const std::vector<std::string>& names) const {
+    std::vector<Row> rows;
+    for (const std::string& name : names) {
+      rows.push_back({name, compare_values(*find_value(found, name), *find_value(expected, name),
+                                           tolerance_)});
+    }
+    return rows;
+  }
+
+  bool compare_nodes(const Model& model, const Model& other, const NamedValues& inputs) {
+    const Graph &a = model.graph(), &b = other.graph();
+    std::vector<std::string> names;
+    for (const Node& node : a.nodes) {
+      for (ValueId v : node.outputs) {
+        if (v == no_value || a.name_of(v).empty()) continue;
+        ValueId twin = b.find(a.name_of(v));
+        if (twin != no_value && b.producers()[static_cast<size_t>(twin)] >= 0) {
+          names.push_back(a.name_of(v));
+        }
+      }
+    }
+    if (names.empty()) {
+      info("no node has an output of the same name in both models");
+      return true;
+    }
+    std::vector<Row> rows = compare(run(model, inputs, names),
+                                    run(other, translated(inputs, model, other), names), names);
+    if (all_nodes_) report("nodes", rows);
+    auto first =
+        std::find_if(rows.begin(), rows.end(), [](const Row& r) { return !r.result.near; });
+    if (first == rows.end()) return true;
+    report_first(a, *first);
+    return false;
+  }
+
+  void report_first(const Graph& graph, const Row& row) {
+    const Node& node = graph.nodes[static_cast<size_t>(
+        graph.producers()[static_cast<size_t>(graph.find(row.name))])];
+    if (common_.json) {
+      document_["first_difference"] = {{"node", node.name},
+                                       {"op", node.info->qualified_name()},
+                                       {"output", row.name},
+                                       {"message", row.result.message}};
+    } else {
+      print(fmt::format("first node that differs: {}, output '{}': {}\n", describe(graph, node),
+                        row.name, row.result.message));
+    }
+  }
+
+  void report(const char* title, const std::vector<Row>& rows) {
+    if (common_.json) {
+      Json list = Json::array();
+      for (const Row& row : rows) list.push_back(to_json(row));
+      document_[title] = std::move(list);
+      return;
+    }
+    std::vector<std::vector<std::string>> lines = {
+        {title, "elements", "off", "max abs", "max rel", ""}};
+    for (const Row& row : rows) {
+      const Comparison& c = row.result;
+      lines.push_back({row.name, std::to_string(c.compared), std::to_string(c.off),
+                       fmt::format("{:.3g}", c.max_abs), fmt::format("{:.3g}", c.max_rel),
+                       c.near ? "" : c.message});
+    }
+    print(table(lines));
+  }
+
+  void finish(bool near) {
+    if (common_.json) {
+      Json doc = {{"schema", "onnxrun.compare/1"},
+                  {"same", near},
+                  {"rtol", tolerance_.rtol},
+                  {"atol", tolerance_.atol}};
+      doc.update(document_);
+      print(doc.dump(2) + "\n");
+    } else {
+      print(near ? "same\n" : "different\n");
+    }
+  }
+
+  std::string path_, reference_;
+  InputOptions inputs_;
+  Tolerance tolerance_;
+  bool all_nodes_ = false, weights_ = false;
+  Json document_ = Json::object();
+};
+
+}  // namespace
+
+const CommandInfo compare_command = {
+    "compare", "compares two models, or a model with stored outputs",
+    "  onnxrun compare model.onnx --ref optimized.onnx --random --dim batch=4\n"
+    "  onnxrun compare model.onnx --ref outputs.npz -i inputs.npz --rtol 1e-4 --atol 1e-6\n"
+    "  onnxrun compare model.onnx --ref test_data_set_0 -i test_data_set_0\n"
+    "  onnxrun compare model.onnx --ref other.onnx -i x=x.npy --all-nodes\n"
+    "  onnxrun compare trained.onnx --ref model.onnx --weights",
+    make_command<Compare>};
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,315 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "command.h"
+#include "data/print.h"
+#include "exit_code.h"
+#include "graph_view.h"
+#include "inputs.h"
+#include "interrupt.h"
+#include "loss_choice.h"
+#include "messages.h"
+#include "passes/dead_nodes.h"
+#include "passes/fold.h"
+#include "plan/plan.h"
+#include "training/training_graph.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class Inspect final : public Command {
+ public:
+  Inspect() : Command({}) {}
+
+  void declare(CLI::App& app) override {
+    app.add_option("model", path_, "the .onnx file")->required();
+    app.add_flag("--nodes", nodes_, "all nodes");
+    app.add_flag("--params", params_, "all initializers: which of them train, and why");
+    app.add_flag("--shapes", shapes_, "the types of all values");
+    app.add_flag("--weights", weights_, "statistics of all initializers");
+    app.add_option("--node", node_, "one node in full, by its name or that of an output")
+        ->type_name("NAME");
+    app.add_option("--stage", stage_,
+                   "the graph as parsed, portable (folded), gradient (the training step), machine "
+                   "(as it runs), or the plan")
+        ->type_name("STAGE")
+        ->check(CLI::IsMember({"parsed", "portable", "gradient", "machine", "plan"}));
+    app.add_option("--loss", loss_.loss, "of --stage gradient")->type_name("[OUTPUT=]NAME");
+    app.add_option("--optimizer", optimizer_, "of --stage gradient (default: sgd)")
+        ->type_name("NAME");
+    app.add_option("--dot", dot_, "write the graph for Graphviz")->type_name("FILE");
+    add_repeated(app, "--dim", shape_options_.dims, "length of a symbolic dimension: batch=8")
+        ->type_name("NAME=N");
+    add_repeated(app, "--shape", shape_options_.shapes, "shape of an input: x=1x3x224x224")
+        ->type_name("NAME=SHAPE");
+  }
+
+  int execute() override {
+    bool of_gradient = !loss_.loss.empty() || !optimizer_.empty();
+    if (of_gradient && stage_ != "gradient") {
+      fail(ErrorKind::Usage, "--loss and --optimizer belong to --stage gradient");
+    }
+    Model model = Model::load(path_, common_.load_options());
+    Graph graph = model.graph();
+    bind_shapes(graph);
+    if (!dot_.empty()) {
+      UninterruptedScope hold;
+      write_file(dot_, to_dot(graph));
+    }
+    if (!stage_.empty()) {
+      print_stage(graph);
+    } else if (!node_.empty()) {
+      print_node(graph);
+    } else if (common_.json) {
+      print(document(model, graph).dump(2) + "\n");
+    } else {
+      print_summary(model, graph);
+      print_sections(model, graph);
+    }
+    return exit_ok;
+  }
+
+ private:
+  void bind_shapes(Graph& graph) const {
+    ShapeBindings bindings = parse_bindings(graph, shape_options_);
+    if (bindings.dims.empty() && bindings.shapes.empty()) return;
+    for (ValueId v : graph.inputs) graph.value(v).type = bindings.apply(graph, v);
+    infer(graph);
+  }
+
+  static std::vector<Type> input_types(const Graph& graph) {
+    std::vector<Type> types;
+    for (ValueId v : graph.inputs) types.push_back(graph.value(v).type);
+    return types;
+  }
+
+  void print_stage(Graph& graph) const {
+    std::string text;
+    if (stage_ == "parsed") {
+      text = onnxrun::print(graph);
+    } else if (stage_ == "portable") {
+      fold_constants(graph);
+      remove_dead_nodes(graph, true);
+      text = onnxrun::print(graph);
+    } else if (stage_ == "gradient") {
+      TrainingOptions options;
+      ChosenLoss loss = choose_loss(graph, loss_, "", Tensor(DType::Float32, {}));
+      options.loss.name = loss.name;
+      options.output = loss.output;
+      if (!optimizer_.empty()) options.optimizer.name = optimizer_;
+      info("loss: {} of output '{}', optimizer: {}", loss.name, loss.output,
+           options.optimizer.name);
+      text = onnxrun::print(make_training_graph(graph, options).graph);
+    } else {
+      PlanOptions options{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
+      std::vector<Type> types = input_types(graph);
+      std::shared_ptr<const Plan> plan = Plan::compile(graph, types, options);
+      text = stage_ == "machine" ? onnxrun::print(plan->graph()) : plan->to_string();
+    }
+    if (common_.json) {
+      text =
+          Json{{"schema", "onnxrun.inspect/1"}, {"stage", stage_}, {"text", text}}.dump(2) + "\n";
+    }
+    print(text);
+  }
+
+  void print_node(const Graph& graph) const {
+    for (const Node& node : graph.nodes) {
+      bool named = node.name == node_;
+      for (ValueId v : node.outputs) named = named || (v != no_value && graph.name_of(v) == node_);
+      if (!named) continue;
+      if (common_.json) {
+        Json doc = {{"schema", "onnxrun.inspect/1"}};
+        doc["node"] = node_json(graph, node);
+        print(doc.dump(2) + "\n");
+      } else {
+        print(node_text(graph, node));
+      }
+      return;
+    }
+    std::vector<std::string> names;
+    for (const Node& node : graph.nodes) {
+      names.push_back(node.name.empty() ? graph.name_of(node.outputs.front()) : node.name);
+    }
+    fail(ErrorKind::BadInput, "{}: there is no node '{}'; there are {}", path_, node_,
+         name_list(names));
+  }
+
+  struct Totals {
+    int64_t tensors = 0, numbers = 0, bytes = 0;
+    void add(const Tensor& t) {
+      ++tensors;
+      numbers += t.size();
+      bytes += t.bytes();
+    }
+  };
+
+  static std::pair<Totals, Totals> totals(const Model& model) {
+    Totals all, trainable;
+    for (const InitializerInfo& i : model.initializers()) {
+      all.add(i.value);
+      if (i.trainable) trainable.add(i.value);
+    }
+    return {all, trainable};
+  }
+
+  void print_summary(const Model& model, const Graph& graph) const {
+    std::string origin;
+    if (graph.source) {
+      origin = graph.source->producer.empty() ? "unknown producer" : graph.source->producer;
+      origin += fmt::format(", IR version {}", graph.source->ir_version);
+      for (const auto& [domain, version] : graph.source->opsets) {
+        origin += fmt::format(", {} {}", domain.empty() ? "opset" : domain, version);
+      }
+    }
+    std::string text = fmt::format("{}: {}\n", path_, origin);
+    text += "inputs:\n" + value_lines(graph, graph.inputs);
+    if (!graph.overridable.empty()) {
+      text += "inputs with a default:\n" + value_lines(graph, graph.overridable);
+    }
+    text += "outputs:\n" + value_lines(graph, graph.outputs);
+    auto [all, trainable] = totals(model);
+    text += fmt::format("initializers: {} with {} numbers, {} bytes\n", all.tensors, all.numbers,
+                        all.bytes);
+    text += fmt::format("  of which parameters: {} with {} numbers\n", trainable.tensors,
+                        trainable.numbers);
+    std::string ops;
+    for (const auto& [op, count] : operator_counts(graph)) {
+      ops += fmt::format("{}{} {}", ops.empty() ? "" : ", ", count, op);
+    }
+    text += fmt::format("nodes: {}{}\n", graph.nodes.size(), ops.empty() ? "" : " (" + ops + ")");
+    if (auto bytes = arena_bytes(graph)) text += fmt::format("memory of a run: {} bytes\n", *bytes);
+    print(text);
+  }
+
+  // Memory for the values of one run, if all shapes are known.
+  std::optional<int64_t> arena_bytes(const Graph& graph) const {
+    std::vector<Type> types = input_types(graph);
+    bool concrete =
+        std::all_of(types.begin(), types.end(), [](const Type& t) { return t.is_concrete(); });
+    if (!concrete) return std::nullopt;
+    try {
+      PlanOptions options{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
+      std::shared_ptr<const Plan> plan = Plan::compile(graph, types, options);
+      return plan->arena_bytes() + plan->scratch_bytes();
+    } catch (const Error& e) {
+      warn("no plan for these shapes: {}", e.what());
+      return std::nullopt;
+    }
+  }
+
+  void print_sections(const Model& model, const Graph& graph) const {
+    if (params_) {
+      print("initializers:\n");
+      std::vector<std::vector<std::string>> rows;
+      for (const InitializerInfo& i : model.initializers()) {
+        rows.push_back({i.name, i.value.type_text(), i.role, i.reason});
+      }
+      print(table(rows));
+    }
+    if (weights_) {
+      std::vector<std::vector<std::string>> rows;
+      rows.push_back({"weights", "type", "min", "max", "mean", "deviation", "not finite"});
+      for (const InitializerInfo& i : model.initializers()) rows.push_back(weight_row(i));
+      print(table(rows));
+    }
+    if (nodes_) {
+      print("nodes:\n");
+      for (const Node& node : graph.nodes) print("  " + node_line(graph, node) + "\n");
+    }
+    if (shapes_) {
+      print("values:\n");
+      std::vector<std::vector<std::string>> rows;
+      for (const auto& [name, type] : value_types(graph)) rows.push_back({name, type});
+      print(table(rows));
+    }
+  }
+
+  static std::vector<std::string> weight_row(const InitializerInfo& i) {
+    WeightStatistics s = statistics(i.value);
+    auto number = [](double v) { return fmt::format("{:.6g}", v); };
+    return {i.name,
+            i.value.type_text(),
+            number(s.min),
+            number(s.max),
+            number(s.mean),
+            number(s.deviation),
+            std::to_string(s.not_finite)};
+  }
+
+  Json document(const Model& model, const Graph& graph) const {
+    Json doc = {{"schema", "onnxrun.inspect/1"}, {"file", path_}};
+    if (graph.source) {
+      doc["producer"] = graph.source->producer;
+      doc["ir_version"] = graph.source->ir_version;
+      Json opsets = Json::object();
+      for (const auto& [domain, version] : graph.source->opsets) {
+        opsets[domain.empty() ? "ai.onnx" : domain] = version;
+      }
+      doc["opsets"] = opsets;
+    }
+    doc["inputs"] = values_json(graph, graph.inputs);
+    doc["outputs"] = values_json(graph, graph.outputs);
+    auto [all, trainable] = totals(model);
+    doc["initializers"] = {
+        {"tensors", all.tensors}, {"numbers", all.numbers}, {"bytes", all.bytes}};
+    doc["parameters"] = {
+        {"tensors", trainable.tensors}, {"numbers", trainable.numbers}, {"bytes", trainable.bytes}};
+    doc["operators"] = operator_counts(graph);
+    if (auto bytes = arena_bytes(graph)) doc["run_bytes"] = *bytes;
+    add_sections(doc, model, graph);
+    return doc;
+  }
+
+  void add_sections(Json& doc, const Model& model, const Graph& graph) const {
+    if (params_ || weights_) {
+      Json list = Json::array();
+      for (const InitializerInfo& i : model.initializers()) {
+        Json entry = {{"name", i.name},
+                      {"dtype", to_string(i.value.dtype())},
+                      {"shape", i.value.dims()},
+                      {"role", i.role},
+                      {"reason", i.reason}};
+        if (weights_) entry["statistics"] = statistics_json(statistics(i.value));
+        list.push_back(std::move(entry));
+      }
+      doc["weights"] = std::move(list);
+    }
+    if (nodes_) {
+      Json list = Json::array();
+      for (const Node& node : graph.nodes) list.push_back(node_json(graph, node));
+      doc["nodes"] = std::move(list);
+    }
+    if (shapes_) {
+      Json types = Json::object();
+      for (const auto& [name, type] : value_types(graph)) types[name] = type;
+      doc["values"] = std::move(types);
+    }
+  }
+
+  std::string path_, node_, stage_, dot_, optimizer_;
+  bool nodes_ = false, params_ = false, shapes_ = false, weights_ = false;
+  LossChoice loss_;
+  InputOptions shape_options_;
+};
+
+}  // namespace
+
+const CommandInfo inspect_command = {
+    "inspect", "shows what is in a model",
+    "  onnxrun inspect model.onnx\n"
+    "  onnxrun inspect model.onnx --params --weights\n"
+    "  onnxrun inspect model.onnx --shapes --dim batch=8\n"
+    "  onnxrun inspect model.onnx --stage plan --shape x=1x3x224x224\n"
+    "  onnxrun inspect model.onnx --node /encoder/q\n"
+    "  onnxrun inspect model.onnx --dot model.dot --json",
+    make_command<Inspect>};
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,101 @@
+#include "loss_choice.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "inputs.h"
+#include "messages.h"
+#include "training/loss.h"
+#include "training/training_graph.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+// The operator that gives the value its meaning, behind what only moves elements.
+std::string_view last_operator(const Graph& graph, ValueId v) {
+  static constexpr std::string_view movers[] = {"Identity", "Reshape",   "Squeeze", "Unsqueeze",
+                                                "Flatten",  "Transpose", "Cast"};
+  std::vector<int> producers = graph.producers();
+  while (v != no_value && producers[static_cast<size_t>(v)] >= 0) {
+    const Node& node = graph.nodes[static_cast<size_t>(producers[static_cast<size_t>(v)])];
+    std::string_view op = node.info->spec.name;
+    if (std::find(std::begin(movers), std::end(movers), op) == std::end(movers)) return op;
+    v = node.inputs.front();
+  }
+  return "";
+}
+
+std::string default_loss(std::string_view last, const Tensor& target) {
+  if (!target.defined()) return "output";
+  bool classes = is_integer(target.dtype());
+  if (last == "LogSoftmax") return classes ? "nll" : "kl";
+  if (last == "Softmax") return classes ? "nll_probs" : "mse";
+  if (last == "Sigmoid") return "bce";
+  return classes ? "cross_entropy" : "mse";
+}
+
+void warn_of_logits(const ChosenLoss& loss, std::string_view last) {
+  if (loss.name == "cross_entropy" && (last == "Softmax" || last == "LogSoftmax")) {
+    warn("output '{}' comes from a {}, and loss 'cross_entropy' applies one itself; '{}' does not",
+         loss.output, last, last == "Softmax" ? "nll_probs" : "nll");
+  }
+  if (loss.name == "bce_with_logits" && last == "Sigmoid") {
+    warn(
+        "output '{}' comes from a Sigmoid, and loss 'bce_with_logits' applies one itself; 'bce' "
+        "does not",
+        loss.output);
+  }
+  if (loss.name == "nll" && last == "Softmax") {
+    warn(
+        "output '{}' comes from a Softmax, and loss 'nll' takes log-probabilities; 'nll_probs' "
+        "takes probabilities",
+        loss.output);
+  }
+}
+
+}  // namespace
+
+std::pair<std::string, std::string> split_output(const Graph& graph, const std::string& text) {
+  std::vector<std::string> outputs = names_of(graph, graph.outputs);
+  for (size_t at = text.find('='); at != std::string::npos; at = text.find('=', at + 1)) {
+    std::string name = text.substr(0, at);
+    if (std::find(outputs.begin(), outputs.end(), name) != outputs.end()) {
+      return {name, text.substr(at + 1)};
+    }
+  }
+  return {"", text};
+}
+
+bool is_own_output(const LossChoice& choice) {
+  return choice.loss == "output" || choice.loss.ends_with("=output");
+}
+
+ChosenLoss choose_loss(const Graph& graph, const LossChoice& choice,
+                       const std::string& target_output, const Tensor& target) {
+  auto [output, name] = split_output(graph, choice.loss);
+  size_t equals = name.rfind('=');
+  if (output.empty() && equals != std::string::npos) {
+    find_output(graph, name.substr(0, equals));
+  }
+  if (!output.empty() && !target_output.empty() && output != target_output) {
+    fail(ErrorKind::Usage, "--loss reads output '{}', but --target is for '{}'", output,
+         target_output);
+  }
+  if (output.empty()) output = target_output;
+  ValueId v = find_output(graph, output);
+  std::string_view last = last_operator(graph, v);
+  ChosenLoss loss{name, graph.name_of(v), name.empty()};
+  if (loss.by_default) loss.name = default_loss(last, target);
+  find_loss(loss.name);
+  if (loss.name == "output" && choice.reduction) {
+    fail(ErrorKind::Usage, "--reduction has no meaning for loss 'output'");
+  }
+  if (choice.class_axis && !find_loss(loss.name).class_indices) {
+    fail(ErrorKind::Usage, "--class-axis has no meaning for loss '{}'", loss.name);
+  }
+  warn_of_logits(loss, last);
+  return loss;
+}
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,53 @@
+// What goes to standard error.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+
+namespace onnxrun::tool {
+
+enum class LogLevel { Error, Warning, Info, Debug };
+
+void set_log_level(LogLevel level);
+// By name; throws Usage.
+void set_log_level(const std::string& name);
+bool is_logged(LogLevel level);
+
+// A line of standard error, if `level` is shown.
+void log_line(LogLevel level, std::string_view text);
+
+template <typename... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  if (is_logged(LogLevel::Info)) {
+    log_line(LogLevel::Info, fmt::format(format, std::forward<Args>(args)...));
+  }
+}
+
+template <typename... Args>
+void debug(fmt::format_string<Args...> format, Args&&... args) {
+  if (is_logged(LogLevel::Debug)) {
+    log_line(LogLevel::Debug, fmt::format(format, std::forward<Args>(args)...));
+  }
+}
+
+// "onnxrun: warning: ..."
+template <typename... Args>
+void warn(fmt::format_string<Args...> format, Args&&... args) {
+  log_line(LogLevel::Warning,
+           "onnxrun: warning: " + fmt::format(format, std::forward<Args>(args)...));
+}
+
+// "onnxrun: error: ...", always on one line.
+void print_error(std::string_view text);
+
+// Writes to standard output. Throws CannotWrite.
+void print(std::string_view text);
+// What is buffered, too, has arrived. Throws CannotWrite.
+void flush_output();
+
+// Progress is shown: standard error is a terminal and messages are wanted.
+bool shows_progress();
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,138 @@
+#include "random_inputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "common_options.h"
+#include "inputs.h"
+#include "messages.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+// Operators whose first input goes on with its values.
+bool passes_on(std::string_view op) {
+  static const std::set<std::string_view> ops = {"Cast",    "Identity", "Reshape",   "Flatten",
+                                                 "Squeeze", "Expand",   "Unsqueeze", "Transpose",
+                                                 "Slice",   "Split"};
+  return ops.count(op) > 0;
+}
+
+// The length of the shortest axis that elements of `v` choose from, as far as the graph shows it.
+int64_t index_bound(const Graph& graph, ValueId v) {
+  std::set<ValueId> carriers = {v};
+  int64_t bound = INT64_MAX;
+  for (const Node& node : graph.nodes) {
+    if (!node.info->spec.domain.empty() || node.inputs.empty()) continue;
+    std::string_view op = node.info->spec.name;
+    if (passes_on(op) && carriers.count(node.inputs[0])) {
+      carriers.insert(node.outputs.begin(), node.outputs.end());
+    }
+    bool indexes = (op == "Gather" || op == "GatherElements") && carriers.count(node.inputs[1]);
+    const std::optional<Shape>& shape = graph.value(node.inputs[0]).type.shape;
+    if (!indexes || !shape || shape->empty()) continue;
+    Attributes attributes = write_attributes(*node.op, *node.info->make());
+    auto axis = attributes.find("axis");
+    int64_t a = axis == attributes.end() ? 0 : std::get<int64_t>(axis->second);
+    const Dim& d =
+        (*shape)[static_cast<size_t>(normalize_axis(a, static_cast<int64_t>(shape->size())))];
+    if (d.is_known()) bound = std::min(bound, d.value());
+  }
+  return bound;
+}
+
+}  // namespace
+
+RandomInputs::RandomInputs(const Graph& graph, const std::vector<std::string>& ranges,
+                           uint64_t seed, int64_t max_memory)
+    : graph_(graph), seed_(seed), max_memory_(max_memory) {
+  std::vector<std::string> names = names_of(graph, all_inputs(graph));
+  for (const std::string& text : ranges) {
+    size_t equals = text.rfind('=');
+    std::string name = equals == std::string::npos ? "" : text.substr(0, equals);
+    std::string range = equals == std::string::npos ? text : text.substr(equals + 1);
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) {
+      fail(ErrorKind::BadInput, "--range: the model has no input '{}'; it has {}", name,
+           name_list(names));
+    }
+    size_t dots = range.find("..");
+    if (dots == std::string::npos) {
+      fail(ErrorKind::Usage, "--range: '{}' should be LOW..HIGH or NAME=LOW..HIGH", text);
+    }
+    Range r{parse_number("--range", range.substr(0, dots)),
+            parse_number("--range", range.substr(dots + 2))};
+    if (!(r.low <= r.high) || !std::isfinite(r.low) || !std::isfinite(r.high)) {
+      fail(ErrorKind::Usage, "--range: '{}' is no range of finite numbers", text);
+    }
+    ranges_[name] = r;
+  }
+}
+
+void RandomInputs::learn_dims(const Type& type, const Tensor& value) {
+  if (!type.shape || type.shape->size() != value.dims().size()) return;
+  for (size_t i = 0; i < type.shape->size(); ++i) {
+    if ((*type.shape)[i].is_symbolic()) dims_[(*type.shape)[i].to_string()] = value.dims()[i];
+  }
+}
+
+Dims RandomInputs::dims_of(const std::string& name, const Type& type) {
+  if (!type.is_tensor() || !type.shape) {
+    fail(ErrorKind::BadInput, "input '{}' ({}) has no shape to fill; --shape {}=... gives one",
+         name, type.to_string(), name);
+  }
+  Dims dims;
+  for (const Dim& d : *type.shape) {
+    auto it = d.is_symbolic() ? dims_.find(d.to_string()) : dims_.end();
+    if (d.is_known()) {
+      dims.push_back(d.value());
+    } else if (it != dims_.end()) {
+      dims.push_back(it->second);
+    } else {
+      warn("dimension '{}' of input '{}' is 1 (--dim or --shape sets it)", d.to_string(), name);
+      if (d.is_symbolic()) dims_[d.to_string()] = 1;
+      dims.push_back(1);
+    }
+  }
+  return dims;
+}
+
+RandomInputs::Range RandomInputs::range_of(const std::string& name, DType dtype) const {
+  for (const std::string& key : {name, std::string()}) {
+    if (auto it = ranges_.find(key); it != ranges_.end()) return it->second;
+  }
+  if (!is_integer(dtype)) return {0, 1};
+  int64_t bound = std::max<int64_t>(index_bound(graph_, graph_.find(name)), 1);
+  return {0, bound == INT64_MAX ? 1.0 : static_cast<double>(bound - 1)};
+}
+
+Tensor RandomInputs::make(const std::string& name, const Type& type) {
+  Dims dims = dims_of(name, type);
+  if (bytes_of(DType::Float64, element_count(dims)) > max_memory_) {
+    fail(ErrorKind::Limit, "input '{}' of shape {} needs more than --max-memory", name,
+         to_string(dims));
+  }
+  if (type.dtype == DType::String) return Tensor(DType::String, dims);
+  if (is_complex(type.dtype)) {
+    fail(ErrorKind::Unsupported, "input '{}' is {}: there are no random complex numbers", name,
+         type.to_string());
+  }
+  uint64_t stream = 0;
+  for (char c : name) stream = stream * 131 + static_cast<unsigned char>(c);
+  Philox random(seed_, stream);
+  Range range = range_of(name, type.dtype);
+  Tensor values(DType::Float64, dims);
+  double width = is_integer(type.dtype) ? range.high - range.low + 1 : range.high - range.low;
+  for (int64_t i = 0; i < values.size(); ++i) {
+    double v = range.low + width * random.uniform(static_cast<uint64_t>(i));
+    if (is_integer(type.dtype)) v = std::min(std::floor(v), range.high);
+    if (type.dtype == DType::Bool) v = random.uniform(static_cast<uint64_t>(i)) < 0.5 ? 0 : 1;
+    values.data<double>()[i] = v;
+  }
+  return convert(values, type.dtype);
+}
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,214 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+
+#include "base/error.h"
+#include "command.h"
+#include "data/print.h"
+#include "data_options.h"
+#include "exit_code.h"
+#include "inputs.h"
+#include "interrupt.h"
+#include "messages.h"
+#include "top_classes.h"
+#include "value_files.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+// Batches of outputs, joined along their first axis.
+class OutputCollector {
+ public:
+  void add(const NamedValues& outputs, int64_t samples) {
+    if (parts_.empty()) parts_.resize(outputs.size());
+    for (size_t k = 0; k < outputs.size(); ++k) {
+      const auto& [name, value] = outputs[k];
+      if (!value.is_tensor()) {
+        fail(ErrorKind::Unsupported, "output '{}' is no tensor and cannot be joined over batches",
+             name);
+      }
+      Tensor t = value.tensor;
+      if (samples == 1 && dropped_) {
+        Dims dims = t.dims();
+        dims.insert(dims.begin(), 1);
+        t = t.view(dims);
+      }
+      if (t.rank() == 0 || t.dim(0) != samples) {
+        fail(ErrorKind::BadInput,
+             "output '{}' is {} for a batch of {}: its first axis has to count "
+             "the samples",
+             name, t.type_text(), samples);
+      }
+      parts_[k].push_back(t.clone());
+    }
+  }
+
+  // Each batch is one sample without an axis for it.
+  void set_dropped(bool dropped) { dropped_ = dropped; }
+
+  NamedValues join(const std::vector<std::string>& names) const {
+    NamedValues joined;
+    for (size_t k = 0; k < names.size(); ++k) joined.emplace_back(names[k], concatenate(parts_[k]));
+    return joined;
+  }
+
+ private:
+  static Tensor concatenate(const std::vector<Tensor>& parts) {
+    Dims dims = parts.front().dims();
+    dims[0] = 0;
+    for (const Tensor& p : parts) {
+      if (!std::equal(p.dims().begin() + 1, p.dims().end(), dims.begin() + 1, dims.end())) {
+        fail(ErrorKind::BadInput, "batches give outputs of different shapes: {} and {}",
+             parts.front().type_text(), p.type_text());
+      }
+      dims[0] += p.dim(0);
+    }
+    Tensor all(parts.front().dtype(), dims);
+    if (bits_of(all.dtype()) % 8 != 0) {
+      fail(ErrorKind::Unsupported, "outputs of type {} are not joined over batches",
+           to_string(all.dtype()));
+    }
+    int64_t at = 0;
+    for (const Tensor& p : parts) {
+      if (p.dtype() == DType::String) {
+        std::copy_n(p.data<std::string>(), p.size(), all.data<std::string>() + at);
+        at += p.size();
+      } else {
+        std::memcpy(all.raw() + at, p.raw(), static_cast<size_t>(p.bytes()));
+        at += p.bytes();
+      }
+    }
+    return all;
+  }
+
+  std::vector<std::vector<Tensor>> parts_;
+  bool dropped_ = false;
+};
+
+class Run final : public Command {
+ public:
+  Run() : Command({}) {}
+
+  void declare(CLI::App& app) override {
+    app.add_option("model", model_, "the .onnx file")->required();
+    add_input_options(app, inputs_);
+    app.add_option("-o,--output", output_,
+                   "write outputs to .npz, .npy, .pb, .json, .csv, .safetensors, or a directory of "
+                   ".pb (default: print them)")
+        ->type_name("FILE");
+    app.add_option("--outputs", wanted_, "values to compute, inner ones included: a,b")
+        ->type_name("NAMES");
+    add_data_options(app, data_);
+    app.add_option("--top", top_, "print the K largest elements of each sample")
+        ->type_name("K")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--labels", labels_, "names of classes for --top, one a line")
+        ->type_name("FILE");
+  }
+
+  int execute() override {
+    if (!labels_.empty() && !top_) fail(ErrorKind::Usage, "--labels belongs to --top");
+    if (data_.batch_size && data_.data.empty()) {
+      fail(ErrorKind::Usage, "--batch-size belongs to --data");
+    }
+    Model model = Model::load(model_, common_.load_options());
+    SessionOptions options = common_.session_options();
+    if (!wanted_.empty()) options.outputs = wanted_values(model.graph());
+    Session session(model, options);
+    write(compute(model.graph(), session));
+    return exit_ok;
+  }
+
+ private:
+  // Names may have commas: one that is whole in the graph is not cut.
+  std::vector<std::string> wanted_values(const Graph& graph) const {
+    std::vector<std::string> names = split_list(wanted_);
+    if (graph.find(wanted_) != no_value) names = {wanted_};
+    for (const std::string& name : names) {
+      if (graph.find(name) != no_value) continue;
+      std::vector<std::string> there;
+      for (const Node& node : graph.nodes) {
+        for (ValueId v : node.outputs) {
+          if (v != no_value) there.push_back(graph.name_of(v));
+        }
+      }
+      fail(ErrorKind::BadInput, "{}: there is no value '{}'; there are {}", model_, name,
+           name_list(there));
+    }
+    return names;
+  }
+
+  NamedValues compute(const Graph& graph, Session& session) {
+    std::vector<std::string> needed = session.input_names();
+    if (!data_.data.empty()) return compute_batches(graph, session, needed);
+    NamedValues inputs = gather_inputs(graph, inputs_, common_, needed);
+    CancelScope cancel(session);
+    return session.run(inputs);
+  }
+
+  NamedValues compute_batches(const Graph& graph, Session& session,
+                              std::vector<std::string> needed) {
+    NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
+    ModelData data =
+        make_model_data(graph, arrays, data_, std::nullopt, common_.max_memory, needed);
+    std::erase_if(needed, [&](const std::string& name) {
+      return std::find(data.inputs.begin(), data.inputs.end(), name) != data.inputs.end();
+    });
+    NamedValues fixed = gather_inputs(graph, inputs_, common_, needed);
+    BatchOptions options{.batch_size = batch_size_for(graph, data, data_), .shuffle = false};
+    Batches batches(data.set, options);
+    OutputCollector collector;
+    collector.set_dropped(data.set.arrays().front().drop_single);
+    CancelScope cancel(session);
+    for (int64_t k = 0; k < batches.count(); ++k) {
+      check_interrupt();
+      NamedValues feeds = data.feeds(batches.batch(k));
+      feeds.insert(feeds.end(), fixed.begin(), fixed.end());
+      collector.add(session.run(feeds), batches.size_of(k));
+    }
+    return collector.join(session.output_names());
+  }
+
+  void write(const NamedValues& outputs) {
+    if (!output_.empty()) {
+      UninterruptedScope hold;
+      write_values(output_, outputs);
+    }
+    if (top_) return write_top(outputs);
+    if (!output_.empty()) return;
+    if (common_.json) {
+      print(fmt::format("{{\"schema\": \"onnxrun.run/1\", \"outputs\": {}}}\n",
+                        values_to_json(outputs)));
+    } else {
+      print(values_to_text(outputs));
+    }
+  }
+
+  void write_top(const NamedValues& outputs) const {
+    std::vector<std::string> labels =
+        labels_.empty() ? std::vector<std::string>() : read_lines(labels_);
+    TopClasses top = top_classes(outputs.front(), *top_);
+    print(common_.json ? top.to_json(labels) : top.to_text(labels));
+  }
+
+  std::string model_, output_, wanted_, labels_;
+  InputOptions inputs_;
+  DataOptions data_;
+  std::optional<int64_t> top_;
+};
+
+}  // namespace
+
+const CommandInfo run_command = {
+    "run", "runs a model once, or over a data set",
+    "  onnxrun run model.onnx -i 'x=[[0,0],[0,1],[1,0],[1,1]]'\n"
+    "  onnxrun run model.onnx -i x=input.npy -o outputs.npz\n"
+    "  onnxrun run model.onnx --random --dim batch=4 --json\n"
+    "  onnxrun run model.onnx -i image.png --top 5 --labels names.txt\n"
+    "  onnxrun run model.onnx --data test.npz --batch-size 64 -o predictions.npy\n"
+    "  onnxrun run model.onnx -i test_data_set_0 --outputs '/encoder/q,/encoder/k'",
+    make_command<Run>};
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,84 @@
+#include "standardizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+// Element (o, s, k) of [outer, samples, inner] belongs to feature o * inner + k of sample s.
+struct Layout {
+  int64_t outer = 1, samples = 1, inner = 1;
+
+  Layout(const Dims& dims, int64_t axis) {
+    axis = normalize_axis(axis, static_cast<int64_t>(dims.size()));
+    for (int64_t i = 0; i < static_cast<int64_t>(dims.size()); ++i) {
+      int64_t d = dims[static_cast<size_t>(i)];
+      (i < axis ? outer : i == axis ? samples : inner) *= d;
+    }
+  }
+  int64_t features() const { return outer * inner; }
+
+  template <typename F>
+  void each(F&& visit) const {
+    int64_t at = 0;
+    for (int64_t o = 0; o < outer; ++o) {
+      for (int64_t s = 0; s < samples; ++s) {
+        for (int64_t k = 0; k < inner; ++k) visit(at++, static_cast<size_t>(o * inner + k));
+      }
+    }
+  }
+};
+
+}  // namespace
+
+Standardizer Standardizer::fit(const Dataset& data, size_t a) {
+  const DataArray& array = data.arrays()[a];
+  std::vector<int64_t> all(static_cast<size_t>(data.samples()));
+  std::iota(all.begin(), all.end(), 0);
+  Dims dims = array.values.dims();
+  dims[static_cast<size_t>(array.batch_axis)] = data.samples();
+  Tensor part(array.values.dtype(), dims);
+  data.gather(a, all, part);
+  std::vector<double> values = to_doubles(part);
+
+  Layout layout(dims, array.batch_axis);
+  auto n = static_cast<double>(layout.samples);
+  Standardizer s;
+  s.mean_.assign(static_cast<size_t>(layout.features()), 0);
+  s.deviation_ = s.mean_;
+  layout.each([&](int64_t i, size_t f) { s.mean_[f] += values[static_cast<size_t>(i)] / n; });
+  layout.each([&](int64_t i, size_t f) {
+    double d = values[static_cast<size_t>(i)] - s.mean_[f];
+    s.deviation_[f] += d * d / n;
+  });
+  for (double& d : s.deviation_) d = d > 0 ? std::sqrt(d) : 1;
+  return s;
+}
+
+Tensor Standardizer::apply(const Tensor& values, int64_t axis) const {
+  Tensor result = convert(values, DType::Float64).clone();
+  Layout layout(values.dims(), axis);
+  if (layout.features() != static_cast<int64_t>(mean_.size())) {
+    fail(ErrorKind::BadInput,
+         "--standardize: samples have {} numbers, those of the training part {}", layout.features(),
+         mean_.size());
+  }
+  double* x = result.data<double>();
+  layout.each([&](int64_t i, size_t f) { x[i] = (x[i] - mean_[f]) / deviation_[f]; });
+  return result;
+}
+
+std::string Standardizer::summary() const {
+  if (mean_.empty()) return "nothing";
+  auto [low_mean, high_mean] = std::minmax_element(mean_.begin(), mean_.end());
+  auto [low, high] = std::minmax_element(deviation_.begin(), deviation_.end());
+  return fmt::format("means {:.6g} to {:.6g}, deviations {:.6g} to {:.6g}", *low_mean, *high_mean,
+                     *low, *high);
+}
+
+}  // namespace onnxrun::tool

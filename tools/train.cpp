@@ -1,0 +1,310 @@
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <filesystem>
+#include <map>
+
+#include "base/error.h"
+#include "command.h"
+#include "data_options.h"
+#include "exit_code.h"
+#include "interrupt.h"
+#include "loss_choice.h"
+#include "messages.h"
+#include "passes/widen.h"
+#include "training/loss.h"
+#include "training/training_graph.h"
+#include "training_loop.h"
+#include "training_options.h"
+
+namespace onnxrun::tool {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+class Train final : public Command {
+ public:
+  Train() : Command({}) {}
+
+  void declare(CLI::App& app) override {
+    app.add_option("model", model_path_, "the .onnx file")->required();
+    app.add_option("-o,--output", output_, "the trained model")->type_name("FILE");
+    app.add_flag("--in-place", in_place_, "write the trained model over the one read");
+    add_data_options(app, data_);
+    add_sample_options(app, data_);
+    declare_parts(app);
+    declare_loop(app);
+    add_loss_options(app, loss_);
+    add_optimizer_options(app, optimizer_);
+    add_parameter_options(app, parameters_);
+    app.add_option("--unshare", unshare_,
+                   "never: a stored tensor with several uses is one parameter")
+        ->type_name("MODE")
+        ->check(CLI::IsMember({"never"}));
+    add_mode_options(app, modes_);
+  }
+
+  int execute() override {
+    check_usage();
+    Model model = Model::load(model_path_, common_.load_options());
+    Graph graph = model.graph();
+    bool doubles = modes_.precision == "float64";
+    if (doubles) widen_to_double(graph);
+    prepare(graph);
+    Trainer trainer(model, trainer_options(model, doubles));
+    report(model, trainer);
+    TrainingLoop loop(trainer, std::move(*training_), std::move(validation_), loop_);
+    loop.run();
+    if (test_) info("test loss {:.6g}", loop.evaluate(*test_));
+    save(trainer);
+    info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", loop.steps(), loop.seconds(),
+         loop.last_loss(), written_path());
+    return exit_ok;
+  }
+
+ private:
+  void declare_parts(CLI::App& app) {
+    add_repeated(app, "--val-data", val_data_, "data for the loss after every epoch")
+        ->type_name("[NAME=]FILE");
+    app.add_option("--val-split", val_split_, "the same from a part of the data: 0.1")
+        ->type_name("FRACTION");
+    add_repeated(app, "--test-data", test_data_, "data for the loss after the training")
+        ->type_name("[NAME=]FILE");
+    app.add_option("--test-split", test_split_, "the same from a part of the data")
+        ->type_name("FRACTION");
+    add_repeated(
+        app, "--standardize", standardize_,
+        "subtract the mean of an input's features and divide by their deviation, both taken "
+        "from the training part")
+        ->type_name("NAME");
+  }
+
+  void declare_loop(CLI::App& app) {
+    app.add_option("--epochs", loop_.epochs, "passes over the data (default: 1)")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--max-steps", loop_.max_steps, "stop after so many steps")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    app.add_flag("--shuffle,!--no-shuffle", loop_.batches.shuffle,
+                 "a new order of the samples in every epoch (default) or the order of the data");
+    app.add_flag("--drop-last", loop_.batches.drop_last, "leave out a last batch that is smaller");
+    app.add_option("--log", loop_.log, "write losses to .jsonl or .csv, a row an epoch")
+        ->type_name("FILE");
+    app.add_option("--log-every", loop_.log_every, "a row every N steps instead")
+        ->type_name("N")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--plot", loop_.plot, "write the loss curve as SVG")->type_name("FILE");
+  }
+
+  void check_usage() {
+    if (output_.empty() == !in_place_) {
+      fail(ErrorKind::Usage, in_place_ ? "give either -o or --in-place"
+                                       : "where to? -o FILE writes the trained model, --in-place "
+                                         "overwrites the one read");
+    }
+    if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
+    if (val_split_ && !val_data_.empty()) fail(ErrorKind::Usage, "give --val-data or --val-split");
+    if (test_split_ && !test_data_.empty()) {
+      fail(ErrorKind::Usage, "give --test-data or --test-split");
+    }
+    if (loop_.log_every > 0 && loop_.log.empty()) {
+      fail(ErrorKind::Usage, "--log-every belongs to --log");
+    }
+    if (common_.json) fail(ErrorKind::Usage, "--json: train prints nothing; --log FILE.jsonl does");
+    for (const std::string& path : {output_, loop_.plot, loop_.log}) check_writable(path);
+    std::error_code none;
+    if (!output_.empty() && fs::equivalent(output_, model_path_, none)) {
+      fail(ErrorKind::Usage, "-o {} is the model itself; --in-place overwrites it", output_);
+    }
+  }
+
+  // Before hours of training, not after them.
+  static void check_writable(const std::string& path) {
+    if (path.empty()) return;
+    fs::path folder = fs::path(path).parent_path();
+    if (folder.empty()) folder = ".";
+    if (!fs::is_directory(folder)) {
+      fail(ErrorKind::CannotWrite, "{}: there is no folder '{}'", path, folder.string());
+    }
+    if (fs::is_directory(path)) fail(ErrorKind::CannotWrite, "{}: this is a folder", path);
+    if (access(folder.c_str(), W_OK) != 0 &&
+        !(fs::exists(path) && access(path.c_str(), W_OK) == 0)) {
+      fail(ErrorKind::CannotWrite, "{}: the folder cannot be written to", path);
+    }
+  }
+
+  // Chooses the loss and reads the data.
+  void prepare(const Graph& graph) {
+    NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
+    auto [target_output, key] = split_output(graph, data_.target);
+    data_.target = key;
+    std::optional<std::string> target;
+    Tensor values;
+    if (!is_own_output(loss_)) target = find_target(graph, arrays);
+    if (target) values = target_array(arrays, *target, common_.max_memory);
+    chosen_ = choose_loss(graph, loss_, target_output, values);
+    if (target) {
+      const Type& output = graph.value(find_output(graph, chosen_.output)).type;
+      target_ = FeedTarget{*target, target_type({chosen_.name, {}, {}}, output).dtype};
+    }
+    make_parts(graph, arrays);
+    for (const std::string& name : standardize_) fit_standardizer(name);
+    if (!standardize_.empty()) make_parts(graph, arrays);
+    loop_.batches.batch_size = batch_size_for(graph, *training_, data_);
+    loop_.batches.seed = common_.seed;
+  }
+
+  // Without a word on loss and target, a model may bring its loss along.
+  std::optional<std::string> find_target(const Graph& graph, const NamedTensors& arrays) const {
+    try {
+      return target_key(graph, arrays, data_);
+    } catch (const Error&) {
+      if (!loss_.loss.empty() || graph.outputs.empty()) throw;
+      const Type& output = graph.value(graph.outputs[0]).type;
+      if (!output.shape || !(element_count(*output.shape) == Dim(1))) throw;
+      return std::nullopt;
+    }
+  }
+
+  void make_parts(const Graph& graph, const NamedTensors& arrays) {
+    auto of = [&](const NamedTensors& from) {
+      return make_model_data(graph, from, data_, target_, common_.max_memory);
+    };
+    training_ = of(arrays);
+    if (!val_data_.empty()) validation_ = of(load_arrays(val_data_, common_.max_memory));
+    if (!test_data_.empty()) test_ = of(load_arrays(test_data_, common_.max_memory));
+    auto all = static_cast<double>(training_->set.samples());
+    test_ = split_off(test_split_, all, std::move(test_));
+    validation_ = split_off(val_split_, all, std::move(validation_));
+  }
+
+  std::optional<ModelData> split_off(const std::optional<double>& fraction, double all,
+                                     std::optional<ModelData> otherwise) {
+    if (!fraction) return otherwise;
+    double of_rest = *fraction * all / static_cast<double>(training_->set.samples());
+    ModelData part = *training_;
+    std::tie(training_->set, part.set) = training_->set.split(of_rest, common_.seed);
+    return part;
+  }
+
+  void fit_standardizer(const std::string& name) {
+    for (size_t k = 0; k < training_->inputs.size(); ++k) {
+      if (training_->inputs[k] != name) continue;
+      if (data_.prebatched) {
+        fail(ErrorKind::Usage, "--standardize needs samples, not --prebatched data");
+      }
+      Standardizer s = Standardizer::fit(training_->set, k);
+      warn(
+          "input '{}' is standardized for the training ({}); the model written expects such inputs",
+          name, s.summary());
+      data_.standardizers.emplace(name, std::move(s));
+      return;
+    }
+    fail(ErrorKind::Usage, "--standardize: there is no input '{}'; there are {}", name,
+         name_list(training_->inputs));
+  }
+
+  // Lengths of the target that hold for every batch.
+  std::optional<Dims> target_dims() const {
+    if (!training_->has_target) return std::nullopt;
+    const Dataset& set = training_->set;
+    size_t at = set.arrays().size() - 1;
+    Dims dims = set.batch_dims(at, loop_.batches.batch_size);
+    const DataArray& target = set.arrays()[at];
+    bool has_batch_axis = !set.prebatched() && dims.size() == target.values.dims().size();
+    if (has_batch_axis) dims[static_cast<size_t>(target.batch_axis)] = -1;
+    return dims;
+  }
+
+  TrainerOptions trainer_options(const Model& model, bool doubles) const {
+    TrainerOptions o;
+    o.loss = chosen_.name;
+    o.output = chosen_.output;
+    o.reduction = loss_.reduction;
+    o.class_axis = loss_.class_axis;
+    o.target_dims = target_dims();
+    o.optimizer = optimizer_.name;
+    o.lr = optimizer_.lr;
+    o.momentum = optimizer_.momentum;
+    o.weight_decay = optimizer_.weight_decay;
+    o.beta1 = optimizer_.beta1;
+    o.beta2 = optimizer_.beta2;
+    o.eps = optimizer_.eps;
+    o.alpha = optimizer_.alpha;
+    o.trainable = chosen_parameters(model, parameters_);
+    o.batch_statistics = modes_.batchnorm == "batch";
+    if (modes_.bn_variance) o.unbiased_variance = *modes_.bn_variance == "unbiased";
+    o.dropout = modes_.dropout == "on";
+    o.double_precision = doubles;
+    o.optimize = common_.optimize > 0;
+    o.threads = common_.threads;
+    o.max_memory = common_.max_memory;
+    o.max_loop_iterations = common_.max_loop_iterations;
+    return o;
+  }
+
+  void report(const Model& model, const Trainer& trainer) const {
+    info("loss: {} of output '{}'{}", chosen_.name, chosen_.output,
+         chosen_.by_default ? " (chosen by output and target)" : "");
+    info("optimizer: {}, lr {}", optimizer_.name, trainer.learning_rate());
+    std::vector<std::string> trained = trainer.trained();
+    std::map<std::string, std::vector<std::string>> by_reason;
+    int64_t numbers = 0;
+    std::map<std::string, InitializerInfo> infos;
+    for (const InitializerInfo& i : model.initializers()) infos.emplace(i.name, i);
+    for (const std::string& name : trained) {
+      const InitializerInfo& i = infos.at(name);
+      numbers += i.value.size();
+      by_reason[i.trainable ? i.reason : "asked for by --only"].push_back(name);
+    }
+    info("training {} of {} initializers, {} numbers:", trained.size(), infos.size(), numbers);
+    for (const auto& [reason, names] : by_reason) {
+      info("  {} ({})", name_list(names, 8), reason.empty() ? "parameters" : reason);
+    }
+    info("data: {} {}, batches of {}", training_->set.samples(),
+         training_->set.prebatched() ? "batches" : "samples", loop_.batches.batch_size);
+  }
+
+  const std::string& written_path() const { return in_place_ ? model_path_ : output_; }
+
+  void save(const Trainer& trainer) const {
+    {
+      UninterruptedScope hold;
+      trainer.save(written_path(), in_place_);
+    }
+    check_interrupt();
+  }
+
+  std::string model_path_, output_, unshare_;
+  bool in_place_ = false;
+  DataOptions data_;
+  std::vector<std::string> val_data_, test_data_, standardize_;
+  std::optional<double> val_split_, test_split_;
+  LossChoice loss_;
+  OptimizerChoice optimizer_;
+  ParameterChoice parameters_;
+  ModeChoice modes_;
+  LoopOptions loop_;
+
+  ChosenLoss chosen_;
+  std::optional<FeedTarget> target_;
+  std::optional<ModelData> training_, validation_, test_;
+};
+
+}  // namespace
+
+const CommandInfo train_command = {
+    "train", "trains a model and writes it back",
+    "  onnxrun train model.onnx --data train.npz --loss bce --optimizer sgd --lr 0.03 \\\n"
+    "      --epochs 500 --batch-size 1 -o trained.onnx\n"
+    "  onnxrun train net.onnx --data x=images-idx3-ubyte.gz --data target=labels-idx1-ubyte.gz \\\n"
+    "      --scale x=1/255 --loss cross_entropy --optimizer adam --val-split 0.1 -o net2.onnx\n"
+    "  onnxrun train net.onnx --data data.npz --freeze 'encoder.*' --log loss.jsonl --plot "
+    "loss.svg \\\n"
+    "      --epochs 20 -o tuned.onnx\n"
+    "  onnxrun train net.onnx --data 'x=[[0,0],[0,1]]' --data 'target=[[0],[1]]' --in-place",
+    make_command<Train>};
+
+}  // namespace onnxrun::tool

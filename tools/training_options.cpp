@@ -1,0 +1,144 @@
+#include "training_options.h"
+
+#include <fnmatch.h>
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "top_classes.h"
+#include "training/loss.h"
+#include "training/optimizer.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+template <typename List>
+std::string names_and_formulas(const List& list) {
+  std::string text;
+  for (const auto& info : list) text += fmt::format("\n{}: {}", info.name, info.formula);
+  return text;
+}
+
+void add_number(CLI::App& app, const std::string& name, std::optional<double>& value,
+                const std::string& help) {
+  app.add_option(name, value, help)->type_name("X");
+}
+
+}  // namespace
+
+void add_loss_options(CLI::App& app, LossChoice& c) {
+  app.add_option("--loss", c.loss,
+                 "default: chosen from the output and the target" + names_and_formulas(loss_list()))
+      ->type_name("[OUTPUT=]NAME");
+  app.add_option("--reduction", c.reduction, "mean or sum over the batch (default: the loss's own)")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"mean", "sum"}));
+  app.add_option("--class-axis", c.class_axis,
+                 "axis of the output that counts classes, may be negative (default: the axis that "
+                 "the target lacks)")
+      ->type_name("AXIS");
+}
+
+void add_optimizer_options(CLI::App& app, OptimizerChoice& c) {
+  app.add_option("--optimizer", c.name, "default: sgd" + names_and_formulas(optimizer_list()))
+      ->type_name("NAME");
+  add_number(app, "--lr", c.lr, "learning rate (default: the optimizer's)");
+  add_number(app, "--momentum", c.momentum, "of sgd, momentum, nesterov, rmsprop");
+  add_number(app, "--weight-decay", c.weight_decay, "L2 penalty; decoupled in adamw");
+  add_number(app, "--beta1", c.beta1, "of adam and adamw");
+  add_number(app, "--beta2", c.beta2, "of adam and adamw");
+  add_number(app, "--eps", c.eps, "added to the denominator");
+  add_number(app, "--alpha", c.alpha, "smoothing of rmsprop");
+}
+
+void add_parameter_options(CLI::App& app, ParameterChoice& c) {
+  add_repeated(app, "--only", c.only,
+               "train these initializers alone: names or globs with commas, or @FILE with a name a "
+               "line (default: those that `onnxrun inspect --params` calls parameters)")
+      ->type_name("NAMES");
+  add_repeated(app, "--freeze", c.freeze, "do not train these")->type_name("NAMES");
+}
+
+void add_mode_options(CLI::App& app, ModeChoice& c) {
+  app.add_option("--batchnorm", c.batchnorm,
+                 "batch: normalise by the batch and move the running statistics (default); frozen: "
+                 "use the file's")
+      ->type_name("MODE")
+      ->check(CLI::IsMember({"batch", "frozen"}));
+  app.add_option(
+         "--bn-variance", c.bn_variance,
+         "running variance as PyTorch keeps it (unbiased) or as ONNX and Keras do (biased); "
+         "default by producer")
+      ->type_name("KIND")
+      ->check(CLI::IsMember({"unbiased", "biased"}));
+  app.add_option("--dropout", c.dropout, "on (default) or off")
+      ->type_name("MODE")
+      ->check(CLI::IsMember({"on", "off"}));
+  app.add_option("--precision", c.precision,
+                 "float64 trains in double and writes the file's own type back; float32 takes the "
+                 "file's types (default)")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"float64", "float32"}));
+}
+
+std::vector<std::string> match_names(std::string_view option, const std::string& text,
+                                     const std::vector<std::string>& names,
+                                     const std::vector<std::string>& in_glob) {
+  auto is_there = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::vector<std::string> pieces = {text};
+  bool from_file = text.starts_with('@') && !is_there(text);
+  if (from_file) {
+    pieces = read_lines(text.substr(1));
+    std::erase(pieces, "");
+  } else if (!is_there(text)) {
+    pieces = split_list(text);
+  }
+  std::vector<std::string> matched;
+  for (const std::string& piece : pieces) {
+    size_t before = matched.size();
+    if (is_there(piece)) {
+      matched.push_back(piece);
+    } else if (!from_file) {
+      std::copy_if(in_glob.begin(), in_glob.end(), std::back_inserter(matched),
+                   [&](const std::string& n) { return fnmatch(piece.c_str(), n.c_str(), 0) == 0; });
+    }
+    if (matched.size() == before) {
+      fail(ErrorKind::Usage, "{}: nothing is called '{}'; there are {}", option, piece,
+           name_list(in_glob));
+    }
+  }
+  return matched;
+}
+
+std::optional<std::vector<std::string>> chosen_parameters(const Model& model,
+                                                          const ParameterChoice& choice) {
+  if (choice.only.empty() && choice.freeze.empty()) return std::nullopt;
+  std::vector<std::string> all, parameters;
+  for (const InitializerInfo& i : model.initializers()) {
+    all.push_back(i.name);
+    if (i.trainable) parameters.push_back(i.name);
+  }
+  auto matches = [&](std::string_view option, const std::vector<std::string>& texts) {
+    std::vector<std::string> result;
+    for (const std::string& text : texts) {
+      for (std::string& name : match_names(option, text, all, parameters)) {
+        bool known = std::find(result.begin(), result.end(), name) != result.end();
+        if (!known) result.push_back(std::move(name));
+      }
+    }
+    return result;
+  };
+  std::vector<std::string> chosen =
+      choice.only.empty() ? parameters : matches("--only", choice.only);
+  std::vector<std::string> frozen = matches("--freeze", choice.freeze);
+  std::erase_if(chosen, [&](const std::string& name) {
+    return std::find(frozen.begin(), frozen.end(), name) != frozen.end();
+  });
+  return chosen;
+}
+
+}  // namespace onnxrun::tool

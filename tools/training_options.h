@@ -1,0 +1,51 @@
+// Options of commands that have a loss and train.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli_forward.h"
+#include "common_options.h"
+#include "onnxrun/model.h"
+#include "onnxrun/trainer.h"
+
+namespace onnxrun::tool {
+
+struct LossChoice {
+  std::string loss;  // "[OUTPUT=]NAME"; empty: chosen from output and target
+  std::optional<std::string> reduction;
+  std::optional<int64_t> class_axis;
+};
+
+struct OptimizerChoice {
+  std::string name = "sgd";
+  std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
+};
+
+struct ParameterChoice {
+  std::vector<std::string> only, freeze;
+};
+
+struct ModeChoice {
+  std::string batchnorm = "batch", dropout = "on", precision;
+  std::optional<std::string> bn_variance;
+};
+
+void add_loss_options(CLI::App& app, LossChoice& choice);
+void add_optimizer_options(CLI::App& app, OptimizerChoice& choice);
+void add_parameter_options(CLI::App& app, ParameterChoice& choice);
+void add_mode_options(CLI::App& app, ModeChoice& choice);
+
+// Names of the initializers that --only and --freeze leave; empty if neither was given. Throws
+// Usage for a name that matches nothing, listing the names there are.
+std::optional<std::vector<std::string>> chosen_parameters(const Model& model,
+                                                          const ParameterChoice& choice);
+
+// "a,b*,@FILE": exact names, globs, or a file with a name a line, all matched against `names`; a
+// glob takes only those for which `in_glob` holds. Throws Usage if a piece matches nothing.
+std::vector<std::string> match_names(std::string_view option, const std::string& text,
+                                     const std::vector<std::string>& names,
+                                     const std::vector<std::string>& in_glob);
+
+}  // namespace onnxrun::tool

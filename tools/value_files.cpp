@@ -1,0 +1,134 @@
+#include "value_files.h"
+
+#include <filesystem>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "data/print.h"
+#include "input_file.h"
+#include "tensor_reader.h"
+#include "value_writer.h"
+
+namespace onnxrun::tool {
+
+namespace fs = std::filesystem;
+
+ProtoFormat proto_format() {
+  ProtoFormat format;
+  format.read = [](const std::string& path) {
+    std::string bytes = read_input_file(path, ErrorKind::BadInput);
+    return NamedTensor{read_value_name(bytes, Type{}), read_value_bytes(bytes, Type{}).tensor};
+  };
+  format.to_bytes = [](const NamedTensor& t) { return write_value_bytes(t.name, t.tensor); };
+  return format;
+}
+
+ReadOptions read_options(int64_t max_memory, DType dtype) {
+  ReadOptions options;
+  options.dtype = dtype;
+  if (max_memory != INT64_MAX) options.max_bytes = max_memory;
+  options.proto = proto_format();
+  return options;
+}
+
+std::vector<RuntimeValue> read_value_directory(const std::string& directory,
+                                               const std::string& prefix,
+                                               const std::vector<Type>& types, int64_t max_memory) {
+  std::vector<RuntimeValue> values;
+  int64_t limit = max_memory == INT64_MAX ? 0 : max_memory;
+  for (size_t k = 0;; ++k) {
+    std::string path = fmt::format("{}/{}_{}.pb", directory, prefix, k);
+    if (!fs::exists(path)) return values;
+    if (k >= types.size()) {
+      fail(ErrorKind::BadInput, "{}: the model has {} {}s only", path, types.size(), prefix);
+    }
+    try {
+      values.push_back(read_value_file(path, types[k], limit));
+    } catch (const Error& e) {
+      std::string_view text = e.what();
+      if (text.find(path) != std::string_view::npos) throw;
+      throw Error(e.kind(), path + ": " + e.what());
+    }
+  }
+}
+
+static void flatten(const std::string& name, const RuntimeValue& value, NamedTensors& into) {
+  if (value.is_tensor()) {
+    into.push_back({name, value.tensor});
+    return;
+  }
+  if (value.kind == RuntimeValue::Kind::Map) into.push_back({name + "/keys", value.tensor});
+  if (!value.items) return;
+  for (size_t k = 0; k < value.items->size(); ++k) {
+    flatten(fmt::format("{}/{}", name, k), (*value.items)[k], into);
+  }
+}
+
+NamedTensors flattened(const NamedValues& values) {
+  NamedTensors arrays;
+  for (const auto& [name, value] : values) flatten(name, value, arrays);
+  return arrays;
+}
+
+void write_values(const std::string& path, const NamedValues& values) {
+  if (!path.ends_with('/') && !fs::is_directory(path)) {
+    write_arrays(path, flattened(values), proto_format());
+    return;
+  }
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(ErrorKind::CannotWrite, "{}: {}", path, error.message());
+  for (size_t k = 0; k < values.size(); ++k) {
+    write_file(fmt::format("{}/output_{}.pb", path, k),
+               write_value_bytes(values[k].first, values[k].second));
+  }
+}
+
+static std::string value_json(const RuntimeValue& value) {
+  if (value.is_tensor()) {
+    const Tensor& t = value.tensor;
+    std::string shape;
+    for (int64_t d : t.dims()) shape += (shape.empty() ? "" : ", ") + std::to_string(d);
+    return fmt::format(R"({{"dtype": "{}", "shape": [{}], "data": {}}})", to_string(t.dtype()),
+                       shape, json_values(t));
+  }
+  std::string items;
+  if (value.items) {
+    for (const RuntimeValue& item : *value.items) {
+      items += (items.empty() ? "" : ", ") + value_json(item);
+    }
+  }
+  items = "[" + items + "]";
+  if (value.kind != RuntimeValue::Kind::Map) return items;
+  return fmt::format(R"({{"keys": {}, "values": {}}})", json_values(value.tensor), items);
+}
+
+std::string values_to_json(const NamedValues& values) {
+  std::string text;
+  for (const auto& [name, value] : values) {
+    text +=
+        fmt::format("{}\n  {}: {}", text.empty() ? "" : ",", json_string(name), value_json(value));
+  }
+  return "{" + text + "\n}";
+}
+
+std::string values_to_text(const NamedValues& values) {
+  std::string text;
+  for (const auto& [name, value] : values) {
+    if (!value.is_tensor()) {
+      text += fmt::format("{}: {} of {}\n", name,
+                          value.kind == RuntimeValue::Kind::Sequence   ? "sequence"
+                          : value.kind == RuntimeValue::Kind::Optional ? "optional"
+                                                                       : "map",
+                          value.items ? value.items->size() : 0);
+    }
+    NamedTensors parts;
+    flatten(name, value, parts);
+    for (const NamedTensor& part : parts) {
+      text += fmt::format("{}: {}\n{}\n", part.name, part.tensor.type_text(), to_text(part.tensor));
+    }
+  }
+  return text;
+}
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,77 @@
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/threads.h"
+#include "builtin_ops.h"
+#include "command.h"
+#include "exit_code.h"
+#include "graph/registry.h"
+#include "messages.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+std::vector<std::string> cpu_features() {
+  std::vector<std::string> features;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("sse4.2")) features.emplace_back("sse4.2");
+  if (__builtin_cpu_supports("avx")) features.emplace_back("avx");
+  if (__builtin_cpu_supports("fma")) features.emplace_back("fma");
+  if (__builtin_cpu_supports("avx2")) features.emplace_back("avx2");
+  if (__builtin_cpu_supports("avx512f")) features.emplace_back("avx512f");
+  if (__builtin_cpu_supports("avx512bw")) features.emplace_back("avx512bw");
+#elif defined(__aarch64__)
+  features.emplace_back("neon");
+#endif
+  return features;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
+  return text.empty() ? "none known" : text;
+}
+
+class Version final : public Command {
+ public:
+  Version() : Command({}) {}
+  void declare(CLI::App&) override {}
+
+  int execute() override {
+    size_t operators = builtin_ops().all().size();
+    int64_t processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (common_.json) {
+      nlohmann::ordered_json doc = {
+          {"schema", "onnxrun.version/1"},  {"version", ONNXRUN_VERSION},
+          {"opset", current_opset},         {"ml_opset", current_ml_opset},
+          {"operators", operators},         {"compiler", __VERSION__},
+          {"cpu_features", cpu_features()}, {"processors", processors},
+          {"threads", available_threads()}};
+      print(doc.dump(2) + "\n");
+      return exit_ok;
+    }
+    print(
+        fmt::format("onnxrun {}\n"
+                    "opsets: ai.onnx 1 to {}, ai.onnx.ml 1 to {}; {} operators\n"
+                    "compiler: {}\n"
+                    "processor features: {}\n"
+                    "threads: {} ({} processors online)\n",
+                    ONNXRUN_VERSION, current_opset, current_ml_opset, operators, __VERSION__,
+                    joined(cpu_features()), available_threads(), processors));
+    return exit_ok;
+  }
+};
+
+}  // namespace
+
+const CommandInfo version_command = {"version", "versions, processor features, threads",
+                                     "  onnxrun version\n"
+                                     "  onnxrun version --json",
+                                     make_command<Version>};
+
+}  // namespace onnxrun::tool
