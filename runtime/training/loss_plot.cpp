@@ -82,10 +82,10 @@ bool is_point(const PlotSeries& s, size_t i) {
   return std::isfinite(s.x[i]) && std::isfinite(s.y[i]);
 }
 
-// 1, 2, 2.5 or 5 times a power of ten, for about `count` steps.
+// 1, 2 or 5 times a power of ten, for about `count` steps.
 double nice_step(double range, double count) {
   double raw = range / count, power = std::pow(10, std::floor(std::log10(raw)));
-  for (double factor : {1.0, 2.0, 2.5, 5.0}) {
+  for (double factor : {1.0, 2.0, 5.0}) {
     if (factor * power >= raw * 0.999) return factor * power;
   }
   return 10 * power;
@@ -93,7 +93,7 @@ double nice_step(double range, double count) {
 
 void set_linear_ticks(Axis& axis, double count, bool whole) {
   double step = nice_step(axis.high - axis.low, count);
-  if (whole) step = std::max(1.0, std::round(step));
+  if (whole) step = std::max(1.0, step);
   double first = std::ceil(axis.low / step - 1e-9);
   constexpr int most = 50;
   for (int i = 0; i < most; ++i) {
