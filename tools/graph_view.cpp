@@ -1,5 +1,7 @@
 #include "graph_view.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <set>

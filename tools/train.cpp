@@ -100,9 +100,10 @@ class Train final : public Command {
 
   void check_usage() {
     if (output_.empty() == !in_place_) {
-      fail(ErrorKind::Usage, in_place_ ? "give either -o or --in-place"
-                                       : "where to? -o FILE writes the trained model, --in-place "
-                                         "overwrites the one read");
+      throw Error(ErrorKind::Usage, in_place_
+                                        ? "give either -o or --in-place"
+                                        : "where to? -o FILE writes the trained model, --in-place "
+                                          "overwrites the one read");
     }
     if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
     if (val_split_ && !val_data_.empty()) fail(ErrorKind::Usage, "give --val-data or --val-split");

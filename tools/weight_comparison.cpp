@@ -1,5 +1,7 @@
 #include "weight_comparison.h"
 
+#include <fmt/format.h>
+
 #include <map>
 
 #include "graph_view.h"

@@ -1,7 +1,7 @@
 // What an operator sees of a node while types are inferred.
 #pragma once
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <optional>
 #include <span>
