@@ -183,11 +183,21 @@ struct Extreme {
   template <typename T>
   struct Reducer {
     using Acc = ComputeType<T>;
-    using Limits = std::numeric_limits<Acc>;
-    static constexpr Acc infinity = Limits::has_infinity ? Limits::infinity() : Limits::max();
-    static constexpr Acc lowest = Limits::has_infinity ? -infinity : Limits::lowest();
-    static Acc start() { return sign > 0 ? lowest : infinity; }
-    static void add(Acc& a, Acc x) { a = (sign > 0 ? x > a : x < a) || x != x ? x : a; }
+    static Acc start() {
+      using Limits = std::numeric_limits<Acc>;
+      if constexpr (Limits::has_infinity) {
+        return sign > 0 ? -Limits::infinity() : Limits::infinity();
+      } else if constexpr (sign > 0) {
+        return Limits::lowest();
+      } else {
+        return Limits::max();
+      }
+    }
+    static void add(Acc& a, Acc x) {
+      bool wins = sign > 0 ? x > a : x < a;
+      if constexpr (std::is_floating_point_v<Acc>) wins |= std::isnan(x);
+      a = wins ? x : a;
+    }
     static void merge(Acc& a, Acc b) { add(a, b); }
     static T finish(Acc a, int64_t) { return static_cast<T>(a); }
   };
