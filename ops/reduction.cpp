@@ -56,7 +56,9 @@ class ReduceGradient {
       Dim each = empty ? Dim(1) : floor_div(element_count(*from.shape), results);
       if (each.is_known()) return number(static_cast<double>(each.value()));
     }
-    ValueId results = g_.add("Max", {g_.add("Size", {g_.output(0)}), g_.builder().int_scalar(1)});
+    ValueId size = g_.add("Size", {g_.output(0)});
+    ValueId none = g_.add("Equal", {size, g_.builder().int_scalar(0)});
+    ValueId results = g_.plus(size, g_.builder().cast(none, DType::Int64));
     return g_.builder().cast(g_.div(g_.add("Size", {x()}), results), g_.dtype(x()));
   }
   ValueId number(double value) { return g_.scalar_like(value, x()); }
@@ -183,17 +185,20 @@ struct Extreme {
   template <typename T>
   struct Reducer {
     using Acc = ComputeType<T>;
-    using Limits = std::numeric_limits<Acc>;
     static Acc start() {
+      using Limits = std::numeric_limits<Acc>;
       if constexpr (Limits::has_infinity) {
         return sign > 0 ? -Limits::infinity() : Limits::infinity();
+      } else if constexpr (sign > 0) {
+        return Limits::lowest();
       } else {
-        return sign > 0 ? Limits::lowest() : Limits::max();
+        return Limits::max();
       }
     }
     static void add(Acc& a, Acc x) {
-      bool further = sign > 0 ? x > a : x < a;
-      if (further || x != x) a = x;
+      bool wins = sign > 0 ? x > a : x < a;
+      if constexpr (std::is_floating_point_v<Acc>) wins |= std::isnan(x);
+      a = wins ? x : a;
     }
     static void merge(Acc& a, Acc b) { add(a, b); }
     static T finish(Acc a, int64_t) { return static_cast<T>(a); }

@@ -12,7 +12,8 @@ TEST(Arithmetic, BroadcastsBothWays) {
 }
 
 TEST(Arithmetic, IntegersTruncateAndNeverTrap) {
-  Tensor a = Tensor::of<int32_t>({4}, {7, -7, INT32_MIN, 5}), b = Tensor::of<int32_t>({4}, {2, 2, -1, 0});
+  Tensor a = Tensor::of<int32_t>({4}, {7, -7, INT32_MIN, 5}),
+         b = Tensor::of<int32_t>({4}, {2, 2, -1, 0});
   expect_close(run_op({"Div", {a, b}})[0], Tensor::of<int32_t>({4}, {3, -3, INT32_MIN, 0}));
 }
 
@@ -29,12 +30,14 @@ TEST(Arithmetic, ShapesThatDoNotFitAreNamed) {
 }
 
 TEST(Arithmetic, Gradients) {
-  const std::vector<std::pair<Dims, Dims>> shapes = {
-      {{2, 3}, {2, 3}}, {{2, 3}, {3}}, {{2, 1}, {1, 3}}, {{}, {2, 2}}, {{0, 3}, {1, 3}}, {{4}, {2, 1, 1}}};
+  const std::vector<std::pair<Dims, Dims>> shapes = {{{2, 3}, {2, 3}}, {{2, 3}, {3}},
+                                                     {{2, 1}, {1, 3}}, {{}, {2, 2}},
+                                                     {{0, 3}, {1, 3}}, {{4}, {2, 1, 1}}};
   for (const char* op : {"Add", "Sub", "Mul", "Div"}) {
     for (const auto& [a, b] : shapes) {
       SCOPED_TRACE(op + to_string(a) + to_string(b));
-      check_gradient({op, {random_tensor(a, 1), random_tensor(b, 2, 0.5, 2)}}, {.second_order = true});
+      check_gradient({op, {random_tensor(a, 1), random_tensor(b, 2, 0.5, 2)}},
+                     {.second_order = true});
     }
   }
 }

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "graph/type.h"
 #include "onnxrun/trainer.h"
 
 namespace onnxrun::testing {

@@ -1,0 +1,144 @@
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "support/op_tester.h"
+
+namespace onnxrun::testing {
+
+namespace {
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double inf = std::numeric_limits<double>::infinity();
+
+enum class Slope { Smooth, Kinked, None };
+
+struct Row {
+  const char* op;
+  std::function<double(double)> f;
+  double low, high;  // where it is tried
+  Slope slope = Slope::Smooth;
+  Attributes attributes = {};
+};
+
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+const std::vector<Row>& rows() {
+  static const std::vector<Row> all = {
+      {"Neg", [](double x) { return -x; }, -3, 3},
+      {"Abs", [](double x) { return std::abs(x); }, -3, 3, Slope::Kinked},
+      {"Sign", [](double x) { return (x > 0) - (x < 0); }, -3, 3, Slope::None},
+      {"Reciprocal", [](double x) { return 1 / x; }, 0.5, 3},
+      {"Exp", [](double x) { return std::exp(x); }, -3, 3},
+      {"Log", [](double x) { return std::log(x); }, 0.5, 3},
+      {"Sqrt", [](double x) { return std::sqrt(x); }, 0.5, 3},
+      {"Erf", [](double x) { return std::erf(x); }, -3, 3},
+      {"Sin", [](double x) { return std::sin(x); }, -9, 9},
+      {"Cos", [](double x) { return std::cos(x); }, -9, 9},
+      {"Floor", [](double x) { return std::floor(x); }, -3, 3, Slope::None},
+      {"Ceil", [](double x) { return std::ceil(x); }, -3, 3, Slope::None},
+      {"Round", [](double x) { return std::nearbyint(x); }, -3, 3, Slope::None},
+      {"Relu", [](double x) { return std::max(x, 0.0); }, -3, 3, Slope::Kinked},
+      {"Sigmoid", sigmoid, -9, 9},
+      {"Tanh", [](double x) { return std::tanh(x); }, -3, 3},
+  };
+  return all;
+}
+
+Tensor expected(const Row& row, const Tensor& x) {
+  Tensor y = x.clone();
+  for (double& v : y.span<double>()) v = row.f(v);
+  return y;
+}
+
+TEST(Unary, ValuesInEveryFloatType) {
+  const std::vector<std::pair<DType, double>> types = {{DType::Float64, 1e-14},
+                                                       {DType::Float32, 2e-6},
+                                                       {DType::Float16, 2e-3},
+                                                       {DType::BFloat16, 2e-2}};
+  for (const Row& row : rows()) {
+    for (const auto& [dtype, tolerance] : types) {
+      for (const Dims& dims : {Dims{}, Dims{0, 3}, Dims{1}, Dims{5, 67}}) {
+        SCOPED_TRACE(std::string(row.op) + " of " + std::string(to_string(dtype)) +
+                     to_string(dims));
+        Tensor x = convert(random_tensor(dims, 5, row.low, row.high), dtype);
+        Tensor exact = expected(row, convert(x, DType::Float64));
+        Tensor y = run_op({row.op, {x}, row.attributes})[0];
+        ASSERT_EQ(y.dtype(), dtype);
+        expect_close(convert(y, DType::Float64), exact, tolerance, tolerance);
+      }
+    }
+  }
+}
+
+TEST(Unary, LargeTensorsAreSplitByThreads) {
+  for (const char* op : {"Exp", "Relu"}) {
+    Tensor x = random_tensor({3, 50000}, 9);
+    Tensor y = run_op({op, {x}})[0];
+    bool relu = std::string(op) == "Relu";
+    for (int64_t i = 0; i < x.size(); ++i) {
+      double v = x.data<double>()[i];
+      ASSERT_NEAR(y.data<double>()[i], relu ? std::max(v, 0.0) : std::exp(v), 1e-14);
+    }
+  }
+}
+
+TEST(Unary, Gradients) {
+  for (const Row& row : rows()) {
+    if (row.slope == Slope::None) continue;
+    for (const Dims& dims : {Dims{}, Dims{2, 0}, Dims{3, 4}}) {
+      SCOPED_TRACE(std::string(row.op) + to_string(dims));
+      GradientOptions options;
+      options.second_order = row.slope == Slope::Smooth;
+      check_gradient({row.op, {random_tensor(dims, 11, row.low, row.high)}, row.attributes},
+                     options);
+    }
+  }
+}
+
+TEST(Unary, SpecialValues) {
+  Tensor x = Tensor::of<float>({5}, {NAN, INFINITY, -INFINITY, 0.0f, -0.0f});
+  auto of = [&](const char* op) { return run_op({op, {x}})[0]; };
+  auto row = [](std::initializer_list<float> v) { return Tensor::of<float>({5}, v); };
+  expect_close(of("Exp"), row({NAN, INFINITY, 0, 1, 1}));
+  expect_close(of("Log"), row({NAN, INFINITY, NAN, -INFINITY, -INFINITY}));
+  expect_close(of("Sqrt"), row({NAN, INFINITY, NAN, 0, 0}));
+  expect_close(of("Tanh"), row({NAN, 1, -1, 0, 0}));
+  expect_close(of("Sigmoid"), row({NAN, 1, 0, 0.5f, 0.5f}));
+  expect_close(of("Relu"), row({NAN, INFINITY, 0, 0, 0}));
+  expect_close(of("Abs"), row({NAN, INFINITY, INFINITY, 0, 0}));
+  expect_close(of("Sign"), row({NAN, 1, -1, 0, 0}));
+  expect_close(of("Sin"), row({NAN, NAN, NAN, 0, 0}));
+}
+
+TEST(Unary, HalvesRoundToEven) {
+  Tensor x = Tensor::of<double>({6}, {0.5, 1.5, 2.5, -0.5, -1.5, -2.5});
+  expect_close(run_op({"Round", {x}})[0], Tensor::of<double>({6}, {0, 2, 2, 0, -2, -2}));
+}
+
+TEST(Unary, IntegersWrapAround) {
+  Tensor x = Tensor::of<int8_t>({3}, {-128, 5, -5});
+  expect_close(run_op({"Neg", {x}})[0], Tensor::of<int8_t>({3}, {-128, -5, 5}));
+  expect_close(run_op({"Abs", {x}})[0], Tensor::of<int8_t>({3}, {-128, 5, 5}));
+  expect_close(run_op({"Sign", {x}})[0], Tensor::of<int8_t>({3}, {-1, 1, -1}));
+  expect_close(run_op({"Relu", {x}})[0], Tensor::of<int8_t>({3}, {0, 5, 0}));
+  Tensor u = Tensor::of<uint64_t>({2}, {0, 1ull << 63});
+  expect_close(run_op({"Abs", {u}})[0], u);
+  expect_close(run_op({"Sign", {u}})[0], Tensor::of<uint64_t>({2}, {0, 1}));
+}
+
+TEST(Unary, TypesOutsideTheStandardAreNamed) {
+  expect_error({"Exp", {Tensor::of<int32_t>({1}, {1})}},
+               "input 'input' ('in0') is int32[1], allowed: float, float16, double and bfloat16");
+}
+
+TEST(Unary, OpsetOneNamesBuffersToOverwrite) {
+  OpRun run{
+      "Relu", {Tensor::of<float>({2}, {-1, 1})}, {{"consumed_inputs", std::vector<int64_t>{0}}}};
+  run.opset = 1;
+  expect_close(run_op(run)[0], Tensor::of<float>({2}, {0, 1}));
+}
+
+}  // namespace
+
+}  // namespace onnxrun::testing
