@@ -16,7 +16,11 @@ class ComputeInput {
  public:
   using C = ComputeType<T>;
 
-  explicit ComputeInput(const Tensor& t) {
+  explicit ComputeInput(const Tensor& t) : ComputeInput(&t) {}
+  // Null has null elements.
+  explicit ComputeInput(const Tensor* tensor) {
+    if (!tensor) return;
+    const Tensor& t = *tensor;
     if constexpr (std::is_same_v<T, C>) {
       data_ = t.data<T>();
     } else {
@@ -28,7 +32,7 @@ class ComputeInput {
   const C* data() const { return data_; }
 
  private:
-  const C* data_;
+  const C* data_ = nullptr;
   std::optional<Scratch> scratch_;
 };
 
