@@ -16,7 +16,8 @@ void upgrade_binary_broadcast(UpgradeContext& u) {
   }
   int64_t behind = a.rank() - normalize_axis(*axis, a.rank()) - b.rank();
   if (behind < 0) {
-    fail(ErrorKind::BadModel, "axis {} leaves no room for {} in {}", *axis, b.to_string(), a.to_string());
+    fail(ErrorKind::BadModel, "axis {} leaves no room for {} in {}", *axis, b.to_string(),
+         a.to_string());
   }
   std::vector<int64_t> axes;
   for (int64_t i = 0; i < behind; ++i) axes.push_back(b.rank() + i);
@@ -65,7 +66,8 @@ struct DivRule {
     if constexpr (std::is_integral_v<T>) {
       // The two quotients that trap: numpy's answers.
       if (b == 0) return 0;
-      if (std::is_signed_v<T> && b == static_cast<T>(-1)) return static_cast<T>(0 - std::make_unsigned_t<T>(a));
+      if (std::is_signed_v<T> && b == static_cast<T>(-1))
+        return static_cast<T>(0 - std::make_unsigned_t<T>(a));
     }
     return static_cast<T>(a / b);
   }
@@ -109,7 +111,8 @@ class Arithmetic final : public BinaryOp {
     if (a->size() != b->size() && a->size() != 1 && b->size() != 1) return;
     std::vector<Dim> result;
     for (size_t i = 0; i < std::max(a->size(), b->size()); ++i) {
-      result.push_back(*apply_symbolic<Rule>((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
+      result.push_back(
+          *apply_symbolic<Rule>((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
     }
     c.set_content(0, std::move(result));
   }

@@ -5,7 +5,8 @@
 
 namespace onnxrun {
 
-// Every operator in this folder, registered on first use; lives as long as the program. Thread-safe.
+// Every operator in this folder, registered on first use; lives as long as the program.
+// Thread-safe.
 const OpRegistry& builtin_ops();
 
 }  // namespace onnxrun

@@ -6,7 +6,8 @@
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/broadcast.h"
-#include "kernels/matrix_product.h"
+#include "kernels/compute_buffers.h"
+#include "kernels/gemm.h"
 #include "matrix_ops.h"
 
 namespace onnxrun {
@@ -14,7 +15,7 @@ namespace onnxrun {
 namespace {
 
 struct GemmState final : KernelState {
-  MatrixShape shape;
+  int64_t m = 0, n = 0, k = 0;
   BroadcastRows<1> bias;  // C as rows of Y
 };
 
@@ -40,23 +41,20 @@ class Gemm final : public Op {
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     auto state = std::make_unique<GemmState>();
     const Dims &a = c.input(0).dims(), &y = c.output(0).dims();
-    state->shape = {trans_a_, trans_b_, y[0], y[1], a[trans_a_ ? 0 : 1]};
+    state->m = y[0];
+    state->n = y[1];
+    state->k = a[trans_a_ ? 0 : 1];
     if (c.has_input(2)) state->bias = BroadcastRows<1>(y, {c.input(2).dims()});
-    if (bits_of(c.output(0).dtype()) == 16) {
-      c.request_scratch(4 * (c.input(0).size() + c.input(1).size() + c.output(0).size()));
-    }
     return state;
   }
 
   void run(RunContext& c) const override {
     dispatch<float, double, float16, bfloat16, int32_t, int64_t, uint32_t, uint64_t>(
         c.output(0).dtype(), [&]<typename T>() {
-          if constexpr (std::is_floating_point_v<T>) {
-            run_float<T>(c);
-          } else if constexpr (std::is_integral_v<T>) {
+          if constexpr (std::is_integral_v<T>) {
             run_integer<T>(c);
           } else {
-            run_short_float<T>(c);
+            run_float<T>(c);
           }
         });
   }
@@ -106,8 +104,6 @@ class Gemm final : public Op {
                to_string(y));
   }
 
-  bool has_bias(const RunContext& c) const { return c.has_input(2) && beta_ != 0; }
-
   // out = beta C, repeated as broadcasting says.
   template <typename T, typename C>
   void fill_bias(const GemmState& state, const T* bias, C* out) const {
@@ -120,25 +116,20 @@ class Gemm final : public Op {
   }
 
   template <typename T>
-  void run_float(const RunContext& c) const {
-    const auto& state = c.state<GemmState>();
-    T* y = c.output(0).data<T>();
-    if (has_bias(c)) fill_bias(state, c.input(2).data<T>(), y);
-    multiply<T>(state.shape, alpha_, c.input(0).data<T>(), c.input(1).data<T>(), has_bias(c), y);
+  void multiply(const GemmState& s, T alpha, const T* a, const T* b, T beta, T* y) const {
+    gemm<T>(trans_a_, trans_b_, s.m, s.n, s.k, alpha, a, trans_a_ ? s.m : s.k, b,
+            trans_b_ ? s.k : s.n, beta, y, s.n);
   }
 
   template <typename T>
-  void run_short_float(const RunContext& c) const {
+  void run_float(const RunContext& c) const {
     const auto& state = c.state<GemmState>();
-    const Tensor &a = c.input(0), &b = c.input(1);
-    Tensor& y = c.output(0);
-    auto* x = reinterpret_cast<float*>(c.scratch());
-    float *z = x + a.size(), *out = z + b.size();
-    std::copy_n(a.data<T>(), a.size(), x);
-    std::copy_n(b.data<T>(), b.size(), z);
-    if (has_bias(c)) fill_bias(state, c.input(2).data<T>(), out);
-    multiply<float>(state.shape, alpha_, x, z, has_bias(c), out);
-    std::transform(out, out + y.size(), y.data<T>(), [](float v) { return static_cast<T>(v); });
+    ComputeInput<T> a(c.input(0)), b(c.input(1));
+    ComputeOutput<T> y(c.output(0));
+    bool bias = c.has_input(2) && beta_ != 0;
+    if (bias) fill_bias(state, c.input(2).data<T>(), y.data());
+    multiply<ComputeType<T>>(state, alpha_, a.data(), b.data(), bias ? 1 : 0, y.data());
+    y.store();
   }
 
   // Whole factors stay exact; others go through double and truncate.
@@ -146,14 +137,12 @@ class Gemm final : public Op {
   void run_integer(const RunContext& c) const {
     using U = std::make_unsigned_t<T>;
     const auto& state = c.state<GemmState>();
-    auto as_unsigned = [](const Tensor& t) { return reinterpret_cast<const U*>(t.data<T>()); };
     T* y = c.output(0).data<T>();
-    multiply<U>(state.shape, 1, as_unsigned(c.input(0)), as_unsigned(c.input(1)), false,
-                reinterpret_cast<U*>(y));
+    multiply<T>(state, 1, c.input(0).data<T>(), c.input(1).data<T>(), 0, y);
     if (alpha_ != 1) {
       for (T& v : c.output(0).span<T>()) v = scaled(alpha_, v);
     }
-    if (!has_bias(c)) return;
+    if (!c.has_input(2) || beta_ == 0) return;
     const T* bias = c.input(2).data<T>();
     state.bias.for_each([&](int64_t at, const std::array<int64_t, 1>& in, int64_t n) {
       int64_t step = state.bias.step(0);

@@ -1,7 +1,9 @@
 // MatMul, and onnxrun.MatMulT, which takes its operands transposed.
+#include "base/threads.h"
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
-#include "kernels/matrix_product.h"
+#include "kernels/compute_buffers.h"
+#include "kernels/gemm.h"
 #include "matrix_ops.h"
 #include "passes/gradient.h"
 
@@ -30,15 +32,19 @@ ValueId emit_product(GraphBuilder& b, ValueId a, bool trans_a, ValueId other, bo
 
 namespace {
 
+// Multiplications that are worth a piece of a parallel loop.
+constexpr int64_t product_grain = 1 << 17;
+
 // Which matrices of two batches are multiplied with each other.
 struct BatchedProduct final : KernelState {
   struct Axis {
     int64_t length, a_step, b_step;  // steps in matrices
   };
-  MatrixShape shape;
+  bool trans_a = false, trans_b = false;
+  int64_t m = 0, n = 0, k = 0;
   int64_t batches = 1;
+  int64_t grain = 1;       // batches that are worth a piece of a parallel loop
   std::vector<Axis> axes;  // innermost first; those of length 1 left out
-  int64_t a_size = 0, b_size = 0, c_size = 0;
 };
 
 void add_batch_axes(BatchedProduct& p, const Dims& a, const Dims& b, size_t rank) {
@@ -59,18 +65,22 @@ std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans
   if (a.size() == 1) a.insert(a.begin(), 1);
   if (b.size() == 1) b.push_back(1);
   auto p = std::make_unique<BatchedProduct>();
-  p->a_size = c.input(0).size();
-  p->b_size = c.input(1).size();
-  p->c_size = c.output(0).size();
   auto last = [](const Dims& d, bool first) { return d[d.size() - (first ? 2 : 1)]; };
-  p->shape = {trans_a, trans_b, last(a, !trans_a), last(b, trans_b), last(a, trans_a)};
+  p->trans_a = trans_a;
+  p->trans_b = trans_b;
+  p->m = last(a, !trans_a);
+  p->n = last(b, trans_b);
+  p->k = last(a, trans_a);
   add_batch_axes(*p, a, b, std::max(a.size(), b.size()));
+  bool one_b = c.input(1).size() == p->k * p->n;
   // All matrices of `a` lie one below the other: one product with the one matrix of `b`.
-  if (!trans_a && p->b_size == p->shape.b_size() && p->b_size > 0) {
-    p->shape.m *= p->batches;
+  if (!trans_a && one_b && p->k * p->n > 0) {
+    p->m *= p->batches;
     p->batches = 1;
     p->axes.clear();
   }
+  int64_t work = p->batches > 0 ? c.output(0).size() / p->batches * p->k : 0;
+  p->grain = std::max<int64_t>(1, product_grain / std::max<int64_t>(1, work));
   return p;
 }
 
@@ -85,17 +95,15 @@ void run_batches(const BatchedProduct& p, const T* a, const T* b, T* c, int64_t 
       a_at += index * axis.a_step;
       b_at += index * axis.b_step;
     }
-    multiply<T>(p.shape, T{1}, a + a_at * p.shape.a_size(), b + b_at * p.shape.b_size(), false,
-                c + i * p.shape.c_size());
+    gemm<T>(p.trans_a, p.trans_b, p.m, p.n, p.k, 1, a + a_at * p.m * p.k, p.trans_a ? p.m : p.k,
+            b + b_at * p.k * p.n, p.trans_b ? p.k : p.n, 0, c + i * p.m * p.n, p.n);
   }
 }
 
 template <typename T>
 void run_product(const BatchedProduct& p, const T* a, const T* b, T* c) {
-  if (p.batches == 1) return run_batches(p, a, b, c, 0, 1);
-  int64_t grain = std::max<int64_t>(1, product_grain / p.shape.work());
-  if (p.batches <= grain) return run_batches(p, a, b, c, 0, p.batches);
-  parallel_for(p.batches, grain,
+  if (p.batches <= p.grain) return run_batches(p, a, b, c, 0, p.batches);
+  parallel_for(p.batches, p.grain,
                [&](int64_t begin, int64_t end) { run_batches(p, a, b, c, begin, end); });
 }
 
@@ -113,33 +121,17 @@ class MatrixOp : public Op {
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    auto p = plan_product(c, trans_a_, trans_b_);
-    if (bits_of(c.input(0).dtype()) == 16)
-      c.request_scratch(4 * (p->a_size + p->b_size + p->c_size));
-    return p;
+    return plan_product(c, trans_a_, trans_b_);
   }
 
   void run(RunContext& c) const override {
     const auto& p = c.state<BatchedProduct>();
-    const Tensor &a = c.input(0), &b = c.input(1);
-    Tensor& y = c.output(0);
     dispatch<float, double, float16, bfloat16, int32_t, int64_t, uint32_t, uint64_t>(
-        y.dtype(), [&]<typename T>() {
-          if constexpr (std::is_floating_point_v<T>) {
-            run_product(p, a.data<T>(), b.data<T>(), y.data<T>());
-          } else if constexpr (std::is_integral_v<T>) {
-            using U = std::make_unsigned_t<T>;
-            run_product(p, reinterpret_cast<const U*>(a.data<T>()),
-                        reinterpret_cast<const U*>(b.data<T>()), reinterpret_cast<U*>(y.data<T>()));
-          } else {
-            auto* x = reinterpret_cast<float*>(c.scratch());
-            float *z = x + p.a_size, *out = z + p.b_size;
-            std::copy_n(a.data<T>(), p.a_size, x);
-            std::copy_n(b.data<T>(), p.b_size, z);
-            run_product(p, x, z, out);
-            std::transform(out, out + p.c_size, y.data<T>(),
-                           [](float v) { return static_cast<T>(v); });
-          }
+        c.output(0).dtype(), [&]<typename T>() {
+          ComputeInput<T> a(c.input(0)), b(c.input(1));
+          ComputeOutput<T> y(c.output(0));
+          run_product(p, a.data(), b.data(), y.data());
+          y.store();
         });
   }
 
