@@ -5,8 +5,9 @@
 
 #include "base/error.h"
 #include "graph/infer_context.h"
-#include "passes/fold.h"
 #include "passes/dead_nodes.h"
+#include "passes/fold.h"
+#include "passes/remove_noops.h"
 
 namespace onnxrun {
 
@@ -36,6 +37,7 @@ class PlanCompiler {
   std::shared_ptr<const Plan> run() {
     if (plan_->options_.optimize) {
       fold_constants(graph_, {.fold_parameters = true});
+      remove_noops(graph_);
       remove_dead_nodes(graph_);
     }
     order_steps();

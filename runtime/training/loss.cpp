@@ -166,7 +166,8 @@ const LossInfo& find_loss(const std::string& name) {
 }
 
 Type target_type(const LossOptions& options, const Type& output) {
-  if (!find_loss(options.name).class_indices) return Type::tensor(output.dtype, output.shape);
+  // An elementwise loss broadcasts, so the target's shape is the caller's affair.
+  if (!find_loss(options.name).class_indices) return Type::tensor(output.dtype);
   if (!output.shape || !options.class_axis) return Type::tensor(DType::Int64);
   Shape rest = *output.shape;
   rest.erase(rest.begin() + class_axis_of(options, output, nullptr));

@@ -30,8 +30,8 @@ const std::vector<LossInfo>& loss_list();
 // Throws Usage listing the names if there is none of this name.
 const LossInfo& find_loss(const std::string& name);
 
-// The type that the target must have: the output's element type or int64; its shape as far as it follows
-// from the output's.
+// The type that the target must have: the output's element type, of any shape that broadcasts, or int64
+// with the output's shape less the class axis.
 Type target_type(const LossOptions& options, const Type& output);
 
 // Emits the loss of `output` against `target` and returns it, a scalar. The target of an elementwise
