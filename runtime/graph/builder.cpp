@@ -106,7 +106,8 @@ void UpgradeContext::set_input(size_t i, ValueId v) {
 }
 
 void UpgradeContext::attribute_to_input(std::string_view name, size_t i) {
-  if (auto values = take<std::vector<int64_t>>(name)) set_input(i, builder_.ints(std::move(*values)));
+  if (auto values = take<std::vector<int64_t>>(name))
+    set_input(i, builder_.ints(std::move(*values)));
 }
 
 void UpgradeContext::wrong_kind(std::string_view name) {

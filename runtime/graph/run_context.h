@@ -13,7 +13,8 @@
 
 namespace onnxrun {
 
-// Limits of one run, checked between nodes and loop iterations. cancel() may be called from any thread.
+// Limits of one run, checked between nodes and loop iterations. cancel() may be called from any
+// thread.
 class RunControl {
  public:
   int64_t max_loop_iterations = 100'000'000;
@@ -48,8 +49,8 @@ class BodyRunner {
 class PrepareContext {
  public:
   // `constant` says of each input whether its elements are the same in every run.
-  PrepareContext(std::span<const RuntimeValue* const> inputs, std::span<RuntimeValue* const> outputs,
-                 std::span<const char> constant)
+  PrepareContext(std::span<const RuntimeValue* const> inputs,
+                 std::span<RuntimeValue* const> outputs, std::span<const char> constant)
       : inputs_(inputs), outputs_(outputs), constant_(constant) {}
 
   size_t num_inputs() const { return inputs_.size(); }
@@ -81,8 +82,13 @@ class RunContext {
   RunContext() = default;
   // Everything must outlive the context; null inputs and outputs are those that are not there.
   RunContext(std::span<const RuntimeValue* const> inputs, std::span<RuntimeValue* const> outputs,
-             const KernelState* state, std::byte* scratch, BodyRunner* bodies, const RunControl* control)
-      : inputs_(inputs), outputs_(outputs), state_(state), scratch_(scratch), bodies_(bodies),
+             const KernelState* state, std::byte* scratch, BodyRunner* bodies,
+             const RunControl* control)
+      : inputs_(inputs),
+        outputs_(outputs),
+        state_(state),
+        scratch_(scratch),
+        bodies_(bodies),
         control_(control) {}
   void set_control(const RunControl* control) { control_ = control; }
 

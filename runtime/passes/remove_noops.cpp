@@ -8,8 +8,9 @@ namespace {
 
 // Operators that change nothing but element type or shape, if they change anything.
 bool may_do_nothing(const Node& node) {
-  static constexpr std::string_view names[] = {"Identity", "Cast",    "CastLike",  "Expand", "Reshape",
-                                               "Flatten",  "Squeeze", "Unsqueeze", "SumTo"};
+  static constexpr std::string_view names[] = {"Identity", "Cast",      "CastLike",
+                                               "Expand",   "Reshape",   "Flatten",
+                                               "Squeeze",  "Unsqueeze", "SumTo"};
   return std::find(std::begin(names), std::end(names), node.info->spec.name) != std::end(names);
 }
 
@@ -31,7 +32,8 @@ void remove_noops(Graph& graph) {
   std::vector<Node> kept;
   for (Node& node : graph.nodes) {
     std::for_each(node.inputs.begin(), node.inputs.end(), resolve);
-    bool drops = may_do_nothing(node) && node.inputs[0] != no_value && !is_kept(graph, node.outputs[0]);
+    bool drops =
+        may_do_nothing(node) && node.inputs[0] != no_value && !is_kept(graph, node.outputs[0]);
     if (drops) {
       const Type &in = graph.value(node.inputs[0]).type, &out = graph.value(node.outputs[0]).type;
       drops = in.is_concrete() && in.to_string() == out.to_string();

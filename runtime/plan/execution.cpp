@@ -35,9 +35,9 @@ class Execution::Bodies final : public BodyRunner {
     }
     std::vector<Type> types;
     for (size_t i = 0; i < values.size(); ++i) {
-      types.push_back(values[i].is_tensor()
-                          ? Type::tensor(values[i].tensor.dtype(), to_shape(values[i].tensor.dims()))
-                          : body.value(body.inputs[i]).type);
+      types.push_back(values[i].is_tensor() ? Type::tensor(values[i].tensor.dtype(),
+                                                           to_shape(values[i].tensor.dims()))
+                                            : body.value(body.inputs[i]).type);
     }
     Execution& execution = find(k, body, types);
     for (size_t i = 0; i < values.size(); ++i) execution.bind_input(i, std::move(values[i]));
@@ -64,12 +64,18 @@ class Execution::Bodies final : public BodyRunner {
   std::map<std::string, std::unique_ptr<Execution>> executions_;
 };
 
-static Tensor bytes_tensor(int64_t bytes) { return Tensor(DType::UInt8, {std::max<int64_t>(bytes, 1)}); }
+static Tensor bytes_tensor(int64_t bytes) {
+  return Tensor(DType::UInt8, {std::max<int64_t>(bytes, 1)});
+}
 
 Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state)
-    : plan_(std::move(plan)), arena_(bytes_tensor(plan_->arena_bytes())),
-      scratch_(bytes_tensor(plan_->scratch_bytes())), values_(plan_->prototypes()),
-      state_(std::move(state)), outputs_(plan_->graph().outputs.size()), bound_(outputs_.size(), false) {
+    : plan_(std::move(plan)),
+      arena_(bytes_tensor(plan_->arena_bytes())),
+      scratch_(bytes_tensor(plan_->scratch_bytes())),
+      values_(plan_->prototypes()),
+      state_(std::move(state)),
+      outputs_(plan_->graph().outputs.size()),
+      bound_(outputs_.size(), false) {
   if (plan_->has_dynamic_steps()) types_ = std::make_unique<Graph>(plan_->graph());
   for (const Buffer& b : plan_->buffers()) {
     if (b.kind == Buffer::Kind::Arena) point_buffer(b, arena_.raw() + b.offset, nullptr);
@@ -82,7 +88,9 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
     const Node& node = node_of(*plan_, step);
     running->op = node.op.get();
     running->node = &node;
-    auto slot = [&](ValueId v) { return v == no_value ? nullptr : &values_[static_cast<size_t>(v)]; };
+    auto slot = [&](ValueId v) {
+      return v == no_value ? nullptr : &values_[static_cast<size_t>(v)];
+    };
     for (ValueId v : node.inputs) running->inputs.push_back(slot(v));
     for (ValueId v : node.outputs) running->outputs.push_back(slot(v));
     if (!node.bodies.empty()) {
@@ -97,7 +105,8 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
 
 Execution::~Execution() = default;
 
-void Execution::point_buffer(const Buffer& buffer, void* data, const std::shared_ptr<void>& keep_alive) {
+void Execution::point_buffer(const Buffer& buffer, void* data,
+                             const std::shared_ptr<void>& keep_alive) {
   for (ValueId v : buffer.values) values_[static_cast<size_t>(v)].tensor.rebind(data, keep_alive);
 }
 
@@ -127,7 +136,8 @@ void Execution::bind_input(size_t k, RuntimeValue value) {
 void Execution::bind_output(size_t k, Tensor memory) {
   const Graph& graph = plan_->graph();
   const RuntimeValue& slot = values_[static_cast<size_t>(graph.outputs[k])];
-  if (slot.is_tensor() && (slot.tensor.dtype() != memory.dtype() || slot.tensor.dims() != memory.dims())) {
+  if (slot.is_tensor() &&
+      (slot.tensor.dtype() != memory.dtype() || slot.tensor.dims() != memory.dims())) {
     fail(ErrorKind::BadInput, "output '{}' is {}, the memory bound to it is {}",
          graph.name_of(graph.outputs[k]), slot.tensor.type_text(), memory.type_text());
   }
@@ -175,7 +185,8 @@ void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
       control.check();
       RunningStep& step = *steps_[s];
       step.context.set_control(&control);
-      auto start = observer_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+      auto start =
+          observer_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
       if (plan_->steps()[s].dynamic) {
         run_dynamic(s);
       } else {
@@ -262,8 +273,8 @@ void Execution::blame_first_node(const RunControl& control, const std::string& g
     for (size_t i = 0; i < steps_[s]->outputs.size(); ++i) {
       const RuntimeValue* out = steps_[s]->outputs[i];
       if (!out || !out->is_tensor() || all_finite(out->tensor)) continue;
-      fail(ErrorKind::Numeric, "'{}' is not finite; the first value that is not is '{}' of {}", guard,
-           plan_->graph().name_of(steps_[s]->node->outputs[i]),
+      fail(ErrorKind::Numeric, "'{}' is not finite; the first value that is not is '{}' of {}",
+           guard, plan_->graph().name_of(steps_[s]->node->outputs[i]),
            describe(plan_->graph(), *steps_[s]->node));
     }
   }

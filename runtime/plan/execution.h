@@ -9,8 +9,9 @@
 
 namespace onnxrun {
 
-// Owns the memory a plan runs on. Used by one thread at a time; different executions of one plan may
-// run at the same time. A run of static steps allocates nothing as long as all outputs are bound.
+// Owns the memory a plan runs on. Used by one thread at a time; different executions of one plan
+// may run at the same time. A run of static steps allocates nothing as long as all outputs are
+// bound.
 class Execution {
  public:
   // `state` holds one tensor for each of graph().state, which runs read and write in place.
@@ -29,8 +30,8 @@ class Execution {
   void bind_output(size_t k, Tensor memory);
   void unbind_output(size_t k);
 
-  // Throws Numeric, with the state as it was, if a guarded value is not finite; the text names the first
-  // node that made it so. Other errors carry operator and node.
+  // Throws Numeric, with the state as it was, if a guarded value is not finite; the text names the
+  // first node that made it so. Other errors carry operator and node.
   void run(const RunControl& control);
 
   // Output k of the last run.
