@@ -83,6 +83,7 @@ ValueId GraphBuilder::transpose(ValueId v, std::vector<int64_t> perm) {
 }
 
 ValueId GraphBuilder::zeros_like(ValueId v) {
+  if (!type(v).is_tensor()) return add("onnxrun.ZerosLike", {v});
   return add("ConstantOfShape", {shape_of(v)},
              {{"value", convert(Tensor::of<float>({1}, {0.0f}), dtype(v))}});
 }

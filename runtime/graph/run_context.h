@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "graph/op.h"
+#include "graph/type.h"
 #include "tensor/runtime_value.h"
 
 namespace onnxrun {
@@ -43,6 +44,8 @@ class BodyRunner {
   virtual ~BodyRunner() = default;
   // `formal` are the body's formal inputs; captured values come from the node. Returns its outputs.
   virtual std::vector<RuntimeValue> run(size_t body, std::span<const RuntimeValue> formal) = 0;
+  // What is known of a body's output before any run.
+  virtual Type output_type(size_t body, size_t output) const = 0;
 };
 
 // For Op::prepare: types of inputs and outputs are concrete.

@@ -43,8 +43,13 @@ class Execution::Bodies final : public BodyRunner {
     for (size_t i = 0; i < values.size(); ++i) execution.bind_input(i, std::move(values[i]));
     execution.run(*control);
     std::vector<RuntimeValue> results;
-    for (size_t i = 0; i < body.outputs.size(); ++i) results.push_back(execution.output(i));
+    for (size_t i = 0; i < body.outputs.size(); ++i) results.push_back(execution.take_output(i));
     return results;
+  }
+
+  Type output_type(size_t body, size_t output) const override {
+    const Graph& graph = node_.bodies[body];
+    return graph.value(graph.outputs[output]).type;
   }
 
   const RunControl* control = nullptr;
@@ -53,7 +58,10 @@ class Execution::Bodies final : public BodyRunner {
   Execution& find(size_t k, const Graph& body, const std::vector<Type>& types) {
     std::string key = std::to_string(k) + ":" + signature(types);
     auto& slot = executions_[key];
-    if (!slot) slot = std::make_unique<Execution>(step_.bodies[k]->get(body, types, options_));
+    if (!slot) {
+      slot = std::make_unique<Execution>(step_.bodies[k]->get(body, types, options_));
+      slot->share_results_ = true;
+    }
     return *slot;
   }
 
@@ -291,8 +299,10 @@ void Execution::copy_results() {
     auto k = static_cast<size_t>(copy.output);
     if (!bound_[k]) {
       const Buffer& b = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(copy.from))];
-      // Only what the next run may overwrite needs a copy.
-      bool keeps = b.kind == Buffer::Kind::Dynamic || !from.is_tensor();
+      // Only what the next run may overwrite needs a copy; inputs and constants are the caller's to keep
+      // apart, but for bodies.
+      bool lasting = b.kind == Buffer::Kind::Input || b.kind == Buffer::Kind::Constant;
+      bool keeps = b.kind == Buffer::Kind::Dynamic || !from.is_tensor() || (lasting && share_results_);
       outputs_[k] = keeps ? from : RuntimeValue(from.tensor.clone());
     } else if (from.tensor.dtype() != outputs_[k].tensor.dtype() ||
                from.tensor.dims() != outputs_[k].tensor.dims()) {

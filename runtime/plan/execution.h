@@ -36,6 +36,8 @@ class Execution {
 
   // Output k of the last run.
   const RuntimeValue& output(size_t k) const { return outputs_[k]; }
+  // The same, handed over.
+  RuntimeValue take_output(size_t k) { return std::move(outputs_[k]); }
 
   // Called after every step of the runs to come with the node and the seconds it took.
   using Observer = std::function<void(const Node&, std::span<const RuntimeValue* const> outputs,
@@ -62,6 +64,8 @@ class Execution {
   std::vector<Tensor> state_;
   std::vector<RuntimeValue> outputs_;
   std::vector<bool> bound_;
+  // Results that are inputs or constants are handles to these, not copies.
+  bool share_results_ = false;
   std::unique_ptr<Graph> types_;  // what dynamic steps infer on
   Observer observer_;
 };
