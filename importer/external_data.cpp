@@ -47,7 +47,7 @@ Reference read_reference(const onnx::TensorProto& tensor) {
 
 void check_location(const std::string& location) {
   auto reject = [&](std::string_view why) {
-    fail(ErrorKind::BadModel, "external data location '{}' {}", location, why);
+    fail(ErrorKind::BadModel, "external data location '{}' {}", location.c_str(), why);
   };
   if (location.empty()) reject("is empty");
   if (location.find('\0') != std::string::npos) reject("contains a zero byte");

@@ -4,6 +4,7 @@
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "kernels/data_movement.h"
+#include "kernels/index_places.h"
 #include "kernels/shape_rules.h"
 
 namespace onnxrun {
@@ -21,15 +22,6 @@ struct GatherPlan final : KernelState {
     for (size_t i = a + 1; i < data.size(); ++i) inner *= data[i];
   }
 };
-
-template <typename I>
-int64_t checked_index(I index, int64_t length) {
-  auto at = static_cast<int64_t>(index);
-  if (at < -length || at >= length) {
-    fail(ErrorKind::BadInput, "index {} is not in [{}, {})", at, -length, length);
-  }
-  return at < 0 ? at + length : at;
-}
 
 class Gather final : public Op {
  public:

@@ -6,6 +6,7 @@
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/data_movement.h"
+#include "kernels/scatter_back.h"
 #include "kernels/shape_rules.h"
 
 namespace onnxrun {
@@ -275,21 +276,12 @@ class SliceGrad final : public Op {
     if (g.wants(0)) g.set(0, g.add("Slice", std::move(inputs)));
   }
 
-  // The slice's own elements, numbered, say where in a flat tensor of zeros the cotangent goes.
   void decompose(DecomposeContext& d) const override {
-    GraphBuilder& b = d.builder();
-    ValueId count = b.add("ReduceProd", {d.input(1)}, {{"keepdims", int64_t{0}}});
-    ValueId numbers =
-        b.reshape(b.add("Range", {b.int_scalar(0), count, b.int_scalar(1)}), d.input(1));
-    std::vector<ValueId> inputs = {numbers};
-    for (size_t i = 2; i < d.num_inputs(); ++i) inputs.push_back(d.input(i));
-    ValueId flat = b.ints({-1});
-    ValueId places = b.reshape(b.add("Slice", std::move(inputs)), flat);
-    ValueId zeros =
-        b.add("ConstantOfShape", {b.reshape(count, b.ints({1}))},
-              {{"value", convert(Tensor::of<float>({1}, {0.0f}), d.dtype(d.input(0)))}});
-    ValueId sum = b.add("ScatterElements", {zeros, places, b.reshape(d.input(0), flat)});
-    d.set(0, b.reshape(sum, d.input(1)));
+    d.set(0, scatter_back(d.builder(), d.input(1), d.input(0), [&](ValueId numbers) {
+            std::vector<ValueId> inputs = {numbers};
+            for (size_t i = 2; i < d.num_inputs(); ++i) inputs.push_back(d.input(i));
+            return d.add("Slice", std::move(inputs));
+          }));
   }
 
  private:

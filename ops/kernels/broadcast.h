@@ -13,8 +13,8 @@ namespace onnxrun {
 // How many elements of cheap arithmetic one piece of a parallel loop has.
 inline constexpr int64_t elementwise_grain = 32768;
 
-// An output of some dims and N inputs that broadcast to it (numpy's rules), seen as rows: neighbouring
-// axes that all operands step through alike are merged, the innermost is the row.
+// An output of some dims and N inputs that broadcast to it (numpy's rules), seen as rows:
+// neighbouring axes that all operands step through alike are merged, the innermost is the row.
 template <size_t N>
 class BroadcastRows {
  public:
@@ -39,8 +39,8 @@ class BroadcastRows {
   int64_t rows_ = 1;
   int64_t length_ = 1;
   std::array<int64_t, N> steps_{};
-  std::vector<int64_t> outer_;                             // lengths of the axes above the row
-  std::vector<std::array<int64_t, N>> outer_steps_;        // per axis and input
+  std::vector<int64_t> outer_;                       // lengths of the axes above the row
+  std::vector<std::array<int64_t, N>> outer_steps_;  // per axis and input
 };
 
 template <size_t N>

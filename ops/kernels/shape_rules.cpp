@@ -51,6 +51,19 @@ std::optional<Shape> requested_lengths(const InferContext& c, size_t i) {
   return shape;
 }
 
+void check_element_indices(const InferContext& c, const Shape& data, const Shape& indices,
+                           int64_t axis) {
+  bool fits = data.size() == indices.size() && !data.empty();
+  size_t a =
+      fits ? static_cast<size_t>(checked_axis(c, axis, static_cast<int64_t>(data.size()))) : 0;
+  for (size_t i = 0; i < data.size() && fits; ++i) {
+    bool longer = i != a && data[i].is_known() && indices[i].is_known() &&
+                  indices[i].value() > data[i].value();
+    fits = !longer;
+  }
+  if (!fits) c.reject("indices {} do not fit data {}", to_string(indices), to_string(data));
+}
+
 void set_output_with_content(InferContext& c, DType dtype, std::optional<Shape> shape) {
   bool list = shape && shape->size() <= 1 && dtypes::index.contains(dtype);
   c.set_output(0, dtype, std::move(shape));

@@ -25,6 +25,10 @@ std::optional<Shape> requested_shape(const InferContext& c, size_t i);
 // The same, but rejects negative lengths.
 std::optional<Shape> requested_lengths(const InferContext& c, size_t i);
 
+// Rejects indices of GatherElements and ScatterElements whose rank or lengths do not fit the data.
+void check_element_indices(const InferContext& c, const Shape& data, const Shape& indices,
+                           int64_t axis);
+
 // Sets output 0's type. Its elements are those of input 0 in the same order: what is known of them
 // symbolically goes along if the output is a scalar or a list of integers.
 void set_output_with_content(InferContext& c, DType dtype, std::optional<Shape> shape);

@@ -14,32 +14,19 @@ struct DTypeFacts {
 };
 
 constexpr std::array<DTypeFacts, dtype_count> facts = {{
-    {"undefined", "", "", 0},
-    {"float", "float32", "f32", 32},
-    {"uint8", "", "u8", 8},
-    {"int8", "", "i8", 8},
-    {"uint16", "", "u16", 16},
-    {"int16", "", "i16", 16},
-    {"int32", "", "i32", 32},
-    {"int64", "", "i64", 64},
-    {"string", "str", "", 0},
-    {"bool", "", "b", 8},
-    {"float16", "half", "f16", 16},
-    {"double", "float64", "f64", 64},
-    {"uint32", "", "u32", 32},
-    {"uint64", "", "u64", 64},
-    {"complex64", "", "c64", 64},
-    {"complex128", "", "c128", 128},
-    {"bfloat16", "", "bf16", 16},
-    {"float8e4m3fn", "", "", 8},
-    {"float8e4m3fnuz", "", "", 8},
-    {"float8e5m2", "", "", 8},
-    {"float8e5m2fnuz", "", "", 8},
-    {"uint4", "", "u4", 4},
-    {"int4", "", "i4", 4},
-    {"float4e2m1", "", "", 4},
-    {"float8e8m0", "", "", 8},
-    {"uint2", "", "u2", 2},
+    {"undefined", "", "", 0},       {"float", "float32", "f32", 32},
+    {"uint8", "", "u8", 8},         {"int8", "", "i8", 8},
+    {"uint16", "", "u16", 16},      {"int16", "", "i16", 16},
+    {"int32", "", "i32", 32},       {"int64", "", "i64", 64},
+    {"string", "str", "", 0},       {"bool", "", "b", 8},
+    {"float16", "half", "f16", 16}, {"double", "float64", "f64", 64},
+    {"uint32", "", "u32", 32},      {"uint64", "", "u64", 64},
+    {"complex64", "", "c64", 64},   {"complex128", "", "c128", 128},
+    {"bfloat16", "", "bf16", 16},   {"float8e4m3fn", "", "", 8},
+    {"float8e4m3fnuz", "", "", 8},  {"float8e5m2", "", "", 8},
+    {"float8e5m2fnuz", "", "", 8},  {"uint4", "", "u4", 4},
+    {"int4", "", "i4", 4},          {"float4e2m1", "", "", 4},
+    {"float8e8m0", "", "", 8},      {"uint2", "", "u2", 2},
     {"int2", "", "i2", 2},
 }};
 
@@ -67,7 +54,8 @@ int64_t bytes_of(DType dtype, int64_t count) {
 }
 
 bool is_float(DType t) {
-  return (dtypes::floats | dtypes::float8s | DTypeSet{DType::Float4E2M1, DType::Float8E8M0}).contains(t);
+  return (dtypes::floats | dtypes::float8s | DTypeSet{DType::Float4E2M1, DType::Float8E8M0})
+      .contains(t);
 }
 bool is_differentiable(DType t) { return dtypes::floats.contains(t); }
 bool is_signed_integer(DType t) {

@@ -52,15 +52,16 @@ std::string_view to_string(DType dtype);
 // Undefined.
 DType dtype_from_name(std::string_view name);
 
-// Bits of one element as tensors store it: 4- and 2-bit types are packed, low bits first. String: 0.
+// Bits of one element as tensors store it: 4- and 2-bit types are packed, low bits first. String:
+// 0.
 int bits_of(DType dtype);
 
 // Bytes that `count` elements take. String: 0 (strings live outside the byte buffer).
 // `count` must not be negative. Saturates at INT64_MAX instead of overflowing.
 int64_t bytes_of(DType dtype, int64_t count);
 
-bool is_float(DType dtype);            // any floating-point type, 4 to 64 bits
-bool is_differentiable(DType dtype);   // float64, float32, float16, bfloat16
+bool is_float(DType dtype);           // any floating-point type, 4 to 64 bits
+bool is_differentiable(DType dtype);  // float64, float32, float16, bfloat16
 bool is_signed_integer(DType dtype);
 bool is_unsigned_integer(DType dtype);
 bool is_complex(DType dtype);
@@ -76,8 +77,12 @@ class DTypeSet {
   }
   constexpr bool contains(DType t) const { return (bits_ >> static_cast<int>(t)) & 1u; }
   constexpr bool empty() const { return bits_ == 0; }
-  friend constexpr DTypeSet operator|(DTypeSet a, DTypeSet b) { return DTypeSet(a.bits_ | b.bits_, 0); }
-  friend constexpr DTypeSet operator-(DTypeSet a, DTypeSet b) { return DTypeSet(a.bits_ & ~b.bits_, 0); }
+  friend constexpr DTypeSet operator|(DTypeSet a, DTypeSet b) {
+    return DTypeSet(a.bits_ | b.bits_, 0);
+  }
+  friend constexpr DTypeSet operator-(DTypeSet a, DTypeSet b) {
+    return DTypeSet(a.bits_ & ~b.bits_, 0);
+  }
   friend constexpr bool operator==(DTypeSet, DTypeSet) = default;
 
  private:
@@ -90,11 +95,13 @@ std::string to_string(DTypeSet set);
 
 namespace dtypes {
 inline constexpr DTypeSet f32_f64 = {DType::Float32, DType::Float64};
-inline constexpr DTypeSet floats = {DType::Float16, DType::Float32, DType::Float64, DType::BFloat16};
+inline constexpr DTypeSet floats = {DType::Float16, DType::Float32, DType::Float64,
+                                    DType::BFloat16};
 inline constexpr DTypeSet float8s = {DType::Float8E4M3FN, DType::Float8E4M3FNUZ, DType::Float8E5M2,
                                      DType::Float8E5M2FNUZ};
 inline constexpr DTypeSet signed_ints = {DType::Int8, DType::Int16, DType::Int32, DType::Int64};
-inline constexpr DTypeSet unsigned_ints = {DType::UInt8, DType::UInt16, DType::UInt32, DType::UInt64};
+inline constexpr DTypeSet unsigned_ints = {DType::UInt8, DType::UInt16, DType::UInt32,
+                                           DType::UInt64};
 inline constexpr DTypeSet ints = signed_ints | unsigned_ints;
 inline constexpr DTypeSet numeric = ints | floats;
 inline constexpr DTypeSet complexes = {DType::Complex64, DType::Complex128};
@@ -105,16 +112,16 @@ inline constexpr DTypeSet boolean = DType::Bool;
 // The types every data-moving operator took before opset 13.
 inline constexpr DTypeSet basic = numeric | complexes | boolean | DTypeSet(DType::String);
 // Every element type of IR version 13.
-inline constexpr DTypeSet all = basic | float8s | ints4 | ints2 |
-                                DTypeSet{DType::Float4E2M1, DType::Float8E8M0};
+inline constexpr DTypeSet all =
+    basic | float8s | ints4 | ints2 | DTypeSet{DType::Float4E2M1, DType::Float8E8M0};
 }  // namespace dtypes
 
 // The C++ type of one element and back. 4- and 2-bit types have none: unpack them first.
 template <typename T>
 struct DTypeOf;
-#define ONNXRUN_DTYPE_OF(CXX, NAME) \
-  template <>                       \
-  struct DTypeOf<CXX> {             \
+#define ONNXRUN_DTYPE_OF(CXX, NAME)             \
+  template <>                                   \
+  struct DTypeOf<CXX> {                         \
     static constexpr DType value = DType::NAME; \
   };
 ONNXRUN_DTYPE_OF(float, Float32)

@@ -20,7 +20,7 @@ class DimExpr;
 
 class Dim {
  public:
-  Dim() = default;                                   // unknown
+  Dim() = default;                                     // unknown
   Dim(int64_t value) : known_(true), value_(value) {}  // NOLINT: lengths convert
   static Dim unknown() { return Dim(); }
   // A named length; names are global to a model (onnx.proto, Dimension.dim_param).

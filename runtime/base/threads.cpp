@@ -92,11 +92,11 @@ static void run_pieces(int64_t pieces, const RangeFunction& piece) {
 
 #else
 
-// One arena a width, shared by all sessions that ask for that width; their workers come from TBB's one
-// pool and sleep when idle.
+// One arena a width, shared by all sessions that ask for that width; their workers come from TBB's
+// one pool and sleep when idle.
 static oneapi::tbb::task_arena& arena_of(int threads) {
   static std::mutex mutex;
-  static std::map<int, std::unique_ptr<oneapi::tbb::task_arena>> arenas;
+  static std::map<int, std::unique_ptr<oneapi::tbb::task_arena> > arenas;
   std::lock_guard lock(mutex);
   auto& arena = arenas[threads];
   if (!arena) arena = std::make_unique<oneapi::tbb::task_arena>(threads);

@@ -10,9 +10,8 @@ class RangeFunction {
  public:
   template <typename F>
   RangeFunction(const F& f)  // NOLINT: callables convert
-      : object_(&f), call_([](const void* o, int64_t b, int64_t e) {
-          (*static_cast<const F*>(o))(b, e);
-        }) {}
+      : object_(&f),
+        call_([](const void* o, int64_t b, int64_t e) { (*static_cast<const F*>(o))(b, e); }) {}
   void operator()(int64_t begin, int64_t end) const { call_(object_, begin, end); }
 
  private:
@@ -20,7 +19,8 @@ class RangeFunction {
   void (*call_)(const void*, int64_t, int64_t);
 };
 
-// Processors this process may use: its affinity mask, limited by the cgroup's CPU quota; at least 1.
+// Processors this process may use: its affinity mask, limited by the cgroup's CPU quota; at
+// least 1.
 int available_threads();
 
 // Sets how many threads parallel_for may use in the calling thread until the scope ends; 0 means

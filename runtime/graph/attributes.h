@@ -1,4 +1,5 @@
-// Attributes of nodes, and the one declaration by which an operator reads, writes and documents them.
+// Attributes of nodes, and the one declaration by which an operator reads, writes and documents
+// them.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +16,9 @@
 namespace onnxrun {
 
 // Subgraph attributes are bodies of the node (graph.h), not attribute values.
-using AttributeValue =
-    std::variant<int64_t, float, std::string, Tensor, Type, std::vector<int64_t>, std::vector<float>,
-                 std::vector<std::string>, std::vector<Tensor>, std::vector<Type>>;
+using AttributeValue = std::variant<int64_t, float, std::string, Tensor, Type, std::vector<int64_t>,
+                                    std::vector<float>, std::vector<std::string>,
+                                    std::vector<Tensor>, std::vector<Type>>;
 using Attributes = std::map<std::string, AttributeValue, std::less<>>;
 
 // "3", "[1,2]", "'linear'", "float[2]{...}".
@@ -86,12 +87,12 @@ class AttributeVisitor {
 
 class Op;
 
-// Sets the operator's attributes from `from`. Throws BadModel for a missing required attribute or one
-// of the wrong kind, Unsupported for one that the operator does not read.
+// Sets the operator's attributes from `from`. Throws BadModel for a missing required attribute or
+// one of the wrong kind, Unsupported for one that the operator does not read.
 void read_attributes(Op& op, const Attributes& from);
 
-// All attributes that are required or differ from those of `defaults`, an operator of the same class
-// as OpInfo::make gives it.
+// All attributes that are required or differ from those of `defaults`, an operator of the same
+// class as OpInfo::make gives it.
 Attributes write_attributes(const Op& op, const Op& defaults);
 
 struct AttributeInfo {

@@ -83,6 +83,7 @@ ValueId GraphBuilder::transpose(ValueId v, std::vector<int64_t> perm) {
 }
 
 ValueId GraphBuilder::zeros_like(ValueId v) {
+  if (!type(v).is_tensor()) return add("onnxrun.ZerosLike", {v});
   return add("ConstantOfShape", {shape_of(v)},
              {{"value", convert(Tensor::of<float>({1}, {0.0f}), dtype(v))}});
 }
@@ -106,7 +107,8 @@ void UpgradeContext::set_input(size_t i, ValueId v) {
 }
 
 void UpgradeContext::attribute_to_input(std::string_view name, size_t i) {
-  if (auto values = take<std::vector<int64_t>>(name)) set_input(i, builder_.ints(std::move(*values)));
+  if (auto values = take<std::vector<int64_t>>(name))
+    set_input(i, builder_.ints(std::move(*values)));
 }
 
 void UpgradeContext::wrong_kind(std::string_view name) {

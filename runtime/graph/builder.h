@@ -21,11 +21,12 @@ struct NodeOptions {
   std::string name = {};
 };
 
-// Appends to a graph. Keeps a reference: the graph must outlive the builder. Operators go by qualified
-// name: "Mul", "onnxrun.SumTo". All shape arguments are ONNX's.
+// Appends to a graph. Keeps a reference: the graph must outlive the builder. Operators go by
+// qualified name: "Mul", "onnxrun.SumTo". All shape arguments are ONNX's.
 class GraphBuilder {
  public:
-  explicit GraphBuilder(Graph& graph, std::string prefix = {}) : graph_(graph), prefix_(std::move(prefix)) {}
+  explicit GraphBuilder(Graph& graph, std::string prefix = {})
+      : graph_(graph), prefix_(std::move(prefix)) {}
 
   Graph& graph() { return graph_; }
   const Type& type(ValueId v) const { return graph_.value(v).type; }
@@ -49,7 +50,9 @@ class GraphBuilder {
   // Short forms of common nodes.
   ValueId shape_of(ValueId v) { return add("Shape", {v}); }
   ValueId cast(ValueId v, DType to);
-  ValueId reshape(ValueId v, ValueId shape) { return add("Reshape", {v, shape}, {{"allowzero", int64_t{1}}}); }
+  ValueId reshape(ValueId v, ValueId shape) {
+    return add("Reshape", {v, shape}, {{"allowzero", int64_t{1}}});
+  }
   ValueId reshape_like(ValueId v, ValueId like) { return reshape(v, shape_of(like)); }
   ValueId reduce_sum(ValueId v, std::vector<int64_t> axes, bool keepdims);
   ValueId unsqueeze(ValueId v, std::vector<int64_t> axes);

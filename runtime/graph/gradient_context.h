@@ -5,18 +5,21 @@
 
 namespace onnxrun {
 
-// For Op::gradient. The rule reads the node's inputs, outputs and the cotangents of its outputs, and
-// sets the cotangents of the inputs that want one:
+// For Op::gradient. The rule reads the node's inputs, outputs and the cotangents of its outputs,
+// and sets the cotangents of the inputs that want one:
 //     // d exp(x) = exp(x) dx
 //     g.set(0, g.mul(g.grad(0), g.output(0)));
-// The pass accumulates over uses, sums what broadcasting repeated (a cotangent may have the broadcast
-// shape), and casts nothing: element types must agree.
+// The pass accumulates over uses, sums what broadcasting repeated (a cotangent may have the
+// broadcast shape), and casts nothing: element types must agree.
 class GradientContext {
  public:
   GradientContext(GraphBuilder& builder, const Node& node, std::vector<ValueId> grad_outputs,
                   std::vector<bool> wanted)
-      : builder_(builder), node_(node), grad_outputs_(std::move(grad_outputs)),
-        wanted_(std::move(wanted)), grads_(node.inputs.size(), no_value) {}
+      : builder_(builder),
+        node_(node),
+        grad_outputs_(std::move(grad_outputs)),
+        wanted_(std::move(wanted)),
+        grads_(node.inputs.size(), no_value) {}
 
   GraphBuilder& builder() { return builder_; }
   const Node& node() const { return node_; }
@@ -69,7 +72,9 @@ class DecomposeContext {
   const Node& node() const { return node_; }
   size_t num_inputs() const { return node_.formal_inputs(); }
   bool has_input(size_t i) const { return i < num_inputs() && node_.inputs[i] != no_value; }
-  bool has_output(size_t i) const { return i < node_.outputs.size() && node_.outputs[i] != no_value; }
+  bool has_output(size_t i) const {
+    return i < node_.outputs.size() && node_.outputs[i] != no_value;
+  }
   ValueId input(size_t i) const { return i < node_.inputs.size() ? node_.inputs[i] : no_value; }
   const Type& type(ValueId v) const { return builder_.type(v); }
   DType dtype(ValueId v) const { return builder_.dtype(v); }

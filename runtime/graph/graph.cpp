@@ -8,9 +8,12 @@ namespace onnxrun {
 
 std::string_view to_string(Role role) {
   switch (role) {
-    case Role::Constant: return "constant";
-    case Role::Parameter: return "parameter";
-    case Role::Buffer: return "buffer";
+    case Role::Constant:
+      return "constant";
+    case Role::Parameter:
+      return "parameter";
+    case Role::Buffer:
+      return "buffer";
   }
   return "";
 }
@@ -31,8 +34,10 @@ ValueId Graph::add_input(std::string value_name, Type type) {
 static constexpr int64_t max_content = 64;
 
 ValueId Graph::add_initializer(std::string value_name, Tensor tensor, Role role) {
-  ValueId id = add_value(std::move(value_name), Type::tensor(tensor.dtype(), to_shape(tensor.dims())));
-  if (dtypes::index.contains(tensor.dtype()) && tensor.rank() <= 1 && tensor.size() <= max_content) {
+  ValueId id =
+      add_value(std::move(value_name), Type::tensor(tensor.dtype(), to_shape(tensor.dims())));
+  if (dtypes::index.contains(tensor.dtype()) && tensor.rank() <= 1 &&
+      tensor.size() <= max_content) {
     std::vector<int64_t> elements = to_int64s(tensor);
     value(id).content = Shape(elements.begin(), elements.end());
   }
@@ -102,7 +107,8 @@ void Graph::replace_uses(ValueId from, ValueId to) {
 
 std::string describe(const Graph& graph, const Node& node) {
   std::string name = node.name;
-  for (size_t i = 0; name.empty() && i < node.outputs.size(); ++i) name = graph.name_of(node.outputs[i]);
+  for (size_t i = 0; name.empty() && i < node.outputs.size(); ++i)
+    name = graph.name_of(node.outputs[i]);
   return node.info->qualified_name() + " node '" + name + "'";
 }
 

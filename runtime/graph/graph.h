@@ -1,7 +1,8 @@
 // The graph: values, nodes, initializers, state.
 //
-// SSA: a value is produced once. Nodes are kept in topological order. Everything is addressed by id;
-// ids of values stay valid for the life of a graph, positions of nodes change when passes rewrite.
+// SSA: a value is produced once. Nodes are kept in topological order. Everything is addressed by
+// id; ids of values stay valid for the life of a graph, positions of nodes change when passes
+// rewrite.
 #pragma once
 
 #include <map>
@@ -50,9 +51,9 @@ struct Node {
   // Inputs of the operator, then one for each value that the bodies capture from this graph.
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
-  // Subgraphs, in the order of info->spec.bodies. A body sees nothing of this graph but its own inputs:
-  // its formal inputs (as the operator defines them), then one for each captured value; every body
-  // of a node takes all captures.
+  // Subgraphs, in the order of info->spec.bodies. A body sees nothing of this graph but its own
+  // inputs: its formal inputs (as the operator defines them), then one for each captured value;
+  // every body of a node takes all captures.
   std::vector<Graph> bodies;
   int captures = 0;
 
@@ -74,13 +75,13 @@ struct ModelSource {
   std::string bytes;  // the whole .onnx file
   std::vector<StoredTensor> stored;
   std::map<std::string, std::string> data_files;  // of external data: location, path read
-  std::string producer;  // "pytorch 2.13.0"
+  std::string producer;                           // "pytorch 2.13.0"
   int64_t ir_version = 0;
   std::map<std::string, int64_t> opsets;
 };
 
-// State that a run moves: `in` is one of Graph::inputs, `out`, of the same type, its value after the
-// run. A session keeps it in one buffer.
+// State that a run moves: `in` is one of Graph::inputs, `out`, of the same type, its value after
+// the run. A session keeps it in one buffer.
 struct StateBinding {
   ValueId in = no_value;
   ValueId out = no_value;
@@ -134,9 +135,9 @@ class Graph {
   mutable std::map<std::string, int, std::less<>> name_counts_;
 };
 
-// Sets the types of one node's outputs from those of its inputs, bodies included. Throws BadModel or
-// Unsupported naming operator and node: wrong number of inputs, element types outside the operator's
-// constraints, and what the operator itself rejects.
+// Sets the types of one node's outputs from those of its inputs, bodies included. Throws BadModel
+// or Unsupported naming operator and node: wrong number of inputs, element types outside the
+// operator's constraints, and what the operator itself rejects.
 void infer_node(Graph& graph, Node& node);
 
 // infer_node for all nodes in order.
@@ -149,7 +150,8 @@ std::string describe(const Graph& graph, const Node& node);
 std::string print(const Graph& graph);
 
 // Throws Internal if the graph breaks its own rules: a value read before it is produced or produced
-// twice, an id out of range, a body with the wrong number of inputs, a state or guard that is no value.
+// twice, an id out of range, a body with the wrong number of inputs, a state or guard that is no
+// value.
 void verify(const Graph& graph);
 
 }  // namespace onnxrun

@@ -8,15 +8,18 @@ namespace {
 
 bool fits(const TypeConstraint& constraint, const Type& type) {
   switch (type.kind) {
-    case Type::Kind::Unknown: return true;
+    case Type::Kind::Unknown:
+      return true;
     case Type::Kind::Tensor:
       return type.dtype == DType::Undefined || constraint.tensor.contains(type.dtype);
     case Type::Kind::Sequence:
       return !type.element || !type.element->is_tensor() ||
              type.element->dtype == DType::Undefined ||
              constraint.sequence.contains(type.element->dtype);
-    case Type::Kind::Optional: return !constraint.optional.empty();
-    case Type::Kind::Map: return constraint.map;
+    case Type::Kind::Optional:
+      return !constraint.optional.empty();
+    case Type::Kind::Map:
+      return constraint.map;
   }
   return false;
 }
@@ -118,7 +121,8 @@ void infer(Graph& graph) {
 
 const Tensor* InferContext::constant(size_t i) const {
   if (!has_input(i)) return nullptr;
-  if (i < values_.size() && values_[i]) return values_[i]->is_tensor() ? &values_[i]->tensor : nullptr;
+  if (i < values_.size() && values_[i])
+    return values_[i]->is_tensor() ? &values_[i]->tensor : nullptr;
   return graph_.constant(node_.inputs[i]);
 }
 

@@ -34,8 +34,8 @@ struct OpTraits {
   bool elementwise = false;
 };
 
-// One node's computation with its attributes. Immutable once its node is built; all methods are safe
-// to call from several threads.
+// One node's computation with its attributes. Immutable once its node is built; all methods are
+// safe to call from several threads.
 class Op {
  public:
   virtual ~Op() = default;

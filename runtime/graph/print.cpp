@@ -43,7 +43,8 @@ void print_graph(const Graph& graph, const std::string& indent, std::string& out
   }
   for (const Node& node : graph.nodes) print_node(graph, node, indent, out);
   for (const StateBinding& s : graph.state) {
-    out += fmt::format("{}state: {} <- {}\n", indent, reference(graph, s.in), reference(graph, s.out));
+    out +=
+        fmt::format("{}state: {} <- {}\n", indent, reference(graph, s.in), reference(graph, s.out));
   }
   out += fmt::format("{}outputs: {}\n", indent, list(graph, graph.outputs, true));
 }

@@ -5,7 +5,8 @@
 namespace onnxrun {
 
 void RunControl::check_slowly() const {
-  if (cancelled_.load(std::memory_order_relaxed)) fail(ErrorKind::Cancelled, "the run was cancelled");
+  if (cancelled_.load(std::memory_order_relaxed))
+    fail(ErrorKind::Cancelled, "the run was cancelled");
   if (deadline && std::chrono::steady_clock::now() > *deadline) {
     fail(ErrorKind::Timeout, "the run took longer than allowed");
   }
@@ -30,9 +31,8 @@ struct Charge {
 
 Tensor RunControl::allocate(DType dtype, Dims dims) const {
   int64_t count = element_count(dims);
-  int64_t bytes = dtype == DType::String
-                      ? (count > INT64_MAX / 32 ? INT64_MAX : count * 32)
-                      : bytes_of(dtype, count);
+  int64_t bytes = dtype == DType::String ? (count > INT64_MAX / 32 ? INT64_MAX : count * 32)
+                                         : bytes_of(dtype, count);
   int64_t live = live_bytes_->load(std::memory_order_relaxed);
   if (bytes > max_memory - live) {
     fail(ErrorKind::Limit, "{}{} needs {} bytes; {} are in use and {} allowed",

@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "graph/op.h"
+#include "graph/type.h"
 #include "tensor/runtime_value.h"
 
 namespace onnxrun {
 
-// Limits of one run, checked between nodes and loop iterations. cancel() may be called from any thread.
+// Limits of one run, checked between nodes and loop iterations. cancel() may be called from any
+// thread.
 class RunControl {
  public:
   int64_t max_loop_iterations = 100'000'000;
@@ -42,14 +44,16 @@ class BodyRunner {
   virtual ~BodyRunner() = default;
   // `formal` are the body's formal inputs; captured values come from the node. Returns its outputs.
   virtual std::vector<RuntimeValue> run(size_t body, std::span<const RuntimeValue> formal) = 0;
+  // What is known of a body's output before any run.
+  virtual Type output_type(size_t body, size_t output) const = 0;
 };
 
 // For Op::prepare: types of inputs and outputs are concrete.
 class PrepareContext {
  public:
   // `constant` says of each input whether its elements are the same in every run.
-  PrepareContext(std::span<const RuntimeValue* const> inputs, std::span<RuntimeValue* const> outputs,
-                 std::span<const char> constant)
+  PrepareContext(std::span<const RuntimeValue* const> inputs,
+                 std::span<RuntimeValue* const> outputs, std::span<const char> constant)
       : inputs_(inputs), outputs_(outputs), constant_(constant) {}
 
   size_t num_inputs() const { return inputs_.size(); }
@@ -81,8 +85,13 @@ class RunContext {
   RunContext() = default;
   // Everything must outlive the context; null inputs and outputs are those that are not there.
   RunContext(std::span<const RuntimeValue* const> inputs, std::span<RuntimeValue* const> outputs,
-             const KernelState* state, std::byte* scratch, BodyRunner* bodies, const RunControl* control)
-      : inputs_(inputs), outputs_(outputs), state_(state), scratch_(scratch), bodies_(bodies),
+             const KernelState* state, std::byte* scratch, BodyRunner* bodies,
+             const RunControl* control)
+      : inputs_(inputs),
+        outputs_(outputs),
+        state_(state),
+        scratch_(scratch),
+        bodies_(bodies),
         control_(control) {}
   void set_control(const RunControl* control) { control_ = control; }
 

@@ -30,11 +30,14 @@ Type Type::map(DType key, Type element) { return container(Kind::Map, key, std::
 
 std::string Type::to_string() const {
   switch (kind) {
-    case Kind::Unknown: return "unknown";
+    case Kind::Unknown:
+      return "unknown";
     case Kind::Tensor:
       return std::string(onnxrun::to_string(dtype)) + (shape ? onnxrun::to_string(*shape) : "");
-    case Kind::Sequence: return fmt::format("seq({})", element->to_string());
-    case Kind::Optional: return fmt::format("optional({})", element->to_string());
+    case Kind::Sequence:
+      return fmt::format("seq({})", element->to_string());
+    case Kind::Optional:
+      return fmt::format("optional({})", element->to_string());
     case Kind::Map:
       return fmt::format("map({},{})", onnxrun::to_string(dtype), element->to_string());
   }
@@ -44,7 +47,8 @@ std::string Type::to_string() const {
 bool same_elements(const Type& a, const Type& b) {
   if (!a.is_known() || !b.is_known()) return true;
   if (a.kind != b.kind) return false;
-  if (a.dtype != b.dtype && a.dtype != DType::Undefined && b.dtype != DType::Undefined) return false;
+  if (a.dtype != b.dtype && a.dtype != DType::Undefined && b.dtype != DType::Undefined)
+    return false;
   return !a.element || !b.element || same_elements(*a.element, *b.element);
 }
 
@@ -70,12 +74,14 @@ Type refine(const Type& a, const Type& b) {
   if (!a.is_known()) return b;
   if (!b.is_known() || a.kind != b.kind) return a;
   Type r = a;
-  if (a.element && b.element) r.element = std::make_shared<const Type>(refine(*a.element, *b.element));
+  if (a.element && b.element)
+    r.element = std::make_shared<const Type>(refine(*a.element, *b.element));
   if (r.dtype == DType::Undefined) r.dtype = b.dtype;
   if (!a.shape) {
     r.shape = b.shape;
   } else if (b.shape && a.shape->size() == b.shape->size()) {
-    for (size_t i = 0; i < a.shape->size(); ++i) (*r.shape)[i] = more_definite((*a.shape)[i], (*b.shape)[i]);
+    for (size_t i = 0; i < a.shape->size(); ++i)
+      (*r.shape)[i] = more_definite((*a.shape)[i], (*b.shape)[i]);
   }
   return r;
 }
@@ -84,7 +90,8 @@ Type join(const Type& a, const Type& b) {
   if (!a.is_known()) return b;
   if (!b.is_known() || a.kind != b.kind) return a;
   Type r = a;
-  if (a.element && b.element) r.element = std::make_shared<const Type>(join(*a.element, *b.element));
+  if (a.element && b.element)
+    r.element = std::make_shared<const Type>(join(*a.element, *b.element));
   if (!a.shape || !b.shape || a.shape->size() != b.shape->size()) {
     r.shape.reset();
     return r;

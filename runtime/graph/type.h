@@ -47,8 +47,8 @@ bool same_elements(const Type& a, const Type& b);
 // definite statement, a's where both are symbolic.
 Type refine(const Type& a, const Type& b);
 
-// A type that covers both (what a value that is one or the other has): dimensions that differ become
-// unknown, ranks that differ an unknown rank.
+// A type that covers both (what a value that is one or the other has): dimensions that differ
+// become unknown, ranks that differ an unknown rank.
 Type join(const Type& a, const Type& b);
 
 }  // namespace onnxrun

@@ -12,9 +12,12 @@ namespace onnxrun {
 // expression and calls replace(). The importer then adds the node, or takes the replacement.
 class UpgradeContext {
  public:
-  UpgradeContext(GraphBuilder& builder, int opset, std::vector<ValueId> inputs, Attributes attributes,
-                 size_t num_outputs)
-      : builder_(builder), opset_(opset), num_outputs_(num_outputs), inputs_(std::move(inputs)),
+  UpgradeContext(GraphBuilder& builder, int opset, std::vector<ValueId> inputs,
+                 Attributes attributes, size_t num_outputs)
+      : builder_(builder),
+        opset_(opset),
+        num_outputs_(num_outputs),
+        inputs_(std::move(inputs)),
         attributes_(std::move(attributes)) {}
 
   // The opset that the file imports for this operator's domain.
@@ -31,8 +34,11 @@ class UpgradeContext {
   const Type& type(ValueId v) const { return builder_.type(v); }
 
   Attributes& attributes() { return attributes_; }
-  bool has_attribute(std::string_view name) const { return attributes_.count(std::string(name)) > 0; }
-  // Removes the attribute and returns it; nothing if it is absent, BadModel if it is of another kind.
+  bool has_attribute(std::string_view name) const {
+    return attributes_.count(std::string(name)) > 0;
+  }
+  // Removes the attribute and returns it; nothing if it is absent, BadModel if it is of another
+  // kind.
   template <typename T>
   std::optional<T> take(std::string_view name) {
     auto it = attributes_.find(name);

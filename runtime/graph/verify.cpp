@@ -25,7 +25,8 @@ class Verifier {
       read(s.out, "state");
     }
     for (ValueId v : graph_.overridable) {
-      require(graph_.initializers.count(v) > 0, "overridable '{}' is no initializer", graph_.name_of(v));
+      require(graph_.initializers.count(v) > 0, "overridable '{}' is no initializer",
+              graph_.name_of(v));
     }
   }
 

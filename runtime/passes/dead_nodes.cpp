@@ -25,9 +25,8 @@ void remove_dead_nodes(Graph& graph, bool keep_initializers) {
   std::reverse(kept.begin(), kept.end());
   graph.nodes = std::move(kept);
   if (keep_initializers) return;
-  std::erase_if(graph.initializers, [&](const auto& entry) {
-    return !used[static_cast<size_t>(entry.first)];
-  });
+  std::erase_if(graph.initializers,
+                [&](const auto& entry) { return !used[static_cast<size_t>(entry.first)]; });
   std::erase_if(graph.overridable, [&](ValueId v) { return graph.initializers.count(v) == 0; });
 }
 

@@ -7,15 +7,16 @@ namespace onnxrun {
 
 namespace {
 
-// A decomposition may end in a value that is there already (an input passed through); the old id must
-// still be produced by a node.
+// A decomposition may end in a value that is there already (an input passed through); the old id
+// must still be produced by a node.
 void take_results(Graph& graph, GraphBuilder& builder, const Node& node,
                   const std::vector<ValueId>& results) {
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     ValueId old = node.outputs[i];
     if (old == no_value) continue;
     if (results[i] == no_value) {
-      fail(ErrorKind::Internal, "the decomposition leaves output {} of {} out", i, describe(graph, node));
+      fail(ErrorKind::Internal, "the decomposition leaves output {} of {} out", i,
+           describe(graph, node));
     }
     NodeOptions options;
     builder.add_n("Identity", {results[i]}, 1, options);

@@ -12,8 +12,8 @@ namespace onnxrun {
 // says `decomposes`.
 void decompose(Graph& graph, const std::function<bool(const Node&)>& which);
 
-// Private operators, for writing a graph as plain ONNX. Throws Unsupported naming the node if one has
-// no decomposition.
+// Private operators, for writing a graph as plain ONNX. Throws Unsupported naming the node if one
+// has no decomposition.
 void decompose_private(Graph& graph);
 
 }  // namespace onnxrun

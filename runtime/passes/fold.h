@@ -8,8 +8,8 @@ namespace onnxrun {
 struct FoldOptions {
   // Also fold what depends on parameters and buffers; only right where nothing will train them.
   bool fold_parameters = false;
-  // A result may have this many bytes, or twice its inputs' if that is more: folding must not blow a
-  // small file up.
+  // A result may have this many bytes, or twice its inputs' if that is more: folding must not blow
+  // a small file up.
   int64_t max_bytes = 1 << 20;
 };
 

@@ -51,7 +51,8 @@ namespace {
 
 class GradientPass {
  public:
-  GradientPass(Graph& graph, const std::vector<ValueId>& wrt) : graph_(graph), builder_(graph, "grad/") {
+  GradientPass(Graph& graph, const std::vector<ValueId>& wrt)
+      : graph_(graph), builder_(graph, "grad/") {
     mark_dependents(wrt);
   }
 
@@ -73,7 +74,8 @@ class GradientPass {
 
  private:
   bool depends(ValueId v) const {
-    return v != no_value && static_cast<size_t>(v) < depends_.size() && depends_[static_cast<size_t>(v)];
+    return v != no_value && static_cast<size_t>(v) < depends_.size() &&
+           depends_[static_cast<size_t>(v)];
   }
 
   void mark_dependents(const std::vector<ValueId>& wrt) {
@@ -156,9 +158,8 @@ class GradientPass {
 
 std::vector<ValueId> gradient(Graph& graph, const std::vector<Seed>& seeds,
                               const std::vector<ValueId>& wrt) {
-  decompose(graph, [](const Node& node) {
-    return node.info->spec.gradient == GradientState::Decompose;
-  });
+  decompose(graph,
+            [](const Node& node) { return node.info->spec.gradient == GradientState::Decompose; });
   GradientPass pass(graph, wrt);
   for (const Seed& s : seeds) pass.seed(s);
   pass.run();

@@ -43,12 +43,22 @@ struct Verdict {
 // Inputs that operators take as weights, biases, scales or tables; -1 is any input.
 const std::map<std::string_view, std::vector<int>>& weight_positions() {
   static const std::map<std::string_view, std::vector<int>> positions = {
-      {"MatMul", {0, 1}},        {"Gemm", {0, 1, 2}},   {"Conv", {1, 2}},
-      {"ConvTranspose", {1, 2}}, {"RNN", {1, 2, 3}},    {"GRU", {1, 2, 3}},
-      {"LSTM", {1, 2, 3, 7}},    {"PRelu", {1}},        {"Gather", {0}},
-      {"Einsum", {-1}},          {"DeformConv", {1, 3}}, {"BatchNormalization", {1, 2}},
-      {"LayerNormalization", {1, 2}}, {"InstanceNormalization", {1, 2}},
-      {"GroupNormalization", {1, 2}}, {"RMSNormalization", {1}}};
+      {"MatMul", {0, 1}},
+      {"Gemm", {0, 1, 2}},
+      {"Conv", {1, 2}},
+      {"ConvTranspose", {1, 2}},
+      {"RNN", {1, 2, 3}},
+      {"GRU", {1, 2, 3}},
+      {"LSTM", {1, 2, 3, 7}},
+      {"PRelu", {1}},
+      {"Gather", {0}},
+      {"Einsum", {-1}},
+      {"DeformConv", {1, 3}},
+      {"BatchNormalization", {1, 2}},
+      {"LayerNormalization", {1, 2}},
+      {"InstanceNormalization", {1, 2}},
+      {"GroupNormalization", {1, 2}},
+      {"RMSNormalization", {1}}};
   return positions;
 }
 
@@ -124,7 +134,8 @@ class Follower {
   // True if another operand of the node comes from a product, or from a norm folded behind one.
   static bool beside_product(const Graph& graph, const Node& node, size_t i, int depth) {
     for (size_t k = 0; k < node.inputs.size(); ++k) {
-      if (k != i && node.inputs[k] != no_value && from_product(graph, node.inputs[k], depth)) return true;
+      if (k != i && node.inputs[k] != no_value && from_product(graph, node.inputs[k], depth))
+        return true;
     }
     return false;
   }
@@ -135,7 +146,8 @@ class Follower {
       if (std::find(node.outputs.begin(), node.outputs.end(), v) == node.outputs.end()) continue;
       std::string_view op = node.info->spec.name;
       if (makes_product(op)) return true;
-      bool folded = passes_on(op) || (is_one_of(op, {"Mul", "Add", "Sub"}) && has_constant(graph, node));
+      bool folded =
+          passes_on(op) || (is_one_of(op, {"Mul", "Add", "Sub"}) && has_constant(graph, node));
       return folded && node.inputs[0] != no_value &&
              std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId in) {
                return in != no_value && from_product(graph, in, depth + 1);
@@ -153,18 +165,21 @@ class Follower {
   std::string statistics_, weight_;
 };
 
-Verdict by_mark(const Graph& graph, ValueId v, const Tensor& tensor, const std::set<std::string>& stored) {
+Verdict by_mark(const Graph& graph, ValueId v, const Tensor& tensor,
+                const std::set<std::string>& stored) {
   const Value& value = graph.value(v);
   std::string kind = metadata(value, kind_key);
   if (kind == "PARAMETER") return {Role::Parameter, "marked PARAMETER"};
   if (kind == "BUFFER") return {Role::Buffer, "marked BUFFER"};
   std::vector<std::string> origins = module_names(metadata(value, folded_key));
   if (origins.empty()) return {Role::Constant, "not marked as a parameter"};
-  // A product of stored weights with a zero state is no weight of its own, unless a bias went into it.
+  // A product of stored weights with a zero state is no weight of its own, unless a bias went into
+  // it.
   bool baked = std::all_of(origins.begin(), origins.end(),
                            [&](const std::string& name) { return stored.count(name) > 0; });
   if (baked && all_zero(tensor)) return {Role::Constant, "a baked zero"};
-  return {Role::Parameter, "folded from " + origins.front() + (origins.size() > 1 ? " and others" : "")};
+  return {Role::Parameter,
+          "folded from " + origins.front() + (origins.size() > 1 ? " and others" : "")};
 }
 
 }  // namespace
@@ -181,7 +196,8 @@ void choose_parameters(Graph& graph) {
     Verdict use = Follower().follow(graph, id);
     Verdict verdict = use;
     if (marked && use.role != Role::Buffer) verdict = by_mark(graph, id, init.value, stored);
-    if (!marked && verdict.role == Role::Constant && graph.name_of(id).find("ReadVariableOp") != std::string::npos) {
+    if (!marked && verdict.role == Role::Constant &&
+        graph.name_of(id).find("ReadVariableOp") != std::string::npos) {
       verdict = {Role::Parameter, "named as a variable"};
     }
     init.role = verdict.role;

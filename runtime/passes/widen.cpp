@@ -36,7 +36,8 @@ void widen_attribute(const std::string& name, AttributeValue& value) {
 void widen_node(Node& node) {
   Attributes attributes = write_attributes(*node.op, *node.info->make());
   for (const AttributeInfo& info : list_attributes(*node.op)) {
-    if (info.name == "stash_type") attributes.emplace(info.name, static_cast<int64_t>(DType::Float32));
+    if (info.name == "stash_type")
+      attributes.emplace(info.name, static_cast<int64_t>(DType::Float32));
   }
   for (auto& [name, value] : attributes) widen_attribute(name, value);
   std::shared_ptr<Op> op = node.info->make();

@@ -35,16 +35,21 @@ class Execution::Bodies final : public BodyRunner {
     }
     std::vector<Type> types;
     for (size_t i = 0; i < values.size(); ++i) {
-      types.push_back(values[i].is_tensor()
-                          ? Type::tensor(values[i].tensor.dtype(), to_shape(values[i].tensor.dims()))
-                          : body.value(body.inputs[i]).type);
+      types.push_back(values[i].is_tensor() ? Type::tensor(values[i].tensor.dtype(),
+                                                           to_shape(values[i].tensor.dims()))
+                                            : body.value(body.inputs[i]).type);
     }
     Execution& execution = find(k, body, types);
     for (size_t i = 0; i < values.size(); ++i) execution.bind_input(i, std::move(values[i]));
     execution.run(*control);
     std::vector<RuntimeValue> results;
-    for (size_t i = 0; i < body.outputs.size(); ++i) results.push_back(execution.output(i));
+    for (size_t i = 0; i < body.outputs.size(); ++i) results.push_back(execution.take_output(i));
     return results;
+  }
+
+  Type output_type(size_t body, size_t output) const override {
+    const Graph& graph = node_.bodies[body];
+    return graph.value(graph.outputs[output]).type;
   }
 
   const RunControl* control = nullptr;
@@ -53,7 +58,10 @@ class Execution::Bodies final : public BodyRunner {
   Execution& find(size_t k, const Graph& body, const std::vector<Type>& types) {
     std::string key = std::to_string(k) + ":" + signature(types);
     auto& slot = executions_[key];
-    if (!slot) slot = std::make_unique<Execution>(step_.bodies[k]->get(body, types, options_));
+    if (!slot) {
+      slot = std::make_unique<Execution>(step_.bodies[k]->get(body, types, options_));
+      slot->share_results_ = true;
+    }
     return *slot;
   }
 
@@ -64,12 +72,18 @@ class Execution::Bodies final : public BodyRunner {
   std::map<std::string, std::unique_ptr<Execution>> executions_;
 };
 
-static Tensor bytes_tensor(int64_t bytes) { return Tensor(DType::UInt8, {std::max<int64_t>(bytes, 1)}); }
+static Tensor bytes_tensor(int64_t bytes) {
+  return Tensor(DType::UInt8, {std::max<int64_t>(bytes, 1)});
+}
 
 Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state)
-    : plan_(std::move(plan)), arena_(bytes_tensor(plan_->arena_bytes())),
-      scratch_(bytes_tensor(plan_->scratch_bytes())), values_(plan_->prototypes()),
-      state_(std::move(state)), outputs_(plan_->graph().outputs.size()), bound_(outputs_.size(), false) {
+    : plan_(std::move(plan)),
+      arena_(bytes_tensor(plan_->arena_bytes())),
+      scratch_(bytes_tensor(plan_->scratch_bytes())),
+      values_(plan_->prototypes()),
+      state_(std::move(state)),
+      outputs_(plan_->graph().outputs.size()),
+      bound_(outputs_.size(), false) {
   if (plan_->has_dynamic_steps()) types_ = std::make_unique<Graph>(plan_->graph());
   for (const Buffer& b : plan_->buffers()) {
     if (b.kind == Buffer::Kind::Arena) point_buffer(b, arena_.raw() + b.offset, nullptr);
@@ -82,7 +96,9 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
     const Node& node = node_of(*plan_, step);
     running->op = node.op.get();
     running->node = &node;
-    auto slot = [&](ValueId v) { return v == no_value ? nullptr : &values_[static_cast<size_t>(v)]; };
+    auto slot = [&](ValueId v) {
+      return v == no_value ? nullptr : &values_[static_cast<size_t>(v)];
+    };
     for (ValueId v : node.inputs) running->inputs.push_back(slot(v));
     for (ValueId v : node.outputs) running->outputs.push_back(slot(v));
     if (!node.bodies.empty()) {
@@ -97,7 +113,8 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
 
 Execution::~Execution() = default;
 
-void Execution::point_buffer(const Buffer& buffer, void* data, const std::shared_ptr<void>& keep_alive) {
+void Execution::point_buffer(const Buffer& buffer, void* data,
+                             const std::shared_ptr<void>& keep_alive) {
   for (ValueId v : buffer.values) values_[static_cast<size_t>(v)].tensor.rebind(data, keep_alive);
 }
 
@@ -127,7 +144,8 @@ void Execution::bind_input(size_t k, RuntimeValue value) {
 void Execution::bind_output(size_t k, Tensor memory) {
   const Graph& graph = plan_->graph();
   const RuntimeValue& slot = values_[static_cast<size_t>(graph.outputs[k])];
-  if (slot.is_tensor() && (slot.tensor.dtype() != memory.dtype() || slot.tensor.dims() != memory.dims())) {
+  if (slot.is_tensor() &&
+      (slot.tensor.dtype() != memory.dtype() || slot.tensor.dims() != memory.dims())) {
     fail(ErrorKind::BadInput, "output '{}' is {}, the memory bound to it is {}",
          graph.name_of(graph.outputs[k]), slot.tensor.type_text(), memory.type_text());
   }
@@ -175,7 +193,8 @@ void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
       control.check();
       RunningStep& step = *steps_[s];
       step.context.set_control(&control);
-      auto start = observer_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+      auto start =
+          observer_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
       if (plan_->steps()[s].dynamic) {
         run_dynamic(s);
       } else {
@@ -262,8 +281,8 @@ void Execution::blame_first_node(const RunControl& control, const std::string& g
     for (size_t i = 0; i < steps_[s]->outputs.size(); ++i) {
       const RuntimeValue* out = steps_[s]->outputs[i];
       if (!out || !out->is_tensor() || all_finite(out->tensor)) continue;
-      fail(ErrorKind::Numeric, "'{}' is not finite; the first value that is not is '{}' of {}", guard,
-           plan_->graph().name_of(steps_[s]->node->outputs[i]),
+      fail(ErrorKind::Numeric, "'{}' is not finite; the first value that is not is '{}' of {}",
+           guard, plan_->graph().name_of(steps_[s]->node->outputs[i]),
            describe(plan_->graph(), *steps_[s]->node));
     }
   }
@@ -280,8 +299,10 @@ void Execution::copy_results() {
     auto k = static_cast<size_t>(copy.output);
     if (!bound_[k]) {
       const Buffer& b = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(copy.from))];
-      // Only what the next run may overwrite needs a copy.
-      bool keeps = b.kind == Buffer::Kind::Dynamic || !from.is_tensor();
+      // Only what the next run may overwrite needs a copy; inputs and constants are the caller's to keep
+      // apart, but for bodies.
+      bool lasting = b.kind == Buffer::Kind::Input || b.kind == Buffer::Kind::Constant;
+      bool keeps = b.kind == Buffer::Kind::Dynamic || !from.is_tensor() || (lasting && share_results_);
       outputs_[k] = keeps ? from : RuntimeValue(from.tensor.clone());
     } else if (from.tensor.dtype() != outputs_[k].tensor.dtype() ||
                from.tensor.dims() != outputs_[k].tensor.dims()) {

@@ -9,8 +9,9 @@
 
 namespace onnxrun {
 
-// Owns the memory a plan runs on. Used by one thread at a time; different executions of one plan may
-// run at the same time. A run of static steps allocates nothing as long as all outputs are bound.
+// Owns the memory a plan runs on. Used by one thread at a time; different executions of one plan
+// may run at the same time. A run of static steps allocates nothing as long as all outputs are
+// bound.
 class Execution {
  public:
   // `state` holds one tensor for each of graph().state, which runs read and write in place.
@@ -29,12 +30,14 @@ class Execution {
   void bind_output(size_t k, Tensor memory);
   void unbind_output(size_t k);
 
-  // Throws Numeric, with the state as it was, if a guarded value is not finite; the text names the first
-  // node that made it so. Other errors carry operator and node.
+  // Throws Numeric, with the state as it was, if a guarded value is not finite; the text names the
+  // first node that made it so. Other errors carry operator and node.
   void run(const RunControl& control);
 
   // Output k of the last run.
   const RuntimeValue& output(size_t k) const { return outputs_[k]; }
+  // The same, handed over.
+  RuntimeValue take_output(size_t k) { return std::move(outputs_[k]); }
 
   // Called after every step of the runs to come with the node and the seconds it took.
   using Observer = std::function<void(const Node&, std::span<const RuntimeValue* const> outputs,
@@ -61,6 +64,8 @@ class Execution {
   std::vector<Tensor> state_;
   std::vector<RuntimeValue> outputs_;
   std::vector<bool> bound_;
+  // Results that are inputs or constants are handles to these, not copies.
+  bool share_results_ = false;
   std::unique_ptr<Graph> types_;  // what dynamic steps infer on
   Observer observer_;
 };

@@ -6,8 +6,8 @@ namespace onnxrun {
 
 namespace {
 
-// An exponent of all ones is NaN or infinity. Bits are or-ed without a branch, so that the loop runs
-// in vector registers.
+// An exponent of all ones is NaN or infinity. Bits are or-ed without a branch, so that the loop
+// runs in vector registers.
 template <typename Bits>
 bool finite_bits(const std::byte* data, int64_t n, Bits exponent) {
   Bits bad = 0;
@@ -23,11 +23,16 @@ bool finite_bits(const std::byte* data, int64_t n, Bits exponent) {
 
 bool all_finite(const Tensor& t) {
   switch (t.dtype()) {
-    case DType::Float32: return finite_bits<uint32_t>(t.raw(), t.size(), 0x7f800000u);
-    case DType::Float64: return finite_bits<uint64_t>(t.raw(), t.size(), 0x7ff0000000000000u);
-    case DType::Float16: return finite_bits<uint16_t>(t.raw(), t.size(), 0x7c00u);
-    case DType::BFloat16: return finite_bits<uint16_t>(t.raw(), t.size(), 0x7f80u);
-    default: return true;
+    case DType::Float32:
+      return finite_bits<uint32_t>(t.raw(), t.size(), 0x7f800000u);
+    case DType::Float64:
+      return finite_bits<uint64_t>(t.raw(), t.size(), 0x7ff0000000000000u);
+    case DType::Float16:
+      return finite_bits<uint16_t>(t.raw(), t.size(), 0x7c00u);
+    case DType::BFloat16:
+      return finite_bits<uint16_t>(t.raw(), t.size(), 0x7f80u);
+    default:
+      return true;
   }
 }
 

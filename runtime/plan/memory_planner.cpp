@@ -30,9 +30,10 @@ int64_t place_buffers(std::vector<Buffer>& buffers) {
     b->offset = at;
     if (at > INT64_MAX - size) fail(ErrorKind::Limit, "the arena does not fit 64 bits");
     total = std::max(total, at + size);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), b,
-                                   [](const Buffer* x, const Buffer* y) { return x->offset < y->offset; }),
-                  b);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), b,
+                         [](const Buffer* x, const Buffer* y) { return x->offset < y->offset; }),
+        b);
   }
   return total;
 }

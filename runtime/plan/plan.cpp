@@ -5,8 +5,9 @@
 
 #include "base/error.h"
 #include "graph/infer_context.h"
-#include "passes/fold.h"
 #include "passes/dead_nodes.h"
+#include "passes/fold.h"
+#include "passes/remove_noops.h"
 
 namespace onnxrun {
 
@@ -36,6 +37,7 @@ class PlanCompiler {
   std::shared_ptr<const Plan> run() {
     if (plan_->options_.optimize) {
       fold_constants(graph_, {.fold_parameters = true});
+      remove_noops(graph_);
       remove_dead_nodes(graph_);
     }
     order_steps();
@@ -46,8 +48,8 @@ class PlanCompiler {
     find_lifetimes();
     plan_->arena_bytes_ = place_buffers(plan_->buffers_);
     if (plan_->arena_bytes_ > plan_->options_.max_memory) {
-      fail(ErrorKind::Limit, "the run needs {} bytes of memory, allowed are {}", plan_->arena_bytes_,
-           plan_->options_.max_memory);
+      fail(ErrorKind::Limit, "the run needs {} bytes of memory, allowed are {}",
+           plan_->arena_bytes_, plan_->options_.max_memory);
     }
     make_prototypes();
     prepare_steps();
@@ -151,7 +153,8 @@ bool PlanCompiler::is_static(const Node& n) const {
   for (ValueId v : n.inputs) {
     if (v != no_value && !graph_.value(v).type.is_concrete()) return false;
     int b = v == no_value ? -1 : plan_->buffer_of(v);
-    if (b >= 0 && plan_->buffers_[static_cast<size_t>(b)].kind == Buffer::Kind::Dynamic) return false;
+    if (b >= 0 && plan_->buffers_[static_cast<size_t>(b)].kind == Buffer::Kind::Dynamic)
+      return false;
   }
   return std::all_of(n.outputs.begin(), n.outputs.end(), concrete);
 }
@@ -189,7 +192,8 @@ void PlanCompiler::assign_buffers() {
   plan_->commit_at_ = head_steps;
 }
 
-// For each buffer the last step that reads it, INT32_MAX if an output or another state needs it after all.
+// For each buffer the last step that reads it, INT32_MAX if an output or another state needs it
+// after all.
 std::vector<int> PlanCompiler::last_reads() const {
   std::vector<int> last(plan_->buffers_.size(), -1);
   auto read = [&](ValueId v, int step) {
@@ -226,8 +230,8 @@ static bool may_overwrite(const Graph& graph, const Node& n, size_t input, size_
   return a.dtype == b.dtype && to_dims(*a.shape) == to_dims(*b.shape);
 }
 
-// A new state is written over the old one where nobody reads the old one later; else it is copied at
-// the end of the run.
+// A new state is written over the old one where nobody reads the old one later; else it is copied
+// at the end of the run.
 void PlanCompiler::alias_state() {
   std::map<ValueId, size_t> producer;
   for (size_t s = 0; s < plan_->steps_.size(); ++s) {
@@ -248,7 +252,8 @@ void PlanCompiler::alias_state() {
                  last[static_cast<size_t>(own)] <= static_cast<int>(it->second);
     if (alias) {
       const Node& n = node(it->second);
-      size_t at = static_cast<size_t>(std::find(n.outputs.begin(), n.outputs.end(), out) - n.outputs.begin());
+      size_t at = static_cast<size_t>(std::find(n.outputs.begin(), n.outputs.end(), out) -
+                                      n.outputs.begin());
       for (size_t k = 0; k < n.inputs.size(); ++k) {
         if (n.inputs[k] != no_value && buffer_of(n.inputs[k]) == own) {
           alias &= may_overwrite(graph_, n, k, at);
@@ -275,8 +280,10 @@ void PlanCompiler::merge_in_place() {
       ValueId in = n.inputs[i], out = n.outputs[o];
       if (in == no_value || out == no_value) continue;
       int from = buffer_of(in), to = buffer_of(out);
-      if (from == to || buffer(in).kind != Buffer::Kind::Arena || buffer(out).kind != Buffer::Kind::Arena ||
-          last[static_cast<size_t>(from)] != static_cast<int>(s) || !may_overwrite(graph_, n, i, o)) {
+      if (from == to || buffer(in).kind != Buffer::Kind::Arena ||
+          buffer(out).kind != Buffer::Kind::Arena ||
+          last[static_cast<size_t>(from)] != static_cast<int>(s) ||
+          !may_overwrite(graph_, n, i, o)) {
         continue;
       }
       bool read_twice = false;
@@ -378,7 +385,8 @@ std::shared_ptr<const Plan> Plan::compile(const Graph& graph, std::span<const Ty
 }
 
 static std::string place_text(const Plan& plan, ValueId v) {
-  static constexpr std::string_view names[] = {"constant", "input", "state", "output", "arena", "dynamic"};
+  static constexpr std::string_view names[] = {"constant", "input", "state",
+                                               "output",   "arena", "dynamic"};
   if (v == no_value || plan.buffer_of(v) < 0) return "-";
   const Buffer& b = plan.buffers()[static_cast<size_t>(plan.buffer_of(v))];
   std::string text(names[static_cast<size_t>(b.kind)]);
@@ -390,7 +398,8 @@ std::string Plan::to_string() const {
   std::string text = fmt::format("arena {} bytes, scratch {} bytes, {} steps\n", arena_bytes_,
                                  scratch_bytes_, steps_.size());
   for (size_t s = 0; s < steps_.size(); ++s) {
-    if (static_cast<int>(s) == commit_at_ && !graph_.state.empty()) text += "-- check guards, then commit\n";
+    if (static_cast<int>(s) == commit_at_ && !graph_.state.empty())
+      text += "-- check guards, then commit\n";
     const Node& n = node_of(*this, steps_[s]);
     std::string in, out;
     for (ValueId v : n.inputs) in += (in.empty() ? "" : ", ") + place_text(*this, v);
@@ -403,8 +412,8 @@ std::string Plan::to_string() const {
                         n.info->qualified_name(), in);
   }
   for (const Copy& c : copies_) {
-    text += fmt::format("copy %{} to {} {}\n", graph_.name_of(c.from), c.state >= 0 ? "state" : "output",
-                        c.state >= 0 ? c.state : c.output);
+    text += fmt::format("copy %{} to {} {}\n", graph_.name_of(c.from),
+                        c.state >= 0 ? "state" : "output", c.state >= 0 ? c.state : c.output);
   }
   return text;
 }

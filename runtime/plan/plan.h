@@ -33,8 +33,8 @@ struct Buffer {
   int index = -1;
   int64_t bytes = 0;
   int64_t offset = 0;
-  int first = 0, last = 0;        // steps between which its contents matter
-  std::vector<ValueId> values;    // those that live in it: one, and its views
+  int first = 0, last = 0;      // steps between which its contents matter
+  std::vector<ValueId> values;  // those that live in it: one, and its views
 };
 
 class Plan;
@@ -63,8 +63,9 @@ struct Step {
 // Immutable after compile(); may be shared by any number of executions and threads.
 class Plan {
  public:
-  // `inputs` are the types of graph.inputs (state comes in among them). Concrete types give static steps; others make what depends on them sized at run time. Throws
-  // BadInput where shapes do not fit the model, Limit if the arena is larger than allowed.
+  // `inputs` are the types of graph.inputs (state comes in among them). Concrete types give static
+  // steps; others make what depends on them sized at run time. Throws BadInput where shapes do not
+  // fit the model, Limit if the arena is larger than allowed.
   static std::shared_ptr<const Plan> compile(const Graph& graph, std::span<const Type> inputs,
                                              const PlanOptions& options = {});
 
@@ -116,10 +117,10 @@ inline const Node& node_of(const Plan& plan, const Step& step) {
 // "float[2,3];int64[]": what plans are cached by.
 std::string signature(std::span<const Type> types);
 
-// Places buffers of kind Arena so that no two whose lives meet overlap; sets their offsets (multiples
-// of 64) and returns the arena's size. Larger ones first, each at the lowest place that is free
-// (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference", greedy by
-// size).
+// Places buffers of kind Arena so that no two whose lives meet overlap; sets their offsets
+// (multiples of 64) and returns the arena's size. Larger ones first, each at the lowest place that
+// is free (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference",
+// greedy by size).
 int64_t place_buffers(std::vector<Buffer>& buffers);
 
 }  // namespace onnxrun

@@ -30,7 +30,8 @@ std::shared_ptr<void> allocate_strings(int64_t count) {
 
 Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)) {
   size_ = element_count(dims_);
-  buffer_ = dtype == DType::String ? allocate_strings(size_) : allocate_bytes(bytes_of(dtype, size_));
+  buffer_ =
+      dtype == DType::String ? allocate_strings(size_) : allocate_bytes(bytes_of(dtype, size_));
   data_ = buffer_.get();
 }
 
@@ -44,9 +45,7 @@ Tensor Tensor::wrap(void* data, DType dtype, Dims dims, std::shared_ptr<void> ke
   return t;
 }
 
-std::string Tensor::type_text() const {
-  return std::string(to_string(dtype_)) + to_string(dims_);
-}
+std::string Tensor::type_text() const { return std::string(to_string(dtype_)) + to_string(dims_); }
 
 Tensor Tensor::view(Dims dims) const {
   Tensor t = *this;
@@ -80,7 +79,8 @@ void copy_elements(const Tensor& from, Tensor& to) {
 bool identical(const Tensor& a, const Tensor& b) {
   if (a.dtype() != b.dtype() || a.dims() != b.dims()) return false;
   if (a.dtype() == DType::String) {
-    return std::equal(a.data<std::string>(), a.data<std::string>() + a.size(), b.data<std::string>());
+    return std::equal(a.data<std::string>(), a.data<std::string>() + a.size(),
+                      b.data<std::string>());
   }
   return a.size() == 0 || std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.bytes())) == 0;
 }

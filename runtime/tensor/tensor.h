@@ -13,8 +13,8 @@
 
 namespace onnxrun {
 
-// A handle: copying it shares the elements. Buffers made here are aligned to 64 bytes; wrapped ones are
-// as the caller made them. Concurrent reads are safe; a write needs outside synchronisation.
+// A handle: copying it shares the elements. Buffers made here are aligned to 64 bytes; wrapped ones
+// are as the caller made them. Concurrent reads are safe; a write needs outside synchronisation.
 class Tensor {
  public:
   // No tensor: dtype Undefined.

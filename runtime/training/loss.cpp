@@ -76,9 +76,11 @@ Elementwise elementwise_of(std::string_view name) {
 
 // The class axis counted from 0. Throws Usage if the output has no such axis.
 int64_t class_axis_of(const LossOptions& options, const Type& output, const Type* target) {
-  if (!output.shape) fail(ErrorKind::Unsupported, "loss '{}' needs an output of known rank", options.name);
+  if (!output.shape)
+    fail(ErrorKind::Unsupported, "loss '{}' needs an output of known rank", options.name);
   int64_t rank = output.rank();
-  if (rank == 0) fail(ErrorKind::Usage, "loss '{}' needs an output with a class axis", options.name);
+  if (rank == 0)
+    fail(ErrorKind::Usage, "loss '{}' needs an output with a class axis", options.name);
   if (options.class_axis) {
     if (*options.class_axis < -rank || *options.class_axis >= rank) {
       fail(ErrorKind::Usage, "--class-axis {} is out of range for output {}", *options.class_axis,
@@ -110,7 +112,8 @@ ValueId classes_to_axis_1(GraphBuilder& b, ValueId y, int64_t axis) {
 
 ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, ValueId t) {
   Reduction reduction = options.reduction.value_or(Reduction::Mean);
-  Attributes attributes = {{"reduction", std::string(reduction == Reduction::Mean ? "mean" : "sum")}};
+  Attributes attributes = {
+      {"reduction", std::string(reduction == Reduction::Mean ? "mean" : "sum")}};
   int64_t axis = class_axis_of(options, b.type(y), &b.type(t));
   bool single = b.rank(y) == 1;
   ValueId scores = classes_to_axis_1(b, y, axis);
@@ -128,10 +131,11 @@ ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, Value
 
 ValueId own_output(GraphBuilder& b, ValueId output) {
   const Type& t = b.type(output);
-  bool one = t.is_tensor() && (!t.shape || element_count(*t.shape) == Dim(1) ||
-                               !element_count(*t.shape).is_known());
+  bool one = t.is_tensor() &&
+             (!t.shape || element_count(*t.shape) == Dim(1) || !element_count(*t.shape).is_known());
   if (!one || !is_differentiable(t.dtype)) {
-    fail(ErrorKind::Usage, "loss 'output' needs a floating-point output of one element, not {}", t.to_string());
+    fail(ErrorKind::Usage, "loss 'output' needs a floating-point output of one element, not {}",
+         t.to_string());
   }
   return b.rank(output) == 0 ? output : b.reshape(output, b.ints({}));
 }
@@ -166,14 +170,16 @@ const LossInfo& find_loss(const std::string& name) {
 }
 
 Type target_type(const LossOptions& options, const Type& output) {
-  if (!find_loss(options.name).class_indices) return Type::tensor(output.dtype, output.shape);
+  // An elementwise loss broadcasts, so the target's shape is the caller's affair.
+  if (!find_loss(options.name).class_indices) return Type::tensor(output.dtype);
   if (!output.shape || !options.class_axis) return Type::tensor(DType::Int64);
   Shape rest = *output.shape;
   rest.erase(rest.begin() + class_axis_of(options, output, nullptr));
   return Type::tensor(DType::Int64, rest);
 }
 
-ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output, ValueId target) {
+ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output,
+                 ValueId target) {
   const LossInfo& info = find_loss(options.name);
   if (info.name == "output") return own_output(builder, output);
   if (info.class_indices) return class_loss(builder, options, output, target);

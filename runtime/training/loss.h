@@ -15,8 +15,8 @@ struct LossOptions {
   std::string name;
   // Default: mean, but sum for sum_squared.
   std::optional<Reduction> reduction = {};
-  // The axis of the output that counts classes, for losses of class indices; default: the axis whose
-  // removal from the output's shape gives the target's, 1 if several fit. May be negative.
+  // The axis of the output that counts classes, for losses of class indices; default: the axis
+  // whose removal from the output's shape gives the target's, 1 if several fit. May be negative.
   std::optional<int64_t> class_axis = {};
 };
 
@@ -30,13 +30,13 @@ const std::vector<LossInfo>& loss_list();
 // Throws Usage listing the names if there is none of this name.
 const LossInfo& find_loss(const std::string& name);
 
-// The type that the target must have: the output's element type or int64; its shape as far as it follows
-// from the output's.
+// The type that the target must have: the output's element type, of any shape that broadcasts, or
+// int64 with the output's shape less the class axis.
 Type target_type(const LossOptions& options, const Type& output);
 
-// Emits the loss of `output` against `target` and returns it, a scalar. The target of an elementwise
-// loss broadcasts against the output, as in numpy and PyTorch. `target` is ignored by loss "output", for
-// which `output` must have one element.
+// Emits the loss of `output` against `target` and returns it, a scalar. The target of an
+// elementwise loss broadcasts against the output, as in numpy and PyTorch. `target` is ignored by
+// loss "output", for which `output` must have one element.
 ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output, ValueId target);
 
 }  // namespace onnxrun

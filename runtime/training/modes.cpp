@@ -28,8 +28,8 @@ void set_dropout(Graph& graph, Node& node, bool on) {
   node.inputs[2] = builder.constant(Tensor::scalar<bool>(on));
 }
 
-// running = momentum * old + (1 - momentum) * batch; PyTorch's batch variance is n / (n - 1) times the
-// standard's, so the update is stretched by that factor around momentum * old.
+// running = momentum * old + (1 - momentum) * batch; PyTorch's batch variance is n / (n - 1) times
+// the standard's, so the update is stretched by that factor around momentum * old.
 ValueId unbiased(GraphBuilder& b, ValueId x, ValueId old, ValueId updated, float momentum) {
   ValueId shape = b.shape_of(x);
   ValueId channels = b.slice(shape, 0, 1, 2);
@@ -84,7 +84,8 @@ std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingMod
     }
     // A tensor that two nodes share as statistics follows the first of them.
     auto move = [&](ValueId in, ValueId out) {
-      if (graph.initializers.count(in) && graph.initializers.at(in).stored >= 0 && taken.insert(in).second) {
+      if (graph.initializers.count(in) && graph.initializers.at(in).stored >= 0 &&
+          taken.insert(in).second) {
         moving.push_back({in, out});
       }
     };

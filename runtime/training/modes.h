@@ -18,7 +18,8 @@ struct RunningStatistic {
 };
 
 // Puts BatchNormalization and Dropout nodes, in bodies too, into the modes asked for. Returns the
-// statistics that move, for BatchNormalization nodes of the main graph whose statistics are initializers.
+// statistics that move, for BatchNormalization nodes of the main graph whose statistics are
+// initializers.
 std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingModes& modes);
 
 }  // namespace onnxrun

@@ -11,7 +11,11 @@ const std::vector<OptimizerInfo>& optimizer_list() {
       {"nesterov", "v = m v + g; p -= lr (g + m v)", 0.01, {"momentum"}},
       {"adam", "bias-corrected moments; weight decay joins the gradient", 0.001, {"m", "v"}, true},
       {"adamw", "adam with decoupled weight decay", 0.001, {"m", "v"}, true},
-      {"keras:adam", "adam as Keras writes it, eps 1e-7 beside the uncorrected root", 0.001, {"m", "v"}, true},
+      {"keras:adam",
+       "adam as Keras writes it, eps 1e-7 beside the uncorrected root",
+       0.001,
+       {"m", "v"},
+       true},
       {"rmsprop", "v = a v + (1 - a) g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}},
       {"adagrad", "v += g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}},
   };
@@ -32,7 +36,8 @@ const OptimizerInfo& optimizer_for(const OptimizerOptions& options) {
   return find_optimizer(moves ? "momentum" : options.name);
 }
 
-Optimizer::Optimizer(GraphBuilder& builder, const OptimizerOptions& options, ValueId lr, ValueId step)
+Optimizer::Optimizer(GraphBuilder& builder, const OptimizerOptions& options, ValueId lr,
+                     ValueId step)
     : b_(builder), info_(optimizer_for(options)), options_(options), lr_(lr) {
   if (!info_.counts) return;
   next_step_ = add(step, b_.int_scalar(1));

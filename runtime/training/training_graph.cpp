@@ -58,8 +58,8 @@ class Builder {
   TrainingGraph run() {
     ValueId output = find_output(graph_, options_.output);
     result_.output = graph_.name_of(output);
-    statistics_ = set_training_modes(graph_, {options_.batch_statistics, options_.unbiased_variance,
-                                              options_.dropout});
+    statistics_ = set_training_modes(
+        graph_, {options_.batch_statistics, options_.unbiased_variance, options_.dropout});
     parameters_ = trainable_values(graph_, options_);
     result_.model_inputs = graph_.inputs.size();
     add_inputs(output);
@@ -123,12 +123,15 @@ class Builder {
       }
     }
     if (info.counts) {
-      step = new_state(graph_.unique_name("step"), TrainingState::Kind::Step, Tensor::scalar<int64_t>(0));
+      step = new_state(graph_.unique_name("step"), TrainingState::Kind::Step,
+                       Tensor::scalar<int64_t>(0));
     }
     size_t step_at = graph_.state.size() - 1;
     Optimizer optimizer(builder_, options_.optimizer, lr_, step);
     for (size_t i = 0; i < parameters_.size(); ++i) {
-      ParameterStep p{.parameter = parameters_[i], .gradient = result_.gradients[i], .slots = {},
+      ParameterStep p{.parameter = parameters_[i],
+                      .gradient = result_.gradients[i],
+                      .slots = {},
                       .next_slots = {}};
       for (size_t k = 0; k < info.slots.size(); ++k) {
         p.slots.push_back(graph_.state[first_slot + i * info.slots.size() + k].in);

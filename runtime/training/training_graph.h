@@ -17,8 +17,8 @@ struct TrainingOptions {
   std::optional<std::vector<std::string>> trainable = {};
   // Type of the target's shape where the caller knows it, else what the loss says.
   std::optional<Type> target = {};
-  // BatchNormalization in training mode, its running statistics updated; `unbiased` keeps the variance that
-  // PyTorch keeps, n / (n - 1) times the standard's.
+  // BatchNormalization in training mode, its running statistics updated; `unbiased` keeps the
+  // variance that PyTorch keeps, n / (n - 1) times the standard's.
   bool batch_statistics = true;
   bool unbiased_variance = false;
   // Dropout at work.
@@ -35,9 +35,10 @@ struct TrainingState {
   int stored = -1;  // of parameters and statistics: which tensor of the file
 };
 
-// `graph` has the model's inputs, then the target (unless the loss is the model's own output), then `lr`,
-// then one input for each of `state`, in that order; its outputs are the loss and the model output it reads. Its
-// state bindings are in the order of `state`, its guards the loss and the gradients.
+// `graph` has the model's inputs, then the target (unless the loss is the model's own output), then
+// `lr`, then one input for each of `state`, in that order; its outputs are the loss and the model
+// output it reads. Its state bindings are in the order of `state`, its guards the loss and the
+// gradients.
 struct TrainingGraph {
   explicit TrainingGraph(Graph g) : graph(std::move(g)) {}
 
@@ -54,16 +55,18 @@ struct TrainingGraph {
   size_t first_state_input() const { return lr_input() + 1; }
 };
 
-// The model output of this name, its first if the name is empty. Throws Usage listing the names there are.
+// The model output of this name, its first if the name is empty. Throws Usage listing the names
+// there are.
 ValueId find_output(const Graph& graph, const std::string& name);
 
-// Builds the step from an imported model. Throws Usage for names that are not there or cannot train,
-// Unsupported where a gradient is missing.
+// Builds the step from an imported model. Throws Usage for names that are not there or cannot
+// train, Unsupported where a gradient is missing.
 TrainingGraph make_training_graph(const Graph& model, const TrainingOptions& options);
 
-// The loss in the model's inference meaning: the graph of a TrainingGraph without learning rate, modes,
-// gradients and updates. Its inputs are the model's, the target (unless the loss is the model's own
-// output), then `state` (names of initializers) in that order; its outputs the loss and the output it reads.
+// The loss in the model's inference meaning: the graph of a TrainingGraph without learning rate,
+// modes, gradients and updates. Its inputs are the model's, the target (unless the loss is the
+// model's own output), then `state` (names of initializers) in that order; its outputs the loss and
+// the output it reads.
 Graph make_evaluation_graph(const Graph& model, const TrainingOptions& options,
                             const std::vector<std::string>& state);
 

@@ -50,7 +50,8 @@ TEST_P(Corpus, RunsAsItsFrameworkDid) {
     auto outputs = reference.values(folder, "output", types_of(graph, graph.outputs));
     ASSERT_EQ(outputs.size(), graph.outputs.size());
     NamedValues feeds;
-    for (size_t i = 0; i < inputs.size(); ++i) feeds.emplace_back(graph.name_of(graph.inputs[i]), inputs[i]);
+    for (size_t i = 0; i < inputs.size(); ++i)
+      feeds.emplace_back(graph.name_of(graph.inputs[i]), inputs[i]);
     for (bool optimize : {true, false}) {
       NamedValues results = Session(model, {.optimize = optimize}).run(feeds);
       for (size_t k = 0; k < outputs.size(); ++k) {
@@ -69,7 +70,8 @@ TEST_P(Corpus, HasTheGradientsOfItsFramework) {
   std::map<std::string, Tensor> expected = reference.arrays("grad/vjp_f64.npz");
   Graph graph = model.graph();
   widen_to_double(graph);
-  std::vector<RuntimeValue> feeds = reference.values("test_data_set_0", "input", types_of(graph, graph.inputs));
+  std::vector<RuntimeValue> feeds =
+      reference.values("test_data_set_0", "input", types_of(graph, graph.inputs));
   for (size_t i = 0; i < feeds.size(); ++i) {
     DType wanted = graph.value(graph.inputs[i]).type.dtype;
     if (feeds[i].tensor.dtype() != wanted) feeds[i] = convert(feeds[i].tensor, wanted);
@@ -80,7 +82,8 @@ TEST_P(Corpus, HasTheGradientsOfItsFramework) {
   std::vector<std::string> differentiated = reference.facts()["grad"]["outputs"];
   for (const std::string& name : differentiated) {
     Type type = Type::tensor(DType::Float64);
-    Tensor cotangent = reference.values("grad", "cotangent", std::vector<Type>(at + 1, type))[at].tensor;
+    Tensor cotangent =
+        reference.values("grad", "cotangent", std::vector<Type>(at + 1, type))[at].tensor;
     ++at;
     cotangent = convert(cotangent, DType::Float64);
     ValueId id = graph.add_initializer(graph.unique_name("cotangent"), cotangent);
@@ -93,7 +96,8 @@ TEST_P(Corpus, HasTheGradientsOfItsFramework) {
   graph.outputs = gradient(graph, seeds, wrt);
   verify(graph);
   std::vector<Type> types;
-  for (const RuntimeValue& v : feeds) types.push_back(Type::tensor(v.tensor.dtype(), to_shape(v.tensor.dims())));
+  for (const RuntimeValue& v : feeds)
+    types.push_back(Type::tensor(v.tensor.dtype(), to_shape(v.tensor.dims())));
   Execution execution(Plan::compile(graph, types));
   for (size_t i = 0; i < feeds.size(); ++i) execution.bind_input(i, feeds[i]);
   RunControl control;
@@ -151,7 +155,8 @@ TEST_P(Corpus, TrainsInDouble) {
   options.double_precision = true;
   json losses = json::parse(std::ifstream(reference.file("train/losses.json")));
   Trained trained = train(model, reference, options);
-  EXPECT_LE(relative_difference(trained.losses, losses["reference_f64"].get<std::vector<double>>()), 1e-8);
+  EXPECT_LE(relative_difference(trained.losses, losses["reference_f64"].get<std::vector<double>>()),
+            1e-8);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Corpus, ::testing::ValuesIn(covered),

@@ -1,4 +1,4 @@
-#include "support/op_tester.h"
+#include "support/decomposition.h"
 
 namespace onnxrun::testing {
 

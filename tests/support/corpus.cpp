@@ -18,11 +18,14 @@ static json read_json(const std::string& path) {
 }
 
 CorpusCase::CorpusCase(const std::string& name)
-    : folder_(std::string(ONNXRUN_TEST_DATA) + "/corpus/" + name), facts_(read_json(folder_ + "/case.json")) {}
+    : folder_(std::string(ONNXRUN_TEST_DATA) + "/corpus/" + name),
+      facts_(read_json(folder_ + "/case.json")) {}
 
 json CorpusCase::training() const { return read_json(file("train/train.json")); }
 
-bool CorpusCase::has(const std::string& relative) const { return std::filesystem::exists(file(relative)); }
+bool CorpusCase::has(const std::string& relative) const {
+  return std::filesystem::exists(file(relative));
+}
 
 std::map<std::string, Tensor> CorpusCase::arrays(const std::string& relative) const {
   std::map<std::string, Tensor> result;
@@ -30,7 +33,8 @@ std::map<std::string, Tensor> CorpusCase::arrays(const std::string& relative) co
   return result;
 }
 
-std::vector<RuntimeValue> CorpusCase::values(const std::string& relative_folder, const std::string& prefix,
+std::vector<RuntimeValue> CorpusCase::values(const std::string& relative_folder,
+                                             const std::string& prefix,
                                              const std::vector<Type>& types) const {
   std::vector<RuntimeValue> values;
   for (size_t i = 0; i < types.size(); ++i) {

@@ -21,7 +21,8 @@ Type input_type(const Tensor& t, Feed feed) {
   return Type::tensor(t.dtype(), to_shape(t.dims()));
 }
 
-std::vector<ValueId> upgraded(GraphBuilder& builder, const OpRun& run, std::vector<ValueId> inputs) {
+std::vector<ValueId> upgraded(GraphBuilder& builder, const OpRun& run,
+                              std::vector<ValueId> inputs) {
   const OpInfo& info = builder.graph().registry().get(run.op);
   UpgradeContext context(builder, run.opset, inputs, run.attributes, run.outputs);
   if (info.spec.upgrade) info.spec.upgrade(context);
@@ -84,8 +85,8 @@ std::vector<Tensor> execute(const Graph& graph, const std::vector<Tensor>& input
 void expect_identical(const std::vector<Tensor>& a, const std::vector<Tensor>& b, const char* how) {
   ASSERT_EQ(a.size(), b.size()) << how;
   for (size_t i = 0; i < a.size(); ++i) {
-    EXPECT_TRUE(identical(a[i], b[i]))
-        << how << " differs in output " << i << ": " << a[i].type_text() << " and " << b[i].type_text();
+    EXPECT_TRUE(identical(a[i], b[i])) << how << " differs in output " << i << ": "
+                                       << a[i].type_text() << " and " << b[i].type_text();
   }
 }
 
@@ -134,7 +135,8 @@ std::vector<double> values_of(const Tensor& t) { return to_doubles(t); }
 
 namespace {
 
-// sum(cotangents * outputs) and its gradient, as one graph whose inputs are the node's, then the cotangents.
+// sum(cotangents * outputs) and its gradient, as one graph whose inputs are the node's, then the
+// cotangents.
 struct Differentiated {
   Graph graph{builtin_ops()};
   std::vector<Tensor> feeds;
@@ -159,7 +161,8 @@ Differentiated differentiate(Graph graph, std::vector<Tensor> feeds, const std::
   for (size_t k = 0; k < count; ++k) {
     if (values[k].dtype() != DType::Float64) continue;
     Tensor cotangent = random_tensor(values[k].dims(), seed + static_cast<uint32_t>(k) * 77);
-    ValueId id = graph.add_input(graph.unique_name("cotangent"), input_type(cotangent, Feed::Static));
+    ValueId id =
+        graph.add_input(graph.unique_name("cotangent"), input_type(cotangent, Feed::Static));
     seeds.push_back({graph.outputs[k], id});
     feeds.push_back(cotangent);
   }
@@ -172,8 +175,8 @@ Differentiated differentiate(Graph graph, std::vector<Tensor> feeds, const std::
 
 double weighted_sum(const Graph& graph, const std::vector<Tensor>& feeds, size_t own_inputs,
                     const std::vector<Tensor>& cotangents) {
-  std::vector<Tensor> outputs =
-      execute(graph, {feeds.begin(), feeds.begin() + static_cast<std::ptrdiff_t>(own_inputs)}, true);
+  std::vector<Tensor> outputs = execute(
+      graph, {feeds.begin(), feeds.begin() + static_cast<std::ptrdiff_t>(own_inputs)}, true);
   double sum = 0;
   size_t at = 0;
   for (const Tensor& y : outputs) {

@@ -22,14 +22,15 @@ struct OpRun {
   int opset = 0;
 };
 
-// Runs it with static shapes, with shapes known at run time only, optimised and not, and as a constant
-// to fold; fails the current test if any two results differ in a bit, and returns the results.
+// Runs it with static shapes, with shapes known at run time only, optimised and not, and as a
+// constant to fold; fails the current test if any two results differ in a bit, and returns the
+// results.
 std::vector<Tensor> run_op(const OpRun& run);
 
-// |a - e| <= atol + rtol * |e| elementwise, NaN equal to NaN, infinities in place; strings, ints and bools
-// exactly. A failure names the case, the index and both values.
-void expect_close(const Tensor& actual, const Tensor& expected, double rtol = 1e-6, double atol = 1e-7,
-                  const std::string& label = {});
+// |a - e| <= atol + rtol * |e| elementwise, NaN equal to NaN, infinities in place; strings, ints
+// and bools exactly. A failure names the case, the index and both values.
+void expect_close(const Tensor& actual, const Tensor& expected, double rtol = 1e-6,
+                  double atol = 1e-7, const std::string& label = {});
 
 struct GradientOptions {
   // Inputs to check; all floating-point ones if empty.

@@ -1,0 +1,81 @@
+#include "kernels/slices.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+namespace {
+
+// A tensor as [outer, length, inner] around one axis.
+struct Around {
+  Around(const Dims& dims, int64_t axis) {
+    for (size_t i = 0; i < dims.size(); ++i) {
+      auto at = static_cast<int64_t>(i);
+      if (at < axis) outer *= dims[i];
+      if (at == axis) length = dims[i];
+      if (at > axis) inner *= dims[i];
+    }
+  }
+  int64_t outer = 1, length = 1, inner = 1;
+};
+
+// Copies `count` elements; offsets and counts are in elements.
+void copy_run(const Tensor& from, int64_t from_at, Tensor& to, int64_t to_at, int64_t count) {
+  int bits = bits_of(from.dtype());
+  if (from.dtype() == DType::String) {
+    std::copy_n(from.data<std::string>() + from_at, count, to.data<std::string>() + to_at);
+  } else if (bits >= 8) {
+    int64_t size = bits / 8;
+    if (count > 0) {
+      std::memcpy(to.raw() + to_at * size, from.raw() + from_at * size, static_cast<size_t>(count * size));
+    }
+  } else {
+    for (int64_t i = 0; i < count; ++i) {
+      set_packed_bits(to.raw(), to_at + i, bits, packed_bits(from.raw(), from_at + i, bits));
+    }
+  }
+}
+
+}  // namespace
+
+Tensor take_slice(const Tensor& t, int64_t axis, int64_t index, const RunControl& control) {
+  Around a(t.dims(), axis);
+  Dims dims = t.dims();
+  dims.erase(dims.begin() + axis);
+  Tensor slice = control.allocate(t.dtype(), dims);
+  for (int64_t o = 0; o < a.outer; ++o) {
+    copy_run(t, (o * a.length + index) * a.inner, slice, o * a.inner, a.inner);
+  }
+  return slice;
+}
+
+void put_slice(const Tensor& slice, Tensor& t, int64_t axis, int64_t index) {
+  Around a(t.dims(), axis);
+  for (int64_t o = 0; o < a.outer; ++o) {
+    copy_run(slice, o * a.inner, t, (o * a.length + index) * a.inner, a.inner);
+  }
+}
+
+Tensor stack_slices(const std::vector<RuntimeValue>& slices, DType dtype, const Dims& empty,
+                    int64_t axis, bool reverse, const RunControl& control, std::string_view what) {
+  Dims dims = slices.empty() ? empty : slices[0].tensor.dims();
+  for (const RuntimeValue& s : slices) {
+    if (s.tensor.dims() != dims) {
+      fail(ErrorKind::BadInput, "{} is {} in one iteration and {} in another", what,
+           slices[0].tensor.type_text(), s.tensor.type_text());
+    }
+  }
+  auto count = static_cast<int64_t>(slices.size());
+  dims.insert(dims.begin() + normalize_axis(axis, static_cast<int64_t>(dims.size()) + 1), count);
+  Tensor stacked = control.allocate(dtype, dims);
+  for (int64_t i = 0; i < count; ++i) {
+    put_slice(slices[static_cast<size_t>(i)].tensor, stacked,
+              normalize_axis(axis, stacked.rank()), reverse ? count - 1 - i : i);
+  }
+  return stacked;
+}
+
+}  // namespace onnxrun

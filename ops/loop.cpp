@@ -1,0 +1,136 @@
+// Loop.
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernels/loop_gradient.h"
+#include "graph/infer_context.h"
+#include "graph/run_context.h"
+#include "kernels/slices.h"
+
+namespace onnxrun {
+
+namespace {
+
+// Types that join keep losing dimensions, so this many rounds always suffice.
+constexpr int max_rounds = 64;
+
+class Loop final : public Op {
+ public:
+  void infer(InferContext& c) const override {
+    size_t carried = c.num_inputs() < 2 ? 0 : c.num_inputs() - 2;
+    std::vector<Type> state, outputs;
+    for (size_t k = 0; k < carried; ++k) state.push_back(c.type(2 + k));
+    for (int round = 0; round < max_rounds; ++round) {
+      outputs = infer_once(c, state);
+      if (outputs.size() < carried + 1 || outputs.size() != c.num_outputs() + 1) {
+        c.reject("the body gives {} outputs; with {} carried values and {} outputs of the node {} are expected",
+                 outputs.size(), carried, c.num_outputs(), c.num_outputs() + 1);
+      }
+      bool stable = true;
+      for (size_t k = 0; k < carried; ++k) {
+        if (!same_elements(state[k], outputs[1 + k])) {
+          c.reject("carried value {} is {} and becomes {}", k, state[k].to_string(), outputs[1 + k].to_string());
+        }
+        Type joined = join(state[k], outputs[1 + k]);
+        stable &= joined.to_string() == state[k].to_string();
+        state[k] = std::move(joined);
+      }
+      if (stable) break;
+    }
+    for (size_t k = 0; k < carried; ++k) c.set_output(k, state[k]);
+    Dim trips = trip_count(c);
+    for (size_t k = carried; k < c.num_outputs(); ++k) {
+      Type scan = outputs[1 + k];
+      if (scan.shape) scan.shape->insert(scan.shape->begin(), trips);
+      c.set_output(k, std::move(scan));
+    }
+  }
+
+  void run(RunContext& c) const override {
+    size_t carried = c.num_inputs() < 2 ? 0 : c.num_inputs() - 2;
+    int64_t trips = c.has_input(0) ? scalar<int64_t>(c.input(0), "M") : INT64_MAX;
+    bool going = c.has_input(1) ? scalar<bool>(c.input(1), "cond") : true;
+    std::vector<RuntimeValue> formal(2);
+    for (size_t k = 0; k < carried; ++k) formal.push_back(c.value(2 + k));
+    std::vector<std::vector<RuntimeValue>> scans(c.num_outputs() - carried);
+    for (int64_t i = 0; i < trips && going; ++i) {
+      if (i >= c.control().max_loop_iterations) {
+        fail(ErrorKind::Limit, "more than {} iterations", c.control().max_loop_iterations);
+      }
+      c.control().check();
+      formal[0] = Tensor::scalar<int64_t>(i);
+      formal[1] = Tensor::scalar<bool>(going);
+      std::vector<RuntimeValue> results = c.bodies().run(0, formal);
+      going = scalar<bool>(results[0].tensor, "the body's condition");
+      for (size_t k = 0; k < carried; ++k) formal[2 + k] = std::move(results[1 + k]);
+      for (size_t k = 0; k < scans.size(); ++k) scans[k].push_back(std::move(results[1 + carried + k]));
+    }
+    for (size_t k = 0; k < carried; ++k) {
+      if (c.has_output(k)) c.set_value(k, std::move(formal[2 + k]));
+    }
+    for (size_t k = 0; k < scans.size(); ++k) {
+      if (!c.has_output(carried + k)) continue;
+      Type type = c.bodies().output_type(0, 1 + carried + k);
+      c.set_value(carried + k, stack_slices(scans[k], type.dtype, shape_without_data(type), 0, false,
+                                            c.control(), "a scan output"));
+    }
+  }
+
+  void gradient(GradientContext& g) const override { loop_gradient(g); }
+
+ private:
+  static std::vector<Type> infer_once(InferContext& c, const std::vector<Type>& state) {
+    std::vector<Type> formal = {Type::tensor(DType::Int64, Shape{}), Type::tensor(DType::Bool, Shape{})};
+    formal.insert(formal.end(), state.begin(), state.end());
+    return c.infer_body(0, formal);
+  }
+
+  // M, where nothing in the loop can end it earlier.
+  static Dim trip_count(const InferContext& c) {
+    const Tensor* cond = c.constant(1);
+    if (c.has_input(1) && !(cond && cond->size() == 1 && *cond->data<bool>())) return Dim();
+    const Graph& body = c.body(0);
+    ValueId out = body.outputs[0];
+    for (auto it = body.nodes.rbegin(); it != body.nodes.rend(); ++it) {
+      if (it->outputs[0] == out && it->info->spec.name == "Identity") out = it->inputs[0];
+    }
+    const Tensor* constant = body.constant(out);
+    bool always = out == body.inputs[1] || (constant && constant->size() == 1 && *constant->data<bool>());
+    auto trips = c.content(0);
+    if (!always || !trips || trips->size() != 1) return Dim();
+    const Dim& m = trips->front();
+    return m.is_known() ? Dim(std::max<int64_t>(m.value(), 0)) : m;
+  }
+
+  template <typename T>
+  static T scalar(const Tensor& t, std::string_view what) {
+    if (t.size() != 1) fail(ErrorKind::BadInput, "{} is {}, expected one element", what, t.type_text());
+    return *t.data<T>();
+  }
+
+  static Dims shape_without_data(const Type& type) {
+    Dims dims;
+    if (!type.shape) return dims;
+    for (const Dim& d : *type.shape) dims.push_back(d.is_known() ? d.value() : 0);
+    return dims;
+  }
+};
+
+}  // namespace
+
+void register_loop(OpRegistry& r) {
+  r.add<Loop>({.name = "Loop",
+               .doc = "a subgraph again and again, with carried values and stacked results",
+               .since = {1, 11, 13, 16, 19, 21, 23, 24, 25},
+               .inputs = {{"M", "I", Param::Kind::Optional},
+                          {"cond", "B", Param::Kind::Optional},
+                          {"v_initial", "V", Param::Kind::Variadic, false, 0}},
+               .outputs = {{"v_final_and_scan_outputs", "V", Param::Kind::Variadic, false}},
+               .types = {{"I", DType::Int64},
+                         {"B", dtypes::boolean},
+                         {"V", dtypes::all, dtypes::all, dtypes::all, true}},
+               .gradient = GradientState::Rule,
+               .bodies = {"body"}});
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,171 @@
+// Scan.
+#include <algorithm>
+
+#include "base/error.h"
+#include "graph/infer_context.h"
+#include "graph/inline_graph.h"
+#include "graph/run_context.h"
+#include "graph/upgrade_context.h"
+#include "kernels/loop_gradient.h"
+#include "kernels/slices.h"
+
+namespace onnxrun {
+
+namespace {
+
+using Ints = std::vector<int64_t>;
+
+class Scan final : public Op {
+ public:
+  int64_t num_scan_inputs = 0;
+  Ints scan_input_axes, scan_input_directions, scan_output_axes, scan_output_directions;
+
+  void attributes(AttributeVisitor& v) override {
+    v.required("num_scan_inputs", num_scan_inputs, "how many of the inputs are scanned, the last ones");
+    v.visit("scan_input_axes", scan_input_axes, "the axis of each scan input that counts iterations, default 0");
+    v.visit("scan_input_directions", scan_input_directions, "1 scans an input from its end, default 0");
+    v.visit("scan_output_axes", scan_output_axes, "where each scan output is stacked, default 0");
+    v.visit("scan_output_directions", scan_output_directions, "1 stacks an output in reverse, default 0");
+  }
+
+  void infer(InferContext& c) const override {
+    size_t scans = checked_scans(c.num_inputs());
+    size_t states = c.num_inputs() - scans;
+    std::vector<Type> formal;
+    for (size_t i = 0; i < states; ++i) formal.push_back(c.type(i));
+    Dim length;
+    for (size_t i = 0; i < scans; ++i) {
+      Type type = c.type(states + i);
+      if (!type.is_tensor()) c.reject("{} cannot be scanned", c.describe_input(states + i));
+      if (type.shape) {
+        if (type.rank() == 0) c.reject("{}, a scalar cannot be scanned", c.describe_input(states + i));
+        int64_t axis = normalize_axis(at(scan_input_axes, i, 0), type.rank());
+        const Dim& here = (*type.shape)[static_cast<size_t>(axis)];
+        if (length.is_known() && here.is_known() && !(length == here)) {
+          c.reject("scan inputs have {} and {} iterations", length.to_string(), here.to_string());
+        }
+        if (length.is_unknown() || here.is_known()) length = here;
+        type.shape->erase(type.shape->begin() + axis);
+      }
+      formal.push_back(std::move(type));
+    }
+    set_outputs(c, settle(c, formal, states), states, length);
+  }
+
+  void run(RunContext& c) const override {
+    size_t scans = checked_scans(c.num_inputs());
+    size_t states = c.num_inputs() - scans, outs = c.num_outputs() - states;
+    int64_t length = iterations(c, states, scans);
+    if (length > c.control().max_loop_iterations) {
+      fail(ErrorKind::Limit, "more than {} iterations", c.control().max_loop_iterations);
+    }
+    std::vector<RuntimeValue> formal(states + scans);
+    for (size_t i = 0; i < states; ++i) formal[i] = c.value(i);
+    std::vector<std::vector<RuntimeValue>> stacked(outs);
+    for (int64_t t = 0; t < length; ++t) {
+      c.control().check();
+      for (size_t i = 0; i < scans; ++i) {
+        const Tensor& x = c.input(states + i);
+        int64_t index = at(scan_input_directions, i, 0) ? length - 1 - t : t;
+        formal[states + i] = take_slice(x, axis_of(x, i), index, c.control());
+      }
+      std::vector<RuntimeValue> results = c.bodies().run(0, formal);
+      for (size_t i = 0; i < states; ++i) formal[i] = std::move(results[i]);
+      for (size_t k = 0; k < outs; ++k) stacked[k].push_back(std::move(results[states + k]));
+    }
+    for (size_t i = 0; i < states; ++i) {
+      if (c.has_output(i)) c.set_value(i, std::move(formal[i]));
+    }
+    for (size_t k = 0; k < outs; ++k) {
+      if (!c.has_output(states + k)) continue;
+      Type type = c.bodies().output_type(0, states + k);
+      c.set_value(states + k, stack_slices(stacked[k], type.dtype, lengths(type), at(scan_output_axes, k, 0),
+                                           at(scan_output_directions, k, 0) != 0, c.control(), "a scan output"));
+    }
+  }
+
+  void gradient(GradientContext& g) const override { scan_gradient(g); }
+
+ private:
+  static int64_t at(const Ints& list, size_t i, int64_t fallback) {
+    return i < list.size() ? list[i] : fallback;
+  }
+
+  int64_t axis_of(const Tensor& x, size_t scan) const {
+    return normalize_axis(at(scan_input_axes, scan, 0), x.rank());
+  }
+
+  size_t checked_scans(size_t inputs) const {
+    if (num_scan_inputs < 1 || static_cast<size_t>(num_scan_inputs) > inputs) {
+      fail(ErrorKind::BadModel, "num_scan_inputs is {}, the node has {} inputs", num_scan_inputs, inputs);
+    }
+    return static_cast<size_t>(num_scan_inputs);
+  }
+
+  int64_t iterations(RunContext& c, size_t states, size_t scans) const {
+    int64_t length = -1;
+    for (size_t i = 0; i < scans; ++i) {
+      const Tensor& x = c.input(states + i);
+      if (x.rank() == 0) fail(ErrorKind::BadInput, "scan input {} is a scalar", i);
+      int64_t here = x.dim(axis_of(x, i));
+      if (length >= 0 && here != length) {
+        fail(ErrorKind::BadInput, "scan inputs have {} and {} iterations", length, here);
+      }
+      length = here;
+    }
+    return length;
+  }
+
+  // The body's output types once the states' have stopped changing.
+  std::vector<Type> settle(InferContext& c, std::vector<Type>& formal, size_t states) const {
+    for (;;) {
+      std::vector<Type> outputs = c.infer_body(0, formal);
+      if (outputs.size() != c.num_outputs() || outputs.size() < states) {
+        c.reject("the body gives {} outputs, the node has {}", outputs.size(), c.num_outputs());
+      }
+      bool stable = true;
+      for (size_t i = 0; i < states; ++i) {
+        if (!same_elements(formal[i], outputs[i])) {
+          c.reject("state {} is {} and becomes {}", i, formal[i].to_string(), outputs[i].to_string());
+        }
+        Type joined = join(formal[i], outputs[i]);
+        stable &= joined.to_string() == formal[i].to_string();
+        formal[i] = std::move(joined);
+      }
+      if (stable) return outputs;
+    }
+  }
+
+  void set_outputs(InferContext& c, std::vector<Type> outputs, size_t states, const Dim& length) const {
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      Type& type = outputs[i];
+      if (i >= states && type.shape) {
+        int64_t axis = normalize_axis(at(scan_output_axes, i - states, 0), type.rank() + 1);
+        type.shape->insert(type.shape->begin() + axis, length);
+      }
+      c.set_output(i, std::move(type));
+    }
+  }
+
+  static Dims lengths(const Type& type) {
+    Dims dims;
+    if (!type.shape) return dims;
+    for (const Dim& d : *type.shape) dims.push_back(d.is_known() ? d.value() : 0);
+    return dims;
+  }
+};
+
+}  // namespace
+
+void register_scan(OpRegistry& r) {
+  r.add<Scan>({.name = "Scan",
+               .doc = "a subgraph over the slices of its inputs, with states and stacked results",
+               .since = {8, 9, 11, 16, 19, 21, 23, 24, 25},
+               .inputs = {{"initial_state_and_scan_inputs", "V", Param::Kind::Variadic, false}},
+               .outputs = {{"final_state_and_scan_outputs", "V", Param::Kind::Variadic, false}},
+               .types = {{"V", dtypes::all}},
+               .gradient = GradientState::Rule,
+               .bodies = {"body"}});
+}
+
+}  // namespace onnxrun

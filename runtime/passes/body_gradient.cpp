@@ -1,0 +1,33 @@
+#include "passes/body_gradient.h"
+
+#include "graph/builder.h"
+#include "passes/dead_nodes.h"
+
+namespace onnxrun {
+
+ValueId own_value(GraphBuilder& builder, ValueId v) { return builder.add("Identity", {v}); }
+
+BodyGradient body_gradient(const Graph& body, const std::vector<size_t>& seeded,
+                           const std::vector<Type>& cotangents, const std::vector<size_t>& wanted) {
+  BodyGradient result{body, std::vector<bool>(body.inputs.size(), false)};
+  Graph& graph = result.graph;
+  std::vector<Seed> seeds;
+  for (size_t i = 0; i < seeded.size(); ++i) {
+    ValueId cotangent = graph.add_input(graph.unique_name("cotangent"), cotangents[i]);
+    seeds.push_back({graph.outputs[seeded[i]], cotangent});
+  }
+  std::vector<ValueId> wrt;
+  for (size_t i : wanted) wrt.push_back(graph.inputs[i]);
+  std::vector<ValueId> gradients = gradient(graph, seeds, wrt);
+  GraphBuilder builder(graph, "grad/");
+  graph.outputs.clear();
+  for (ValueId g : gradients) graph.outputs.push_back(own_value(builder, g));
+  remove_dead_nodes(graph);
+  std::vector<int> uses = graph.use_counts();
+  for (size_t i = 0; i < body.inputs.size(); ++i) {
+    result.reads[i] = uses[static_cast<size_t>(body.inputs[i])] > 0;
+  }
+  return result;
+}
+
+}  // namespace onnxrun
