@@ -1,10 +1,12 @@
 #include "common_options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 
 #include "base/error.h"
 #include "messages.h"
@@ -47,52 +49,73 @@ static int threads_from_environment() {
 }
 
 void add_common_options(CLI::App& app, CommonOptions& o) {
-  CLI::App* group = app.add_option_group("Common options");
   o.threads = threads_from_environment();
-  group
-      ->add_option("--threads", o.threads,
-                   "threads to use (default: ONNXRUN_NUM_THREADS, else what the machine allows)")
-      ->type_name("N")
-      ->check(CLI::Range(1, 4096));
-  group
-      ->add_option_function<std::string>(
-          "--max-memory",
-          [&o](const std::string& text) { o.max_memory = parse_bytes("--max-memory", text); },
-          "most memory for tensors, e.g. 2G")
-      ->type_name("SIZE");
-  group
-      ->add_option_function<std::string>(
-          "--timeout",
-          [&o](const std::string& text) { o.timeout_seconds = parse_seconds("--timeout", text); },
-          "wall time after which the command ends with exit code 124, e.g. 30s")
-      ->type_name("TIME");
-  group
-      ->add_option("--max-loop-iterations", o.max_loop_iterations,
-                   "most iterations of any one loop of the model")
-      ->type_name("N")
-      ->check(CLI::PositiveNumber);
-  group
-      ->add_option("--external-data", o.external_data,
-                   "where the model's data files may lie: deny, model-dir (default), or a folder "
-                   "that links may lead into")
-      ->type_name("WHERE");
-  group
-      ->add_option("--optimize", o.optimize,
-                   "0 runs every node as the file has it (default: 2, everything)")
-      ->type_name("LEVEL")
-      ->check(CLI::Range(0, 2));
-  group->add_option("--seed", o.seed, "of all random numbers (default: 0)")->type_name("N");
-  group->add_flag("--json", o.json, "print one JSON document");
-  group->add_flag_callback(
-      "-v,--verbose", [] { set_log_level(LogLevel::Debug); }, "say more");
-  group->add_flag_callback(
-      "-q,--quiet", [] { set_log_level(LogLevel::Warning); },
-      "say nothing but warnings and errors");
-  group
-      ->add_option_function<std::string>(
-          "--log-level", [](const std::string& text) { set_log_level(text); },
-          "error, warning, info (default) or debug")
-      ->type_name("LEVEL");
+  auto text_option = [&](const char* name, const char* type, const char* help,
+                         std::function<void(const std::string&)> take) {
+    app.add_option_function<std::string>(name, std::move(take), help)
+        ->type_name(type)
+        ->group("Common options");
+  };
+  auto option = [&](const char* name, auto& value, const char* type, const char* help) {
+    return app.add_option(name, value, help)->type_name(type)->group("Common options");
+  };
+  option("--threads", o.threads, "N",
+         "threads to use (default: ONNXRUN_NUM_THREADS, else what the machine allows)")
+      ->check(between(1, 4096));
+  text_option("--max-memory", "SIZE", "most memory for tensors, e.g. 2G",
+              [&o](const std::string& text) { o.max_memory = parse_bytes("--max-memory", text); });
+  text_option("--timeout", "TIME", "wall time after which the command ends, e.g. 30s",
+              [&o](const std::string& t) { o.timeout_seconds = parse_seconds("--timeout", t); });
+  option("--max-loop-iterations", o.max_loop_iterations, "N",
+         "most iterations of any one loop of the model")
+      ->check(at_least(1));
+  option(
+      "--external-data", o.external_data, "WHERE",
+      "where the model's data files may lie: deny, model-dir (default), or a folder, which links "
+      "may lead into");
+  option("--optimize", o.optimize, "0|1|2",
+         "0 runs every node as the file has it (default: 2, everything)")
+      ->check(between(0, 2));
+  option("--seed", o.seed, "N", "of all random numbers (default: 0)");
+  app.add_flag("--json", o.json, "print one JSON document")->group("Common options");
+  app.add_flag_callback(
+         "-v,--verbose", [] { set_log_level(LogLevel::Debug); }, "say more")
+      ->group("Common options");
+  app.add_flag_callback(
+         "-q,--quiet", [] { set_log_level(LogLevel::Warning); }, "warnings and errors only")
+      ->group("Common options");
+  text_option("--log-level", "LEVEL", "error, warning, info (default) or debug",
+              [](const std::string& text) { set_log_level(text); });
+}
+
+CLI::Validator at_least(double low) {
+  return CLI::Validator(
+      [low](std::string& text) {
+        double value = 0;
+        bool ok = CLI::detail::lexical_cast(text, value) && value >= low && std::isfinite(value);
+        return ok ? std::string() : fmt::format("'{}' should be a number from {} on", text, low);
+      },
+      "");
+}
+
+CLI::Validator between(int64_t low, int64_t high) {
+  return CLI::Validator(
+      [low, high](std::string& text) {
+        int64_t value = 0;
+        bool ok = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
+        return ok ? std::string()
+                  : fmt::format("'{}' should be an integer from {} to {}", text, low, high);
+      },
+      "");
+}
+
+CLI::Validator one_of(std::vector<std::string> choices) {
+  return CLI::Validator(
+      [choices = std::move(choices)](std::string& text) {
+        if (std::find(choices.begin(), choices.end(), text) != choices.end()) return std::string();
+        return fmt::format("'{}' should be one of {}", text, name_list(choices));
+      },
+      "");
 }
 
 CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& values,
@@ -187,6 +210,15 @@ std::vector<std::string> split_list(std::string_view text, char separator) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return pieces;
+}
+
+void throw_in_context(const std::string& place, const Error& e) {
+  std::string text = e.what();
+  bool about_model = e.kind() == ErrorKind::BadModel || e.kind() == ErrorKind::Unsupported ||
+                     e.kind() == ErrorKind::BadInput || e.kind() == ErrorKind::Numeric ||
+                     e.kind() == ErrorKind::Limit;
+  if (!about_model || text.starts_with(place + ":") || text.starts_with(place + " ")) throw e;
+  throw Error(e.kind(), place + ": " + text);
 }
 
 std::string name_list(const std::vector<std::string>& names, size_t limit) {

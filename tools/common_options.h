@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "cli_forward.h"
 #include "onnxrun/model.h"
 #include "onnxrun/session.h"
@@ -35,6 +36,11 @@ void add_common_options(CLI::App& app, CommonOptions& options);
 CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& values,
                           const std::string& help);
 
+// Checks of option values, with texts for people.
+CLI::Validator at_least(double low);
+CLI::Validator between(int64_t low, int64_t high);
+CLI::Validator one_of(std::vector<std::string> choices);
+
 // "2G", "512M", "1.5GiB", "100000": bytes. Throws Usage naming the option.
 int64_t parse_bytes(std::string_view option, const std::string& text);
 // "30s", "500ms", "2m", "1h", "0.5": seconds.
@@ -47,6 +53,17 @@ std::pair<std::string, std::string> parse_assignment(std::string_view option,
                                                      const std::string& text);
 // "a,b,c" without empty pieces.
 std::vector<std::string> split_list(std::string_view text, char separator = ',');
+
+[[noreturn]] void throw_in_context(const std::string& place, const Error& e);
+// Calls f(); errors about the model and its data that it throws name `place` (a file, an option).
+template <typename F>
+decltype(auto) in_context(const std::string& place, F&& f) {
+  try {
+    return f();
+  } catch (const Error& e) {
+    throw_in_context(place, e);
+  }
+}
 
 // "'a', 'b' and 3 more": for messages that say which names there are.
 std::string name_list(const std::vector<std::string>& names, size_t limit = 20);

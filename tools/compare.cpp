@@ -46,7 +46,7 @@ class Compare final : public Command {
   Compare() : Command({}) {}
 
   void declare(CLI::App& app) override {
-    app.add_option("model", path_, "the .onnx file")->required();
+    app.add_option("model", path_, "the .onnx file")->type_name("FILE")->required();
     app.add_option(
            "--ref", reference_,
            "what it should be like: another .onnx, or stored outputs (.npz, ..., a test-data "
@@ -56,10 +56,10 @@ class Compare final : public Command {
     add_input_options(app, inputs_);
     app.add_option("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
         ->type_name("X")
-        ->check(CLI::NonNegativeNumber);
+        ->check(at_least(0));
     app.add_option("--atol", tolerance_.atol, "absolute tolerance (default: 1e-7)")
         ->type_name("X")
-        ->check(CLI::NonNegativeNumber);
+        ->check(at_least(0));
     app.add_flag("--all-nodes", all_nodes_, "compare the outputs of all nodes, matched by name");
     app.add_flag(
         "--weights", weights_,
@@ -127,7 +127,7 @@ class Compare final : public Command {
       if (std::find(needed.begin(), needed.end(), input.first) != needed.end())
         used.push_back(input);
     }
-    return session.run(used);
+    return in_context(model.graph().source->path, [&] { return session.run(used); });
   }
 
   // The inputs under the other model's names and in its element types.

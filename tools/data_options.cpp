@@ -18,7 +18,7 @@ void add_data_options(CLI::App& app, DataOptions& o) {
   app.add_option("--batch-size", o.batch_size,
                  "samples in a batch (default: what the model's inputs demand, else 32)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least(1));
 }
 
 void add_sample_options(CLI::App& app, DataOptions& o) {
@@ -196,12 +196,11 @@ NamedTensors load_arrays(const std::vector<std::string>& specs, int64_t max_memo
   NamedTensors all;
   for (const std::string& spec : specs) {
     auto [name, file] = split_data(spec);
-    NamedTensors arrays;
-    if (name.empty()) {
-      arrays = read_arrays(file, read_options(max_memory));
-    } else {
-      arrays.push_back({name, read_array(file, read_options(max_memory)).tensor});
-    }
+    std::string place = "--data " + (spec.size() > 60 ? spec.substr(0, 57) + "..." : spec);
+    NamedTensors arrays = in_context(place, [&, n = name, f = file]() -> NamedTensors {
+      if (n.empty()) return read_arrays(f, read_options(max_memory));
+      return {{n, read_array(f, read_options(max_memory)).tensor}};
+    });
     for (NamedTensor& a : arrays) {
       if (a.name.empty()) {
         fail(ErrorKind::BadInput, "{}: its array has no name; --data NAME={} gives one", file,

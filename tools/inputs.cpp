@@ -50,10 +50,14 @@ ValueId find_input(const Graph& graph, const std::string& name) {
   return no_value;
 }
 
+std::string model_name(const Graph& graph) {
+  return graph.source ? graph.source->path : "the model";
+}
+
 ValueId need_input(const Graph& graph, const std::string& name, std::string_view what) {
   ValueId v = find_input(graph, name);
   if (v == no_value) {
-    fail(ErrorKind::BadInput, "{}: the model has no input '{}'; it has {}", what, name,
+    fail(ErrorKind::BadInput, "{}: there is no input '{}'; there are {}", what, name,
          name_list(names_of(graph, all_inputs(graph))));
   }
   return v;
@@ -226,20 +230,29 @@ NamedValues read_unnamed(const Graph& graph, const std::string& spec, int64_t ma
   return named;
 }
 
+static NamedValues read_input(const Graph& graph, const std::string& text,
+                              const ShapeBindings& bindings, int64_t max_memory) {
+  Given given = split_input(graph, text);
+  NamedValues found;
+  if (given.name.empty()) {
+    found = read_unnamed(graph, given.spec, max_memory);
+  } else {
+    ValueId v = need_input(graph, given.name, model_name(graph));
+    const Type& type = graph.value(v).type;
+    Tensor tensor = read_array(given.spec, read_options(max_memory, type.dtype)).tensor;
+    found.emplace_back(given.name, fitted(graph, v, given.spec, std::move(tensor)));
+  }
+  for (const auto& [name, value] : found) check_shape(graph, bindings, name, value);
+  return found;
+}
+
 static NamedValues read_inputs(const Graph& graph, const InputOptions& options,
-                               int64_t max_memory) {
+                               const ShapeBindings& bindings, int64_t max_memory) {
   NamedValues values;
   for (const std::string& text : options.inputs) {
-    Given given = split_input(graph, text);
-    NamedValues found;
-    if (given.name.empty()) {
-      found = read_unnamed(graph, given.spec, max_memory);
-    } else {
-      ValueId v = need_input(graph, given.name, "-i");
-      const Type& type = graph.value(v).type;
-      Tensor tensor = read_array(given.spec, read_options(max_memory, type.dtype)).tensor;
-      found.emplace_back(given.name, fitted(graph, v, given.spec, std::move(tensor)));
-    }
+    std::string place = "-i " + (text.size() > 60 ? text.substr(0, 57) + "..." : text);
+    NamedValues found =
+        in_context(place, [&] { return read_input(graph, text, bindings, max_memory); });
     for (auto& [name, value] : found) {
       for (const auto& earlier : values) {
         if (earlier.first == name) fail(ErrorKind::Usage, "input '{}' is given twice", name);
@@ -254,9 +267,8 @@ NamedValues gather_inputs(const Graph& graph, const InputOptions& options,
                           const CommonOptions& common, const std::vector<std::string>& needed) {
   ShapeBindings bindings = parse_bindings(graph, options);
   RandomInputs random(graph, options.ranges, common.seed, common.max_memory);
-  NamedValues values = read_inputs(graph, options, common.max_memory);
+  NamedValues values = read_inputs(graph, options, bindings, common.max_memory);
   for (const auto& [name, value] : values) {
-    check_shape(graph, bindings, name, value);
     if (value.is_tensor())
       random.learn_dims(graph.value(find_input(graph, name)).type, value.tensor);
   }
@@ -271,8 +283,8 @@ NamedValues gather_inputs(const Graph& graph, const InputOptions& options,
     if (given) continue;
     Type type = bindings.apply(graph, find_input(graph, name));
     if (!options.random && type.kind != Type::Kind::Optional) {
-      fail(ErrorKind::BadInput, "input '{}' ({}) is not given; -i {}=FILE does, or --random", name,
-           type.to_string(), name);
+      fail(ErrorKind::BadInput, "{}: input '{}' ({}) is not given; -i {}=FILE does, or --random",
+           model_name(graph), name, type.to_string(), name);
     }
     if (options.random) values.emplace_back(name, random.make(name, type));
   }

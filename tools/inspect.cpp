@@ -29,7 +29,7 @@ class Inspect final : public Command {
   Inspect() : Command({}) {}
 
   void declare(CLI::App& app) override {
-    app.add_option("model", path_, "the .onnx file")->required();
+    app.add_option("model", path_, "the .onnx file")->type_name("FILE")->required();
     app.add_flag("--nodes", nodes_, "all nodes");
     app.add_flag("--params", params_, "all initializers: which of them train, and why");
     app.add_flag("--shapes", shapes_, "the types of all values");
@@ -39,8 +39,8 @@ class Inspect final : public Command {
     app.add_option("--stage", stage_,
                    "the graph as parsed, portable (folded), gradient (the training step), machine "
                    "(as it runs), or the plan")
-        ->type_name("STAGE")
-        ->check(CLI::IsMember({"parsed", "portable", "gradient", "machine", "plan"}));
+        ->type_name("parsed|portable|gradient|machine|plan")
+        ->check(one_of({"parsed", "portable", "gradient", "machine", "plan"}));
     app.add_option("--loss", loss_.loss, "of --stage gradient")->type_name("[OUTPUT=]NAME");
     app.add_option("--optimizer", optimizer_, "of --stage gradient (default: sgd)")
         ->type_name("NAME");
@@ -103,6 +103,8 @@ class Inspect final : public Command {
       ChosenLoss loss = choose_loss(graph, loss_, "", Tensor(DType::Float32, {}));
       options.loss.name = loss.name;
       options.output = loss.output;
+      const Type& output = graph.value(find_output(graph, loss.output)).type;
+      if (!find_loss(loss.name).class_indices) options.target = output;
       if (!optimizer_.empty()) options.optimizer.name = optimizer_;
       info("loss: {} of output '{}', optimizer: {}", loss.name, loss.output,
            options.optimizer.name);

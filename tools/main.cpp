@@ -35,10 +35,34 @@ const CommandInfo& find_command(const std::string& name) {
   fail(ErrorKind::Usage, "there is no command '{}'; there are {}", name, name_list(names));
 }
 
+// Descriptions are broken where a terminal's line ends.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(name_columns); }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::string text;
+    for (const std::string& line : split_list(option->get_description(), '\n')) {
+      std::string rest = line;
+      while (rest.size() > text_columns) {
+        size_t end = rest.rfind(' ', text_columns);
+        if (end == std::string::npos) break;
+        text += (text.empty() ? "" : "\n") + rest.substr(0, end);
+        rest = "  " + rest.substr(end + 1);
+      }
+      text += (text.empty() ? "" : "\n") + rest;
+    }
+    return text;
+  }
+
+ private:
+  static constexpr size_t name_columns = 32, text_columns = 66;
+};
+
 int run_command_line(const CommandInfo& info, int argc, char** argv) {
   CLI::App app(info.summary, fmt::format("onnxrun {}", info.name));
   app.footer(fmt::format("Examples:\n{}", info.examples));
-  app.get_formatter()->column_width(34);
+  app.formatter(std::make_shared<HelpFormatter>());
   std::unique_ptr<Command> command = info.make();
   command->declare(app);
   add_common_options(app, command->common());
@@ -77,8 +101,9 @@ int guarded_main(int argc, char** argv) {
     return code;
   } catch (const Error& e) {
     std::fflush(stdout);
-    if (e.kind() == ErrorKind::Cancelled && timed_out()) {
-      return fail_with(exit_timeout, "the time limit was hit");
+    if (e.kind() == ErrorKind::Cancelled) {
+      return timed_out() ? fail_with(exit_timeout, "the time limit was hit")
+                         : fail_with(exit_interrupted, "interrupted");
     }
     if (e.kind() == ErrorKind::Internal) {
       return fail_with(exit_internal, fmt::format("internal: {}", e.what()));

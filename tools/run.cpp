@@ -92,7 +92,7 @@ class Run final : public Command {
   Run() : Command({}) {}
 
   void declare(CLI::App& app) override {
-    app.add_option("model", model_, "the .onnx file")->required();
+    app.add_option("model", model_, "the .onnx file")->type_name("FILE")->required();
     add_input_options(app, inputs_);
     app.add_option("-o,--output", output_,
                    "write outputs to .npz, .npy, .pb, .json, .csv, .safetensors, or a directory of "
@@ -103,7 +103,7 @@ class Run final : public Command {
     add_data_options(app, data_);
     app.add_option("--top", top_, "print the K largest elements of each sample")
         ->type_name("K")
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     app.add_option("--labels", labels_, "names of classes for --top, one a line")
         ->type_name("FILE");
   }
@@ -145,7 +145,7 @@ class Run final : public Command {
     if (!data_.data.empty()) return compute_batches(graph, session, needed);
     NamedValues inputs = gather_inputs(graph, inputs_, common_, needed);
     CancelScope cancel(session);
-    return session.run(inputs);
+    return in_context(model_, [&] { return session.run(inputs); });
   }
 
   NamedValues compute_batches(const Graph& graph, Session& session,
@@ -166,7 +166,7 @@ class Run final : public Command {
       check_interrupt();
       NamedValues feeds = data.feeds(batches.batch(k));
       feeds.insert(feeds.end(), fixed.begin(), fixed.end());
-      collector.add(session.run(feeds), batches.size_of(k));
+      in_context(model_, [&] { collector.add(session.run(feeds), batches.size_of(k)); });
     }
     return collector.join(session.output_names());
   }

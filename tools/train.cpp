@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "command.h"
@@ -28,7 +29,7 @@ class Train final : public Command {
   Train() : Command({}) {}
 
   void declare(CLI::App& app) override {
-    app.add_option("model", model_path_, "the .onnx file")->required();
+    app.add_option("model", model_path_, "the .onnx file")->type_name("FILE")->required();
     app.add_option("-o,--output", output_, "the trained model")->type_name("FILE");
     app.add_flag("--in-place", in_place_, "write the trained model over the one read");
     add_data_options(app, data_);
@@ -40,8 +41,8 @@ class Train final : public Command {
     add_parameter_options(app, parameters_);
     app.add_option("--unshare", unshare_,
                    "never: a stored tensor with several uses is one parameter")
-        ->type_name("MODE")
-        ->check(CLI::IsMember({"never"}));
+        ->type_name("never")
+        ->check(one_of({"never"}));
     add_mode_options(app, modes_);
   }
 
@@ -52,14 +53,15 @@ class Train final : public Command {
     bool doubles = modes_.precision == "float64";
     if (doubles) widen_to_double(graph);
     prepare(graph);
-    Trainer trainer(model, trainer_options(model, doubles));
+    TrainerOptions options = trainer_options(model, doubles);
+    Trainer trainer = in_context(model_path_, [&] { return Trainer(model, options); });
     report(model, trainer);
     TrainingLoop loop(trainer, std::move(*training_), std::move(validation_), loop_);
-    loop.run();
-    if (test_) info("test loss {:.6g}", loop.evaluate(*test_));
+    in_context(model_path_, [&] { loop.run(); });
+    std::optional<double> test_loss;
+    if (test_) test_loss = in_context(model_path_, [&] { return loop.evaluate(*test_); });
     save(trainer);
-    info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", loop.steps(), loop.seconds(),
-         loop.last_loss(), written_path());
+    finish(trainer, loop, test_loss);
     return exit_ok;
   }
 
@@ -83,18 +85,21 @@ class Train final : public Command {
   void declare_loop(CLI::App& app) {
     app.add_option("--epochs", loop_.epochs, "passes over the data (default: 1)")
         ->type_name("N")
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     app.add_option("--max-steps", loop_.max_steps, "stop after so many steps")
         ->type_name("N")
-        ->check(CLI::PositiveNumber);
-    app.add_flag("--shuffle,!--no-shuffle", loop_.batches.shuffle,
-                 "a new order of the samples in every epoch (default) or the order of the data");
+        ->check(at_least(1));
+    app.add_flag_callback(
+        "--shuffle", [this] { loop_.batches.shuffle = true; },
+        "a new order of the samples in every epoch (default)");
+    app.add_flag_callback(
+        "--no-shuffle", [this] { loop_.batches.shuffle = false; }, "keep the order of the data");
     app.add_flag("--drop-last", loop_.batches.drop_last, "leave out a last batch that is smaller");
     app.add_option("--log", loop_.log, "write losses to .jsonl or .csv, a row an epoch")
         ->type_name("FILE");
     app.add_option("--log-every", loop_.log_every, "a row every N steps instead")
         ->type_name("N")
-        ->check(CLI::PositiveNumber);
+        ->check(at_least(1));
     app.add_option("--plot", loop_.plot, "write the loss curve as SVG")->type_name("FILE");
   }
 
@@ -113,7 +118,6 @@ class Train final : public Command {
     if (loop_.log_every > 0 && loop_.log.empty()) {
       fail(ErrorKind::Usage, "--log-every belongs to --log");
     }
-    if (common_.json) fail(ErrorKind::Usage, "--json: train prints nothing; --log FILE.jsonl does");
     for (const std::string& path : {output_, loop_.plot, loop_.log}) check_writable(path);
     std::error_code none;
     if (!output_.empty() && fs::equivalent(output_, model_path_, none)) {
@@ -266,6 +270,23 @@ class Train final : public Command {
     }
     info("data: {} {}, batches of {}", training_->set.samples(),
          training_->set.prebatched() ? "batches" : "samples", loop_.batches.batch_size);
+  }
+
+  void finish(const Trainer& trainer, const TrainingLoop& loop,
+              const std::optional<double>& test_loss) const {
+    if (test_loss) info("test loss {:.6g}", *test_loss);
+    info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", loop.steps(), loop.seconds(),
+         loop.last_loss(), written_path());
+    if (!common_.json) return;
+    nlohmann::ordered_json doc = {{"schema", "onnxrun.train/1"},  {"loss", chosen_.name},
+                                  {"output", chosen_.output},     {"optimizer", optimizer_.name},
+                                  {"trained", trainer.trained()}, {"steps", loop.steps()},
+                                  {"last_loss", loop.last_loss()}};
+    if (auto validation = loop.validation_loss()) doc["val_loss"] = *validation;
+    if (test_loss) doc["test_loss"] = *test_loss;
+    doc["seconds"] = loop.seconds();
+    doc["written"] = written_path();
+    print(doc.dump(2) + "\n");
   }
 
   const std::string& written_path() const { return in_place_ ? model_path_ : output_; }

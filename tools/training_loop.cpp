@@ -94,7 +94,7 @@ double TrainingLoop::evaluate(const ModelData& data) {
 
 void TrainingLoop::end_epoch(int64_t epoch, double loss, double step_loss) {
   std::optional<double> validation;
-  if (validation_) validation = evaluate(*validation_);
+  if (validation_) validation = validation_loss_ = evaluate(*validation_);
   if (options_.log_every == 0) {
     write_row(epoch, loss, validation);
   } else if (validation) {

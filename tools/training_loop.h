@@ -38,6 +38,8 @@ class TrainingLoop {
 
   int64_t steps() const { return step_; }
   double last_loss() const { return last_loss_; }
+  // After the last epoch, if there are validation data.
+  std::optional<double> validation_loss() const { return validation_loss_; }
   double seconds() const;
 
  private:
@@ -62,6 +64,7 @@ class TrainingLoop {
   std::vector<Tensor> bound_;
   int64_t step_ = 0;
   double last_loss_ = 0;
+  std::optional<double> validation_loss_;
   double start_ = 0, shown_at_ = 0;
   bool progress_ = false;
 };

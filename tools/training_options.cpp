@@ -23,7 +23,7 @@ std::string names_and_formulas(const List& list) {
 
 void add_number(CLI::App& app, const std::string& name, std::optional<double>& value,
                 const std::string& help) {
-  app.add_option(name, value, help)->type_name("X");
+  app.add_option(name, value, help)->type_name("X")->check(at_least(0));
 }
 
 }  // namespace
@@ -33,8 +33,8 @@ void add_loss_options(CLI::App& app, LossChoice& c) {
                  "default: chosen from the output and the target" + names_and_formulas(loss_list()))
       ->type_name("[OUTPUT=]NAME");
   app.add_option("--reduction", c.reduction, "mean or sum over the batch (default: the loss's own)")
-      ->type_name("KIND")
-      ->check(CLI::IsMember({"mean", "sum"}));
+      ->type_name("mean|sum")
+      ->check(one_of({"mean", "sum"}));
   app.add_option("--class-axis", c.class_axis,
                  "axis of the output that counts classes, may be negative (default: the axis that "
                  "the target lacks)")
@@ -65,22 +65,22 @@ void add_mode_options(CLI::App& app, ModeChoice& c) {
   app.add_option("--batchnorm", c.batchnorm,
                  "batch: normalise by the batch and move the running statistics (default); frozen: "
                  "use the file's")
-      ->type_name("MODE")
-      ->check(CLI::IsMember({"batch", "frozen"}));
+      ->type_name("batch|frozen")
+      ->check(one_of({"batch", "frozen"}));
   app.add_option(
          "--bn-variance", c.bn_variance,
          "running variance as PyTorch keeps it (unbiased) or as ONNX and Keras do (biased); "
          "default by producer")
-      ->type_name("KIND")
-      ->check(CLI::IsMember({"unbiased", "biased"}));
+      ->type_name("unbiased|biased")
+      ->check(one_of({"unbiased", "biased"}));
   app.add_option("--dropout", c.dropout, "on (default) or off")
-      ->type_name("MODE")
-      ->check(CLI::IsMember({"on", "off"}));
+      ->type_name("on|off")
+      ->check(one_of({"on", "off"}));
   app.add_option("--precision", c.precision,
                  "float64 trains in double and writes the file's own type back; float32 takes the "
                  "file's types (default)")
-      ->type_name("TYPE")
-      ->check(CLI::IsMember({"float64", "float32"}));
+      ->type_name("float64|float32")
+      ->check(one_of({"float64", "float32"}));
 }
 
 std::vector<std::string> match_names(std::string_view option, const std::string& text,
