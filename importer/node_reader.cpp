@@ -191,6 +191,8 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
   GraphBuilder builder(graph, base.empty() ? "" : base + "/");
   UpgradeContext context(builder, static_cast<int>(opset), std::move(inputs),
                          std::move(options.attributes), count);
+  context.bodies() = std::move(options.bodies);
+  context.captures() = std::move(options.captures);
   if (info.spec.upgrade) {
     try {
       info.spec.upgrade(context);
@@ -207,6 +209,8 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
     options.output_names.push_back(name.empty() ? name : scope.own_name(name));
   }
   options.attributes = std::move(context.attributes());
+  options.bodies = std::move(context.bodies());
+  options.captures = std::move(context.captures());
   std::vector<ValueId> outputs =
       builder.add_n(info.qualified_name(), std::move(context.inputs()), count, std::move(options));
   for (size_t i = 0; i < count; ++i) {

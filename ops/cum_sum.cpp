@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "graph/gradient_context.h"
+#include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "kernels/scalar.h"
 

@@ -1,5 +1,6 @@
 // DepthToSpace, SpaceToDepth: blocks of pixels and channels trade places.
 #include "graph/gradient_context.h"
+#include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/data_movement.h"

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "base/threads.h"
 #include "graph/gradient_context.h"
+#include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/scalar.h"

@@ -63,14 +63,22 @@ class Gather final : public Op {
   template <typename T, typename I>
   static void take(const GatherPlan& plan, const T* data, const I* indices, T* out) {
     auto rows = [&](int64_t begin, int64_t end) {
+      int64_t o = begin / plan.count, k = begin % plan.count;
       for (int64_t r = begin; r < end; ++r) {
-        int64_t at =
-            r / plan.count * plan.length + checked_index(indices[r % plan.count], plan.length);
-        std::copy_n(data + at * plan.inner, plan.inner, out + r * plan.inner);
+        int64_t at = o * plan.length + checked_index(indices[k], plan.length);
+        if (plan.inner == 1) {
+          out[r] = data[at];
+        } else {
+          std::copy_n(data + at * plan.inner, plan.inner, out + r * plan.inner);
+        }
+        if (++k < plan.count) continue;
+        k = 0;
+        ++o;
       }
     };
     constexpr int64_t grain = 16384;
     int64_t n = plan.outer * plan.count;
+    if (n == 0) return;
     if (n * plan.inner <= grain) return rows(0, n);
     parallel_for(n, std::max<int64_t>(1, grain / plan.inner), rows);
   }

@@ -155,6 +155,76 @@ class Scan final : public Op {
   }
 };
 
+// Opset 8: every input and output has a batch axis in front, and a first input may give the length of each
+// sequence. A Scan over the batch whose body is today's Scan; what lies behind a sequence's end is zero.
+class BatchedScan {
+ public:
+  explicit BatchedScan(UpgradeContext& u)
+      : u_(u), b_(u.builder()), body_(b_.graph().registry()), bb_(body_), lengths_(u.has_input(0)) {
+    scans_ = static_cast<size_t>(u.take<int64_t>("num_scan_inputs").value_or(0));
+    directions_ = u.take<Ints>("directions").value_or(Ints(scans_, 0));
+    if (u.inputs().size() < scans_ + 1) fail(ErrorKind::BadModel, "num_scan_inputs is {}", scans_);
+  }
+
+  void run() {
+    std::vector<ValueId> outer(u_.inputs().begin() + 1, u_.inputs().end()), inner;
+    for (ValueId v : outer) inner.push_back(element_input(v));
+    size_t states = outer.size() - scans_;
+    ValueId length = no_value, longest = no_value;
+    if (lengths_) {
+      outer.push_back(u_.input(0));
+      length = bb_.reshape(element_input(u_.input(0)), bb_.ints({1}));
+      longest = bb_.slice(bb_.shape_of(inner[states]), 0, 0, 1);
+      for (size_t i = states; i < inner.size(); ++i) {
+        inner[i] = bb_.add("Slice", {inner[i], bb_.ints({0}), length, bb_.ints({0})});
+      }
+    }
+    NodeOptions scan;
+    for (ValueId v : u_.captures()) {
+      scan.captures.push_back(body_.add_input(body_.unique_name("captured"), b_.type(v)));
+    }
+    scan.bodies = std::move(u_.bodies());
+    scan.attributes = {{"num_scan_inputs", static_cast<int64_t>(scans_)},
+                       {"scan_input_directions", directions_}};
+    body_.outputs = bb_.add_n("Scan", inner, u_.num_outputs(), std::move(scan));
+    for (size_t k = states; lengths_ && k < body_.outputs.size(); ++k) {
+      body_.outputs[k] = padded(body_.outputs[k], length, longest);
+    }
+    NodeOptions batch;
+    batch.captures = u_.captures();
+    batch.attributes = {{"num_scan_inputs", static_cast<int64_t>(outer.size())}};
+    batch.bodies.push_back(std::move(body_));
+    u_.replace(b_.add_n("Scan", outer, u_.num_outputs(), std::move(batch)));
+  }
+
+ private:
+  ValueId element_input(ValueId v) {
+    Type type = b_.type(v);
+    if (type.shape && !type.shape->empty()) type.shape->erase(type.shape->begin());
+    return body_.add_input(body_.unique_name("element"), type);
+  }
+
+  ValueId padded(ValueId v, ValueId length, ValueId longest) {
+    ValueId rest = bb_.slice(bb_.shape_of(v), 0, 1, INT64_MAX);
+    ValueId missing = bb_.add("Concat", {bb_.add("Sub", {longest, length}), rest}, {{"axis", int64_t{0}}});
+    ValueId zeros = bb_.add("ConstantOfShape", {missing},
+                            {{"value", convert(Tensor::of<float>({1}, {0.0f}), bb_.dtype(v))}});
+    return bb_.add("Concat", {v, zeros}, {{"axis", int64_t{0}}});
+  }
+
+  UpgradeContext& u_;
+  GraphBuilder& b_;
+  Graph body_;
+  GraphBuilder bb_;
+  bool lengths_;
+  size_t scans_ = 0;
+  Ints directions_;
+};
+
+void upgrade_scan(UpgradeContext& u) {
+  if (u.opset() < 9) BatchedScan(u).run();
+}
+
 }  // namespace
 
 void register_scan(OpRegistry& r) {
@@ -165,7 +235,8 @@ void register_scan(OpRegistry& r) {
                .outputs = {{"final_state_and_scan_outputs", "V", Param::Kind::Variadic, false}},
                .types = {{"V", dtypes::all}},
                .gradient = GradientState::Rule,
-               .bodies = {"body"}});
+               .bodies = {"body"},
+               .upgrade = upgrade_scan});
 }
 
 }  // namespace onnxrun

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/gradient_context.h"
+#include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "kernels/data_movement.h"
 #include "kernels/scalar.h"

@@ -33,6 +33,10 @@ class UpgradeContext {
   void set_input(size_t i, ValueId v);
   const Type& type(ValueId v) const { return builder_.type(v); }
 
+  // Subgraphs of the node, and the values they capture (graph.h).
+  std::vector<Graph>& bodies() { return bodies_; }
+  std::vector<ValueId>& captures() { return captures_; }
+
   Attributes& attributes() { return attributes_; }
   bool has_attribute(std::string_view name) const {
     return attributes_.count(std::string(name)) > 0;
@@ -64,6 +68,8 @@ class UpgradeContext {
   size_t num_outputs_;
   std::vector<ValueId> inputs_;
   Attributes attributes_;
+  std::vector<Graph> bodies_;
+  std::vector<ValueId> captures_;
   std::optional<std::vector<ValueId>> replacement_;
 };
 

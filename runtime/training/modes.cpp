@@ -21,11 +21,16 @@ bool is(const Node& node, std::string_view name) {
   return node.info->spec.name == name && node.info->spec.domain.empty();
 }
 
-// Dropout's training_mode is its third input.
+// Dropout's training_mode is its third input. Its gradient reads the mask.
 void set_dropout(Graph& graph, Node& node, bool on) {
   GraphBuilder builder(graph);
   node.inputs.resize(3, no_value);
   node.inputs[2] = builder.constant(Tensor::scalar<bool>(on));
+  if (!on) return;
+  node.outputs.resize(2, no_value);
+  if (node.outputs[1] != no_value) return;
+  node.outputs[1] = graph.add_value(graph.unique_name(graph.name_of(node.outputs[0]) + "::mask"));
+  infer_node(graph, node);
 }
 
 // running = momentum * old + (1 - momentum) * batch; PyTorch's batch variance is n / (n - 1) times

@@ -108,6 +108,10 @@ std::vector<Tensor> run_op(const OpRun& run) {
   return plain;
 }
 
+std::vector<Tensor> run_once(const OpRun& run) {
+  return execute(graph_of(run, Feed::Static), given(run), true);
+}
+
 void expect_close(const Tensor& actual, const Tensor& expected, double rtol, double atol,
                   const std::string& label) {
   ASSERT_EQ(actual.type_text(), expected.type_text()) << label;

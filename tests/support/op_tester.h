@@ -27,6 +27,9 @@ struct OpRun {
 // results.
 std::vector<Tensor> run_op(const OpRun& run);
 
+// Runs it once, with static shapes: for operators whose results differ from run to run.
+std::vector<Tensor> run_once(const OpRun& run);
+
 // |a - e| <= atol + rtol * |e| elementwise, NaN equal to NaN, infinities in place; strings, ints
 // and bools exactly. A failure names the case, the index and both values.
 void expect_close(const Tensor& actual, const Tensor& expected, double rtol = 1e-6,
