@@ -19,6 +19,9 @@ class Command {
   // Does the work after parsing; returns the exit code. Errors are exceptions.
   virtual int execute() = 0;
 
+  // When main ends the command.
+  virtual std::optional<double> time_limit() const { return common_.timeout_seconds; }
+
   CommonOptions& common() { return common_; }
 
  protected:
@@ -36,6 +39,7 @@ struct CommandInfo {
 extern const CommandInfo compare_command;
 extern const CommandInfo inspect_command;
 extern const CommandInfo run_command;
+extern const CommandInfo test_command;
 extern const CommandInfo train_command;
 extern const CommandInfo version_command;
 

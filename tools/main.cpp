@@ -11,8 +11,8 @@ namespace onnxrun::tool {
 
 namespace {
 
-const std::array commands = {&run_command, &train_command, &inspect_command, &compare_command,
-                             &version_command};
+const std::array commands = {&run_command,     &train_command, &inspect_command,
+                             &compare_command, &test_command,  &version_command};
 
 void print_overview() {
   print(
@@ -74,7 +74,7 @@ int run_command_line(const CommandInfo& info, int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     fail(ErrorKind::Usage, "{} (`onnxrun {} --help` explains)", e.what(), info.name);
   }
-  catch_interrupts(command->common().timeout_seconds);
+  catch_interrupts(command->time_limit());
   return command->execute();
 }
 
