@@ -160,7 +160,7 @@ TEST_P(Corpus, TrainsInDouble) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Corpus, ::testing::ValuesIn(covered),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 
