@@ -20,7 +20,8 @@ struct ChannelState final : KernelState {
         channels(x.size() > 1 ? x[1] : 1),
         inside(x.size() > 2 ? element_count(Dims(x.begin() + 2, x.end())) : 1) {}
 
-  double count() const { return static_cast<double>(images * inside); }
+  int64_t size() const { return element_count(Dims{images, inside}); }
+  double count() const { return static_cast<double>(size()); }
   int64_t at(int64_t image, int64_t channel) const { return (image * channels + channel) * inside; }
 
   // The sum of f(index) over a channel.
@@ -122,7 +123,7 @@ class BatchNormalization final : public Op {
       using C = ComputeType<T>;
       ComputeInput<T> x(c.input(0));
       ComputeOutput<T> y(c.output(0));
-      for_each_row(s.channels, s.images * s.inside, [&](int64_t k) {
+      for_each_row(s.channels, s.size(), [&](int64_t k) {
         Moments m = training_ ? s.moments<C>(x.data(), k)
                               : Moments{channel_value(c.input(3), k), channel_value(c.input(4), k)};
         if (training_) move_statistics(c, k, m);
@@ -246,7 +247,7 @@ class BatchNormalizationGrad final : public Op {
       ComputeOutput<T> dx(c.output(0));
       const C *dy = dy_input.data(), *x = x_input.data();
       bool given = c.has_input(3);
-      for_each_row(s.channels, s.images * s.inside, [&](int64_t k) {
+      for_each_row(s.channels, s.size(), [&](int64_t k) {
         Moments m = given ? Moments{channel_value(c.input(3), k), channel_value(c.input(4), k)}
                           : s.moments<C>(x, k);
         double inverse = 1 / std::sqrt(m.variance + epsilon_);

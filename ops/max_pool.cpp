@@ -115,10 +115,9 @@ class MaxPoolGrad final : public PoolFamily {
     if (window_.kernel_shape) return plan(x);
     auto state = std::make_unique<PoolState>();
     Dims in(x.begin() + 2, x.end());
-    int64_t all = 1;
-    for (int64_t d : in) all *= d;
+    int64_t all = element_count(in);
     state->window = {{all}, {1}, {all}, {1}, {1}, {0}, {0}};
-    state->planes = x[0] * x[1];
+    state->planes = element_count(Dims{x[0], x[1]});
     return state;
   }
 

@@ -28,6 +28,9 @@ class PoolFamily : public Op {
   }
 
  protected:
+  // Most of a larger one would be padding: work without end on little data.
+  static constexpr int64_t largest_window = 1 << 24;
+
   virtual void own_attributes(AttributeVisitor&) {}
 
   Attributes window_attributes() const {
@@ -50,6 +53,10 @@ class PoolFamily : public Op {
                max_spatial_axes);
     }
     window_.check(axes);
+    if (int64_t size = element_count(*window_.kernel_shape); size > largest_window) {
+      fail(ErrorKind::Limit, "a window of {} elements, at most {} are supported", size,
+           largest_window);
+    }
     if (!x) return Shape(axes + 2);
     if (x->size() != axes + 2) {
       c.reject("a window of {} axes, but X has {} spatial axes", axes,
@@ -66,7 +73,7 @@ class PoolFamily : public Op {
     auto state = std::make_unique<PoolState>();
     Dims in(x.begin() + 2, x.end());
     state->window = window_.resolve(in, *window_.kernel_shape);
-    state->planes = x[0] * x[1];
+    state->planes = element_count(Dims{x[0], x[1]});
     return state;
   }
 
