@@ -165,7 +165,7 @@ class MaxPoolGrad final : public PoolFamily {
   ValueId emit_indices(GraphBuilder& b, ValueId x) const {
     if (window_.kernel_shape)
       return b.add_n("MaxPool", {x}, 2, {.attributes = window_attributes()})[1];
-    ValueId shape = b.shape_of(x), one = b.ints({1});
+    ValueId shape = b.shape_of(x);
     ValueId planes = b.slice(shape, 0, 0, 2);
     ValueId length =
         b.add("ReduceProd", {b.slice(shape, 0, 2, INT64_MAX)}, {{"keepdims", int64_t{1}}});
