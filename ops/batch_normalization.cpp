@@ -136,22 +136,20 @@ class BatchNormalization final : public Op {
     });
   }
 
-  // d((x - m) s / sqrt(v + e) + b): the fused operator gives dX, dScale, dB; with given statistics
-  // dm = -s / sqrt(v + e) dB and dv = -s / (2 (v + e)) dScale.
+  // d((x - m) s / sqrt(v + e) + b): the fused operator gives dX, dScale, dB. Given statistics are data, as
+  // in PyTorch: nothing flows into them.
   void gradient(GradientContext& g) const override {
     GraphBuilder& b = g.builder();
     ValueId scale = g.input(1), dx = no_value;
     if (g.has_grad(0)) {
       std::vector<ValueId> inputs = {g.grad(0), g.input(0), scale};
       if (!training_) inputs.insert(inputs.end(), {g.input(3), g.input(4)});
-      bool statistics = !training_ && (g.wants(3) || g.wants(4));
-      size_t outputs = statistics || g.wants(2) ? 3 : g.wants(1) ? 2 : 1;
+      size_t outputs = g.wants(2) ? 3 : g.wants(1) ? 2 : 1;
       auto d = b.add_n("onnxrun.BatchNormalizationGrad", inputs, outputs,
                        {.attributes = {{"epsilon", epsilon_}}});
       dx = d[0];
       if (outputs > 1) g.set(1, d[1]);
       if (outputs > 2) g.set(2, d[2]);
-      if (statistics) given_statistics(g, d[1], d[2]);
     }
     if (training_) running_statistics(g, dx);
     if (dx != no_value) g.set(0, dx);
@@ -166,18 +164,6 @@ class BatchNormalization final : public Op {
     if (c.has_output(2)) {
       set_channel_value(c.output(2), k,
                         channel_value(c.input(4), k) * keep + m.variance * (1 - keep));
-    }
-  }
-
-  void given_statistics(GradientContext& g, ValueId dscale, ValueId dbias) const {
-    GraphBuilder& b = g.builder();
-    DType type = g.dtype(g.input(3)), work = g.dtype(g.input(1));
-    ValueId variance = b.cast(g.input(4), work);
-    ValueId v = g.plus(variance, g.scalar_like(epsilon_, variance)), scale = g.input(1);
-    if (g.wants(3)) g.set(3, b.cast(g.neg(g.div(g.mul(scale, dbias), g.add("Sqrt", {v}))), type));
-    if (g.wants(4)) {
-      ValueId twice = g.mul(v, g.scalar_like(-2, v));
-      g.set(4, b.cast(g.div(g.mul(scale, dscale), twice), type));
     }
   }
 
