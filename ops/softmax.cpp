@@ -39,27 +39,6 @@ TileOf<T> largest(const Columns<T>& c) {
   return top;
 }
 
-// The largest of a row, in lanes: a single running maximum would wait for itself.
-template <typename T>
-T largest_of_row(const T* x, int64_t n) {
-  constexpr int64_t lanes = 8;
-  T top = x[0];
-  int64_t i = 0;
-  if (n >= lanes) {
-    std::array<T, lanes> best;
-    std::copy(x, x + lanes, best.data());
-    for (i = lanes; i + lanes <= n; i += lanes) {
-      for (size_t k = 0; k < lanes; ++k) {
-        T v = x[i + static_cast<int64_t>(k)];
-        best[k] = v > best[k] ? v : best[k];
-      }
-    }
-    top = *std::max_element(best.begin(), best.end());
-  }
-  for (; i < n; ++i) top = x[i] > top ? x[i] : top;
-  return top;
-}
-
 template <typename T>
 double sum_of_row(const T* x, int64_t n) {
   std::array<double, 4> sums{};
@@ -75,7 +54,7 @@ double sum_of_row(const T* x, int64_t n) {
 struct SoftmaxRule {
   template <typename T>
   static void row(const T* x, T* y, int64_t n) {
-    const T top = largest_of_row(x, n);
+    const T top = maximum(x, n);
     for (int64_t i = 0; i < n; ++i) y[i] = x[i] - top;
     vexp(y, y, n);
     const T scale = static_cast<T>(1 / sum_of_row(y, n));
@@ -114,7 +93,7 @@ struct SoftmaxRule {
 struct LogSoftmaxRule {
   template <typename T>
   static void row(const T* x, T* y, int64_t n) {
-    const T top = largest_of_row(x, n);
+    const T top = maximum(x, n);
     std::array<T, 256> part;
     double sum = 0;
     for (int64_t at = 0; at < n; at += static_cast<int64_t>(part.size())) {

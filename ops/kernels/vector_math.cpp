@@ -139,17 +139,15 @@ HWY_INLINE bool all_finite_loop(const T* x, int64_t n) {
   return hn::AllTrue(d, hn::Eq(hn::Add(a, b), hn::Zero(d)));
 }
 
-// The largest of the elements times `sign`, times `sign`.
-template <int sign, typename T>
-HWY_INLINE T extreme(const T* x, int64_t n) {
+template <typename T>
+HWY_INLINE T maximum_loop(const T* x, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   auto lowest = constant(d, -HUGE_VAL);
   auto a = lowest, b = lowest, nan = hn::Zero(d);
   auto take = [&](auto& best, auto v) HWY_ATTR {
     nan = hn::IfThenElse(hn::Eq(v, v), nan, v);
-    auto w = sign < 0 ? hn::Neg(v) : v;
-    best = hn::IfThenElse(hn::Gt(w, best), w, best);
+    best = hn::IfThenElse(hn::Gt(v, best), v, best);
   };
   int64_t i = 0;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
@@ -158,17 +156,14 @@ HWY_INLINE T extreme(const T* x, int64_t n) {
   }
   for (; i < n; i += lanes) {
     auto count = static_cast<size_t>(HWY_MIN(lanes, n - i));
-    auto padding = sign < 0 ? hn::Neg(lowest) : lowest;
-    take(a, hn::IfThenElse(hn::FirstN(d, count), load_first(d, x + i, count), padding));
+    take(a, hn::IfThenElse(hn::FirstN(d, count), load_first(d, x + i, count), lowest));
   }
   if (!hn::AllTrue(d, hn::Eq(nan, nan))) return std::numeric_limits<T>::quiet_NaN();
-  return sign * hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
 }
 
-float maximum_float(const float* x, int64_t n) { return extreme<1>(x, n); }
-double maximum_double(const double* x, int64_t n) { return extreme<1>(x, n); }
-float minimum_float(const float* x, int64_t n) { return extreme<-1>(x, n); }
-double minimum_double(const double* x, int64_t n) { return extreme<-1>(x, n); }
+float maximum_float(const float* x, int64_t n) { return maximum_loop(x, n); }
+double maximum_double(const double* x, int64_t n) { return maximum_loop(x, n); }
 
 bool all_finite_float(const float* x, int64_t n) { return all_finite_loop(x, n); }
 bool all_finite_double(const double* x, int64_t n) { return all_finite_loop(x, n); }
@@ -224,7 +219,6 @@ template <typename>
 using Truth = bool;
 ONNXRUN_DISPATCH_REDUCTION(Truth, all_finite)
 ONNXRUN_DISPATCH_REDUCTION(std::type_identity_t, maximum)
-ONNXRUN_DISPATCH_REDUCTION(std::type_identity_t, minimum)
 #undef ONNXRUN_DISPATCH_REDUCTION
 
 }  // namespace onnxrun
