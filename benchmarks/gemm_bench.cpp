@@ -43,5 +43,3 @@ BENCHMARK(product<double>)->Apply(shapes);
 
 }  // namespace
 }  // namespace onnxrun
-
-BENCHMARK_MAIN();

@@ -74,10 +74,23 @@ void dispatch_compared(DType dtype, const F& f) {
   dispatch_numeric(dtype, allowed);
 }
 
+// Whether two symbolic integers are equal, as 1 or 0; unknown where that cannot be told. An
+// expression that subtracts nothing is a length, so it is not negative.
+Dim equal_symbolic(const Dim& a, const Dim& b) {
+  if (a.is_known() && b.is_known()) return a.value() == b.value();
+  if (a == b) return 1;
+  const Dim &known = a.is_known() ? a : b, &other = a.is_known() ? b : a;
+  bool length = other.is_symbolic() && other.to_string().find('-') == std::string::npos;
+  return known.is_known() && known.value() < 0 && length ? Dim(0) : Dim();
+}
+
 template <typename Rule>
 class Comparison final : public BinaryOp {
  public:
-  void infer(InferContext& c) const override { infer_broadcast(c, DType::Bool); }
+  void infer(InferContext& c) const override {
+    infer_broadcast(c, DType::Bool);
+    if constexpr (std::is_same_v<Rule, EqualRule>) infer_content(c);
+  }
 
   void run(RunContext& c) const override {
     const auto& rows = c.state<BinaryRows>().rows;
@@ -86,6 +99,19 @@ class Comparison final : public BinaryOp {
       binary_loop(rows, c.input(0).data<T>(), c.input(1).data<T>(), c.output(0).data<bool>(),
                   [](const C& a, const C& b) { return Rule::apply(a, b); });
     });
+  }
+
+ private:
+  // Exporters compare shapes with -1 to find the lengths that Expand is to keep.
+  static void infer_content(InferContext& c) {
+    auto a = c.content(0), b = c.content(1);
+    if (!a || !b || a->empty() || b->empty()) return;
+    if (a->size() != b->size() && a->size() != 1 && b->size() != 1) return;
+    std::vector<Dim> result;
+    for (size_t i = 0; i < std::max(a->size(), b->size()); ++i) {
+      result.push_back(equal_symbolic((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
+    }
+    c.set_content(0, std::move(result));
   }
 };
 

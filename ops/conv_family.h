@@ -81,7 +81,9 @@ class ConvFamily : public Op {
         c.reject("attribute 'kernel_shape' says {} for axis {}, W has {}", k[i].to_string(), i + 2,
                  given.to_string());
       }
-      if (given.is_known() && given.value() < 1) c.reject("a kernel of {}", to_string(*w));
+      if (given.is_known() && (given.value() < 1 || given.value() > INT32_MAX)) {
+        c.reject("a kernel of {}", to_string(*w));
+      }
       if (!window_.kernel_shape) k[i] = given;
     }
     return k;

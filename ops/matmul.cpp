@@ -71,6 +71,10 @@ std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans
   p->m = last(a, !trans_a);
   p->n = last(b, trans_b);
   p->k = last(a, trans_a);
+  if (c.output(0).size() == 0) {
+    p->batches = 0;
+    return p;
+  }
   add_batch_axes(*p, a, b, std::max(a.size(), b.size()));
   bool one_b = c.input(1).size() == p->k * p->n;
   // All matrices of `a` lie one below the other: one product with the one matrix of `b`.
@@ -79,7 +83,7 @@ std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans
     p->batches = 1;
     p->axes.clear();
   }
-  int64_t work = p->batches > 0 ? c.output(0).size() / p->batches * p->k : 0;
+  int64_t work = c.output(0).size() / p->batches * p->k;
   p->grain = std::max<int64_t>(1, product_grain / std::max<int64_t>(1, work));
   return p;
 }

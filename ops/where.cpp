@@ -29,19 +29,7 @@ class Where final : public Op {
  public:
   void infer(InferContext& c) const override {
     infer_broadcast(c, c.dtype(1));
-    const Tensor* condition = c.constant(0);
-    auto x = c.content(1), y = c.content(2);
-    if (!condition || condition->rank() > 1 || !x || !y) return;
-    if (condition->size() == 0 || x->empty() || y->empty()) return;
-    int64_t n = std::max(
-        {condition->size(), static_cast<int64_t>(x->size()), static_cast<int64_t>(y->size())});
-    std::vector<Dim> elements;
-    for (int64_t i = 0; i < n; ++i) {
-      bool first = condition->data<bool>()[condition->size() == 1 ? 0 : i];
-      const auto& from = first ? *x : *y;
-      elements.push_back(from[from.size() == 1 ? 0 : static_cast<size_t>(i)]);
-    }
-    c.set_content(0, std::move(elements));
+    infer_content(c);
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
@@ -77,6 +65,29 @@ class Where final : public Op {
   OpTraits traits() const override { return {.in_place = {{1, 0}, {2, 0}}, .elementwise = true}; }
 
  private:
+  // The condition's elements as 1 and 0, as far as they are known.
+  static std::optional<std::vector<Dim>> conditions(InferContext& c) {
+    const Tensor* known = c.constant(0);
+    if (!known) return c.content(0);
+    if (known->rank() > 1) return std::nullopt;
+    std::span<const bool> elements = known->span<bool>();
+    return std::vector<Dim>(elements.begin(), elements.end());
+  }
+
+  static void infer_content(InferContext& c) {
+    auto condition = conditions(c), x = c.content(1), y = c.content(2);
+    if (!condition || !x || !y) return;
+    if (condition->empty() || x->empty() || y->empty()) return;
+    const size_t n = std::max({condition->size(), x->size(), y->size()});
+    auto at = [n](const std::vector<Dim>& v, size_t i) { return v.size() == n ? v[i] : v[0]; };
+    std::vector<Dim> elements;
+    for (size_t i = 0; i < n; ++i) {
+      const Dim which = at(*condition, i), a = at(*x, i), b = at(*y, i);
+      elements.push_back(which.is_known() ? (which.value() != 0 ? a : b) : a == b ? a : Dim());
+    }
+    c.set_content(0, std::move(elements));
+  }
+
   template <typename T>
   static void run_as(RunContext& c) {
     auto elements = [](const Tensor& t) { return reinterpret_cast<const T*>(t.raw()); };

@@ -10,8 +10,8 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build pkg-config
   libonnx-dev libprotobuf-dev protobuf-compiler
-  libopenblas-dev libtbb-dev libhwy-dev
-  libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libstb-dev
+  libtbb-dev libhwy-dev
+  libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libturbojpeg0-dev
   libgtest-dev libbenchmark-dev
 )
 for purpose in "$@"; do

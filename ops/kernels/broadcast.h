@@ -32,10 +32,11 @@ class BroadcastRows {
   template <typename F>
   void for_each(const F& f) const;
 
- private:
+  // The same for output elements [begin, end), one piece after another.
   template <typename F>
-  void run(int64_t begin, int64_t end, const F& f) const;
+  void for_range(int64_t begin, int64_t end, const F& f) const;
 
+ private:
   int64_t rows_ = 1;
   int64_t length_ = 1;
   std::array<int64_t, N> steps_{};
@@ -84,7 +85,7 @@ BroadcastRows<N>::BroadcastRows(std::span<const int64_t> out,
 
 template <size_t N>
 template <typename F>
-void BroadcastRows<N>::run(int64_t begin, int64_t end, const F& f) const {
+void BroadcastRows<N>::for_range(int64_t begin, int64_t end, const F& f) const {
   for (int64_t at = begin; at < end;) {
     int64_t row = at / length_, column = at % length_;
     int64_t count = std::min(length_ - column, end - at);
@@ -105,8 +106,8 @@ template <size_t N>
 template <typename F>
 void BroadcastRows<N>::for_each(const F& f) const {
   int64_t n = size();
-  if (n <= elementwise_grain) return run(0, n, f);
-  parallel_for(n, elementwise_grain, [&](int64_t begin, int64_t end) { run(begin, end, f); });
+  if (n <= elementwise_grain) return for_range(0, n, f);
+  parallel_for(n, elementwise_grain, [&](int64_t begin, int64_t end) { for_range(begin, end, f); });
 }
 
 }  // namespace onnxrun

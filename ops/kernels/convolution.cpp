@@ -230,27 +230,57 @@ struct Convolution {
   }
 };
 
+// Weights without elements may have kernels of any size: they never reach the loops.
+bool has_weights(const ConvShape& s) {
+  return s.groups > 0 && s.in_channels > 0 && s.out_channels > 0;
+}
+
+// Every channel's plane set to its bias.
+template <typename T>
+void fill_planes(int64_t images, int64_t channels, int64_t plane, const T* bias, T* y) {
+  for (int64_t i = 0; i < images * channels; ++i) {
+    std::fill_n(y + i * plane, plane, bias ? bias[i % channels] : T{0});
+  }
+}
+
+template <typename T>
+void run_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
+  if (has_weights(s)) return Convolution<T>(s).forward(x, w, bias, y);
+  fill_planes(s.batch, s.groups * s.out_channels, s.window.output_size(), bias, y);
+}
+
+template <typename T>
+void run_input_grad(const ConvShape& s, const T* dy, const T* w, const T* bias, T* dx) {
+  if (has_weights(s)) return Convolution<T>(s).input_grad(dy, w, bias, dx);
+  fill_planes(s.batch, s.groups * s.in_channels, s.window.input_size(), bias, dx);
+}
+
+template <typename T>
+void run_weight_grad(const ConvShape& s, const T* x, const T* dy, T* dw) {
+  if (has_weights(s)) Convolution<T>(s).weight_grad(x, dy, dw);
+}
+
 }  // namespace
 
 void convolve(const ConvShape& s, const float* x, const float* w, const float* bias, float* y) {
-  Convolution<float>(s).forward(x, w, bias, y);
+  run_forward(s, x, w, bias, y);
 }
 void convolve(const ConvShape& s, const double* x, const double* w, const double* bias, double* y) {
-  Convolution<double>(s).forward(x, w, bias, y);
+  run_forward(s, x, w, bias, y);
 }
 void convolve_input_grad(const ConvShape& s, const float* dy, const float* w, const float* bias,
                          float* dx) {
-  Convolution<float>(s).input_grad(dy, w, bias, dx);
+  run_input_grad(s, dy, w, bias, dx);
 }
 void convolve_input_grad(const ConvShape& s, const double* dy, const double* w, const double* bias,
                          double* dx) {
-  Convolution<double>(s).input_grad(dy, w, bias, dx);
+  run_input_grad(s, dy, w, bias, dx);
 }
 void convolve_weight_grad(const ConvShape& s, const float* x, const float* dy, float* dw) {
-  Convolution<float>(s).weight_grad(x, dy, dw);
+  run_weight_grad(s, x, dy, dw);
 }
 void convolve_weight_grad(const ConvShape& s, const double* x, const double* dy, double* dw) {
-  Convolution<double>(s).weight_grad(x, dy, dw);
+  run_weight_grad(s, x, dy, dw);
 }
 
 }  // namespace onnxrun

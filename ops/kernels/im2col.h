@@ -80,6 +80,7 @@ class LineWalk {
 // Calls f(Stretch) for columns [begin, end) of all rows of `channels` channels.
 template <typename F>
 void for_each_stretch(const Window& w, int64_t channels, int64_t begin, int64_t end, const F& f) {
+  if (begin >= end || channels == 0) return;
   int64_t length = w.output.back(), taps = w.kernel_size(), plane = w.input_size();
   std::array<int64_t, max_spatial_axes> tap{};
   for (int64_t t = 0; t < taps; ++t) {

@@ -6,6 +6,8 @@
 #include <hwy/highway.h>
 
 #include <cmath>
+#include <limits>
+#include <type_traits>
 
 #include "kernels/simd-inl.h"
 #include "kernels/vector_math-inl.h"
@@ -137,6 +139,32 @@ HWY_INLINE bool all_finite_loop(const T* x, int64_t n) {
   return hn::AllTrue(d, hn::Eq(hn::Add(a, b), hn::Zero(d)));
 }
 
+template <typename T>
+HWY_INLINE T maximum_loop(const T* x, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto lowest = constant(d, -HUGE_VAL);
+  auto a = lowest, b = lowest, nan = hn::Zero(d);
+  auto take = [&](auto& best, auto v) HWY_ATTR {
+    nan = hn::IfThenElse(hn::Eq(v, v), nan, v);
+    best = hn::IfThenElse(hn::Gt(v, best), v, best);
+  };
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    take(a, hn::LoadU(d, x + i));
+    take(b, hn::LoadU(d, x + i + lanes));
+  }
+  for (; i < n; i += lanes) {
+    auto count = static_cast<size_t>(HWY_MIN(lanes, n - i));
+    take(a, hn::IfThenElse(hn::FirstN(d, count), load_first(d, x + i, count), lowest));
+  }
+  if (!hn::AllTrue(d, hn::Eq(nan, nan))) return std::numeric_limits<T>::quiet_NaN();
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
+}
+
+float maximum_float(const float* x, int64_t n) { return maximum_loop(x, n); }
+double maximum_double(const double* x, int64_t n) { return maximum_loop(x, n); }
+
 bool all_finite_float(const float* x, int64_t n) { return all_finite_loop(x, n); }
 bool all_finite_double(const double* x, int64_t n) { return all_finite_loop(x, n); }
 
@@ -182,12 +210,16 @@ void vpow(const double* x, double y, double* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = std::pow(x[i], y);
 }
 
-HWY_EXPORT(all_finite_float);
-HWY_EXPORT(all_finite_double);
-bool all_finite(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(all_finite_float)(x, n); }
-bool all_finite(const double* x, int64_t n) {
-  return HWY_DYNAMIC_DISPATCH(all_finite_double)(x, n);
-}
+#define ONNXRUN_DISPATCH_REDUCTION(T, NAME)                                                     \
+  HWY_EXPORT(NAME##_float);                                                                     \
+  HWY_EXPORT(NAME##_double);                                                                    \
+  T<float> NAME(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(NAME##_float)(x, n); } \
+  T<double> NAME(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(NAME##_double)(x, n); }
+template <typename>
+using Truth = bool;
+ONNXRUN_DISPATCH_REDUCTION(Truth, all_finite)
+ONNXRUN_DISPATCH_REDUCTION(std::type_identity_t, maximum)
+#undef ONNXRUN_DISPATCH_REDUCTION
 
 }  // namespace onnxrun
 #endif  // HWY_ONCE

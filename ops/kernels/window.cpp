@@ -6,12 +6,6 @@
 
 namespace onnxrun {
 
-int64_t Window::product(const Dims& dims) {
-  int64_t n = 1;
-  for (int64_t d : dims) n *= d;
-  return n;
-}
-
 bool Window::is_identity() const {
   for (size_t i = 0; i < rank(); ++i) {
     if (kernel[i] != 1 || strides[i] != 1 || pads[i] != 0 || input[i] != output[i]) return false;

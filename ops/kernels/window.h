@@ -18,16 +18,13 @@ struct Window {
   Dims pads, pads_end;
 
   size_t rank() const { return input.size(); }
-  int64_t input_size() const { return product(input); }
-  int64_t output_size() const { return product(output); }
-  int64_t kernel_size() const { return product(kernel); }
+  int64_t input_size() const { return element_count(input); }
+  int64_t output_size() const { return element_count(output); }
+  int64_t kernel_size() const { return element_count(kernel); }
   // Positions of axis i from a window's first element to its last.
   int64_t extent(size_t i) const { return (kernel[i] - 1) * dilations[i] + 1; }
   // True if every position is a window of its own: the windows are the input.
   bool is_identity() const;
-
- private:
-  static int64_t product(const Dims& dims);
 };
 
 // The window attributes as nodes have them.

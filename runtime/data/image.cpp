@@ -1,64 +1,42 @@
 #include "data/image.h"
 
 #include <algorithm>
-#include <climits>
-#include <cstdlib>
-#include <memory>
 #include <optional>
 
 #include "base/error.h"
+#include "data/image_decoders.h"
 
 namespace onnxrun {
 
-// A picture may say one size and hold data for another; no block may be larger than its pixels
-// need.
-static thread_local size_t largest_block = 0;
-
-static void* image_realloc(void* block, size_t bytes) {
-  return bytes > largest_block ? nullptr : std::realloc(block, bytes);
+Tensor allocate_image(int64_t height, int64_t width, int64_t channels, ImageBytes file,
+                      int64_t ratio, MemoryBudget& budget) {
+  Dims dims = {height, width, channels};
+  int64_t size = element_count(dims), fits = 0;
+  if (size == 0) fail(ErrorKind::BadInput, "the picture has no pixels");
+  bool bounded = !__builtin_mul_overflow(static_cast<int64_t>(file.size()), ratio, &fits);
+  if (bounded && size > fits) {
+    fail(ErrorKind::BadInput, "a picture of {} x {} pixels does not fit {} bytes", width, height,
+         file.size());
+  }
+  budget.take(size, "the picture");
+  return Tensor(DType::UInt8, dims);
 }
 
-}  // namespace onnxrun
-
-#define STB_IMAGE_IMPLEMENTATION
-#define STB_IMAGE_STATIC
-#define STBI_NO_STDIO
-#define STBI_NO_LINEAR
-#define STBI_ONLY_PNG
-#define STBI_ONLY_JPEG
-#define STBI_ONLY_BMP
-#define STBI_ONLY_PNM
-#define STBI_MALLOC(bytes) onnxrun::image_realloc(nullptr, bytes)
-#define STBI_REALLOC(block, bytes) onnxrun::image_realloc(block, bytes)
-#define STBI_FREE(block) std::free(block)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#include <stb/stb_image.h>
-#pragma GCC diagnostic pop
-
-namespace onnxrun {
-
-Tensor decode_image(std::span<const std::byte> bytes, Channels channels, MemoryBudget& budget) {
-  int width = 0, height = 0, stored = 0;
-  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  if (bytes.size() > INT_MAX)
-    fail(ErrorKind::Limit, "a picture of {} bytes is too large", bytes.size());
-  auto length = static_cast<int>(bytes.size());
-  if (!stbi_info_from_memory(data, length, &width, &height, &stored)) {
-    fail(ErrorKind::BadInput, "this is no picture that can be read: {}", stbi_failure_reason());
+Tensor decode_image(std::span<const std::byte> bytes, MemoryBudget& budget) {
+  struct Decoder {
+    std::string_view magic;
+    Tensor (*decode)(ImageBytes, MemoryBudget&);
+  };
+  constexpr Decoder decoders[] = {{"\x89PNG\r\n\x1a\n", decode_png},
+                                  {"\xff\xd8\xff", decode_jpeg},
+                                  {"BM", decode_bmp},
+                                  {"P5", decode_pnm},
+                                  {"P6", decode_pnm}};
+  std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const Decoder& d : decoders) {
+    if (text.starts_with(d.magic)) return d.decode(bytes, budget);
   }
-  // 16-bit samples, padding to whole blocks and an alpha channel at most; small tables besides.
-  int64_t area = (int64_t{width} + 64) * (int64_t{height} + 64);
-  largest_block = static_cast<size_t>(area) * 8 + (size_t{1} << 18);
-  budget.take(area * 8, "the picture");
-  std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(data, length, &width, &height, &stored, static_cast<int>(channels)),
-      stbi_image_free);
-  if (!pixels) fail(ErrorKind::BadInput, "the picture is damaged: {}", stbi_failure_reason());
-  int count = channels == Channels::AsStored ? stored : static_cast<int>(channels);
-  Tensor t(DType::UInt8, {height, width, count});
-  std::copy_n(pixels.get(), t.size(), t.data<uint8_t>());
-  return t;
+  fail(ErrorKind::BadInput, "this is no picture that can be read; .png, .jpg, .bmp and .pnm are");
 }
 
 namespace {
@@ -107,12 +85,27 @@ uint8_t sample(const uint8_t* pixel, int64_t from, int64_t to, int64_t c) {
   if (from == to) return pixel[c];
   bool gray = from <= 2;
   if (to == 3) return gray ? pixel[0] : pixel[c];
-  // The weights of ITU-R BT.601 in 256ths.
+  // Red, green and blue in 65536ths, as Pillow and libjpeg round them.
   return gray ? pixel[0]
-              : static_cast<uint8_t>((77 * pixel[0] + 150 * pixel[1] + 29 * pixel[2]) >> 8);
+              : static_cast<uint8_t>(
+                    (19595 * pixel[0] + 38470 * pixel[1] + 7471 * pixel[2] + 0x8000) >> 16);
 }
 
 }  // namespace
+
+Tensor with_channels(const Tensor& image, int64_t channels) {
+  int64_t from = image.dim(2);
+  if (from == channels) return image;
+  if (channels != 1 && channels != 3) {
+    fail(ErrorKind::BadInput, "a picture of {} channels cannot be given {}", from, channels);
+  }
+  Tensor out(DType::UInt8, {image.dim(0), image.dim(1), channels});
+  for (int64_t i = 0; i < out.size(); ++i) {
+    out.data<uint8_t>()[i] =
+        sample(image.data<uint8_t>() + i / channels * from, from, channels, i % channels);
+  }
+  return out;
+}
 
 Tensor image_as_input(const Tensor& image, const Shape& wanted, DType dtype) {
   std::optional<Layout> layout = find_layout(wanted, image);
@@ -120,18 +113,17 @@ Tensor image_as_input(const Tensor& image, const Shape& wanted, DType dtype) {
     fail(ErrorKind::BadInput, "the picture is {} (height, width, channels), the input is {}",
          to_string(image.dims()), to_string(wanted));
   }
-  int64_t height = image.dim(0), width = image.dim(1), from = image.dim(2);
-  int64_t to = channels_for(*layout, wanted, image);
+  Tensor pixels = with_channels(image, channels_for(*layout, wanted, image));
+  int64_t area = image.dim(0) * image.dim(1), channels = pixels.dim(2);
   Dims dims(wanted.size(), 1);
-  dims[dims.size() - static_cast<size_t>(layout->height)] = height;
-  dims[dims.size() - static_cast<size_t>(layout->width)] = width;
-  if (layout->channel > 0) dims[dims.size() - static_cast<size_t>(layout->channel)] = to;
-  bool channels_first = layout->channel == 3;
-  Tensor out(DType::UInt8, dims);
-  for (int64_t p = 0; p < height * width; ++p) {
-    for (int64_t c = 0; c < to; ++c) {
-      int64_t at = channels_first ? c * height * width + p : p * to + c;
-      out.data<uint8_t>()[at] = sample(image.data<uint8_t>() + p * from, from, to, c);
+  dims[dims.size() - static_cast<size_t>(layout->height)] = image.dim(0);
+  dims[dims.size() - static_cast<size_t>(layout->width)] = image.dim(1);
+  if (layout->channel > 0) dims[dims.size() - static_cast<size_t>(layout->channel)] = channels;
+  Tensor out = pixels.view(dims);
+  if (layout->channel == 3 && channels > 1) {
+    out = Tensor(DType::UInt8, dims);
+    for (int64_t i = 0; i < out.size(); ++i) {
+      out.data<uint8_t>()[i] = pixels.data<uint8_t>()[i % area * channels + i / area];
     }
   }
   return dtype == DType::UInt8 ? out : convert(out, dtype);

@@ -34,7 +34,8 @@ constexpr Extension extensions[] = {
     {".npy", Format::Npy},   {".npz", Format::Npz},    {".safetensors", Format::Safetensors},
     {".csv", Format::Csv},   {".tsv", Format::Tsv},    {".idx", Format::Idx},
     {"-ubyte", Format::Idx}, {".ubyte", Format::Idx},  {".png", Format::Image},
-    {".jpg", Format::Image}, {".jpeg", Format::Image}, {".bmp", Format::Image},
+    {".jpg", Format::Image}, {".pnm", Format::Image},  {".pgm", Format::Image},
+    {".ppm", Format::Image}, {".jpeg", Format::Image}, {".bmp", Format::Image},
     {".raw", Format::Raw},   {".bin", Format::Raw},    {".pb", Format::Proto},
     {".json", Format::Json},
 };
@@ -108,7 +109,7 @@ NamedTensors read_table(const Reading& r, char separator) {
 
 NamedTensors read_picture(const Reading& r) {
   std::string bytes = r.text();
-  return {{"", decode_image(std::as_bytes(std::span(bytes)), Channels::AsStored, r.budget)}};
+  return {{"", decode_image(std::as_bytes(std::span(bytes)), r.budget)}};
 }
 
 NamedTensors read_format(Format format, const Reading& r) {
@@ -157,7 +158,8 @@ Format sniff(const DataFile& file) {
   if (begins("\x93NUMPY")) return Format::Npy;
   if (begins("PK\x03\x04") || begins("PK\x05\x06")) return Format::Npz;
   bool bmp = begins("BM") && head.substr(6, 4) == std::string(4, '\0');
-  if (begins("\x89PNG") || begins("\xff\xd8\xff") || bmp) return Format::Image;
+  bool pnm = (begins("P5") || begins("P6")) && head.size() > 2 && std::isspace(head[2]);
+  if (begins("\x89PNG") || begins("\xff\xd8\xff") || bmp || pnm) return Format::Image;
   return looks_like_safetensors(head, file.size()) ? Format::Safetensors : Format::Unknown;
 }
 

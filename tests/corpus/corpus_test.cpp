@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 
 #include "graph/graph.h"
@@ -20,9 +21,51 @@ using nlohmann::json;
 
 // All operators of these folders are there. The list only grows.
 const std::vector<std::string> covered = {
+    "acts_dyn",
+    "bf16_mlp_dyn",
+    "cnn_bn_kept_leg",
+    "cnn_folded_dyn",
+    "cnn_training_leg",
+    "cond_if_dyn",
+    "conv1d_audio_dyn",
+    "conv3d_dyn",
+    "dynaxes_tenc_dyn",
+    "embbag_sum_leg",
+    "fp16_cnn_dyn",
+    "functions_onnxscript",
+    "gpt_tied_dyn",
+    "k_cnn_bn",
+    "k_embed_mask_lstm",
+    "k_gru_loop",
+    "k_mha",
+    "kt_cnn",
+    "loss_in_graph_dyn",
+    "mlp_mnist_dyn",
+    "mobilenet_se_dyn",
+    "norms_dyn",
+    "resnet_bn_leg",
+    "resnet_folded_dyn",
     "s0_nand_f64",
     "s0_nand_f64_bcast_bug",
+    "s1_rnn_sigmoid_script_loop",
+    "s1_rnn_sigmoid_unrolled_dyn",
+    "s2_clf_16_32_8_dyn",
+    "s2_perceptron_step_leg",
     "s2_xor_bce_dyn",
+    "s3_rnn_v1_dyn",
+    "s3_rnn_v2_dyn",
+    "s4_autodiff_sin",
+    "s4_linreg",
+    "s4_mlplayer",
+    "s4_mymodel_zero_bias",
+    "s4_newmodel_residual",
+    "scan_dyn",
+    "scatter_gather_dyn",
+    "siamese_shared_dyn",
+    "tenc_fresh_dyn",
+    "tenc_mask_leg",
+    "textclf_dyn",
+    "twins_merged_leg",
 };
 
 std::vector<Type> types_of(const Graph& graph, const std::vector<ValueId>& ids) {
@@ -102,11 +145,18 @@ TEST_P(Corpus, HasTheGradientsOfItsFramework) {
   for (size_t i = 0; i < feeds.size(); ++i) execution.bind_input(i, feeds[i]);
   RunControl control;
   execution.run(control);
+  // What is zero in theory (a bias before a norm) is rounding noise of the others in both.
+  double largest = 0;
+  for (const auto& [name, value] : expected) {
+    for (double x : to_doubles(value)) largest = std::max(largest, std::abs(x));
+  }
   size_t k = 0;
   for (const auto& [name, value] : expected) {
     const Tensor& actual = execution.output(k++).tensor;
     EXPECT_EQ(actual.dims(), value.dims()) << name;
-    EXPECT_LE(relative_difference(to_doubles(actual), to_doubles(value)), 1e-9) << name;
+    std::vector<double> a = to_doubles(actual), e = to_doubles(value);
+    if (largest_difference(a, e) <= 1e-14 * largest) continue;
+    EXPECT_LE(relative_difference(a, e), 1e-9) << name;
   }
 }
 
@@ -160,7 +210,7 @@ TEST_P(Corpus, TrainsInDouble) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Corpus, ::testing::ValuesIn(covered),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 

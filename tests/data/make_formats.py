@@ -93,6 +93,14 @@ Image.fromarray(picture[:, :, 0]).save(out / "gray.png")
 Image.fromarray(np.dstack([picture, picture[:, :, :1]])).save(out / "rgba.png")
 Image.fromarray(np.full((8, 8, 3), 100, np.uint8)).save(out / "flat.jpg", quality=95)
 
+Image.fromarray(picture).save(out / "rgb.ppm")
+Image.fromarray(np.array([[1, 0, 1]], bool)).save(out / "bits.png")
+Image.fromarray(picture).quantize(4).save(out / "palette.png")
+Image.fromarray(picture).quantize(4).save(out / "palette.bmp")
+y, x = np.mgrid[0:16, 0:16].astype(np.uint8)
+Image.fromarray(np.dstack([x * 15, y * 15, x * 8 + y * 7])).save(out / "gradient.jpg", quality=80)
+np.save(out / "gradient.npy", np.array(Image.open(out / "gradient.jpg")))
+
 # A picture that claims 2 x 2 pixels and inflates to 8 MB.
 bomb = bytearray((out / "gray.png").read_bytes()[:33])
 body = b"IDAT" + zlib.compress(bytes(8 << 20), 9)

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "builtin_ops.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -70,6 +71,18 @@ TEST(Where, MovesEveryType) {
   using Complex = std::complex<double>;
   Tensor p = Tensor::of<Complex>({1}, {{1, 2}}), q = Tensor::of<Complex>({1}, {{3, 4}});
   expect_close(run_op({"Where", {c, p, q}})[0], Tensor::of<Complex>({2, 1}, {{1, 2}, {3, 4}}));
+}
+
+TEST(Where, FollowsShapes) {
+  Graph graph(builtin_ops());
+  Shape unknown = {Dim::symbol("batch"), 3};
+  ValueId x = graph.add_input("x", Type::tensor(DType::Float32, unknown));
+  GraphBuilder b(graph);
+  ValueId shape = b.shape_of(x);
+  ValueId kept = b.add("Equal", {shape, b.ints({-1})});
+  ValueId lengths = b.add("Where", {kept, b.ints({1}), shape});
+  ASSERT_TRUE(graph.value(lengths).content);
+  EXPECT_EQ(to_string(*graph.value(lengths).content), "[batch,3]");
 }
 
 TEST(Where, Gradients) {

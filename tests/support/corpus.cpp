@@ -69,14 +69,21 @@ TrainerOptions CorpusCase::trainer_options() const {
   return o;
 }
 
-double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.size() != b.size()) return INFINITY;
-  double difference = 0, largest = 0;
+  double difference = 0;
   for (size_t i = 0; i < a.size(); ++i) {
-    // NaN must not pass as "not greater".
-    if (!(std::abs(a[i] - b[i]) <= difference)) difference = std::abs(a[i] - b[i]);
-    largest = std::max(largest, std::abs(b[i]));
+    double d = std::abs(a[i] - b[i]);
+    if (std::isnan(d)) return INFINITY;
+    difference = std::max(difference, d);
   }
+  return difference;
+}
+
+double relative_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  double largest = 0;
+  for (double x : b) largest = std::max(largest, std::abs(x));
+  double difference = largest_difference(a, b);
   return largest == 0 ? difference : difference / largest;
 }
 

@@ -36,6 +36,9 @@ class CorpusCase {
   nlohmann::json facts_;
 };
 
+// max |a - b| over all elements; infinite if the sizes differ or one is NaN.
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b);
+
 // max |a - b| / max |b| over all elements.
 double relative_difference(const std::vector<double>& a, const std::vector<double>& b);
 

@@ -229,6 +229,21 @@ void check_gradient(const OpRun& run, const GradientOptions& options) {
   compare_with_differences(first.graph, second, options, run.op + " (second order)");
 }
 
+std::vector<Tensor> gradients_of(const OpRun& run) {
+  Graph graph = graph_of(run, Feed::Static);
+  std::vector<ValueId> wrt;
+  for (size_t i : differentiable_inputs(graph, {})) wrt.push_back(graph.inputs[i]);
+  GraphBuilder builder(graph);
+  std::vector<Seed> seeds;
+  for (ValueId y : graph.outputs) {
+    if (!carries_gradient(graph.value(y).type)) continue;
+    ValueId ones = builder.add("Expand", {builder.scalar_like(1, y), builder.shape_of(y)});
+    seeds.push_back({y, ones});
+  }
+  graph.outputs = gradient(graph, seeds, wrt);
+  return execute(graph, given(run), true);
+}
+
 void expect_error(const OpRun& run, const std::string& text) {
   try {
     execute(graph_of(run, Feed::Static), given(run), true);

@@ -48,6 +48,10 @@ struct GradientOptions {
 // floating-point inputs must be double. With second_order the gradient's own gradient too.
 void check_gradient(const OpRun& run, const GradientOptions& options = {});
 
+// The gradients of the sum of all outputs with respect to the floating-point inputs, which are
+// double.
+std::vector<Tensor> gradients_of(const OpRun& run);
+
 // Doubles in [low, high), from a fixed generator.
 Tensor random_tensor(Dims dims, uint32_t seed, double low = -1, double high = 1);
 

@@ -11,6 +11,7 @@
 #include <limits>
 #include <numbers>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace onnxrun {
@@ -246,6 +247,26 @@ void expect_all_finite() {
 TEST_P(VectorMath, AllFinite) {
   expect_all_finite<float>();
   expect_all_finite<double>();
+}
+
+template <typename T>
+void expect_maximum() {
+  using L = std::numeric_limits<T>;
+  EXPECT_EQ(maximum(static_cast<const T*>(nullptr), 0), -L::infinity());
+  std::vector<T> x(75);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<T>(std::sin(static_cast<double>(i) * 7));
+  for (size_t n = 1; n <= x.size(); ++n) {
+    auto count = static_cast<int64_t>(n);
+    EXPECT_EQ(maximum(x.data(), count), *std::max_element(x.begin(), x.begin() + count));
+    T old = std::exchange(x[n - 1], L::quiet_NaN());
+    EXPECT_TRUE(std::isnan(maximum(x.data(), 75))) << n;
+    x[n - 1] = old;
+  }
+}
+
+TEST_P(VectorMath, Maximum) {
+  expect_maximum<float>();
+  expect_maximum<double>();
 }
 
 }  // namespace

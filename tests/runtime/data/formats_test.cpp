@@ -2,6 +2,7 @@
 #include "data/idx.h"
 #include "data/image.h"
 #include "data/inflate.h"
+#include "data/npy.h"
 #include "data/print.h"
 #include "data/raw.h"
 #include "data/safetensors.h"
@@ -171,9 +172,9 @@ TEST(Safetensors, ShapeThatOverflowsIsALimit) {
                [] { tensors(one("[4611686018427387904,4]", "[0,1]", "1")); });
 }
 
-Tensor picture(const std::string& bytes, Channels channels = Channels::AsStored) {
+Tensor picture(const std::string& bytes) {
   MemoryBudget budget(1 << 20);
-  return decode_image(std::as_bytes(std::span(bytes)), channels, budget);
+  return decode_image(std::as_bytes(std::span(bytes)), budget);
 }
 
 const std::string pixels = "[[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [10, 20, 30]]]";
@@ -181,18 +182,49 @@ const std::string pixels = "[[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [10, 20, 
 TEST(Image, Decodes) {
   EXPECT_EQ(json_values(picture(fixture("rgb.png"))), pixels);
   EXPECT_EQ(json_values(picture(fixture("rgb.bmp"))), pixels);
+  EXPECT_EQ(json_values(picture(fixture("rgb.ppm"))), pixels);
+  EXPECT_EQ(json_values(picture(fixture("palette.png"))), pixels);
+  EXPECT_EQ(json_values(picture(fixture("palette.bmp"))), pixels);
   EXPECT_EQ(json_values(picture(fixture("gray.png"))), "[[[255], [0]], [[0], [10]]]");
+  EXPECT_EQ(json_values(picture(fixture("bits.png"))), "[[[255], [0], [255]]]");
+  EXPECT_EQ(json_values(picture("P5 # gray\n2 1 #\n15\n\x0f\x01")), "[[[255], [17]]]");
   EXPECT_EQ(picture(fixture("rgba.png")).dims(), (Dims{2, 2, 4}));
-  EXPECT_EQ(json_values(picture(fixture("rgba.png"), Channels::Rgb)), pixels);
+  EXPECT_EQ(json_values(with_channels(picture(fixture("rgba.png")), 3)), pixels);
   Tensor flat = picture(fixture("flat.jpg"));
   EXPECT_EQ(flat.dims(), (Dims{8, 8, 3}));
   EXPECT_EQ(flat.data<uint8_t>()[100], 100);
 }
 
+TEST(Image, DecodesJpegAsPillowDoes) {
+  Tensor t = picture(fixture("gradient.jpg"));
+  RangeStream stream(DataFile::of_bytes(fixture("gradient.npy")));
+  MemoryBudget budget(1 << 20);
+  Tensor expected = read_npy(stream, budget);
+  ASSERT_EQ(t.dims(), expected.dims());
+  for (int64_t i = 0; i < t.size(); ++i) {
+    EXPECT_NEAR(t.data<uint8_t>()[i], expected.data<uint8_t>()[i], 1) << i;
+  }
+}
+
 TEST(Image, RefusesDamageAndBombs) {
-  expect_fails(ErrorKind::BadInput, "no picture", [] { picture("no picture at all"); });
-  expect_fails(ErrorKind::BadInput, "damaged", [] { picture(fixture("bomb.png")); });
-  for (const char* name : {"rgb.png", "gray.png", "rgb.bmp", "flat.jpg"}) {
+  auto bad = [](const std::string& text, const std::string& bytes) {
+    expect_fails(ErrorKind::BadInput, text, [&] { picture(bytes); });
+  };
+  bad("no picture", "no picture at all");
+  bad("damaged .png", fixture("bomb.png").substr(0, 60));
+  bad("damaged .png: ", fixture("rgb.png").substr(0, 50));
+  bad("damaged .jpg", fixture("gradient.jpg").substr(0, 500));
+  bad("damaged .bmp: the file ends early", fixture("rgb.bmp").substr(0, 60));
+  bad("pixels does not fit", "P5 1000 1000 255 ");
+  bad("no pixels", "P5 0 1 255 ");
+  bad("a number expected", "P5 x");
+  bad("the file ends early", "P6 # no end");
+  std::string huge = fixture("gray.png");
+  huge.replace(16, 8, std::string("\0\1\0\0\0\1\0\0", 8));
+  bad("damaged .png: IHDR: CRC error", huge);
+  EXPECT_EQ(picture(fixture("bomb.png")).dims(), (Dims{2, 2, 1}));  // the excess is not inflated
+  for (const char* name :
+       {"rgb.png", "palette.png", "rgb.bmp", "palette.bmp", "gradient.jpg", "rgb.ppm"}) {
     std::string bytes = fixture(name);
     for (size_t n = 0; n < bytes.size(); ++n) {
       std::string cut = bytes.substr(0, n), flipped = bytes;
@@ -239,7 +271,7 @@ INSTANTIATE_TEST_SUITE_P(
                           {1, 3, Dim(), Dim()},
                           "float[1,3,2,2]",
                           "[[[[255, 0], [0, 10]], [[255, 0], [0, 10]], [[255, 0], [0, 10]]]]"},
-                      Fit{"rgb.png", {1, 1, 2, 2}, "float[1,1,2,2]", "[[[[76, 149], [28, 18]]]]"},
+                      Fit{"rgb.png", {1, 1, 2, 2}, "float[1,1,2,2]", "[[[[76, 150], [29, 18]]]]"},
                       Fit{"gray.png", {2, 2}, "float[2,2]", "[[255, 0], [0, 10]]"}));
 
 TEST(Image, SaysWhatDoesNotFit) {

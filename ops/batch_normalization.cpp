@@ -1,0 +1,377 @@
+// BatchNormalization and onnxrun.BatchNormalizationGrad.
+#include "graph/gradient_context.h"
+#include "graph/infer_context.h"
+#include "graph/run_context.h"
+#include "graph/upgrade_context.h"
+#include "kernels/compute_buffers.h"
+#include "kernels/normalize.h"
+#include "kernels/scratch.h"
+
+namespace onnxrun {
+
+namespace {
+
+// X as [images, channels, inside].
+struct ChannelState final : KernelState {
+  int64_t images = 0, channels = 0, inside = 0;
+
+  explicit ChannelState(const Dims& x)
+      : images(x[0]),
+        channels(x.size() > 1 ? x[1] : 1),
+        inside(x.size() > 2 ? element_count(Dims(x.begin() + 2, x.end())) : 1) {}
+
+  int64_t size() const { return element_count(Dims{images, inside}); }
+  double count() const { return static_cast<double>(size()); }
+  int64_t at(int64_t image, int64_t channel) const { return (image * channels + channel) * inside; }
+
+  // The sum of f(index) over a channel.
+  template <typename C, typename F>
+  double sum(int64_t channel, const F& f) const {
+    if (inside == 1) {
+      return lane_sum<C>(images, [&](int64_t n) { return f(n * channels + channel); });
+    }
+    double total = 0;
+    for (int64_t n = 0; n < images; ++n) {
+      int64_t first = at(n, channel);
+      total += lane_sum<C>(inside, [&](int64_t i) { return f(first + i); });
+    }
+    return total;
+  }
+
+  // Calls f(index) for every element of a channel.
+  template <typename F>
+  void for_each(int64_t channel, const F& f) const {
+    for (int64_t n = 0; n < images; ++n) {
+      int64_t first = at(n, channel), last = first + inside;
+      for (int64_t i = first; i < last; ++i) f(i);
+    }
+  }
+
+  template <typename C>
+  Moments moments(const C* x, int64_t channel) const {
+    Moments m;
+    m.mean = sum<C>(channel, [&](int64_t i) { return x[i]; }) / count();
+    C centre = static_cast<C>(m.mean);
+    m.variance =
+        sum<C>(channel, [&](int64_t i) { return (x[i] - centre) * (x[i] - centre); }) / count();
+    return m;
+  }
+};
+
+// One number a channel, whatever its type.
+double channel_value(const Tensor& t, int64_t channel) {
+  double value = 0;
+  dispatch_float(t.dtype(), [&]<typename T>() {
+    value = static_cast<double>(static_cast<ComputeType<T>>(t.data<T>()[channel]));
+  });
+  return value;
+}
+
+void set_channel_value(Tensor& t, int64_t channel, double value) {
+  dispatch_float(t.dtype(), [&]<typename T>() {
+    t.data<T>()[channel] = static_cast<T>(static_cast<ComputeType<T>>(value));
+  });
+}
+
+void check_channels(const InferContext& c, const Dim& channels, size_t first) {
+  for (size_t i = first; i < c.num_inputs(); ++i) {
+    const Shape* s = c.has_input(i) ? c.shape(i) : nullptr;
+    if (!s) continue;
+    bool wrong =
+        s->size() == 1 && (*s)[0].is_known() && channels.is_known() && !((*s)[0] == channels);
+    if (s->size() != 1 || wrong) {
+      c.reject("{}, expected one element for each of {} channels", c.describe_input(i),
+               channels.to_string());
+    }
+  }
+}
+
+// The length of axis 1; inputs of one axis are one channel.
+Dim channels_of(const InferContext& c, size_t i) {
+  const Shape* x = c.shape(i);
+  if (!x) return Dim();
+  if (x->empty()) c.reject("{}, expected images and channels", c.describe_input(i));
+  return x->size() > 1 ? (*x)[1] : Dim(1);
+}
+
+class BatchNormalization final : public Op {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.visit("epsilon", epsilon_, "added to the variance");
+    v.visit("momentum", momentum_, "share of the old running statistics in the new");
+    v.visit("training_mode", training_,
+            "normalise by the batch's own statistics and move the running ones");
+  }
+
+  void infer(InferContext& c) const override {
+    c.set_output(0, c.type(0));
+    Dim channels = channels_of(c, 0);
+    check_channels(c, channels, 1);
+    if (!training_ && (c.has_output(1) || c.has_output(2))) {
+      c.reject("running statistics are outputs in training mode only");
+    }
+    for (size_t i = 1; i <= 2; ++i) c.set_output(i, c.dtype(3), Shape{channels});
+  }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    return std::make_unique<ChannelState>(c.input(0).dims());
+  }
+
+  void run(RunContext& c) const override {
+    const auto& s = c.state<ChannelState>();
+    dispatch_float(c.output(0).dtype(), [&]<typename T>() {
+      using C = ComputeType<T>;
+      ComputeInput<T> x(c.input(0));
+      ComputeOutput<T> y(c.output(0));
+      for_each_row(s.channels, s.size(), [&](int64_t k) {
+        Moments m = training_ ? s.moments<C>(x.data(), k)
+                              : Moments{channel_value(c.input(3), k), channel_value(c.input(4), k)};
+        if (training_) move_statistics(c, k, m);
+        double factor = channel_value(c.input(1), k) / std::sqrt(m.variance + epsilon_);
+        C mean = static_cast<C>(m.mean), a = static_cast<C>(factor);
+        C bias = static_cast<C>(channel_value(c.input(2), k));
+        s.for_each(k, [&](int64_t i) { y.data()[i] = (x.data()[i] - mean) * a + bias; });
+      });
+      y.store();
+    });
+  }
+
+  // d((x - m) s / sqrt(v + e) + b): the fused operator gives dX, dScale, dB. Given statistics are data, as
+  // in PyTorch: nothing flows into them.
+  void gradient(GradientContext& g) const override {
+    GraphBuilder& b = g.builder();
+    ValueId scale = g.input(1), dx = no_value;
+    if (g.has_grad(0)) {
+      std::vector<ValueId> inputs = {g.grad(0), g.input(0), scale};
+      if (!training_) inputs.insert(inputs.end(), {g.input(3), g.input(4)});
+      size_t outputs = g.wants(2) ? 3 : g.wants(1) ? 2 : 1;
+      auto d = b.add_n("onnxrun.BatchNormalizationGrad", inputs, outputs,
+                       {.attributes = {{"epsilon", epsilon_}}});
+      dx = d[0];
+      if (outputs > 1) g.set(1, d[1]);
+      if (outputs > 2) g.set(2, d[2]);
+    }
+    if (training_) running_statistics(g, dx);
+    if (dx != no_value) g.set(0, dx);
+  }
+
+ private:
+  void move_statistics(const RunContext& c, int64_t k, const Moments& m) const {
+    double keep = momentum_;
+    if (c.has_output(1)) {
+      set_channel_value(c.output(1), k, channel_value(c.input(3), k) * keep + m.mean * (1 - keep));
+    }
+    if (c.has_output(2)) {
+      set_channel_value(c.output(2), k,
+                        channel_value(c.input(4), k) * keep + m.variance * (1 - keep));
+    }
+  }
+
+  // What flows back through the running statistics: r' = r m + batch (1 - m).
+  void running_statistics(GradientContext& g, ValueId& dx) const {
+    GraphBuilder& b = g.builder();
+    ValueId x = g.input(0);
+    for (size_t i = 1; i <= 2; ++i) {
+      if (!g.has_grad(i)) continue;
+      if (g.wants(i + 2)) g.set(i + 2, g.mul(g.grad(i), g.scalar_like(momentum_, g.grad(i))));
+      if (!g.wants(0)) continue;
+      int64_t rank = g.rank(x);
+      if (rank < 2)
+        fail(ErrorKind::Unsupported, "gradients through running statistics need X's rank");
+      std::vector<int64_t> axes = {0}, behind;
+      for (int64_t a = 2; a < rank; ++a) {
+        axes.push_back(a);
+        behind.push_back(a - 1);
+      }
+      DType type = g.dtype(x);
+      ValueId share = b.cast(g.mul(g.grad(i), g.scalar_like(1 - momentum_, g.grad(i))), type);
+      ValueId count = g.div(b.add("Size", {x}), b.add("Size", {share}));
+      share = b.unsqueeze(g.div(share, b.cast(count, type)), behind);
+      if (i == 2) {
+        ValueId mean = b.add("ReduceMean", {x, b.ints(axes)}, {{"keepdims", int64_t{1}}});
+        share = g.mul(g.mul(share, g.scalar_like(2, share)), g.minus(x, mean));
+      } else {
+        share = g.add("Expand", {share, b.shape_of(x)});
+      }
+      dx = dx == no_value ? share : g.plus(dx, share);
+    }
+  }
+
+  float epsilon_ = 1e-5f;
+  float momentum_ = 0.9f;
+  bool training_ = false;
+};
+
+// dX, dScale and dB; without mean and variance those of the batch, which depend on X.
+//     h = (x - mean) / deviation,  dScale = sum(dY h),  dB = sum(dY)
+//     dX = (dY - dB / n - h dScale / n) scale / deviation    (dY scale / deviation if given)
+class BatchNormalizationGrad final : public Op {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.visit("epsilon", epsilon_, "as BatchNormalization's");
+  }
+
+  void infer(InferContext& c) const override {
+    c.set_output(0, c.type(1));
+    Dim channels = channels_of(c, 1);
+    check_channels(c, channels, 2);
+    if (!compatible(c.type(0), c.type(1)))
+      c.reject("{}, but {}", c.describe_input(0), c.describe_input(1));
+    if (c.has_input(3) != c.has_input(4)) c.reject("mean and variance belong together");
+    for (size_t i = 1; i <= 2; ++i) c.set_output(i, c.dtype(2), Shape{channels});
+  }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    return std::make_unique<ChannelState>(c.input(1).dims());
+  }
+
+  void run(RunContext& c) const override {
+    const auto& s = c.state<ChannelState>();
+    dispatch_float(c.output(0).dtype(), [&]<typename T>() {
+      using C = ComputeType<T>;
+      ComputeInput<T> dy_input(c.input(0)), x_input(c.input(1));
+      ComputeOutput<T> dx(c.output(0));
+      const C *dy = dy_input.data(), *x = x_input.data();
+      bool given = c.has_input(3);
+      for_each_row(s.channels, s.size(), [&](int64_t k) {
+        Moments m = given ? Moments{channel_value(c.input(3), k), channel_value(c.input(4), k)}
+                          : s.moments<C>(x, k);
+        double inverse = 1 / std::sqrt(m.variance + epsilon_);
+        C mean = static_cast<C>(m.mean);
+        double dbias = s.sum<C>(k, [&](int64_t i) { return dy[i]; });
+        double dscale = s.sum<C>(k, [&](int64_t i) { return dy[i] * (x[i] - mean); }) * inverse;
+        if (c.has_output(1)) set_channel_value(c.output(1), k, dscale);
+        if (c.has_output(2)) set_channel_value(c.output(2), k, dbias);
+        C factor = static_cast<C>(channel_value(c.input(2), k) * inverse);
+        C mean_dy = static_cast<C>(given ? 0 : dbias / s.count());
+        C slope = static_cast<C>(given ? 0 : dscale / s.count() * inverse);
+        s.for_each(k, [&](int64_t i) {
+          dx.data()[i] = (dy[i] - mean_dy - (x[i] - mean) * slope) * factor;
+        });
+      });
+      dx.store();
+    });
+  }
+
+  void decompose(DecomposeContext& d) const override {
+    GraphBuilder& b = d.builder();
+    DType type = b.dtype(d.input(1)), scale_type = b.dtype(d.input(2));
+    ValueId dy = stacked(b, d.input(0)), x = stacked(b, d.input(1));
+    auto channel = [&](size_t i) { return b.unsqueeze(b.cast(d.input(i), type), {0, 2}); };
+    auto mean_of = [&](ValueId v) {
+      return b.add("ReduceMean", {v, b.ints({0, 2})}, {{"keepdims", int64_t{1}}});
+    };
+    auto mul = [&](ValueId u, ValueId v) { return b.add("Mul", {u, v}); };
+    auto sub = [&](ValueId u, ValueId v) { return b.add("Sub", {u, v}); };
+    bool given = d.has_input(3);
+    ValueId centred = sub(x, given ? channel(3) : mean_of(x));
+    ValueId variance = given ? channel(4) : mean_of(mul(centred, centred));
+    ValueId deviation = b.add("Sqrt", {b.add("Add", {variance, b.scalar_like(epsilon_, x)})});
+    ValueId h = b.add("Div", {centred, deviation}), rest = dy;
+    if (!given) rest = sub(sub(dy, mean_of(dy)), mul(h, mean_of(mul(dy, h))));
+    ValueId dx = mul(rest, b.add("Div", {channel(2), deviation}));
+    d.set(0, b.reshape_like(dx, d.input(1)));
+    auto total = [&](ValueId v) { return b.cast(b.reduce_sum(v, {0, 2}, false), scale_type); };
+    if (d.has_output(1)) d.set(1, total(mul(dy, h)));
+    if (d.has_output(2)) d.set(2, total(dy));
+  }
+
+ private:
+  // [N, C, everything else]
+  static ValueId stacked(GraphBuilder& b, ValueId v) {
+    ValueId shape = b.shape_of(v);
+    ValueId inside =
+        b.add("ReduceProd", {b.slice(shape, 0, 2, INT64_MAX)}, {{"keepdims", int64_t{1}}});
+    ValueId to = b.add("Concat", {b.slice(shape, 0, 0, 2), inside}, {{"axis", int64_t{0}}});
+    return b.reshape(v, to);
+  }
+
+  float epsilon_ = 1e-5f;
+};
+
+// spatial == 0: every activation is a channel of its own.
+void upgrade_activations(UpgradeContext& u) {
+  GraphBuilder& b = u.builder();
+  ValueId x = u.input(0), minus = b.ints({-1});
+  std::vector<ValueId> inputs = {b.add("Flatten", {x}, {{"axis", int64_t{1}}})};
+  ValueId shape = b.shape_of(u.input(1));
+  for (size_t i = 1; i <= 4; ++i) inputs.push_back(b.reshape(u.input(i), minus));
+  auto results = b.add_n("BatchNormalization", inputs, std::min<size_t>(u.num_outputs(), 3),
+                         {.attributes = u.attributes()});
+  results[0] = b.reshape_like(results[0], x);
+  for (size_t i = 1; i < results.size(); ++i) results[i] = b.reshape(results[i], shape);
+  if (u.num_outputs() > 3)
+    fail(ErrorKind::Unsupported, "saved statistics with attribute 'spatial' 0");
+  u.replace(results);
+}
+
+// The outputs saved_mean and saved_var of opsets 1 to 13.
+void upgrade_saved(UpgradeContext& u) {
+  GraphBuilder& b = u.builder();
+  ValueId x = u.input(0);
+  int64_t rank = b.rank(x);
+  if (rank < 2) fail(ErrorKind::Unsupported, "saved statistics need an input of known rank");
+  auto results = b.add_n("BatchNormalization", u.inputs(), 3, {.attributes = u.attributes()});
+  std::vector<int64_t> axes = {0};
+  for (int64_t a = 2; a < rank; ++a) axes.push_back(a);
+  auto mean = [&](ValueId v, bool keep) {
+    return b.add("ReduceMean", {v, b.ints(axes)}, {{"keepdims", int64_t{keep}}});
+  };
+  results.push_back(mean(x, false));
+  ValueId centred = b.add("Sub", {x, mean(x, true)});
+  results.push_back(mean(b.add("Mul", {centred, centred}), false));
+  results.resize(u.num_outputs());
+  u.replace(results);
+}
+
+// Before opset 14 a node trains if it has more than one output (before 7 also only if is_test is
+// 0).
+void upgrade_batch(UpgradeContext& u) {
+  if (u.opset() >= 14) return;
+  u.take<std::vector<int64_t>>("consumed_inputs");
+  bool test = u.take<int64_t>("is_test").value_or(0) != 0;
+  bool spatial = u.take<int64_t>("spatial").value_or(1) != 0;
+  bool training = !test && u.num_outputs() > 1;
+  if (training) {
+    u.attributes()["training_mode"] = int64_t{1};
+  } else {
+    u.set_num_outputs(1);
+  }
+  if (!spatial) return upgrade_activations(u);
+  if (u.num_outputs() > 3) upgrade_saved(u);
+}
+
+}  // namespace
+
+void register_batch_normalization(OpRegistry& r) {
+  r.add<BatchNormalization>(
+      {.name = "BatchNormalization",
+       .doc = "mean 0 and variance 1 in each channel, then scale and bias",
+       .since = {1, 6, 7, 9, 14, 15},
+       .inputs =
+           {{"X", "T"}, {"scale", "T1"}, {"B", "T1"}, {"input_mean", "T2"}, {"input_var", "T2"}},
+       .outputs = {{"Y", "T"},
+                   {"running_mean", "T2", Param::Kind::Optional},
+                   {"running_var", "T2", Param::Kind::Optional}},
+       .types = {{"T", dtypes::floats}, {"T1", dtypes::floats}, {"T2", dtypes::floats}},
+       .gradient = GradientState::Rule,
+       .upgrade = upgrade_batch});
+  r.add<BatchNormalizationGrad>(
+      {.name = "BatchNormalizationGrad",
+       .domain = private_domain,
+       .doc = "the gradients of a batch normalisation's inputs",
+       .since = {1},
+       .inputs = {{"dY", "T"},
+                  {"X", "T"},
+                  {"scale", "T1"},
+                  {"mean", "T2", Param::Kind::Optional},
+                  {"var", "T2", Param::Kind::Optional}},
+       .outputs = {{"dX", "T"},
+                   {"dScale", "T1", Param::Kind::Optional},
+                   {"dB", "T1", Param::Kind::Optional}},
+       .types = {{"T", dtypes::floats}, {"T1", dtypes::floats}, {"T2", dtypes::floats}},
+       .gradient = GradientState::Decompose,
+       .decomposes = true});
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,271 @@
+// Softmax, LogSoftmax, Hardmax.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "axis_rows.h"
+#include "kernels/broadcast.h"
+#include "kernels/scratch.h"
+#include "kernels/vector_math.h"
+
+namespace onnxrun {
+
+namespace {
+
+// Neighbouring columns (of `inner`) that are worked on together.
+constexpr int64_t tile = 64;
+
+// One tile of `width` columns, `length` elements each, `stride` apart.
+template <typename T>
+struct Columns {
+  const T* x;
+  T* y;
+  int64_t length, stride, width;
+};
+
+template <typename T>
+using TileOf = std::array<T, tile>;
+
+// The largest element of every column.
+template <typename T>
+TileOf<T> largest(const Columns<T>& c) {
+  TileOf<T> top;
+  std::copy(c.x, c.x + c.width, top.data());
+  for (int64_t k = 1; k < c.length; ++k) {
+    const T* row = c.x + k * c.stride;
+    for (size_t j = 0; j < static_cast<size_t>(c.width); ++j)
+      top[j] = row[j] > top[j] ? row[j] : top[j];
+  }
+  return top;
+}
+
+template <typename T>
+double sum_of_row(const T* x, int64_t n) {
+  std::array<double, 4> sums{};
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    for (size_t k = 0; k < 4; ++k) sums[k] += static_cast<double>(x[i + static_cast<int64_t>(k)]);
+  }
+  for (; i < n; ++i) sums[0] += static_cast<double>(x[i]);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+// exp(x - largest) / sum of it. Only differences enter, so nothing overflows.
+struct SoftmaxRule {
+  template <typename T>
+  static void row(const T* x, T* y, int64_t n) {
+    const T top = maximum(x, n);
+    for (int64_t i = 0; i < n; ++i) y[i] = x[i] - top;
+    vexp(y, y, n);
+    const T scale = static_cast<T>(1 / sum_of_row(y, n));
+    for (int64_t i = 0; i < n; ++i) y[i] *= scale;
+  }
+
+  template <typename T>
+  static void columns(const Columns<T>& c) {
+    const TileOf<T> top = largest(c);
+    const auto width = static_cast<size_t>(c.width);
+    TileOf<double> sums{};
+    for (int64_t k = 0; k < c.length; ++k) {
+      const T* from = c.x + k * c.stride;
+      T* to = c.y + k * c.stride;
+      for (size_t j = 0; j < width; ++j) to[j] = from[j] - top[j];
+      vexp(to, to, c.width);
+      for (size_t j = 0; j < width; ++j) sums[j] += static_cast<double>(to[j]);
+    }
+    TileOf<T> scale;
+    for (size_t j = 0; j < width; ++j) scale[j] = static_cast<T>(1 / sums[j]);
+    for (int64_t k = 0; k < c.length; ++k) {
+      T* to = c.y + k * c.stride;
+      for (size_t j = 0; j < width; ++j) to[j] *= scale[j];
+    }
+  }
+
+  // dx = y (dy - sum(y dy))
+  static void gradient(GradientContext& g, int64_t axis) {
+    ValueId weighted = g.mul(g.grad(0), g.output(0));
+    ValueId sum = g.builder().reduce_sum(weighted, {axis}, true);
+    g.set(0, g.minus(weighted, g.mul(g.output(0), sum)));
+  }
+};
+
+// x - largest - log(sum of exp(x - largest))
+struct LogSoftmaxRule {
+  template <typename T>
+  static void row(const T* x, T* y, int64_t n) {
+    const T top = maximum(x, n);
+    std::array<T, 256> part;
+    double sum = 0;
+    for (int64_t at = 0; at < n; at += static_cast<int64_t>(part.size())) {
+      const int64_t count = std::min<int64_t>(n - at, part.size());
+      for (int64_t i = 0; i < count; ++i) part[static_cast<size_t>(i)] = x[at + i] - top;
+      vexp(part.data(), part.data(), count);
+      sum += sum_of_row(part.data(), count);
+    }
+    const T log = static_cast<T>(std::log(sum));
+    for (int64_t i = 0; i < n; ++i) y[i] = x[i] - top - log;
+  }
+
+  template <typename T>
+  static void columns(const Columns<T>& c) {
+    const TileOf<T> top = largest(c);
+    const auto width = static_cast<size_t>(c.width);
+    TileOf<double> sums{};
+    TileOf<T> part;
+    for (int64_t k = 0; k < c.length; ++k) {
+      const T* from = c.x + k * c.stride;
+      for (size_t j = 0; j < width; ++j) part[j] = from[j] - top[j];
+      vexp(part.data(), part.data(), c.width);
+      for (size_t j = 0; j < width; ++j) sums[j] += static_cast<double>(part[j]);
+    }
+    for (size_t j = 0; j < width; ++j) part[j] = static_cast<T>(std::log(sums[j]));
+    for (int64_t k = 0; k < c.length; ++k) {
+      const T* from = c.x + k * c.stride;
+      T* to = c.y + k * c.stride;
+      for (size_t j = 0; j < width; ++j) to[j] = from[j] - top[j] - part[j];
+    }
+  }
+
+  // dx = dy - exp(y) sum(dy)
+  static void gradient(GradientContext& g, int64_t axis) {
+    ValueId sum = g.builder().reduce_sum(g.grad(0), {axis}, true);
+    g.set(0, g.minus(g.grad(0), g.mul(g.add("Exp", {g.output(0)}), sum)));
+  }
+};
+
+// 1 at the first of the largest elements, 0 elsewhere.
+struct HardmaxRule {
+  template <typename T>
+  static void row(const T* x, T* y, int64_t n) {
+    columns(Columns<T>{x, y, n, 1, 1});
+  }
+
+  template <typename T>
+  static void columns(const Columns<T>& c) {
+    const TileOf<T> top = largest(c);
+    std::array<bool, tile> found{};
+    for (int64_t k = 0; k < c.length; ++k) {
+      for (size_t j = 0; j < static_cast<size_t>(c.width); ++j) {
+        const int64_t at = k * c.stride + static_cast<int64_t>(j);
+        bool here = !found[j] && c.x[at] == top[j];
+        found[j] |= here;
+        c.y[at] = here ? T{1} : T{0};
+      }
+    }
+  }
+};
+
+template <typename Rule>
+class SoftmaxOp final : public Op {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.visit("axis", axis_, "axis whose elements are weighed against each other");
+  }
+
+  void infer(InferContext& c) const override {
+    check_axis(c, axis_);
+    infer_same(c);
+  }
+
+  void run(RunContext& c) const override {
+    const Tensor& x = c.input(0);
+    if (x.size() == 0) return;
+    dispatch_float(x.dtype(), [&]<typename T>() {
+      run_as(AxisSplit(x.dims(), axis_), x.data<T>(), c.output(0).data<T>());
+    });
+  }
+
+  void gradient(GradientContext& g) const override {
+    if constexpr (requires { Rule::gradient(g, axis_); }) {
+      Rule::gradient(g, axis_);
+    } else {
+      Op::gradient(g);
+    }
+  }
+
+  OpTraits traits() const override { return {.in_place = {{0, 0}}}; }
+
+ private:
+  template <typename T>
+  static void run_as(const AxisSplit& s, const T* x, T* y) {
+    const int64_t tiles = (s.inner + tile - 1) / tile;
+    auto piece = [&](int64_t begin, int64_t end) {
+      for (int64_t unit = begin; unit < end; ++unit) {
+        const int64_t column = unit % tiles * tile;
+        const int64_t at = unit / tiles * s.length * s.inner + column;
+        columns(Columns<T>{x + at, y + at, s.length, s.inner, std::min(tile, s.inner - column)});
+      }
+    };
+    // An exponential is worth several of the cheap operations that the grain counts.
+    const int64_t each = s.length * std::min(tile, s.inner) * 4;
+    const int64_t units = s.outer * tiles, grain = std::max<int64_t>(1, elementwise_grain / each);
+    if (units <= grain) return piece(0, units);
+    parallel_for(units, grain, piece);
+  }
+
+  template <typename T>
+  static void columns(const Columns<T>& c) {
+    using C = ComputeType<T>;
+    if constexpr (std::is_same_v<T, C>) {
+      c.stride == 1 ? Rule::row(c.x, c.y, c.length) : Rule::columns(c);
+    } else {
+      Scratch scratch(static_cast<size_t>(c.length * c.width) * sizeof(C));
+      C* buffer = scratch.as<C>();
+      for (int64_t k = 0; k < c.length; ++k) {
+        for (int64_t j = 0; j < c.width; ++j) buffer[k * c.width + j] = c.x[k * c.stride + j];
+      }
+      SoftmaxOp::columns(Columns<C>{buffer, buffer, c.length, c.width, c.width});
+      for (int64_t k = 0; k < c.length; ++k) {
+        for (int64_t j = 0; j < c.width; ++j) {
+          c.y[k * c.stride + j] = static_cast<T>(buffer[k * c.width + j]);
+        }
+      }
+    }
+  }
+
+  int64_t axis_ = -1;
+};
+
+// Before opset 13 all axes from `axis` (1 if not given) on count as one.
+void upgrade_flattened(UpgradeContext& u, std::string_view name) {
+  if (u.opset() >= 13) return;
+  int64_t axis = u.take<int64_t>("axis").value_or(1);
+  GraphBuilder& b = u.builder();
+  ValueId x = u.input(0);
+  int64_t rank = u.type(x).rank();
+  if (rank > 0 && normalize_axis(axis, rank) == rank - 1) return;
+  ValueId flat = b.add("Flatten", {x}, {{"axis", axis}});
+  u.replace({b.reshape_like(b.add(name, {flat}), x)});
+}
+
+struct Names {
+  std::string_view name, doc;
+  GradientState gradient = GradientState::Rule;
+};
+
+template <typename Rule>
+void add(OpRegistry& r, Names n, void (*upgrade)(UpgradeContext&)) {
+  r.add<SoftmaxOp<Rule>>({.name = n.name,
+                          .doc = n.doc,
+                          .since = {1, 11, 13},
+                          .inputs = {{"input", "T"}},
+                          .outputs = {{"output", "T"}},
+                          .types = {{"T", dtypes::floats}},
+                          .gradient = n.gradient,
+                          .upgrade = upgrade});
+}
+
+}  // namespace
+
+void register_softmax(OpRegistry& r) {
+  add<SoftmaxRule>(r, {"Softmax", "e^x over its sum along an axis"},
+                   [](UpgradeContext& u) { upgrade_flattened(u, "Softmax"); });
+  add<LogSoftmaxRule>(r, {"LogSoftmax", "the logarithm of Softmax"},
+                      [](UpgradeContext& u) { upgrade_flattened(u, "LogSoftmax"); });
+  add<HardmaxRule>(r,
+                   {"Hardmax", "1 at the first of the largest elements along an axis, else 0",
+                    GradientState::NotDifferentiable},
+                   [](UpgradeContext& u) { upgrade_flattened(u, "Hardmax"); });
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,237 @@
+// If, Loop and Scan: runs and gradients of graphs with subgraphs.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "builtin_ops.h"
+#include "graph/builder.h"
+#include "passes/gradient.h"
+#include "plan/execution.h"
+#include "support/op_tester.h"
+
+namespace onnxrun::testing {
+
+namespace {
+
+Type scalar_type(DType t) { return Type::tensor(t, Shape{}); }
+Type vector_type(int64_t n) { return Type::tensor(DType::Float64, Shape{Dim(n)}); }
+
+// A body with (iteration, condition, carried...) as inputs.
+struct LoopBody {
+  LoopBody() : graph(builtin_ops()), builder(graph) {
+    graph.add_input("i", scalar_type(DType::Int64));
+    condition = graph.add_input("c", scalar_type(DType::Bool));
+  }
+  Graph graph;
+  GraphBuilder builder;
+  ValueId condition;
+};
+
+std::vector<Tensor> execute(const Graph& graph, const std::vector<Tensor>& inputs,
+                            int64_t max_iterations = 1000) {
+  std::vector<Type> types;
+  for (const Tensor& t : inputs) types.push_back(Type::tensor(t.dtype(), to_shape(t.dims())));
+  Execution execution(Plan::compile(graph, types));
+  for (size_t i = 0; i < inputs.size(); ++i) execution.bind_input(i, inputs[i]);
+  RunControl control;
+  control.max_loop_iterations = max_iterations;
+  execution.run(control);
+  std::vector<Tensor> results;
+  for (size_t k = 0; k < graph.outputs.size(); ++k) results.push_back(execution.output(k).tensor);
+  return results;
+}
+
+// Adds d sum(cotangent * outputs[0]) / d (double inputs) as outputs and compares with differences.
+void check(const Graph& function, const std::vector<Tensor>& inputs, bool second_order = true) {
+  auto value_of = [&](const Graph& g, const std::vector<Tensor>& in, size_t outputs) {
+    double sum = 0;
+    std::vector<Tensor> results = execute(g, in);
+    for (size_t k = 0; k < outputs; ++k) {
+      for (int64_t i = 0; i < results[k].size(); ++i) {
+        sum += std::cos(1.0 + static_cast<double>(i + 3 * static_cast<int64_t>(k))) * results[k].data<double>()[i];
+      }
+    }
+    return sum;
+  };
+  Graph g = function;
+  std::vector<Tensor> values = execute(function, inputs);
+  std::vector<Seed> seeds;
+  std::vector<ValueId> wrt;
+  for (size_t k = 0; k < values.size(); ++k) {
+    Tensor cotangent(DType::Float64, values[k].dims());
+    for (int64_t i = 0; i < cotangent.size(); ++i) {
+      cotangent.data<double>()[i] = std::cos(1.0 + static_cast<double>(i + 3 * static_cast<int64_t>(k)));
+    }
+    seeds.push_back({g.outputs[k], g.add_initializer(g.unique_name("cotangent"), cotangent)});
+  }
+  std::vector<size_t> positions;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].dtype() != DType::Float64) continue;
+    positions.push_back(i);
+    wrt.push_back(g.inputs[i]);
+  }
+  g.outputs = gradient(g, seeds, wrt);
+  verify(g);
+  std::vector<Tensor> gradients = execute(g, inputs);
+  for (size_t w = 0; w < positions.size(); ++w) {
+    for (int64_t i = 0; i < inputs[positions[w]].size(); ++i) {
+      auto moved = inputs;
+      auto at = [&](double by) {
+        moved[positions[w]] = inputs[positions[w]].clone();
+        moved[positions[w]].data<double>()[i] += by;
+        return value_of(function, moved, values.size());
+      };
+      double numeric = (at(1e-6) - at(-1e-6)) / 2e-6;
+      ASSERT_NEAR(gradients[w].data<double>()[i], numeric, 1e-7 * std::max(1.0, std::abs(numeric)))
+          << "input " << positions[w] << " at " << i;
+    }
+  }
+  if (second_order) check(g, inputs, false);
+}
+
+// h <- tanh(w * h + x[i]) `trips` times; outputs the last h and all of them.
+Graph recurrence(bool captured_weight) {
+  Graph g(builtin_ops());
+  GraphBuilder b(g);
+  ValueId trips = g.add_input("trips", scalar_type(DType::Int64));
+  ValueId h0 = g.add_input("h0", vector_type(3)), w = g.add_input("w", vector_type(3));
+  ValueId x = g.add_input("x", Type::tensor(DType::Float64, Shape{Dim::symbol("steps"), Dim(3)}));
+  LoopBody body;
+  ValueId h = body.graph.add_input("h", vector_type(3));
+  // Keras hands weights from iteration to iteration as carried state.
+  ValueId weight = body.graph.add_input("weight", vector_type(3));
+  ValueId xs = body.graph.add_input("xs", g.value(x).type);
+  ValueId step = body.builder.add("Gather", {xs, body.graph.inputs[0]}, {{"axis", int64_t{0}}});
+  ValueId sum = body.builder.add("Add", {body.builder.add("Mul", {weight, h}), step});
+  ValueId next = body.builder.add("Tanh", {sum});
+  ValueId go = body.builder.add("Identity", {body.condition});
+  ValueId out = body.builder.add("Identity", {next});
+  NodeOptions options;
+  if (captured_weight) {
+    body.graph.outputs = {go, next, out};
+    options.captures = {w, x};
+    options.bodies.push_back(body.graph);
+    g.outputs = b.add_n("Loop", {trips, no_value, h0}, 2, options);
+  } else {
+    body.graph.outputs = {go, next, body.builder.add("Identity", {weight}), out};
+    options.captures = {x};
+    options.bodies.push_back(body.graph);
+    std::vector<ValueId> results = b.add_n("Loop", {trips, no_value, h0, w}, 3, options);
+    g.outputs = {results[0], results[2]};
+  }
+  verify(g);
+  return g;
+}
+
+std::vector<Tensor> recurrence_inputs(int64_t trips) {
+  return {Tensor::scalar<int64_t>(trips), random_tensor({3}, 1), random_tensor({3}, 2), random_tensor({4, 3}, 3)};
+}
+
+TEST(Loop, GradientsThroughStateScansAndCaptures) {
+  for (bool captured : {true, false}) {
+    for (int64_t trips : {4, 1, 0}) {
+      SCOPED_TRACE(::testing::Message() << "captured " << captured << ", trips " << trips);
+      check(recurrence(captured), recurrence_inputs(trips));
+    }
+  }
+}
+
+TEST(Loop, EndsWhenItsConditionFallsAndAtTheLimit) {
+  Graph g(builtin_ops());
+  GraphBuilder b(g);
+  ValueId x = g.add_input("x", scalar_type(DType::Float64));
+  LoopBody body;
+  ValueId v = body.graph.add_input("v", scalar_type(DType::Float64));
+  ValueId doubled = body.builder.add("Add", {v, v});
+  ValueId go = body.builder.add("Less", {doubled, body.builder.scalar(100, DType::Float64)});
+  body.graph.outputs = {go, doubled};
+  NodeOptions options;
+  options.bodies.push_back(body.graph);
+  g.outputs = b.add_n("Loop", {no_value, no_value, x}, 1, options);
+  EXPECT_EQ(*execute(g, {Tensor::scalar(3.0)})[0].data<double>(), 192);
+  check(g, {Tensor::scalar(3.0)});
+  try {
+    execute(g, {Tensor::scalar(0.0)});
+    FAIL() << "no limit";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::Limit);
+  }
+}
+
+// Carried shapes that grow are kept in sequences.
+TEST(Loop, GradientsOfAGrowingState) {
+  Graph g(builtin_ops());
+  GraphBuilder b(g);
+  ValueId trips = g.add_input("trips", scalar_type(DType::Int64)), x = g.add_input("x", vector_type(2));
+  LoopBody body;
+  ValueId v = body.graph.add_input("v", Type::tensor(DType::Float64, Shape{Dim()}));
+  ValueId squared = body.builder.add("Mul", {v, v});
+  ValueId sum = body.builder.add("ReduceSum", {squared}, {{"keepdims", int64_t{1}}});
+  ValueId longer = body.builder.add("Concat", {body.builder.add("Sin", {v}), sum}, {{"axis", int64_t{0}}});
+  body.graph.outputs = {body.builder.add("Identity", {body.condition}), longer};
+  NodeOptions options;
+  options.bodies.push_back(body.graph);
+  g.outputs = b.add_n("Loop", {trips, no_value, x}, 1, options);
+  check(g, {Tensor::scalar<int64_t>(3), random_tensor({2}, 5)});
+}
+
+TEST(If, GradientsFlowThroughTheBranchTaken) {
+  Graph g(builtin_ops());
+  GraphBuilder b(g);
+  ValueId x = g.add_input("x", vector_type(3)), y = g.add_input("y", vector_type(3));
+  ValueId zero = b.scalar(0, DType::Float64);
+  ValueId total = b.add("ReduceSum", {x}, {{"keepdims", int64_t{0}}});
+  auto branch = [&](const char* op) {
+    Graph body(builtin_ops());
+    ValueId p = body.add_input("p", vector_type(3)), q = body.add_input("q", vector_type(3));
+    GraphBuilder bb(body);
+    body.outputs = {bb.add(op, {bb.add("Exp", {p}), q})};
+    return body;
+  };
+  NodeOptions options;
+  options.captures = {x, y};
+  options.bodies = {branch("Mul"), branch("Sub")};
+  g.outputs = b.add_n("If", {b.add("Greater", {total, zero})}, 1, options);
+  check(g, {random_tensor({3}, 1, 0.1, 1), random_tensor({3}, 2)});
+  check(g, {random_tensor({3}, 1, -1, -0.1), random_tensor({3}, 2)});
+}
+
+// s <- s * w + x over the slices of x along an axis, in a direction.
+Graph scan(int64_t axis, int64_t direction) {
+  Graph g(builtin_ops());
+  GraphBuilder b(g);
+  ValueId s0 = g.add_input("s0", vector_type(2)), w = g.add_input("w", vector_type(2));
+  Shape shape = axis == 0 ? Shape{Dim(3), Dim(2)} : Shape{Dim(2), Dim(3)};
+  ValueId x = g.add_input("x", Type::tensor(DType::Float64, shape));
+  Graph body(builtin_ops());
+  ValueId s = body.add_input("s", vector_type(2)), slice = body.add_input("slice", vector_type(2));
+  ValueId weight = body.add_input("weight", vector_type(2));
+  GraphBuilder bb(body);
+  ValueId next = bb.add("Sin", {bb.add("Add", {bb.add("Mul", {s, weight}), slice})});
+  body.outputs = {next, bb.add("Mul", {next, slice})};
+  NodeOptions options;
+  options.captures = {w};
+  options.bodies.push_back(body);
+  options.attributes = {{"num_scan_inputs", int64_t{1}},
+                        {"scan_input_axes", std::vector<int64_t>{axis}},
+                        {"scan_input_directions", std::vector<int64_t>{direction}},
+                        {"scan_output_axes", std::vector<int64_t>{1 - axis}},
+                        {"scan_output_directions", std::vector<int64_t>{1 - direction}}};
+  g.outputs = b.add_n("Scan", {s0, x}, 2, options);
+  return g;
+}
+
+TEST(Scan, GradientsOverAxesAndDirections) {
+  for (int64_t axis : {0, 1}) {
+    for (int64_t direction : {0, 1}) {
+      SCOPED_TRACE(::testing::Message() << "axis " << axis << ", direction " << direction);
+      Dims dims = axis == 0 ? Dims{3, 2} : Dims{2, 3};
+      check(scan(axis, direction), {random_tensor({2}, 1), random_tensor({2}, 2), random_tensor(dims, 3)});
+    }
+  }
+}
+
+}  // namespace
+
+}  // namespace onnxrun::testing
