@@ -19,21 +19,6 @@ std::optional<Reduction> reduction_of(const std::optional<std::string>& name) {
   fail(ErrorKind::Usage, "there is no reduction '{}'; there are mean, sum", *name);
 }
 
-// The target's type from the lengths the caller knows. Lengths that vary are the output's own where the
-// ranks agree, so that nothing is broadcast.
-std::optional<Type> declared_target(const Graph& graph, const TrainingOptions& t,
-                                    const std::optional<Dims>& dims) {
-  if (!dims || t.loss.name == "output") return std::nullopt;
-  const Type& output = graph.value(find_output(graph, t.output)).type;
-  Shape shape;
-  for (size_t i = 0; i < dims->size(); ++i) {
-    bool same_axes = output.shape && output.shape->size() == dims->size();
-    Dim varying = same_axes ? (*output.shape)[i] : Dim::unknown();
-    shape.push_back((*dims)[i] < 0 ? varying : Dim((*dims)[i]));
-  }
-  return Type::tensor(target_type(t.loss, output).dtype, shape);
-}
-
 TrainingOptions training_options(const Model& model, const Graph& graph, const TrainerOptions& o) {
   TrainingOptions t;
   t.output = o.output;
@@ -45,7 +30,7 @@ TrainingOptions training_options(const Model& model, const Graph& graph, const T
   // PyTorch keeps the unbiased batch variance in running_var, the standard and Keras the biased one.
   const auto& source = model.graph().source;
   t.unbiased_variance = o.unbiased_variance.value_or(source && source->producer.starts_with("pytorch"));
-  t.target = declared_target(graph, t, o.target_dims);
+  if (o.target_dims) t.target = declared_target_type(graph, t, *o.target_dims);
   return t;
 }
 

@@ -37,7 +37,10 @@ struct CommandInfo {
 
 // Each command's file defines its own.
 extern const CommandInfo compare_command;
+extern const CommandInfo eval_command;
+extern const CommandInfo grad_command;
 extern const CommandInfo inspect_command;
+extern const CommandInfo ops_command;
 extern const CommandInfo run_command;
 extern const CommandInfo test_command;
 extern const CommandInfo train_command;

@@ -10,11 +10,9 @@
 #include "data_options.h"
 #include "exit_code.h"
 #include "interrupt.h"
-#include "loss_choice.h"
+#include "learning_task.h"
 #include "messages.h"
 #include "passes/widen.h"
-#include "training/loss.h"
-#include "training/training_graph.h"
 #include "training_loop.h"
 #include "training_options.h"
 
@@ -143,17 +141,7 @@ class Train final : public Command {
   // Chooses the loss and reads the data.
   void prepare(const Graph& graph) {
     NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
-    auto [target_output, key] = split_output(graph, data_.target);
-    data_.target = key;
-    std::optional<std::string> target;
-    Tensor values;
-    if (!is_own_output(loss_)) target = find_target(graph, arrays);
-    if (target) values = target_array(arrays, *target, common_.max_memory);
-    chosen_ = choose_loss(graph, loss_, target_output, values);
-    if (target) {
-      const Type& output = graph.value(find_output(graph, chosen_.output)).type;
-      target_ = FeedTarget{*target, target_type({chosen_.name, {}, {}}, output).dtype};
-    }
+    task_ = choose_task(graph, arrays, data_, loss_, common_.max_memory);
     make_parts(graph, arrays);
     for (const std::string& name : standardize_) fit_standardizer(name);
     if (!standardize_.empty()) make_parts(graph, arrays);
@@ -161,21 +149,9 @@ class Train final : public Command {
     loop_.batches.seed = common_.seed;
   }
 
-  // Without a word on loss and target, a model may bring its loss along.
-  std::optional<std::string> find_target(const Graph& graph, const NamedTensors& arrays) const {
-    try {
-      return target_key(graph, arrays, data_);
-    } catch (const Error&) {
-      if (!loss_.loss.empty() || graph.outputs.empty()) throw;
-      const Type& output = graph.value(graph.outputs[0]).type;
-      if (!output.shape || !(element_count(*output.shape) == Dim(1))) throw;
-      return std::nullopt;
-    }
-  }
-
   void make_parts(const Graph& graph, const NamedTensors& arrays) {
     auto of = [&](const NamedTensors& from) {
-      return make_model_data(graph, from, data_, target_, common_.max_memory);
+      return make_model_data(graph, from, data_, task_.target, common_.max_memory);
     };
     training_ = of(arrays);
     if (!val_data_.empty()) validation_ = of(load_arrays(val_data_, common_.max_memory));
@@ -211,25 +187,13 @@ class Train final : public Command {
          name_list(training_->inputs));
   }
 
-  // Lengths of the target that hold for every batch.
-  std::optional<Dims> target_dims() const {
-    if (!training_->has_target) return std::nullopt;
-    const Dataset& set = training_->set;
-    size_t at = set.arrays().size() - 1;
-    Dims dims = set.batch_dims(at, loop_.batches.batch_size);
-    const DataArray& target = set.arrays()[at];
-    bool has_batch_axis = !set.prebatched() && dims.size() == target.values.dims().size();
-    if (has_batch_axis) dims[static_cast<size_t>(target.batch_axis)] = -1;
-    return dims;
-  }
-
   TrainerOptions trainer_options(const Model& model, bool doubles) const {
     TrainerOptions o;
-    o.loss = chosen_.name;
-    o.output = chosen_.output;
+    o.loss = task_.loss.name;
+    o.output = task_.loss.output;
     o.reduction = loss_.reduction;
     o.class_axis = loss_.class_axis;
-    o.target_dims = target_dims();
+    o.target_dims = target_dims(*training_, loop_.batches.batch_size);
     o.optimizer = optimizer_.name;
     o.lr = optimizer_.lr;
     o.momentum = optimizer_.momentum;
@@ -251,8 +215,8 @@ class Train final : public Command {
   }
 
   void report(const Model& model, const Trainer& trainer) const {
-    info("loss: {} of output '{}'{}", chosen_.name, chosen_.output,
-         chosen_.by_default ? " (chosen by output and target)" : "");
+    info("loss: {} of output '{}'{}", task_.loss.name, task_.loss.output,
+         task_.loss.by_default ? " (chosen by output and target)" : "");
     info("optimizer: {}, lr {}", optimizer_.name, trainer.learning_rate());
     std::vector<std::string> trained = trainer.trained();
     std::map<std::string, std::vector<std::string>> by_reason;
@@ -278,8 +242,8 @@ class Train final : public Command {
     info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", loop.steps(), loop.seconds(),
          loop.last_loss(), written_path());
     if (!common_.json) return;
-    nlohmann::ordered_json doc = {{"schema", "onnxrun.train/1"},  {"loss", chosen_.name},
-                                  {"output", chosen_.output},     {"optimizer", optimizer_.name},
+    nlohmann::ordered_json doc = {{"schema", "onnxrun.train/1"},  {"loss", task_.loss.name},
+                                  {"output", task_.loss.output},  {"optimizer", optimizer_.name},
                                   {"trained", trainer.trained()}, {"steps", loop.steps()},
                                   {"last_loss", loop.last_loss()}};
     if (auto validation = loop.validation_loss()) doc["val_loss"] = *validation;
@@ -310,8 +274,7 @@ class Train final : public Command {
   ModeChoice modes_;
   LoopOptions loop_;
 
-  ChosenLoss chosen_;
-  std::optional<FeedTarget> target_;
+  LearningTask task_;
   std::optional<ModelData> training_, validation_, test_;
 };
 

@@ -9,6 +9,7 @@
 #include "common_options.h"
 #include "onnxrun/model.h"
 #include "onnxrun/trainer.h"
+#include "training/loss.h"
 
 namespace onnxrun::tool {
 
@@ -16,6 +17,11 @@ struct LossChoice {
   std::string loss;  // "[OUTPUT=]NAME"; empty: chosen from output and target
   std::optional<std::string> reduction;
   std::optional<int64_t> class_axis;
+
+  std::optional<Reduction> chosen_reduction() const {
+    if (!reduction) return std::nullopt;
+    return *reduction == "sum" ? Reduction::Sum : Reduction::Mean;
+  }
 };
 
 struct OptimizerChoice {

@@ -26,6 +26,17 @@ ValueId find_output(const Graph& graph, const std::string& name) {
   fail(ErrorKind::Usage, "the model has no output '{}'; it has {}", name, quoted_list(names));
 }
 
+Type declared_target_type(const Graph& graph, const TrainingOptions& options, const Dims& dims) {
+  const Type& output = graph.value(find_output(graph, options.output)).type;
+  Shape shape;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    bool same_axes = output.shape && output.shape->size() == dims.size();
+    Dim varying = same_axes ? (*output.shape)[i] : Dim::unknown();
+    shape.push_back(dims[i] < 0 ? varying : Dim(dims[i]));
+  }
+  return Type::tensor(target_type(options.loss, output).dtype, shape);
+}
+
 namespace {
 
 std::vector<ValueId> trainable_values(const Graph& graph, const TrainingOptions& options) {

@@ -23,6 +23,7 @@
 # directory tests/data, onnxrun is the binary under test. With LINE only the case that stands there
 # runs. The last line printed is "N passed, N failed"; exit code 1 if one failed.
 set -uo pipefail
+shopt -s extglob
 
 onnxrun=$(realpath "$1") DATA=$(realpath "$2") file=$(realpath "$3") only=${4:-}
 export DATA LC_ALL=C NO_COLOR=1
@@ -112,7 +113,7 @@ while IFS= read -r line || [ -n "$line" ]; do
       ;;
     '  > '*) command+=$'\n'${line#'  > '} ;;
     '  2> '*) err+=("${line#'  2> '}") ;;
-    '  ['[0-9]*']') expected_code=${line//[^0-9]/} ;;
+    '  ['+([0-9])']') expected_code=${line//[^0-9]/} ;;
     '  '*)
       # Blank lines count only between two lines of output: editors strip trailing spaces.
       for (( ; blanks > 0; blanks--)); do out+=(''); done

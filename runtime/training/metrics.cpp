@@ -1,0 +1,240 @@
+#include "training/metrics.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+namespace {
+
+constexpr double no_value_at_all = std::numeric_limits<double>::quiet_NaN();
+
+bool is_elementwise(const std::string& name) {
+  return name == "mae" || name == "mse" || name == "rmse" || name == "r2";
+}
+
+// The K of "topK", or 0.
+int64_t top_count(const std::string& name) {
+  if (!name.starts_with("top")) return 0;
+  int64_t k = 0;
+  const char *begin = name.data() + 3, *end = name.data() + name.size();
+  auto [last, error] = std::from_chars(begin, end, k);
+  return error == std::errc() && last == end && k > 0 ? k : 0;
+}
+
+void check_name(const std::string& name) {
+  std::string names;
+  for (const MetricInfo& info : metric_list()) {
+    if (info.name == name) return;
+    names += (names.empty() ? "" : ", ") + std::string(info.name);
+  }
+  if (top_count(name) > 0) return;
+  fail(ErrorKind::Usage, "there is no metric '{}'; there are {}", name, names);
+}
+
+Dims without(Dims dims, int64_t axis) {
+  dims.erase(dims.begin() + axis);
+  return dims;
+}
+
+}  // namespace
+
+const std::vector<MetricInfo>& metric_list() {
+  static const std::vector<MetricInfo> list = {
+      {"accuracy", "part of the samples whose class is right"},
+      {"top5", "part whose class is among the 5 that score highest; any topK"},
+      {"precision", "hits / predicted, averaged over classes (class 1 of two)"},
+      {"recall", "hits / there, averaged over classes (class 1 of two)"},
+      {"f1", "2 hits / (predicted + there), averaged over classes (class 1 of two)"},
+      {"auc", "area under the ROC curve, two classes"},
+      {"mae", "mean |y - t|"},
+      {"mse", "mean (y - t)^2"},
+      {"rmse", "square root of mse"},
+      {"r2", "1 - sum (y - t)^2 / sum (t - mean t)^2"},
+  };
+  return list;
+}
+
+Metrics::Metrics(std::vector<std::string> names, const MetricOptions& options)
+    : names_(std::move(names)), options_(options) {
+  for (const std::string& name : names_) {
+    check_name(name);
+    (is_elementwise(name) ? elementwise_ : classes_) = true;
+  }
+}
+
+void Metrics::add(const Tensor& output, const Tensor& target) {
+  if (elementwise_) add_elements(output, target);
+  if (classes_ || names_.empty()) add_classes(output, target);
+}
+
+void Metrics::add_elements(const Tensor& output, const Tensor& target) {
+  if (output.size() != target.size()) {
+    fail(ErrorKind::BadInput, "output {} and target {} have different numbers of elements",
+         output.type_text(), target.type_text());
+  }
+  std::vector<double> y = to_doubles(output), t = to_doubles(target);
+  for (size_t i = 0; i < y.size(); ++i) {
+    absolute_ += std::abs(y[i] - t[i]);
+    squared_ += (y[i] - t[i]) * (y[i] - t[i]);
+    target_sum_ += t[i];
+    target_squares_ += t[i] * t[i];
+  }
+  elements_ += static_cast<double>(y.size());
+}
+
+void Metrics::add_classes(const Tensor& output, const Tensor& target) {
+  if (output.size() == 0) return;
+  const Dims &y = output.dims(), &t = target.dims();
+  std::vector<double> scores = to_doubles(output), truth = to_doubles(target);
+  bool same = y == t;
+  int64_t axis = options_.class_axis ? normalize_axis(*options_.class_axis, output.rank())
+                                     : std::min<int64_t>(1, output.rank() - 1);
+  bool one_column = same && (output.rank() < 2 || output.dim(axis) == 1);
+  if (one_column || (output.size() == target.size() && !same)) return add_binary(scores, truth);
+  if (!options_.class_axis && !same) {
+    for (int64_t a = output.rank() - 1; a >= 0; --a) {
+      if (without(y, a) == t && (a == 1 || without(y, axis) != t)) axis = a;
+    }
+  }
+  std::vector<int64_t> classes;
+  if (same) {
+    // The true class of a one-hot row is where it is highest.
+    Metrics rows({}, options_);
+    size_t count = truth.size() / static_cast<size_t>(y[static_cast<size_t>(axis)]);
+    rows.add_indexed(truth, y, axis, std::vector<int64_t>(count, 0));
+    for (const Sample& s : rows.samples_) classes.push_back(s.predicted);
+  } else if (without(y, axis) == t) {
+    for (double v : truth) {
+      bool whole = v == std::floor(v) && std::abs(v) < 9e15;
+      if (!whole) fail(ErrorKind::BadInput, "the target holds {}, which is no class", v);
+      classes.push_back(static_cast<int64_t>(v));
+    }
+  } else {
+    fail(ErrorKind::BadInput, "output {} and target {} are no scores and classes",
+         output.type_text(), target.type_text());
+  }
+  add_indexed(scores, y, axis, classes);
+}
+
+void Metrics::add_indexed(const std::vector<double>& scores, const Dims& dims, int64_t axis,
+                          const std::vector<int64_t>& truth) {
+  int64_t classes = dims[static_cast<size_t>(axis)], inner = 1;
+  for (size_t i = static_cast<size_t>(axis) + 1; i < dims.size(); ++i) inner *= dims[i];
+  class_count_ = std::max(class_count_, classes);
+  for (size_t s = 0; s < truth.size(); ++s) {
+    auto at = static_cast<int64_t>(s);
+    const double* row = scores.data() + (at / inner) * classes * inner + at % inner;
+    if (truth[s] < 0 || truth[s] >= classes) {
+      fail(ErrorKind::BadInput, "class {} of the target is not among the {} classes of the output",
+           truth[s], classes);
+    }
+    int64_t best = 0, rank = 0;
+    for (int64_t c = 0; c < classes; ++c) {
+      if (row[c * inner] > row[best * inner]) best = c;
+      rank += row[c * inner] > row[truth[s] * inner];
+    }
+    samples_.push_back({truth[s], best, rank, classes == 2 ? row[inner] - row[0] : 0});
+  }
+}
+
+void Metrics::add_binary(const std::vector<double>& scores, const std::vector<double>& truth) {
+  class_count_ = std::max<int64_t>(class_count_, 2);
+  for (size_t s = 0; s < scores.size(); ++s) {
+    int64_t right = truth[s] > 0.5 ? 1 : 0;
+    int64_t predicted = scores[s] > options_.threshold ? 1 : 0;
+    samples_.push_back({right, predicted, right == predicted ? 0 : 1, scores[s]});
+  }
+}
+
+std::vector<Metrics::Result> Metrics::results() const {
+  std::vector<Result> list;
+  for (const std::string& name : names_) list.push_back({name, value_of(name)});
+  return list;
+}
+
+double Metrics::value_of(const std::string& name) const {
+  if (name == "mae") return absolute_ / elements_;
+  if (name == "mse") return squared_ / elements_;
+  if (name == "rmse") return std::sqrt(squared_ / elements_);
+  if (name == "r2") return 1 - squared_ / (target_squares_ - target_sum_ * target_sum_ / elements_);
+  if (name == "auc") return auc();
+  if (name == "precision") {
+    return averaged(
+        [](double hits, double predicted, double) { return predicted > 0 ? hits / predicted : 0; });
+  }
+  if (name == "recall") {
+    return averaged([](double hits, double, double there) { return there > 0 ? hits / there : 0; });
+  }
+  if (name == "f1") {
+    return averaged([](double hits, double predicted, double there) {
+      return predicted + there > 0 ? 2 * hits / (predicted + there) : 0;
+    });
+  }
+  if (name == "accuracy") {
+    auto hits = std::count_if(samples_.begin(), samples_.end(),
+                              [](const Sample& s) { return s.truth == s.predicted; });
+    return static_cast<double>(hits) / static_cast<double>(samples_.size());
+  }
+  return top(top_count(name));
+}
+
+double Metrics::top(int64_t k) const {
+  auto hits =
+      std::count_if(samples_.begin(), samples_.end(), [&](const Sample& s) { return s.rank < k; });
+  return static_cast<double>(hits) / static_cast<double>(samples_.size());
+}
+
+// Over the classes that occur, as truth or prediction; of two classes, class 1 alone.
+double Metrics::averaged(double (*of)(double hits, double predicted, double there)) const {
+  std::vector<std::vector<int64_t>> table = confusion();
+  double sum = 0, counted = 0;
+  for (size_t c = table.size() == 2 ? 1 : 0; c < table.size(); ++c) {
+    double there = 0, predicted = 0;
+    for (size_t o = 0; o < table.size(); ++o) {
+      there += static_cast<double>(table[c][o]);
+      predicted += static_cast<double>(table[o][c]);
+    }
+    if (there + predicted == 0) continue;
+    sum += of(static_cast<double>(table[c][c]), predicted, there);
+    counted += 1;
+  }
+  return counted > 0 ? sum / counted : no_value_at_all;
+}
+
+// The rank-sum statistic (Mann and Whitney 1947); equal scores share their ranks.
+double Metrics::auc() const {
+  if (class_count_ != 2) return no_value_at_all;
+  std::vector<Sample> sorted = samples_;
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Sample& a, const Sample& b) { return a.score < b.score; });
+  double ranks = 0, positive = 0;
+  for (size_t i = 0; i < sorted.size();) {
+    size_t end = i;
+    while (end < sorted.size() && sorted[end].score == sorted[i].score) ++end;
+    double rank = (static_cast<double>(i + end) + 1) / 2;
+    for (; i < end; ++i) {
+      if (sorted[i].truth == 0) continue;
+      ranks += rank;
+      positive += 1;
+    }
+  }
+  double negative = static_cast<double>(sorted.size()) - positive;
+  if (positive == 0 || negative == 0) return no_value_at_all;
+  return (ranks - positive * (positive + 1) / 2) / (positive * negative);
+}
+
+std::vector<std::vector<int64_t>> Metrics::confusion() const {
+  auto n = static_cast<size_t>(class_count_);
+  std::vector<std::vector<int64_t>> table(n, std::vector<int64_t>(n, 0));
+  for (const Sample& s : samples_) {
+    ++table[static_cast<size_t>(s.truth)][static_cast<size_t>(s.predicted)];
+  }
+  return table;
+}
+
+}  // namespace onnxrun

@@ -1,0 +1,78 @@
+#include "training/metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace onnxrun {
+namespace {
+
+struct Row {
+  const char* metric;
+  Tensor output, target;
+  double expected;
+  MetricOptions options = {};
+};
+
+Tensor f(Dims dims, std::initializer_list<float> values) { return Tensor::of<float>(dims, values); }
+Tensor i(Dims dims, std::initializer_list<int64_t> values) {
+  return Tensor::of<int64_t>(dims, values);
+}
+
+TEST(Metrics, AreTheirFormulas) {
+  const Tensor scores = f({4, 3}, {5, 1, 0, 0, 2, 1, 1, 2, 3, 9, 8, 7});
+  const Tensor labels = i({4}, {0, 2, 2, 1});
+  const Row rows[] = {
+      {"accuracy", scores, labels, 0.5},
+      {"top1", scores, labels, 0.5},
+      {"top2", scores, labels, 1},
+      // Classes 0, 1, 2: precision 1/2, 0, 1; recall 1, 0, 1/2; f1 2/3, 0, 2/3.
+      {"precision", scores, labels, 0.5},
+      {"recall", scores, labels, 0.5},
+      {"f1", scores, labels, 4.0 / 9},
+      {"accuracy", f({2, 2}, {0, 1, 1, 0}), f({2, 2}, {0, 1, 0, 1}), 0.5},
+      {"accuracy", f({4, 1}, {.9f, .2f, .6f, .4f}), f({4, 1}, {1, 0, 0, 1}), 0.5},
+      {"accuracy", f({4}, {2, -2, 1, -1}), f({4}, {1, 0, 1, 1}), 0.75, {{}, 0}},
+      {"f1", f({4}, {.9f, .2f, .6f, .4f}), f({4}, {1, 0, 0, 1}), 0.5},
+      {"auc", f({4}, {.1f, .4f, .35f, .8f}), f({4}, {0, 0, 1, 1}), 0.75},
+      {"auc", f({2}, {.5f, .5f}), f({2}, {0, 1}), 0.5},
+      // Classes on the last axis of [N,T,C], and on axis 1 of [N,C,T].
+      {"accuracy", f({1, 2, 3}, {5, 1, 0, 0, 2, 1}), i({1, 2}, {0, 1}), 1},
+      {"accuracy", f({1, 3, 2}, {5, 0, 1, 2, 0, 1}), i({1, 2}, {0, 1}), 1},
+      {"accuracy", f({1, 2, 2}, {5, 0, 0, 5}), i({1, 2}, {0, 1}), 1, {-1, 0.5}},
+      {"mae", f({2}, {1, 4}), f({2}, {2, 2}), 1.5},
+      {"mse", f({2}, {1, 4}), f({2}, {2, 2}), 2.5},
+      {"rmse", f({2}, {1, 4}), f({2}, {2, 2}), std::sqrt(2.5)},
+      {"r2", f({3}, {1, 2, 4}), f({3}, {1, 2, 3}), 0.5},
+  };
+  for (const Row& row : rows) {
+    Metrics metrics({row.metric}, row.options);
+    metrics.add(row.output, row.target);
+    EXPECT_NEAR(metrics.results()[0].value, row.expected, 1e-12)
+        << row.metric << " of " << row.output.type_text();
+  }
+}
+
+TEST(Metrics, AddUpOverBatches) {
+  Metrics metrics({"accuracy", "mae"}, {});
+  metrics.add(f({1}, {.9f}), f({1}, {1}));
+  metrics.add(f({2}, {.9f, .8f}), f({2}, {0, 0}));
+  EXPECT_NEAR(metrics.results()[0].value, 1.0 / 3, 1e-12);
+  EXPECT_NEAR(metrics.results()[1].value, 0.6, 1e-7);
+  EXPECT_EQ(metrics.confusion(), (std::vector<std::vector<int64_t>>{{0, 2}, {0, 1}}));
+}
+
+TEST(Metrics, RejectWhatDoesNotFit) {
+  EXPECT_THROW(Metrics({"akkuracy"}, {}), Error);
+  EXPECT_THROW(Metrics({"top0"}, {}), Error);
+  EXPECT_THROW(Metrics({"accuracy"}, {}).add(f({1, 2}, {0, 1}), i({1}, {2})), Error);
+  EXPECT_THROW(Metrics({"accuracy"}, {}).add(f({1, 2}, {0, 1}), i({1}, {-1})), Error);
+  EXPECT_THROW(Metrics({"accuracy"}, {}).add(f({2, 2}, {0, 1, 1, 0}), i({3}, {0, 0, 0})), Error);
+  EXPECT_THROW(Metrics({"mae"}, {}).add(f({2}, {0, 1}), f({3}, {0, 0, 0})), Error);
+  EXPECT_TRUE(std::isnan(Metrics({"auc"}, {}).results()[0].value));
+}
+
+}  // namespace
+}  // namespace onnxrun

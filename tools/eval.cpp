@@ -1,0 +1,158 @@
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "command.h"
+#include "data/source.h"
+#include "exit_code.h"
+#include "interrupt.h"
+#include "learning_task.h"
+#include "messages.h"
+#include "passes/widen.h"
+#include "training/loss.h"
+#include "training/metrics.h"
+#include "training/training_graph.h"
+#include "training_options.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string metrics_help() {
+  std::string text =
+      "what to measure, with commas (default: accuracy where the target holds classes)";
+  for (const MetricInfo& m : metric_list()) text += fmt::format("\n{}: {}", m.name, m.formula);
+  return text;
+}
+
+class Eval final : public Command {
+ public:
+  Eval() : Command({}) {}
+
+  void declare(CLI::App& app) override {
+    app.add_option("model", path_, "the .onnx file")->type_name("FILE")->required();
+    add_data_options(app, data_);
+    add_sample_options(app, data_);
+    add_loss_options(app, loss_);
+    app.add_option("--metrics", metrics_, metrics_help())->type_name("NAMES");
+    app.add_option("--confusion", confusion_,
+                   "write how many samples of each class (rows) were taken for which (columns)")
+        ->type_name("FILE");
+    app.add_option("--precision", precision_, "float64 computes in double")
+        ->type_name("float64|float32")
+        ->check(one_of({"float64", "float32"}));
+  }
+
+  int execute() override {
+    if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
+    Model model = Model::load(path_, common_.load_options());
+    Graph graph = model.graph();
+    if (precision_ == "float64") widen_to_double(graph);
+    NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
+    task_ = choose_task(graph, arrays, data_, loss_, common_.max_memory);
+    ModelData data = make_model_data(graph, arrays, data_, task_.target, common_.max_memory);
+    BatchOptions options{.batch_size = batch_size_for(graph, data, data_), .shuffle = false};
+    Metrics metrics(metric_names(), metric_options());
+    double loss = in_context(path_, [&] { return measure(graph, data, options, metrics); });
+    report(data, loss, metrics);
+    return exit_ok;
+  }
+
+ private:
+  std::vector<std::string> metric_names() const {
+    bool binary = task_.loss.name.starts_with("bce");
+    if (!metrics_.empty()) return split_list(metrics_);
+    if (task_.target && (binary || find_loss(task_.loss.name).class_indices)) return {"accuracy"};
+    return {};
+  }
+
+  MetricOptions metric_options() const {
+    bool logits = task_.loss.name == "bce_with_logits" || task_.loss.name == "hinge";
+    return {loss_.class_axis, logits ? 0.0 : 0.5};
+  }
+
+  Model with_loss(const Graph& graph, const ModelData& data, int64_t batch_size) const {
+    TrainingOptions options;
+    options.output = task_.loss.output;
+    options.loss = {task_.loss.name, loss_.chosen_reduction(), loss_.class_axis};
+    if (auto dims = target_dims(data, batch_size)) {
+      options.target = declared_target_type(graph, options, *dims);
+    }
+    return Model(std::make_shared<Graph>(make_evaluation_graph(graph, options, {})));
+  }
+
+  // Returns the mean loss of the batches, weighted by samples.
+  double measure(const Graph& graph, const ModelData& data, const BatchOptions& options,
+                 Metrics& metrics) const {
+    Model model = with_loss(graph, data, options.batch_size);
+    std::string target_name =
+        data.has_target ? model.graph().name_of(model.graph().inputs[graph.inputs.size()]) : "";
+    Session session(model, common_.session_options());
+    CancelScope cancel(session);
+    Batches batches(data.set, options);
+    bool measures = data.has_target && (!metric_names().empty() || !confusion_.empty());
+    double sum = 0;
+    for (int64_t k = 0; k < batches.count(); ++k) {
+      check_interrupt();
+      std::span<const Tensor> tensors = batches.batch(k);
+      NamedValues feeds = data.feeds(tensors);
+      if (data.has_target) feeds.emplace_back(target_name, tensors.back());
+      NamedValues results = session.run(feeds);
+      sum += to_doubles(results[0].second.tensor)[0] * static_cast<double>(batches.size_of(k));
+      if (measures) metrics.add(results[1].second.tensor, tensors.back());
+    }
+    return sum / static_cast<double>(data.set.samples());
+  }
+
+  void report(const ModelData& data, double loss, const Metrics& metrics) const {
+    if (!confusion_.empty()) write_confusion(metrics);
+    std::vector<Metrics::Result> results;
+    if (data.has_target) results = metrics.results();
+    if (common_.json) {
+      auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
+      Json values = Json::object();
+      for (const auto& [name, value] : results) values[name] = number(value);
+      print(Json{{"schema", "onnxrun.eval/1"},
+                 {"output", task_.loss.output},
+                 {"samples", data.set.samples()},
+                 {"loss", {{"name", task_.loss.name}, {"value", number(loss)}}},
+                 {"metrics", values}}
+                .dump(2) +
+            "\n");
+      return;
+    }
+    info("{} {}, output '{}'", data.set.samples(), data.set.prebatched() ? "batches" : "samples",
+         task_.loss.output);
+    print(fmt::format("loss ({}): {:.9g}\n", task_.loss.name, loss));
+    for (const auto& [name, value] : results) print(fmt::format("{}: {:.9g}\n", name, value));
+  }
+
+  void write_confusion(const Metrics& metrics) const {
+    std::vector<std::vector<int64_t>> rows = metrics.confusion();
+    auto n = static_cast<int64_t>(rows.size());
+    Tensor table(DType::Int64, {n, n});
+    int64_t* at = table.data<int64_t>();
+    for (const auto& row : rows) at = std::copy(row.begin(), row.end(), at);
+    write_arrays(confusion_, {{"predicted", table}});
+  }
+
+  std::string path_, metrics_, confusion_, precision_;
+  DataOptions data_;
+  LossChoice loss_;
+  LearningTask task_;
+};
+
+}  // namespace
+
+const CommandInfo eval_command = {
+    "eval", "loss and metrics of a model on a data set",
+    "  onnxrun eval model.onnx --data test.npz\n"
+    "  onnxrun eval net.onnx --data x=images-idx3-ubyte --data target=labels-idx1-ubyte \\\n"
+    "      --scale x=1/255 --metrics accuracy,top5,f1 --confusion confusion.csv\n"
+    "  onnxrun eval net.onnx --data test.npz --loss mse --metrics mae,r2 --json",
+    make_command<Eval>};
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,239 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "command.h"
+#include "exit_code.h"
+#include "gradient_task.h"
+#include "graph_view.h"
+#include "inputs.h"
+#include "interrupt.h"
+#include "loss_choice.h"
+#include "messages.h"
+#include "passes/gradient.h"
+#include "passes/widen.h"
+#include "training_options.h"
+#include "value_files.h"
+
+namespace onnxrun::tool {
+
+namespace {
+
+class Grad final : public Command {
+ public:
+  Grad() : Command({}) {}
+
+  void declare(CLI::App& app) override {
+    app.add_option("model", path_, "the .onnx file")->type_name("FILE")->required();
+    add_input_options(app, inputs_);
+    app.add_option("--of", of_,
+                   "outputs whose vector-Jacobian product is taken (default: all of floats)")
+        ->type_name("NAMES");
+    add_repeated(app, "--cotangent", cotangents_, "what flows into an output (default: ones)")
+        ->type_name("OUTPUT=FILE");
+    app.add_option("--target", target_, "with --loss: what the output should match")
+        ->type_name("FILE");
+    add_repeated(
+        app, "--wrt", wrt_,
+        "initializers and inputs, names or globs with commas, or @FILE (default: parameters)")
+        ->type_name("NAMES");
+    app.add_flag("--double", double_, "compute in double");
+    app.add_flag("--check", check_, "compare with finite differences in double");
+    app.add_option("-o,--output", output_, "write gradients under the names of their tensors")
+        ->type_name("FILE");
+    add_loss_options(app, loss_);
+    add_mode_options(app, modes_);
+  }
+
+  int execute() override {
+    check_usage();
+    Model model = Model::load(path_, common_.load_options());
+    const Graph& file = model.graph();
+    NamedValues inputs = gather_inputs(file, inputs_, common_, names_of(file, file.inputs));
+    bool doubles = double_ || check_ || modes_.precision == "float64";
+    Graph graph = file;
+    if (doubles) widen_to_double(graph);
+    for (auto& [name, value] : inputs) value = in_type_of(graph, name, value);
+
+    GradientTask task(graph, wrt_names(graph));
+    if (loss_.loss.empty()) {
+      add_outputs(task);
+    } else {
+      add_loss(task);
+    }
+    NamedValues feeds = inputs;
+    feeds.insert(feeds.end(), extra_.begin(), extra_.end());
+    NamedValues gradients = in_context(path_, [&] { return task.gradients(feeds, common_); });
+    write(task, gradients);
+    return check_ ? check(task, feeds, gradients) : exit_ok;
+  }
+
+ private:
+  void check_usage() const {
+    if (loss_.loss.empty()) {
+      bool of_loss = !target_.empty() || loss_.reduction || loss_.class_axis;
+      if (of_loss)
+        fail(ErrorKind::Usage, "--target, --reduction and --class-axis belong to --loss");
+    } else if (!of_.empty() || !cotangents_.empty()) {
+      fail(ErrorKind::Usage, "give --loss, or --of with --cotangent");
+    } else if (target_.empty() != is_own_output(loss_)) {
+      fail(ErrorKind::Usage,
+           target_.empty() ? "--loss needs a --target" : "loss 'output' has no --target");
+    }
+  }
+
+  static RuntimeValue in_type_of(const Graph& graph, const std::string& name,
+                                 const RuntimeValue& value) {
+    const Type& type = graph.value(graph.find(name)).type;
+    bool converts = value.is_tensor() && type.is_tensor() && is_float(type.dtype) &&
+                    is_float(value.tensor.dtype()) && value.tensor.dtype() != type.dtype;
+    return converts ? RuntimeValue(convert(value.tensor, type.dtype)) : value;
+  }
+
+  std::vector<std::string> wrt_names(const Graph& graph) const {
+    std::vector<std::string> all, floats, chosen;
+    auto add = [&](ValueId v) {
+      all.push_back(graph.name_of(v));
+      if (is_differentiable(graph.value(v).type.dtype)) floats.push_back(all.back());
+    };
+    for (ValueId v : graph.inputs) add(v);
+    for (const auto& [v, init] : graph.initializers) add(v);
+    for (const std::string& text : wrt_) {
+      for (std::string& name : match_names("--wrt", text, all, floats)) {
+        if (std::find(chosen.begin(), chosen.end(), name) == chosen.end()) chosen.push_back(name);
+      }
+    }
+    for (const std::string& name : chosen) {
+      if (std::find(floats.begin(), floats.end(), name) != floats.end()) continue;
+      fail(ErrorKind::Usage, "--wrt: '{}' is {}, which has no gradient", name,
+           graph.value(graph.find(name)).type.to_string());
+    }
+    if (!wrt_.empty()) return chosen;
+    for (const auto& [v, init] : graph.initializers) {
+      if (init.role == Role::Parameter) chosen.push_back(graph.name_of(v));
+    }
+    if (chosen.empty()) fail(ErrorKind::Usage, "the model has no parameters; --wrt names tensors");
+    return chosen;
+  }
+
+  std::vector<std::string> outputs_of(const Graph& graph) const {
+    std::vector<std::string> outputs = names_of(graph, graph.outputs);
+    if (!of_.empty()) {
+      std::vector<std::string> chosen = match_names("--of", of_, outputs, outputs);
+      for (const std::string& name : chosen) {
+        const Type& type = graph.value(graph.find(name)).type;
+        if (!carries_gradient(type)) {
+          fail(ErrorKind::Usage, "--of: '{}' is {}, which has no gradient", name, type.to_string());
+        }
+      }
+      return chosen;
+    }
+    std::erase_if(outputs, [&](const std::string& name) {
+      return !is_differentiable(graph.value(graph.find(name)).type.dtype);
+    });
+    if (outputs.empty()) fail(ErrorKind::Usage, "the model has no floating-point output");
+    return outputs;
+  }
+
+  void add_outputs(GradientTask& task) {
+    std::vector<std::string> outputs = outputs_of(task.graph());
+    std::map<std::string, std::string> files;
+    for (const std::string& text : cotangents_) {
+      auto [name, file] = split_output(task.graph(), text);
+      if (name.empty() || std::find(outputs.begin(), outputs.end(), name) == outputs.end()) {
+        fail(ErrorKind::BadInput, "--cotangent {}: no output of --of; they are {}", text,
+             name_list(outputs));
+      }
+      files[name] = file;
+    }
+    for (const std::string& name : outputs) {
+      if (!files.count(name)) {
+        task.add_output(name);
+        continue;
+      }
+      DType dtype = task.graph().value(task.graph().find(name)).type.dtype;
+      Tensor t = read_array(files[name], read_options(common_.max_memory, dtype)).tensor;
+      extra_.emplace_back(task.add_output_with_cotangent(name), converted(files[name], t, dtype));
+    }
+  }
+
+  static Tensor converted(const std::string& file, const Tensor& t, DType dtype) {
+    if (t.dtype() == DType::String || is_complex(t.dtype())) {
+      fail(ErrorKind::BadInput, "{}: it holds {}, but {} is needed", file, t.type_text(),
+           to_string(dtype));
+    }
+    return t.dtype() == dtype ? t : convert(t, dtype);
+  }
+
+  void add_loss(GradientTask& task) {
+    Tensor target;
+    std::string file = target_;
+    std::string output;
+    if (!file.empty()) {
+      std::tie(output, file) = split_output(task.graph(), file);
+      target = read_array(file, read_options(common_.max_memory)).tensor;
+    }
+    ChosenLoss chosen = choose_loss(task.graph(), loss_, output, target);
+    TrainingOptions options;
+    options.output = chosen.output;
+    options.loss = {chosen.name, loss_.chosen_reduction(), loss_.class_axis};
+    options.batch_statistics = modes_.batchnorm == "batch";
+    options.dropout = modes_.dropout == "on";
+    if (target.defined())
+      options.target = declared_target_type(task.graph(), options, target.dims());
+    std::string name = task.add_loss(options);
+    if (target.defined()) {
+      extra_.emplace_back(name, converted(file, target, options.target->dtype));
+    }
+    info("loss: {} of output '{}'", chosen.name, chosen.output);
+  }
+
+  void write(const GradientTask& task, const NamedValues& gradients) const {
+    if (auto loss = task.loss()) info("loss {:.9g}", *loss);
+    if (!output_.empty()) {
+      UninterruptedScope hold;
+      write_values(output_, gradients);
+    } else if (common_.json) {
+      print(fmt::format("{{\"schema\": \"onnxrun.grad/1\", \"gradients\": {}}}\n",
+                        values_to_json(gradients)));
+    } else if (!check_) {
+      print(values_to_text(gradients));
+    }
+  }
+
+  int check(GradientTask& task, const NamedValues& feeds, const NamedValues& gradients) const {
+    std::vector<std::vector<std::string>> rows = {{"gradient of", "checked", "error", ""}};
+    bool right = true;
+    for (const GradientCheck& c :
+         in_context(path_, [&] { return task.check(feeds, gradients, common_); })) {
+      right = right && c.right();
+      rows.push_back({c.name, std::to_string(c.checked), fmt::format("{:.3g}", c.error),
+                      c.right() ? "" : c.message});
+    }
+    print(table(rows));
+    print(right ? "gradients agree with finite differences\n"
+                : "gradients differ from finite differences\n");
+    return right ? exit_ok : exit_failed;
+  }
+
+  std::string path_, of_, target_, output_;
+  std::vector<std::string> cotangents_, wrt_;
+  bool double_ = false, check_ = false;
+  InputOptions inputs_;
+  LossChoice loss_;
+  ModeChoice modes_;
+  NamedValues extra_;  // cotangents and target
+};
+
+}  // namespace
+
+const CommandInfo grad_command = {
+    "grad", "gradients of a loss or of outputs",
+    "  onnxrun grad model.onnx -i inputs.npz -o gradients.npz\n"
+    "  onnxrun grad model.onnx -i x=x.npy --loss mse --target target.npy --wrt 'fc.*,x'\n"
+    "  onnxrun grad model.onnx -i x=x.npy --of y --cotangent y=v.npy --double -o vjp.npz\n"
+    "  onnxrun grad model.onnx --random --check",
+    make_command<Grad>};
+
+}  // namespace onnxrun::tool

@@ -1,0 +1,25 @@
+// What to learn from a data set: the loss, and the target it compares with.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "data_options.h"
+#include "loss_choice.h"
+
+namespace onnxrun::tool {
+
+struct LearningTask {
+  ChosenLoss loss;
+  std::optional<FeedTarget> target;  // none for the model's own loss
+};
+
+// From --loss and --target. A model whose output is a scalar brings its loss along if the data have
+// no target and no loss is asked for. Throws BadInput, Usage.
+LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const DataOptions& data,
+                         const LossChoice& loss, int64_t max_memory);
+
+// Lengths of the target that hold for every batch of `batch_size`, -1 for those that vary.
+std::optional<Dims> target_dims(const ModelData& data, int64_t batch_size);
+
+}  // namespace onnxrun::tool
