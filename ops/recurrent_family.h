@@ -1,0 +1,110 @@
+// What RNN, GRU, LSTM and the private operators that train them share: attributes, shapes, and the
+// problem they pose to the kernels.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/infer_context.h"
+#include "graph/run_context.h"
+#include "kernels/compute_buffers.h"
+#include "kernels/recurrent.h"
+
+namespace onnxrun {
+
+// Places of inputs; RNN and GRU have the first six. Outputs are Y, Y_h and for LSTM Y_c.
+struct RecurrentInput {
+  enum : size_t { X, W, R, B, Lengths, InitialH, InitialC, P, Count };
+};
+
+// Places of the private forward's outputs and of the backward's inputs, whose first are those of
+// the forward and whose outputs are the gradients of those.
+struct RecurrentForwardOutput {
+  enum : size_t { Y, Yh, Yc, Gates, Cells, Arguments, Count };
+};
+struct RecurrentBackwardInput : RecurrentInput {
+  enum : size_t {
+    Y = RecurrentInput::Count,
+    Gates,
+    Cells,
+    Arguments,
+    DY,
+    DYh,
+    DYc,
+    DGates,
+    DCells,
+    DArguments,
+    Count
+  };
+};
+
+// "RNN", "GRU", "LSTM".
+std::string_view to_string(CellKind kind);
+
+struct RecurrentAttributes {
+  explicit RecurrentAttributes(CellKind cell_kind) : kind(cell_kind) {}
+
+  CellKind kind;
+  std::vector<float> activation_alpha, activation_beta;
+  std::optional<std::vector<std::string>> activations;
+  std::optional<float> clip;
+  std::string direction = "forward";
+  std::optional<int64_t> hidden_size;
+  bool input_forget = false;  // LSTM
+  bool layout = false;
+  bool linear_before_reset = false;  // GRU
+
+  // Those of the standard's operator `kind`.
+  void visit(AttributeVisitor& v);
+  // Those of a private operator: of all kinds, without layout.
+  void visit_private(AttributeVisitor& v);
+  // As visit_private() reads them.
+  Attributes to_private() const;
+
+  int64_t directions() const { return direction == "bidirectional" ? 2 : 1; }
+  // The cell of each direction, without `hidden`. Throws BadModel for values that the standard does
+  // not know.
+  std::vector<Cell> cells() const;
+  // True if the backward pass needs the arguments of the gates.
+  bool keeps_arguments() const;
+};
+
+// The lengths that inputs X, W, R, B, sequence_lens, initial_h, initial_c and P (as many as there
+// are) agree on; rejects those that do not fit. Also checks the attributes.
+struct RecurrentDims {
+  Dim steps, batch, inputs, hidden;
+};
+RecurrentDims infer_recurrent(InferContext& c, const RecurrentAttributes& a);
+
+// [directions,batch,hidden], or with the batch first.
+Shape state_shape(const RecurrentAttributes& a, const RecurrentDims& d);
+
+// From inputs of known shapes.
+RecurrentProblem recurrent_problem(const RecurrentAttributes& a, const Tensor& x, const Tensor& r);
+
+// The elements of sequence_lens, or null; throws BadInput unless 0 <= length <= steps.
+const int32_t* checked_lengths(const RunContext& c, int64_t steps);
+
+// The outputs of a node as its kernel computes them; null where one is not there. A local variable.
+template <typename T, size_t N>
+class ComputeOutputs {
+ public:
+  explicit ComputeOutputs(const RunContext& c) {
+    for (size_t i = 0; i < N; ++i) {
+      if (c.has_output(i)) outputs_[i].emplace(c.output(i));
+    }
+  }
+  ComputeType<T>* operator[](size_t i) const { return outputs_[i] ? outputs_[i]->data() : nullptr; }
+  void store() {
+    for (auto& output : outputs_) {
+      if (output) output->store();
+    }
+  }
+
+ private:
+  std::array<std::optional<ComputeOutput<T>>, N> outputs_;
+};
+
+}  // namespace onnxrun
