@@ -153,6 +153,19 @@ TEST(Mod, Gradients) {
   check_gradient({"Mod", {a, b}, {{"fmod", int64_t{1}}}});
 }
 
+TEST(SwiGlu, GatesItsSecondInput) {
+  Tensor a = random_tensor({3, 300}, 1, -4, 4), b = random_tensor({3, 300}, 2);
+  Tensor y = run_op({"SwiGLU", {a, b}, {{"alpha", 1.5f}}})[0];
+  for (int64_t i = 0; i < a.size(); ++i) {
+    double gate = a.data<double>()[i];
+    ASSERT_NEAR(y.data<double>()[i], gate / (1 + std::exp(-1.5 * gate)) * b.data<double>()[i],
+                1e-14);
+  }
+  check_gradient({"SwiGLU", {random_tensor({2, 3}, 1), random_tensor({2, 3}, 2)}},
+                 {.second_order = true});
+  expect_error({"SwiGLU", {a, random_tensor({300}, 2)}}, "the inputs' shapes differ");
+}
+
 TEST(Variadic, OverBroadcastInputs) {
   Tensor a = row({1, 5, 3}), b = Tensor::of<float>({2, 1}, {2, 4}), c = Tensor::scalar(3.0f);
   expect_close(run_op({"Max", {a, b, c}})[0], Tensor::of<float>({2, 3}, {3, 5, 3, 4, 5, 4}));
