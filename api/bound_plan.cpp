@@ -10,9 +10,13 @@ namespace onnxrun {
 static constexpr size_t max_cached_plans = 32;
 
 BoundPlan::BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state)
-    : graph_(std::move(graph)), options_(options), state_(std::move(state)),
-      state_input_(graph_.inputs.size(), false), inputs_(graph_.inputs.size()),
-      bound_(graph_.inputs.size(), false), outputs_(graph_.outputs.size()) {
+    : graph_(std::move(graph)),
+      options_(options),
+      state_(std::move(state)),
+      state_input_(graph_.inputs.size(), false),
+      inputs_(graph_.inputs.size()),
+      bound_(graph_.inputs.size(), false),
+      outputs_(graph_.outputs.size()) {
   for (const StateBinding& s : graph_.state) {
     auto at = std::find(graph_.inputs.begin(), graph_.inputs.end(), s.in) - graph_.inputs.begin();
     state_input_[static_cast<size_t>(at)] = true;
@@ -26,7 +30,8 @@ static size_t index_of(const Graph& graph, const std::vector<ValueId>& ids, cons
     if (graph.name_of(ids[k]) == name) return k;
     names += (names.empty() ? "'" : ", '") + graph.name_of(ids[k]) + "'";
   }
-  fail(ErrorKind::BadInput, "there is no {} '{}'; there are {}", what, name, names.empty() ? "none" : names);
+  fail(ErrorKind::BadInput, "there is no {} '{}'; there are {}", what, name,
+       names.empty() ? "none" : names);
 }
 
 size_t BoundPlan::input_index(const std::string& name) const {
@@ -43,11 +48,16 @@ static Type type_of(const RuntimeValue& value, const Type& declared) {
 
 static bool right_kind(const Type& declared, const RuntimeValue& value) {
   switch (declared.kind) {
-    case Type::Kind::Unknown: return true;
-    case Type::Kind::Tensor: return value.kind == RuntimeValue::Kind::Tensor;
-    case Type::Kind::Sequence: return value.kind == RuntimeValue::Kind::Sequence;
-    case Type::Kind::Optional: return true;
-    case Type::Kind::Map: return value.kind == RuntimeValue::Kind::Map;
+    case Type::Kind::Unknown:
+      return true;
+    case Type::Kind::Tensor:
+      return value.kind == RuntimeValue::Kind::Tensor;
+    case Type::Kind::Sequence:
+      return value.kind == RuntimeValue::Kind::Sequence;
+    case Type::Kind::Optional:
+      return true;
+    case Type::Kind::Map:
+      return value.kind == RuntimeValue::Kind::Map;
   }
   return false;
 }
@@ -96,9 +106,8 @@ void BoundPlan::select() {
     types.push_back(is_state(k) ? value.type : type_of(inputs_[k], value.type));
   }
   auto same = [&](const Cached& c) {
-    return std::equal(types.begin(), types.end(), c.types.begin(), [](const Type& a, const Type& b) {
-      return a.to_string() == b.to_string();
-    });
+    return std::equal(types.begin(), types.end(), c.types.begin(),
+                      [](const Type& a, const Type& b) { return a.to_string() == b.to_string(); });
   };
   auto it = std::find_if(cache_.begin(), cache_.end(), same);
   if (it == cache_.end()) {

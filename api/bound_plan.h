@@ -10,8 +10,8 @@
 
 namespace onnxrun {
 
-// Keeps the inputs of a graph, finds or compiles the plan for their types, and runs it. State tensors are
-// shared by all plans.
+// Keeps the inputs of a graph, finds or compiles the plan for their types, and runs it. State
+// tensors are shared by all plans.
 class BoundPlan {
  public:
   BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state);

@@ -14,9 +14,15 @@ namespace onnxrun {
 static ImportOptions import_options(const LoadOptions& options) {
   ImportOptions result;
   switch (options.external_data) {
-    case LoadOptions::ExternalData::Deny: result.external_data = ExternalData::Deny; break;
-    case LoadOptions::ExternalData::ModelDir: result.external_data = ExternalData::ModelDir; break;
-    case LoadOptions::ExternalData::Directory: result.external_data = ExternalData::Dir; break;
+    case LoadOptions::ExternalData::Deny:
+      result.external_data = ExternalData::Deny;
+      break;
+    case LoadOptions::ExternalData::ModelDir:
+      result.external_data = ExternalData::ModelDir;
+      break;
+    case LoadOptions::ExternalData::Directory:
+      result.external_data = ExternalData::Dir;
+      break;
   }
   result.external_dir = options.external_directory;
   if (options.max_memory != INT64_MAX) result.max_memory = options.max_memory;
@@ -25,7 +31,8 @@ static ImportOptions import_options(const LoadOptions& options) {
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   try {
-    auto graph = std::make_shared<Graph>(import_model(path, builtin_ops(), import_options(options)));
+    auto graph =
+        std::make_shared<Graph>(import_model(path, builtin_ops(), import_options(options)));
     choose_parameters(*graph);
     return Model(std::move(graph));
   } catch (const Error& e) {
@@ -62,7 +69,8 @@ void Model::save(const std::string& path, const std::map<std::string, Tensor>& w
       fail(ErrorKind::Usage, "the model stores no tensor '{}'", name);
     }
     if (it->second.value.type_text() != tensor.type_text()) {
-      fail(ErrorKind::BadInput, "'{}' is {}, not {}", name, it->second.value.type_text(), tensor.type_text());
+      fail(ErrorKind::BadInput, "'{}' is {}, not {}", name, it->second.value.type_text(),
+           tensor.type_text());
     }
     payloads[it->second.stored] = tensor;
   }

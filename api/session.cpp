@@ -133,8 +133,10 @@ void Session::cancel() { impl_->control.cancel(); }
 
 void Session::observe(std::function<void(const NodeRecord&)> observer) {
   impl_->observer = [impl = impl_.get(), observer = std::move(observer)](
-                        const Node& node, std::span<const RuntimeValue* const> outputs, double seconds) {
-    NodeRecord record{node.info->spec.name, node.name, {}, {outputs.begin(), outputs.end()}, seconds};
+                        const Node& node, std::span<const RuntimeValue* const> outputs,
+                        double seconds) {
+    NodeRecord record{
+        node.info->spec.name, node.name, {}, {outputs.begin(), outputs.end()}, seconds};
     for (ValueId v : node.outputs) record.output_names.push_back(impl->plan->graph().name_of(v));
     observer(record);
   };

@@ -27,9 +27,11 @@ TrainingOptions training_options(const Model& model, const Graph& graph, const T
   t.trainable = o.trainable;
   t.batch_statistics = o.batch_statistics;
   t.dropout = o.dropout;
-  // PyTorch keeps the unbiased batch variance in running_var, the standard and Keras the biased one.
+  // PyTorch keeps the unbiased batch variance in running_var, the standard and Keras the biased
+  // one.
   const auto& source = model.graph().source;
-  t.unbiased_variance = o.unbiased_variance.value_or(source && source->producer.starts_with("pytorch"));
+  t.unbiased_variance =
+      o.unbiased_variance.value_or(source && source->producer.starts_with("pytorch"));
   if (o.target_dims) t.target = declared_target_type(graph, t, *o.target_dims);
   return t;
 }
@@ -46,7 +48,9 @@ double scalar_value(const Tensor& t) { return to_doubles(t).front(); }
 
 struct Trainer::Impl {
   Impl(const Model& m, const TrainerOptions& o)
-      : model(m), options(o), base(base_graph(m, o.double_precision)),
+      : model(m),
+        options(o),
+        base(base_graph(m, o.double_precision)),
         training_choice(training_options(m, base, o)),
         training(make_training_graph(base, training_choice)) {
     for (const TrainingState& s : training.state) state.push_back(s.initial.clone());
@@ -78,7 +82,8 @@ struct Trainer::Impl {
     std::vector<size_t> at;
     for (size_t i = 0; i < state.size(); ++i) {
       TrainingState::Kind kind = training.state[i].kind;
-      if (kind == TrainingState::Kind::Parameter || kind == TrainingState::Kind::Statistic) at.push_back(i);
+      if (kind == TrainingState::Kind::Parameter || kind == TrainingState::Kind::Statistic)
+        at.push_back(i);
     }
     return at;
   }
@@ -88,7 +93,8 @@ struct Trainer::Impl {
     std::vector<std::string> names;
     for (size_t i : weights_at()) names.push_back(training.state[i].name);
     Graph graph = make_evaluation_graph(base, training_choice, names);
-    evaluation = std::make_unique<BoundPlan>(std::move(graph), plan_options(), std::vector<Tensor>());
+    evaluation =
+        std::make_unique<BoundPlan>(std::move(graph), plan_options(), std::vector<Tensor>());
     size_t input = training.lr_input();
     for (size_t i : weights_at()) evaluation->bind_input(input++, state[i]);
   }
@@ -183,7 +189,8 @@ std::vector<std::string> Trainer::trained() const {
 
 std::map<std::string, Tensor> Trainer::weights() const {
   std::map<std::string, Tensor> result;
-  for (size_t i : impl_->weights_at()) result[impl_->training.state[i].name] = impl_->in_file_type(i);
+  for (size_t i : impl_->weights_at())
+    result[impl_->training.state[i].name] = impl_->in_file_type(i);
   return result;
 }
 

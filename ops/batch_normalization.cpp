@@ -136,8 +136,8 @@ class BatchNormalization final : public Op {
     });
   }
 
-  // d((x - m) s / sqrt(v + e) + b): the fused operator gives dX, dScale, dB. Given statistics are data, as
-  // in PyTorch: nothing flows into them.
+  // d((x - m) s / sqrt(v + e) + b): the fused operator gives dX, dScale, dB. Given statistics are
+  // data, as in PyTorch: nothing flows into them.
   void gradient(GradientContext& g) const override {
     GraphBuilder& b = g.builder();
     ValueId scale = g.input(1), dx = no_value;

@@ -58,7 +58,8 @@ class If final : public Op {
     for (const Graph& branch : node.bodies) {
       options.bodies.push_back(body_gradient(branch, seeded, types, wanted).graph);
     }
-    std::vector<ValueId> gradients = g.builder().add_n("If", {node.inputs[0]}, wanted.size(), options);
+    std::vector<ValueId> gradients =
+        g.builder().add_n("If", {node.inputs[0]}, wanted.size(), options);
     for (size_t k = 0; k < wanted.size(); ++k) g.set(wanted[k] + 1, gradients[k]);
   }
 };

@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "kernels/loop_gradient.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
+#include "kernels/loop_gradient.h"
 #include "kernels/slices.h"
 
 namespace onnxrun {
@@ -23,13 +23,16 @@ class Loop final : public Op {
     for (int round = 0; round < max_rounds; ++round) {
       outputs = infer_once(c, state);
       if (outputs.size() < carried + 1 || outputs.size() != c.num_outputs() + 1) {
-        c.reject("the body gives {} outputs; with {} carried values and {} outputs of the node {} are expected",
-                 outputs.size(), carried, c.num_outputs(), c.num_outputs() + 1);
+        c.reject(
+            "the body gives {} outputs; with {} carried values and {} outputs of the node {} are "
+            "expected",
+            outputs.size(), carried, c.num_outputs(), c.num_outputs() + 1);
       }
       bool stable = true;
       for (size_t k = 0; k < carried; ++k) {
         if (!same_elements(state[k], outputs[1 + k])) {
-          c.reject("carried value {} is {} and becomes {}", k, state[k].to_string(), outputs[1 + k].to_string());
+          c.reject("carried value {} is {} and becomes {}", k, state[k].to_string(),
+                   outputs[1 + k].to_string());
         }
         Type joined = join(state[k], outputs[1 + k]);
         stable &= joined.to_string() == state[k].to_string();
@@ -63,7 +66,8 @@ class Loop final : public Op {
       std::vector<RuntimeValue> results = c.bodies().run(0, formal);
       going = scalar<bool>(results[0].tensor, "the body's condition");
       for (size_t k = 0; k < carried; ++k) formal[2 + k] = std::move(results[1 + k]);
-      for (size_t k = 0; k < scans.size(); ++k) scans[k].push_back(std::move(results[1 + carried + k]));
+      for (size_t k = 0; k < scans.size(); ++k)
+        scans[k].push_back(std::move(results[1 + carried + k]));
     }
     for (size_t k = 0; k < carried; ++k) {
       if (c.has_output(k)) c.set_value(k, std::move(formal[2 + k]));
@@ -71,8 +75,8 @@ class Loop final : public Op {
     for (size_t k = 0; k < scans.size(); ++k) {
       if (!c.has_output(carried + k)) continue;
       Type type = c.bodies().output_type(0, 1 + carried + k);
-      c.set_value(carried + k, stack_slices(scans[k], type.dtype, shape_without_data(type), 0, false,
-                                            c.control(), "a scan output"));
+      c.set_value(carried + k, stack_slices(scans[k], type.dtype, shape_without_data(type), 0,
+                                            false, c.control(), "a scan output"));
     }
   }
 
@@ -80,7 +84,8 @@ class Loop final : public Op {
 
  private:
   static std::vector<Type> infer_once(InferContext& c, const std::vector<Type>& state) {
-    std::vector<Type> formal = {Type::tensor(DType::Int64, Shape{}), Type::tensor(DType::Bool, Shape{})};
+    std::vector<Type> formal = {Type::tensor(DType::Int64, Shape{}),
+                                Type::tensor(DType::Bool, Shape{})};
     formal.insert(formal.end(), state.begin(), state.end());
     return c.infer_body(0, formal);
   }
@@ -95,7 +100,8 @@ class Loop final : public Op {
       if (it->outputs[0] == out && it->info->spec.name == "Identity") out = it->inputs[0];
     }
     const Tensor* constant = body.constant(out);
-    bool always = out == body.inputs[1] || (constant && constant->size() == 1 && *constant->data<bool>());
+    bool always =
+        out == body.inputs[1] || (constant && constant->size() == 1 && *constant->data<bool>());
     auto trips = c.content(0);
     if (!always || !trips || trips->size() != 1) return Dim();
     const Dim& m = trips->front();
@@ -104,7 +110,8 @@ class Loop final : public Op {
 
   template <typename T>
   static T scalar(const Tensor& t, std::string_view what) {
-    if (t.size() != 1) fail(ErrorKind::BadInput, "{} is {}, expected one element", what, t.type_text());
+    if (t.size() != 1)
+      fail(ErrorKind::BadInput, "{} is {}, expected one element", what, t.type_text());
     return *t.data<T>();
   }
 

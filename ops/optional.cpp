@@ -12,7 +12,9 @@ class Optional final : public Op {
  public:
   std::optional<Type> type;
 
-  void attributes(AttributeVisitor& v) override { v.visit("type", type, "of the element, where there is none"); }
+  void attributes(AttributeVisitor& v) override {
+    v.visit("type", type, "of the element, where there is none");
+  }
 
   void infer(InferContext& c) const override {
     if (!c.has_input(0) && !type) c.reject("neither an element nor a type is given");
@@ -23,7 +25,9 @@ class Optional final : public Op {
     if (c.has_input(0)) element.push_back(c.value(0));
     c.set_value(0, RuntimeValue::optional(std::move(element)));
   }
-  void gradient(GradientContext& g) const override { g.set(0, g.add("OptionalGetElement", {g.grad(0)})); }
+  void gradient(GradientContext& g) const override {
+    g.set(0, g.add("OptionalGetElement", {g.grad(0)}));
+  }
 };
 
 class OptionalHasElement final : public Op {

@@ -21,11 +21,15 @@ class Scan final : public Op {
   Ints scan_input_axes, scan_input_directions, scan_output_axes, scan_output_directions;
 
   void attributes(AttributeVisitor& v) override {
-    v.required("num_scan_inputs", num_scan_inputs, "how many of the inputs are scanned, the last ones");
-    v.visit("scan_input_axes", scan_input_axes, "the axis of each scan input that counts iterations, default 0");
-    v.visit("scan_input_directions", scan_input_directions, "1 scans an input from its end, default 0");
+    v.required("num_scan_inputs", num_scan_inputs,
+               "how many of the inputs are scanned, the last ones");
+    v.visit("scan_input_axes", scan_input_axes,
+            "the axis of each scan input that counts iterations, default 0");
+    v.visit("scan_input_directions", scan_input_directions,
+            "1 scans an input from its end, default 0");
     v.visit("scan_output_axes", scan_output_axes, "where each scan output is stacked, default 0");
-    v.visit("scan_output_directions", scan_output_directions, "1 stacks an output in reverse, default 0");
+    v.visit("scan_output_directions", scan_output_directions,
+            "1 stacks an output in reverse, default 0");
   }
 
   void infer(InferContext& c) const override {
@@ -38,7 +42,8 @@ class Scan final : public Op {
       Type type = c.type(states + i);
       if (!type.is_tensor()) c.reject("{} cannot be scanned", c.describe_input(states + i));
       if (type.shape) {
-        if (type.rank() == 0) c.reject("{}, a scalar cannot be scanned", c.describe_input(states + i));
+        if (type.rank() == 0)
+          c.reject("{}, a scalar cannot be scanned", c.describe_input(states + i));
         int64_t axis = normalize_axis(at(scan_input_axes, i, 0), type.rank());
         const Dim& here = (*type.shape)[static_cast<size_t>(axis)];
         if (length.is_known() && here.is_known() && !(length == here)) {
@@ -79,8 +84,10 @@ class Scan final : public Op {
     for (size_t k = 0; k < outs; ++k) {
       if (!c.has_output(states + k)) continue;
       Type type = c.bodies().output_type(0, states + k);
-      c.set_value(states + k, stack_slices(stacked[k], type.dtype, lengths(type), at(scan_output_axes, k, 0),
-                                           at(scan_output_directions, k, 0) != 0, c.control(), "a scan output"));
+      c.set_value(
+          states + k,
+          stack_slices(stacked[k], type.dtype, lengths(type), at(scan_output_axes, k, 0),
+                       at(scan_output_directions, k, 0) != 0, c.control(), "a scan output"));
     }
   }
 
@@ -97,7 +104,8 @@ class Scan final : public Op {
 
   size_t checked_scans(size_t inputs) const {
     if (num_scan_inputs < 1 || static_cast<size_t>(num_scan_inputs) > inputs) {
-      fail(ErrorKind::BadModel, "num_scan_inputs is {}, the node has {} inputs", num_scan_inputs, inputs);
+      fail(ErrorKind::BadModel, "num_scan_inputs is {}, the node has {} inputs", num_scan_inputs,
+           inputs);
     }
     return static_cast<size_t>(num_scan_inputs);
   }
@@ -126,7 +134,8 @@ class Scan final : public Op {
       bool stable = true;
       for (size_t i = 0; i < states; ++i) {
         if (!same_elements(formal[i], outputs[i])) {
-          c.reject("state {} is {} and becomes {}", i, formal[i].to_string(), outputs[i].to_string());
+          c.reject("state {} is {} and becomes {}", i, formal[i].to_string(),
+                   outputs[i].to_string());
         }
         Type joined = join(formal[i], outputs[i]);
         stable &= joined.to_string() == formal[i].to_string();
@@ -136,7 +145,8 @@ class Scan final : public Op {
     }
   }
 
-  void set_outputs(InferContext& c, std::vector<Type> outputs, size_t states, const Dim& length) const {
+  void set_outputs(InferContext& c, std::vector<Type> outputs, size_t states,
+                   const Dim& length) const {
     for (size_t i = 0; i < outputs.size(); ++i) {
       Type& type = outputs[i];
       if (i >= states && type.shape) {
@@ -155,8 +165,9 @@ class Scan final : public Op {
   }
 };
 
-// Opset 8: every input and output has a batch axis in front, and a first input may give the length of each
-// sequence. A Scan over the batch whose body is today's Scan; what lies behind a sequence's end is zero.
+// Opset 8: every input and output has a batch axis in front, and a first input may give the length
+// of each sequence. A Scan over the batch whose body is today's Scan; what lies behind a sequence's
+// end is zero.
 class BatchedScan {
  public:
   explicit BatchedScan(UpgradeContext& u)
@@ -206,7 +217,8 @@ class BatchedScan {
 
   ValueId padded(ValueId v, ValueId length, ValueId longest) {
     ValueId rest = bb_.slice(bb_.shape_of(v), 0, 1, INT64_MAX);
-    ValueId missing = bb_.add("Concat", {bb_.add("Sub", {longest, length}), rest}, {{"axis", int64_t{0}}});
+    ValueId missing =
+        bb_.add("Concat", {bb_.add("Sub", {longest, length}), rest}, {{"axis", int64_t{0}}});
     ValueId zeros = bb_.add("ConstantOfShape", {missing},
                             {{"value", convert(Tensor::of<float>({1}, {0.0f}), bb_.dtype(v))}});
     return bb_.add("Concat", {v, zeros}, {{"axis", int64_t{0}}});

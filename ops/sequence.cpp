@@ -18,7 +18,8 @@ const Type& element_of(const InferContext& c, size_t i) {
 
 // A position counts from the end if it is negative; `limit` is the last one allowed, plus one.
 size_t position_of(const Tensor& t, size_t length, size_t limit) {
-  if (t.size() != 1) fail(ErrorKind::BadInput, "position is {}, expected one element", t.type_text());
+  if (t.size() != 1)
+    fail(ErrorKind::BadInput, "position is {}, expected one element", t.type_text());
   int64_t at = to_int64s(t)[0];
   int64_t from_start = at < 0 ? at + static_cast<int64_t>(length) : at;
   if (from_start < 0 || from_start >= static_cast<int64_t>(limit)) {
@@ -30,8 +31,12 @@ size_t position_of(const Tensor& t, size_t length, size_t limit) {
 class SequenceEmpty final : public Op {
  public:
   DType dtype = DType::Float32;
-  void attributes(AttributeVisitor& v) override { v.visit("dtype", dtype, "element type of the tensors"); }
-  void infer(InferContext& c) const override { c.set_output(0, Type::sequence(Type::tensor(dtype))); }
+  void attributes(AttributeVisitor& v) override {
+    v.visit("dtype", dtype, "element type of the tensors");
+  }
+  void infer(InferContext& c) const override {
+    c.set_output(0, Type::sequence(Type::tensor(dtype)));
+  }
   void run(RunContext& c) const override { c.set_value(0, RuntimeValue::sequence({})); }
 };
 
@@ -73,7 +78,8 @@ class SequenceAt final : public Op {
   // SequenceInsert counts a negative position from one further on.
   static ValueId from_start(GradientContext& g) {
     ValueId position = g.builder().cast(g.input(1), DType::Int64);
-    ValueId negative = g.builder().cast(g.add("Less", {position, g.builder().int_scalar(0)}), DType::Int64);
+    ValueId negative =
+        g.builder().cast(g.add("Less", {position, g.builder().int_scalar(0)}), DType::Int64);
     return g.plus(position, g.mul(negative, g.add("SequenceLength", {g.input(0)})));
   }
 };
@@ -106,7 +112,8 @@ class SequenceInsert final : public Op {
   // A negative position counted from the end of the shorter sequence.
   static ValueId inserted_at(GradientContext& g) {
     ValueId position = g.builder().cast(g.input(2), DType::Int64);
-    ValueId negative = g.builder().cast(g.add("Less", {position, g.builder().int_scalar(0)}), DType::Int64);
+    ValueId negative =
+        g.builder().cast(g.add("Less", {position, g.builder().int_scalar(0)}), DType::Int64);
     return g.minus(position, negative);
   }
 };
@@ -117,7 +124,8 @@ class SequenceErase final : public Op {
   void run(RunContext& c) const override {
     Items items = *c.value(0).items;
     if (items.empty()) fail(ErrorKind::BadInput, "nothing to erase in an empty sequence");
-    size_t at = c.has_input(1) ? position_of(c.input(1), items.size(), items.size()) : items.size() - 1;
+    size_t at =
+        c.has_input(1) ? position_of(c.input(1), items.size(), items.size()) : items.size() - 1;
     items.erase(items.begin() + static_cast<std::ptrdiff_t>(at));
     c.set_value(0, RuntimeValue::sequence(std::move(items)));
   }
@@ -147,24 +155,44 @@ const TypeConstraint positions{"I", dtypes::index};
 }  // namespace
 
 void register_sequence(OpRegistry& r) {
-  r.add<SequenceEmpty>({.name = "SequenceEmpty", .doc = "a sequence of nothing", .since = {11},
-                        .outputs = {{"output", "S"}}, .types = {sequences},
+  r.add<SequenceEmpty>({.name = "SequenceEmpty",
+                        .doc = "a sequence of nothing",
+                        .since = {11},
+                        .outputs = {{"output", "S"}},
+                        .types = {sequences},
                         .gradient = GradientState::NotDifferentiable});
-  r.add<SequenceConstruct>({.name = "SequenceConstruct", .doc = "a sequence of the inputs", .since = {11},
+  r.add<SequenceConstruct>({.name = "SequenceConstruct",
+                            .doc = "a sequence of the inputs",
+                            .since = {11},
                             .inputs = {{"inputs", "T", Param::Kind::Variadic}},
-                            .outputs = {{"output_sequence", "S"}}, .types = {tensors, sequences}});
-  r.add<SequenceAt>({.name = "SequenceAt", .doc = "one element of a sequence", .since = {11},
+                            .outputs = {{"output_sequence", "S"}},
+                            .types = {tensors, sequences}});
+  r.add<SequenceAt>({.name = "SequenceAt",
+                     .doc = "one element of a sequence",
+                     .since = {11},
                      .inputs = {{"input_sequence", "S"}, {"position", "I"}},
-                     .outputs = {{"tensor", "T"}}, .types = {sequences, tensors, positions}});
-  r.add<SequenceInsert>({.name = "SequenceInsert", .doc = "a sequence with one more element", .since = {11},
-                         .inputs = {{"input_sequence", "S"}, {"tensor", "T"},
+                     .outputs = {{"tensor", "T"}},
+                     .types = {sequences, tensors, positions}});
+  r.add<SequenceInsert>({.name = "SequenceInsert",
+                         .doc = "a sequence with one more element",
+                         .since = {11},
+                         .inputs = {{"input_sequence", "S"},
+                                    {"tensor", "T"},
                                     {"position", "I", Param::Kind::Optional}},
-                         .outputs = {{"output_sequence", "S"}}, .types = {sequences, tensors, positions}});
-  r.add<SequenceErase>({.name = "SequenceErase", .doc = "a sequence without one of its elements", .since = {11},
-                        .inputs = {{"input_sequence", "S"}, {"position", "I", Param::Kind::Optional}},
-                        .outputs = {{"output_sequence", "S"}}, .types = {sequences, positions}});
-  r.add<SequenceLength>({.name = "SequenceLength", .doc = "how many elements a sequence has", .since = {11},
-                         .inputs = {{"input_sequence", "S"}}, .outputs = {{"length", "I"}},
+                         .outputs = {{"output_sequence", "S"}},
+                         .types = {sequences, tensors, positions}});
+  r.add<SequenceErase>(
+      {.name = "SequenceErase",
+       .doc = "a sequence without one of its elements",
+       .since = {11},
+       .inputs = {{"input_sequence", "S"}, {"position", "I", Param::Kind::Optional}},
+       .outputs = {{"output_sequence", "S"}},
+       .types = {sequences, positions}});
+  r.add<SequenceLength>({.name = "SequenceLength",
+                         .doc = "how many elements a sequence has",
+                         .since = {11},
+                         .inputs = {{"input_sequence", "S"}},
+                         .outputs = {{"length", "I"}},
                          .types = {sequences, {"I", DType::Int64}},
                          .gradient = GradientState::NotDifferentiable});
 }

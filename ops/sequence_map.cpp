@@ -51,7 +51,8 @@ class SequenceMap final : public Op {
     std::vector<ValueId> collected;
     for (size_t k = 0; k < node.outputs.size(); ++k) {
       const Type& element = inner.value(inner.outputs[k]).type;
-      inputs.push_back(b.add("SequenceEmpty", {}, {{"dtype", static_cast<int64_t>(element.dtype)}}));
+      inputs.push_back(
+          b.add("SequenceEmpty", {}, {{"dtype", static_cast<int64_t>(element.dtype)}}));
       collected.push_back(body.add_input(body.unique_name("collected"), b.type(inputs.back())));
     }
     GraphBuilder bb(body);

@@ -26,13 +26,15 @@ RuntimeValue zeros_of(const RuntimeValue& v, const RunControl& control) {
 }
 
 // SequenceMap over a one-node body.
-ValueId map_elements(DecomposeContext& d, std::vector<ValueId> sequences,
-                     const std::function<ValueId(GraphBuilder&, const std::vector<ValueId>&)>& body_of) {
+ValueId map_elements(
+    DecomposeContext& d, std::vector<ValueId> sequences,
+    const std::function<ValueId(GraphBuilder&, const std::vector<ValueId>&)>& body_of) {
   Graph body(d.builder().graph().registry());
   std::vector<ValueId> elements;
   for (ValueId s : sequences) {
     const Type& type = d.type(s);
-    elements.push_back(body.add_input(body.unique_name("element"), type.element ? *type.element : Type()));
+    elements.push_back(
+        body.add_input(body.unique_name("element"), type.element ? *type.element : Type()));
   }
   GraphBuilder builder(body);
   body.outputs = {body_of(builder, elements)};
@@ -47,7 +49,8 @@ class ZerosLike final : public Op {
   void run(RunContext& c) const override { c.set_value(0, zeros_of(c.value(0), c.control())); }
   void decompose(DecomposeContext& d) const override {
     if (d.type(d.input(0)).is_tensor()) return d.set(0, d.builder().zeros_like(d.input(0)));
-    d.set(0, map_elements(d, {d.input(0)}, [](GraphBuilder& b, const std::vector<ValueId>& element) {
+    d.set(0,
+          map_elements(d, {d.input(0)}, [](GraphBuilder& b, const std::vector<ValueId>& element) {
             return b.zeros_like(element[0]);
           }));
   }
@@ -58,9 +61,11 @@ class AddSequences final : public Op {
   void infer(InferContext& c) const override { infer_same(c); }
   void run(RunContext& c) const override {
     const Items &a = *c.value(0).items, &b = *c.value(1).items;
-    if (a.size() != b.size()) fail(ErrorKind::Internal, "sequences of {} and {} elements", a.size(), b.size());
+    if (a.size() != b.size())
+      fail(ErrorKind::Internal, "sequences of {} and {} elements", a.size(), b.size());
     Items sums;
-    for (size_t i = 0; i < a.size(); ++i) sums.push_back(sum(a[i].tensor, b[i].tensor, c.control()));
+    for (size_t i = 0; i < a.size(); ++i)
+      sums.push_back(sum(a[i].tensor, b[i].tensor, c.control()));
     c.set_value(0, RuntimeValue::sequence(std::move(sums)));
   }
   void gradient(GradientContext& g) const override {
@@ -68,9 +73,10 @@ class AddSequences final : public Op {
     g.set(1, g.grad(0));
   }
   void decompose(DecomposeContext& d) const override {
-    d.set(0, map_elements(d, {d.input(0), d.input(1)}, [](GraphBuilder& b, const std::vector<ValueId>& e) {
-            return b.add("Add", {e[0], e[1]});
-          }));
+    d.set(0, map_elements(d, {d.input(0), d.input(1)},
+                          [](GraphBuilder& b, const std::vector<ValueId>& e) {
+                            return b.add("Add", {e[0], e[1]});
+                          }));
   }
 
  private:
@@ -78,7 +84,8 @@ class AddSequences final : public Op {
     Tensor result = control.allocate(a.dtype(), a.dims());
     dispatch_float(a.dtype(), [&]<typename T>() {
       for (int64_t i = 0; i < a.size(); ++i) {
-        result.data<T>()[i] = static_cast<T>(ComputeType<T>(a.data<T>()[i]) + ComputeType<T>(b.data<T>()[i]));
+        result.data<T>()[i] =
+            static_cast<T>(ComputeType<T>(a.data<T>()[i]) + ComputeType<T>(b.data<T>()[i]));
       }
     });
     return result;
@@ -99,9 +106,10 @@ class SequenceDims final : public Op {
   }
   void decompose(DecomposeContext& d) const override {
     int64_t at = axis;
-    ValueId lengths = map_elements(d, {d.input(0)}, [at](GraphBuilder& b, const std::vector<ValueId>& e) {
-      return b.add("Gather", {b.shape_of(e[0]), b.ints({at})}, {{"axis", int64_t{0}}});
-    });
+    ValueId lengths =
+        map_elements(d, {d.input(0)}, [at](GraphBuilder& b, const std::vector<ValueId>& e) {
+          return b.add("Gather", {b.shape_of(e[0]), b.ints({at})}, {{"axis", int64_t{0}}});
+        });
     d.set(0, d.add("ConcatFromSequence", {lengths}, {{"axis", int64_t{0}}}));
   }
 };
@@ -112,16 +120,32 @@ const TypeConstraint sequences{"S", {}, dtypes::basic};
 }  // namespace
 
 void register_sequence_private(OpRegistry& r) {
-  r.add<ZerosLike>({.name = "ZerosLike", .domain = private_domain, .doc = "zeros in the place of every number",
-                    .since = {1}, .inputs = {{"x", "V"}}, .outputs = {{"y", "V"}}, .types = {any},
-                    .gradient = GradientState::NotDifferentiable, .decomposes = true});
-  r.add<AddSequences>({.name = "AddSequences", .domain = private_domain, .doc = "the sum of two sequences, element by element",
-                       .since = {1}, .inputs = {{"a", "S"}, {"b", "S"}}, .outputs = {{"c", "S"}},
-                       .types = {{"S", {}, dtypes::floats}}, .decomposes = true});
-  r.add<SequenceDims>({.name = "SequenceDims", .domain = private_domain, .doc = "the length of one axis of every element",
-                       .since = {1}, .inputs = {{"sequence", "S"}}, .outputs = {{"lengths", "I"}},
+  r.add<ZerosLike>({.name = "ZerosLike",
+                    .domain = private_domain,
+                    .doc = "zeros in the place of every number",
+                    .since = {1},
+                    .inputs = {{"x", "V"}},
+                    .outputs = {{"y", "V"}},
+                    .types = {any},
+                    .gradient = GradientState::NotDifferentiable,
+                    .decomposes = true});
+  r.add<AddSequences>({.name = "AddSequences",
+                       .domain = private_domain,
+                       .doc = "the sum of two sequences, element by element",
+                       .since = {1},
+                       .inputs = {{"a", "S"}, {"b", "S"}},
+                       .outputs = {{"c", "S"}},
+                       .types = {{"S", {}, dtypes::floats}},
+                       .decomposes = true});
+  r.add<SequenceDims>({.name = "SequenceDims",
+                       .domain = private_domain,
+                       .doc = "the length of one axis of every element",
+                       .since = {1},
+                       .inputs = {{"sequence", "S"}},
+                       .outputs = {{"lengths", "I"}},
                        .types = {sequences, {"I", DType::Int64}},
-                       .gradient = GradientState::NotDifferentiable, .decomposes = true});
+                       .gradient = GradientState::NotDifferentiable,
+                       .decomposes = true});
 }
 
 }  // namespace onnxrun

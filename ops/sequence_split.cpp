@@ -10,7 +10,8 @@ namespace onnxrun {
 namespace {
 
 // Elements [begin, end) of one axis.
-Tensor take_range(const Tensor& t, int64_t axis, int64_t begin, int64_t end, const RunControl& control) {
+Tensor take_range(const Tensor& t, int64_t axis, int64_t begin, int64_t end,
+                  const RunControl& control) {
   std::vector<RuntimeValue> slices;
   for (int64_t i = begin; i < end; ++i) slices.push_back(take_slice(t, axis, i, control));
   Dims slice_dims = t.dims();
@@ -25,7 +26,8 @@ class SplitToSequence final : public Op {
 
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis, "the axis to split");
-    v.visit("keepdims", keepdims, "0 drops the axis where every part has length 1 for want of `split`");
+    v.visit("keepdims", keepdims,
+            "0 drops the axis where every part has length 1 for want of `split`");
   }
 
   void infer(InferContext& c) const override {
@@ -70,9 +72,11 @@ class SplitToSequence final : public Op {
     if (!c.has_input(1)) return std::vector<int64_t>(static_cast<size_t>(total), 1);
     std::vector<int64_t> split = to_int64s(c.input(1));
     if (c.input(1).rank() == 0) {
-      if (split[0] <= 0) fail(ErrorKind::BadInput, "split is {}, expected a positive length", split[0]);
+      if (split[0] <= 0)
+        fail(ErrorKind::BadInput, "split is {}, expected a positive length", split[0]);
       std::vector<int64_t> equal;
-      for (int64_t left = total; left > 0; left -= split[0]) equal.push_back(std::min(left, split[0]));
+      for (int64_t left = total; left > 0; left -= split[0])
+        equal.push_back(std::min(left, split[0]));
       return equal;
     }
     int64_t sum = 0;
@@ -82,7 +86,8 @@ class SplitToSequence final : public Op {
       }
       sum += length;
     }
-    if (sum != total) fail(ErrorKind::BadInput, "split {} does not add up to {}", to_string(split), total);
+    if (sum != total)
+      fail(ErrorKind::BadInput, "split {} does not add up to {}", to_string(split), total);
     return split;
   }
 };
@@ -102,7 +107,8 @@ class ConcatFromSequence final : public Op {
     Type result = sequence.element ? *sequence.element : Type::tensor(DType::Undefined);
     if (result.shape) {
       if (new_axis) {
-        result.shape->insert(result.shape->begin() + normalize_axis(axis, result.rank() + 1), Dim());
+        result.shape->insert(result.shape->begin() + normalize_axis(axis, result.rank() + 1),
+                             Dim());
       } else {
         (*result.shape)[static_cast<size_t>(normalize_axis(axis, result.rank()))] = Dim();
       }
@@ -115,20 +121,24 @@ class ConcatFromSequence final : public Op {
     const auto& items = *c.value(0).items;
     if (items.empty()) fail(ErrorKind::BadInput, "an empty sequence cannot be joined");
     if (new_axis) {
-      c.set_value(0, stack_slices(items, items[0].tensor.dtype(), {}, axis, false, c.control(), "an element"));
+      c.set_value(0, stack_slices(items, items[0].tensor.dtype(), {}, axis, false, c.control(),
+                                  "an element"));
       return;
     }
     std::vector<RuntimeValue> slices;
     int64_t at = normalize_axis(axis, items[0].tensor.rank());
     for (const RuntimeValue& item : items) {
       if (item.tensor.rank() != items[0].tensor.rank()) {
-        fail(ErrorKind::BadInput, "elements are {} and {}", items[0].tensor.type_text(), item.tensor.type_text());
+        fail(ErrorKind::BadInput, "elements are {} and {}", items[0].tensor.type_text(),
+             item.tensor.type_text());
       }
-      for (int64_t i = 0; i < item.tensor.dim(at); ++i) slices.push_back(take_slice(item.tensor, at, i, c.control()));
+      for (int64_t i = 0; i < item.tensor.dim(at); ++i)
+        slices.push_back(take_slice(item.tensor, at, i, c.control()));
     }
     Dims rest = items[0].tensor.dims();
     rest.erase(rest.begin() + at);
-    c.set_value(0, stack_slices(slices, items[0].tensor.dtype(), rest, at, false, c.control(), "an element"));
+    c.set_value(0, stack_slices(slices, items[0].tensor.dtype(), rest, at, false, c.control(),
+                                "an element"));
   }
 
   // Split as the elements were; where each had length 1 on a new axis, without that axis.
@@ -145,14 +155,18 @@ class ConcatFromSequence final : public Op {
 }  // namespace
 
 void register_sequence_split(OpRegistry& r) {
-  r.add<SplitToSequence>({.name = "SplitToSequence", .doc = "parts of a tensor along one axis, as a sequence",
-                          .since = {11, 24},
-                          .inputs = {{"input", "T"}, {"split", "I", Param::Kind::Optional}},
-                          .outputs = {{"output_sequence", "S"}},
-                          .types = {{"T", dtypes::basic}, {"I", dtypes::index}, {"S", {}, dtypes::basic}}});
-  r.add<ConcatFromSequence>({.name = "ConcatFromSequence", .doc = "the elements of a sequence as one tensor",
+  r.add<SplitToSequence>(
+      {.name = "SplitToSequence",
+       .doc = "parts of a tensor along one axis, as a sequence",
+       .since = {11, 24},
+       .inputs = {{"input", "T"}, {"split", "I", Param::Kind::Optional}},
+       .outputs = {{"output_sequence", "S"}},
+       .types = {{"T", dtypes::basic}, {"I", dtypes::index}, {"S", {}, dtypes::basic}}});
+  r.add<ConcatFromSequence>({.name = "ConcatFromSequence",
+                             .doc = "the elements of a sequence as one tensor",
                              .since = {11},
-                             .inputs = {{"input_sequence", "S"}}, .outputs = {{"concat_result", "T"}},
+                             .inputs = {{"input_sequence", "S"}},
+                             .outputs = {{"concat_result", "T"}},
                              .types = {{"S", {}, dtypes::basic}, {"T", dtypes::basic}}});
 }
 

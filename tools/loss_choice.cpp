@@ -86,6 +86,10 @@ ChosenLoss choose_loss(const Graph& graph, const LossChoice& choice,
   ValueId v = find_output(graph, output);
   std::string_view last = last_operator(graph, v);
   ChosenLoss loss{name, graph.name_of(v), name.empty()};
+  if (loss.by_default && !target.defined() && graph.value(v).type.rank() != 0) {
+    fail(ErrorKind::BadInput,
+         "the data have no array target, y or label (--target KEY chooses one)");
+  }
   if (loss.by_default) loss.name = default_loss(last, target);
   find_loss(loss.name);
   if (loss.name == "output" && choice.reduction) {

@@ -15,8 +15,8 @@ class Graph;
 
 struct LoadOptions {
   enum class ExternalData : uint8_t { Deny, ModelDir, Directory };
-  // Where tensors outside the .onnx file may lie: nowhere, beside or below it (the default), or below
-  // `external_directory`, which may also be reached through links, as model caches have them.
+  // Where tensors outside the .onnx file may lie: nowhere, beside or below it (the default), or
+  // below `external_directory`, which may also be reached through links, as model caches have them.
   ExternalData external_data = ExternalData::ModelDir;
   std::string external_directory;
   // Bytes that all tensors of the file may take together.
@@ -50,10 +50,10 @@ class Model {
   // In the order of their names.
   std::vector<InitializerInfo> initializers() const;
 
-  // Writes the file this model was loaded from with other payloads for some of its initializers, by name;
-  // each must have its initializer's type and shape. Nothing else changes, but that tensors kept outside
-  // the file go to `path`.data. Atomic; throws CannotWrite, also if `path` is the file this model was loaded
-  // from, unless `in_place`.
+  // Writes the file this model was loaded from with other payloads for some of its initializers, by
+  // name; each must have its initializer's type and shape. Nothing else changes, but that tensors
+  // kept outside the file go to `path`.data. Atomic; throws CannotWrite, also if `path` is the file
+  // this model was loaded from, unless `in_place`.
   void save(const std::string& path, const std::map<std::string, Tensor>& weights,
             bool in_place = false) const;
 

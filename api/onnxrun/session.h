@@ -13,8 +13,9 @@
 namespace onnxrun {
 
 struct SessionOptions {
-  // Threads that one run may use; 0 is what the machine, the affinity mask and the cgroup allow. One
-  // thread runs in the caller's and wakes nobody. Results are the same to the bit for any number.
+  // Threads that one run may use; 0 is what the machine, the affinity mask and the cgroup allow.
+  // One thread runs in the caller's and wakes nobody. Results are the same to the bit for any
+  // number.
   int threads = 1;
   // False runs every node as the file has it.
   bool optimize = true;
@@ -27,8 +28,8 @@ struct SessionOptions {
 
 using NamedValues = std::vector<std::pair<std::string, RuntimeValue>>;
 
-// Runs one model again and again. Plans are compiled as shapes are met and kept. A session is used by
-// one thread at a time, cancel() excepted; several sessions of one model share its weights.
+// Runs one model again and again. Plans are compiled as shapes are met and kept. A session is used
+// by one thread at a time, cancel() excepted; several sessions of one model share its weights.
 class Session {
  public:
   explicit Session(const Model& model, SessionOptions options = {});
@@ -45,9 +46,10 @@ class Session {
   // Outputs own their memory.
   NamedValues run(const NamedValues& inputs);
 
-  // Runs without copies: bound inputs are read from, and bound outputs written to the caller's memory,
-  // again in every run until they are bound anew. Inputs must all be bound before the first run() and
-  // outputs after the inputs (their shapes follow from them); one that is not bound owns its memory.
+  // Runs without copies: bound inputs are read from, and bound outputs written to the caller's
+  // memory, again in every run until they are bound anew. Inputs must all be bound before the first
+  // run() and outputs after the inputs (their shapes follow from them); one that is not bound owns
+  // its memory.
   void bind_input(const std::string& name, Tensor tensor);
   void bind_output(const std::string& name, Tensor memory);
   void run();
@@ -57,7 +59,8 @@ class Session {
   // Ends the run in progress, from any thread; it throws Cancelled.
   void cancel();
 
-  // Called after every node with its operator, name and seconds, for profiles; and with its outputs.
+  // Called after every node with its operator, name and seconds, for profiles; and with its
+  // outputs.
   struct NodeRecord {
     std::string_view op, name;
     std::vector<std::string> output_names;

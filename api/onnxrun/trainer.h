@@ -14,17 +14,19 @@ namespace onnxrun {
 struct TrainerOptions {
   // `onnxrun train --help` lists the names; defaults are those of the frameworks.
   std::string loss = "mse";
-  std::string output;                     // the output the loss reads; the first if empty
-  std::optional<std::string> reduction;   // "mean" or "sum"
-  std::optional<int64_t> class_axis;      // of losses of class indices
-  // Shape of the targets to come, -1 for lengths that vary; it tells the class axis where several fit.
+  std::string output;                    // the output the loss reads; the first if empty
+  std::optional<std::string> reduction;  // "mean" or "sum"
+  std::optional<int64_t> class_axis;     // of losses of class indices
+  // Shape of the targets to come, -1 for lengths that vary; it tells the class axis where several
+  // fit.
   std::optional<Dims> target_dims;
   std::string optimizer = "sgd";
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
   // Names of initializers to train; by default those the model says are parameters.
   std::optional<std::vector<std::string>> trainable;
-  bool batch_statistics = true;            // BatchNormalization normalises by the batch
-  std::optional<bool> unbiased_variance;   // running variance as PyTorch keeps it; default by producer
+  bool batch_statistics = true;  // BatchNormalization normalises by the batch
+  std::optional<bool>
+      unbiased_variance;  // running variance as PyTorch keeps it; default by producer
   bool dropout = true;
   // Compute in double and write the file's own types back.
   bool double_precision = false;
@@ -37,20 +39,20 @@ struct TrainerOptions {
 // Owns the weights it trains; the model stays as it was. Used by one thread at a time.
 class Trainer {
  public:
-  // Throws Usage for options that contradict the model, Unsupported where an operator on the way from
-  // a parameter to the loss has no gradient.
+  // Throws Usage for options that contradict the model, Unsupported where an operator on the way
+  // from a parameter to the loss has no gradient.
   explicit Trainer(const Model& model, TrainerOptions options = {});
   ~Trainer();
   Trainer(Trainer&&) noexcept;
   Trainer& operator=(Trainer&&) noexcept;
 
-  // One step on a batch: forward, loss, backward, update. Returns the loss before the update. Throws
-  // Numeric, with all weights as they were, if the loss or a gradient is not finite. Inputs and target
-  // are converted to the element types they need.
+  // One step on a batch: forward, loss, backward, update. Returns the loss before the update.
+  // Throws Numeric, with all weights as they were, if the loss or a gradient is not finite. Inputs
+  // and target are converted to the element types they need.
   double step(const NamedValues& inputs, const Tensor& target);
 
-  // The same without copies: tensors bound here are read in every step until bound anew. The target is
-  // left out for loss "output". Bound inputs have the element types of the model, or double if
+  // The same without copies: tensors bound here are read in every step until bound anew. The target
+  // is left out for loss "output". Bound inputs have the element types of the model, or double if
   // double_precision.
   void bind_input(const std::string& name, Tensor tensor);
   void bind_target(Tensor target);
@@ -59,16 +61,16 @@ class Trainer {
   // The output that the loss reads, as the last step computed it.
   const Tensor& output() const;
 
-  // The loss of the current weights on a batch in the model's inference meaning: running statistics,
-  // no dropout, no update. Inputs and target are converted as in step().
+  // The loss of the current weights on a batch in the model's inference meaning: running
+  // statistics, no dropout, no update. Inputs and target are converted as in step().
   struct Evaluation {
     double loss = 0;
     Tensor output;  // the output that the loss reads
   };
   Evaluation evaluate(const NamedValues& inputs, const Tensor& target);
 
-  // Ends the step or evaluation in progress, from any thread; it throws Cancelled and the weights stay as
-  // they were before it.
+  // Ends the step or evaluation in progress, from any thread; it throws Cancelled and the weights
+  // stay as they were before it.
   void cancel();
 
   void set_learning_rate(double lr);
@@ -76,8 +78,8 @@ class Trainer {
 
   // Names of what is trained.
   std::vector<std::string> trained() const;
-  // Current weights and moving statistics by name, in the model's own element types; shared with the
-  // trainer's memory unless converted, so copy what should stay.
+  // Current weights and moving statistics by name, in the model's own element types; shared with
+  // the trainer's memory unless converted, so copy what should stay.
   std::map<std::string, Tensor> weights() const;
   // Writes the model with the trained weights (Model::save).
   void save(const std::string& path, bool in_place = false) const;

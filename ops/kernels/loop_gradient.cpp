@@ -11,7 +11,10 @@ namespace {
 class LoopGradient {
  public:
   explicit LoopGradient(GradientContext& g)
-      : g_(g), b_(g.builder()), node_(g.node()), carried_(g.num_inputs() < 2 ? 0 : g.num_inputs() - 2) {}
+      : g_(g),
+        b_(g.builder()),
+        node_(g.node()),
+        carried_(g.num_inputs() < 2 ? 0 : g.num_inputs() - 2) {}
 
   void run() {
     choose();
@@ -50,8 +53,8 @@ class LoopGradient {
     return body_gradient(body(), seeded, types, wanted);
   }
 
-  // Adds to the forward Loop what the reverse one reads: the iterations that ran, and the carried values
-  // each began with.
+  // Adds to the forward Loop what the reverse one reads: the iterations that ran, and the carried
+  // values each began with.
   void keep_states(const std::vector<bool>& reads) {
     kept_.assign(carried_, no_value);
     in_sequence_.assign(carried_, false);
@@ -93,7 +96,8 @@ class LoopGradient {
     graph.nodes.insert(graph.nodes.begin() + at, std::move(made));
     Node& forward = graph.nodes[static_cast<size_t>(at) + 1];
     Graph& inner = forward.bodies[0];
-    size_t place = inner.inputs.size() - static_cast<size_t>(forward.captures);  // behind the carried values
+    size_t place =
+        inner.inputs.size() - static_cast<size_t>(forward.captures);  // behind the carried values
     ValueId in = inner.add_value(inner.unique_name("entries"), Type::sequence(type));
     inner.inputs.insert(inner.inputs.begin() + static_cast<std::ptrdiff_t>(place), in);
     GraphBuilder builder(inner, "keep/");
@@ -101,7 +105,8 @@ class LoopGradient {
     inner.outputs.insert(inner.outputs.begin() + static_cast<std::ptrdiff_t>(place) - 1, out);
     forward.inputs.insert(forward.inputs.begin() + static_cast<std::ptrdiff_t>(place), empty);
     kept_[k] = graph.add_value(graph.unique_name("kept"));
-    forward.outputs.insert(forward.outputs.begin() + static_cast<std::ptrdiff_t>(place) - 2, kept_[k]);
+    forward.outputs.insert(forward.outputs.begin() + static_cast<std::ptrdiff_t>(place) - 2,
+                           kept_[k]);
   }
 
   // What flows into carried value k from behind the Loop.
@@ -131,7 +136,8 @@ class LoopGradient {
     ValueId t = rb.add("Sub", {rb.add("Sub", {captured.of(count_), j}), rb.int_scalar(1)});
     std::vector<ValueId> inputs = {t, rb.constant(Tensor::scalar<bool>(true))};
     for (size_t k = 0; k < carried_; ++k) inputs.push_back(entry_state(rb, captured, k, t));
-    for (size_t i = g_.num_inputs(); i < node_.inputs.size(); ++i) inputs.push_back(captured.of(node_.inputs[i]));
+    for (size_t i = g_.num_inputs(); i < node_.inputs.size(); ++i)
+      inputs.push_back(captured.of(node_.inputs[i]));
     for (size_t i = 0; i < state_.size(); ++i) inputs.push_back(flowing[i]);
     for (size_t s : scans_) {
       inputs.push_back(rb.add("Gather", {captured.of(g_.grad(s)), t}, {{"axis", int64_t{0}}}));
@@ -152,7 +158,8 @@ class LoopGradient {
     return rb.add("Gather", {kept, t}, {{"axis", int64_t{0}}});
   }
 
-  void add_reverse_loop(Graph reverse, const Captures& captured, const std::vector<ValueId>& initial) {
+  void add_reverse_loop(Graph reverse, const Captures& captured,
+                        const std::vector<ValueId>& initial) {
     NodeOptions options;
     options.captures = captured.values();
     options.bodies.push_back(std::move(reverse));

@@ -8,16 +8,19 @@ namespace onnxrun {
 
 Node& original_node(GradientContext& g) {
   const std::vector<ValueId>& outputs = g.node().outputs;
-  ValueId known = *std::find_if(outputs.begin(), outputs.end(), [](ValueId v) { return v != no_value; });
+  ValueId known =
+      *std::find_if(outputs.begin(), outputs.end(), [](ValueId v) { return v != no_value; });
   for (Node& node : g.builder().graph().nodes) {
-    if (std::find(node.outputs.begin(), node.outputs.end(), known) != node.outputs.end()) return node;
+    if (std::find(node.outputs.begin(), node.outputs.end(), known) != node.outputs.end())
+      return node;
   }
   fail(ErrorKind::Internal, "the node to differentiate is not in its graph");
 }
 
 bool same_shape_always(const Type& type) {
   return type.is_tensor() && type.shape &&
-         std::none_of(type.shape->begin(), type.shape->end(), [](const Dim& d) { return d.is_unknown(); });
+         std::none_of(type.shape->begin(), type.shape->end(),
+                      [](const Dim& d) { return d.is_unknown(); });
 }
 
 ValueId Captures::of(ValueId v) {

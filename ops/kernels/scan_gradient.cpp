@@ -12,9 +12,13 @@ using Ints = std::vector<int64_t>;
 class ScanGradient {
  public:
   explicit ScanGradient(GradientContext& g)
-      : g_(g), b_(g.builder()), node_(g.node()), attributes_(write_attributes(*node_.op, *node_.info->make())),
+      : g_(g),
+        b_(g.builder()),
+        node_(g.node()),
+        attributes_(write_attributes(*node_.op, *node_.info->make())),
         scans_in_(static_cast<size_t>(std::get<int64_t>(attributes_.at("num_scan_inputs")))),
-        states_(g.num_inputs() - scans_in_), scans_out_(g.num_outputs() - states_) {}
+        states_(g.num_inputs() - scans_in_),
+        scans_out_(g.num_outputs() - states_) {}
 
   void run() {
     choose();
@@ -59,8 +63,8 @@ class ScanGradient {
     return body_gradient(body(), seeded, types, wanted);
   }
 
-  // Scan states keep their shape, so what each iteration began with stacks on axis 0 in the order of the
-  // iterations.
+  // Scan states keep their shape, so what each iteration began with stacks on axis 0 in the order
+  // of the iterations.
   void keep_states(const std::vector<bool>& reads) {
     kept_.assign(states_, no_value);
     Graph& graph = b_.graph();
@@ -101,38 +105,46 @@ class ScanGradient {
     };
     for (size_t i : state_) carry(g_.grad(i), input_type(i));
     for (size_t i : captures_) carry(b_.zeros_like(node_.inputs[i]), b_.type(node_.inputs[i]));
-    auto slice = [&](const Type& type) { return reverse.add_input(reverse.unique_name("slice"), type); };
+    auto slice = [&](const Type& type) {
+      return reverse.add_input(reverse.unique_name("slice"), type);
+    };
     std::vector<ValueId> inputs;
     for (size_t i = 0; i < states_; ++i) {
       if (kept_[i] != no_value) scan(kept_[i], 0, true);
       inputs.push_back(kept_[i] == no_value ? no_value : slice(input_type(i)));
     }
-    Ints in_axes = list("scan_input_axes", scans_in_), in_directions = list("scan_input_directions", scans_in_);
+    Ints in_axes = list("scan_input_axes", scans_in_),
+         in_directions = list("scan_input_directions", scans_in_);
     for (size_t i = 0; i < scans_in_; ++i) {
       scan(node_.inputs[states_ + i], in_axes[i], in_directions[i] == 0);
       inputs.push_back(slice(input_type(states_ + i)));
     }
-    Ints out_axes = list("scan_output_axes", scans_out_), out_directions = list("scan_output_directions", scans_out_);
-    std::vector<ValueId> cotangents(flowing.begin(), flowing.begin() + static_cast<std::ptrdiff_t>(state_.size()));
+    Ints out_axes = list("scan_output_axes", scans_out_),
+         out_directions = list("scan_output_directions", scans_out_);
+    std::vector<ValueId> cotangents(flowing.begin(),
+                                    flowing.begin() + static_cast<std::ptrdiff_t>(state_.size()));
     for (size_t s : seeded_scans_) {
       scan(g_.grad(s), out_axes[s - states_], out_directions[s - states_] == 0);
       cotangents.push_back(slice(body().value(body().outputs[s]).type));
     }
     Captures captured(reverse, b_);
-    for (size_t i = g_.num_inputs(); i < node_.inputs.size(); ++i) inputs.push_back(captured.of(node_.inputs[i]));
+    for (size_t i = g_.num_inputs(); i < node_.inputs.size(); ++i)
+      inputs.push_back(captured.of(node_.inputs[i]));
     inputs.insert(inputs.end(), cotangents.begin(), cotangents.end());
     std::vector<ValueId> gradients = inline_graph(rb, inner.graph, inputs);
     size_t scans = wanted_scans_.size(), first_scan = state_.size();
     for (size_t i = 0; i < state_.size(); ++i) reverse.outputs.push_back(gradients[i]);
     for (size_t i = 0; i < captures_.size(); ++i) {
-      reverse.outputs.push_back(add_cotangents(rb, flowing[state_.size() + i], gradients[first_scan + scans + i]));
+      reverse.outputs.push_back(
+          add_cotangents(rb, flowing[state_.size() + i], gradients[first_scan + scans + i]));
     }
     for (size_t i = 0; i < scans; ++i) reverse.outputs.push_back(gradients[first_scan + i]);
     add_reverse_scan(std::move(reverse), captured, initial, in_axes, in_directions);
   }
 
-  void add_reverse_scan(Graph reverse, const Captures& captured, const std::vector<ValueId>& initial,
-                        const Ints& in_axes, const Ints& in_directions) {
+  void add_reverse_scan(Graph reverse, const Captures& captured,
+                        const std::vector<ValueId>& initial, const Ints& in_axes,
+                        const Ints& in_directions) {
     NodeOptions options;
     options.captures = captured.values();
     options.bodies.push_back(std::move(reverse));
@@ -152,7 +164,8 @@ class ScanGradient {
     std::vector<ValueId> results = b_.add_n("Scan", inputs, count, std::move(options));
     for (size_t i = 0; i < state_.size(); ++i) g_.set(state_[i], results[i]);
     for (size_t i = 0; i < captures_.size(); ++i) g_.set(captures_[i], results[state_.size() + i]);
-    for (size_t i = 0; i < wanted_scans_.size(); ++i) g_.set(wanted_scans_[i], results[initial.size() + i]);
+    for (size_t i = 0; i < wanted_scans_.size(); ++i)
+      g_.set(wanted_scans_[i], results[initial.size() + i]);
   }
 
   GradientContext& g_;

@@ -30,7 +30,8 @@ void copy_run(const Tensor& from, int64_t from_at, Tensor& to, int64_t to_at, in
   } else if (bits >= 8) {
     int64_t size = bits / 8;
     if (count > 0) {
-      std::memcpy(to.raw() + to_at * size, from.raw() + from_at * size, static_cast<size_t>(count * size));
+      std::memcpy(to.raw() + to_at * size, from.raw() + from_at * size,
+                  static_cast<size_t>(count * size));
     }
   } else {
     for (int64_t i = 0; i < count; ++i) {
@@ -72,8 +73,8 @@ Tensor stack_slices(const std::vector<RuntimeValue>& slices, DType dtype, const 
   dims.insert(dims.begin() + normalize_axis(axis, static_cast<int64_t>(dims.size()) + 1), count);
   Tensor stacked = control.allocate(dtype, dims);
   for (int64_t i = 0; i < count; ++i) {
-    put_slice(slices[static_cast<size_t>(i)].tensor, stacked,
-              normalize_axis(axis, stacked.rank()), reverse ? count - 1 - i : i);
+    put_slice(slices[static_cast<size_t>(i)].tensor, stacked, normalize_axis(axis, stacked.rank()),
+              reverse ? count - 1 - i : i);
   }
   return stacked;
 }

@@ -32,11 +32,13 @@ void widen_attribute(const std::string& name, AttributeValue& value) {
   }
 }
 
-// Defaults count too: a stash_type or dtype that is not written is float32, as is ConstantOfShape's zero.
+// Defaults count too: a stash_type or dtype that is not written is float32, as is ConstantOfShape's
+// zero.
 void widen_node(Node& node) {
   Attributes attributes = write_attributes(*node.op, *node.info->make());
   for (const AttributeInfo& info : list_attributes(*node.op)) {
-    if (info.name == "stash_type" || (info.name == "dtype" && node.info->spec.name == "SequenceEmpty")) {
+    if (info.name == "stash_type" ||
+        (info.name == "dtype" && node.info->spec.name == "SequenceEmpty")) {
       attributes.emplace(info.name, static_cast<int64_t>(DType::Float32));
     }
     if (info.name == "value" && node.info->spec.name == "ConstantOfShape") {

@@ -299,10 +299,11 @@ void Execution::copy_results() {
     auto k = static_cast<size_t>(copy.output);
     if (!bound_[k]) {
       const Buffer& b = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(copy.from))];
-      // Only what the next run may overwrite needs a copy; inputs and constants are the caller's to keep
-      // apart, but for bodies.
+      // Only what the next run may overwrite needs a copy; inputs and constants are the caller's to
+      // keep apart, but for bodies.
       bool lasting = b.kind == Buffer::Kind::Input || b.kind == Buffer::Kind::Constant;
-      bool keeps = b.kind == Buffer::Kind::Dynamic || !from.is_tensor() || (lasting && share_results_);
+      bool keeps =
+          b.kind == Buffer::Kind::Dynamic || !from.is_tensor() || (lasting && share_results_);
       outputs_[k] = keeps ? from : RuntimeValue(from.tensor.clone());
     } else if (from.tensor.dtype() != outputs_[k].tensor.dtype() ||
                from.tensor.dims() != outputs_[k].tensor.dims()) {

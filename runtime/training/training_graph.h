@@ -59,8 +59,8 @@ struct TrainingGraph {
 // there are.
 ValueId find_output(const Graph& graph, const std::string& name);
 
-// The type of targets of these lengths, -1 for those that vary: a varying length is the output's own where
-// the ranks agree, so that nothing has to be broadcast.
+// The type of targets of these lengths, -1 for those that vary: a varying length is the output's
+// own where the ranks agree, so that nothing has to be broadcast.
 Type declared_target_type(const Graph& graph, const TrainingOptions& options, const Dims& dims);
 
 // Builds the step from an imported model. Throws Usage for names that are not there or cannot

@@ -49,7 +49,8 @@ void check(const Graph& function, const std::vector<Tensor>& inputs, bool second
     std::vector<Tensor> results = execute(g, in);
     for (size_t k = 0; k < outputs; ++k) {
       for (int64_t i = 0; i < results[k].size(); ++i) {
-        sum += std::cos(1.0 + static_cast<double>(i + 3 * static_cast<int64_t>(k))) * results[k].data<double>()[i];
+        sum += std::cos(1.0 + static_cast<double>(i + 3 * static_cast<int64_t>(k))) *
+               results[k].data<double>()[i];
       }
     }
     return sum;
@@ -61,7 +62,8 @@ void check(const Graph& function, const std::vector<Tensor>& inputs, bool second
   for (size_t k = 0; k < values.size(); ++k) {
     Tensor cotangent(DType::Float64, values[k].dims());
     for (int64_t i = 0; i < cotangent.size(); ++i) {
-      cotangent.data<double>()[i] = std::cos(1.0 + static_cast<double>(i + 3 * static_cast<int64_t>(k)));
+      cotangent.data<double>()[i] =
+          std::cos(1.0 + static_cast<double>(i + 3 * static_cast<int64_t>(k)));
     }
     seeds.push_back({g.outputs[k], g.add_initializer(g.unique_name("cotangent"), cotangent)});
   }
@@ -125,7 +127,8 @@ Graph recurrence(bool captured_weight) {
 }
 
 std::vector<Tensor> recurrence_inputs(int64_t trips) {
-  return {Tensor::scalar<int64_t>(trips), random_tensor({3}, 1), random_tensor({3}, 2), random_tensor({4, 3}, 3)};
+  return {Tensor::scalar<int64_t>(trips), random_tensor({3}, 1), random_tensor({3}, 2),
+          random_tensor({4, 3}, 3)};
 }
 
 TEST(Loop, GradientsThroughStateScansAndCaptures) {
@@ -163,12 +166,14 @@ TEST(Loop, EndsWhenItsConditionFallsAndAtTheLimit) {
 TEST(Loop, GradientsOfAGrowingState) {
   Graph g(builtin_ops());
   GraphBuilder b(g);
-  ValueId trips = g.add_input("trips", scalar_type(DType::Int64)), x = g.add_input("x", vector_type(2));
+  ValueId trips = g.add_input("trips", scalar_type(DType::Int64)),
+          x = g.add_input("x", vector_type(2));
   LoopBody body;
   ValueId v = body.graph.add_input("v", Type::tensor(DType::Float64, Shape{Dim()}));
   ValueId squared = body.builder.add("Mul", {v, v});
   ValueId sum = body.builder.add("ReduceSum", {squared}, {{"keepdims", int64_t{1}}});
-  ValueId longer = body.builder.add("Concat", {body.builder.add("Sin", {v}), sum}, {{"axis", int64_t{0}}});
+  ValueId longer =
+      body.builder.add("Concat", {body.builder.add("Sin", {v}), sum}, {{"axis", int64_t{0}}});
   body.graph.outputs = {body.builder.add("Identity", {body.condition}), longer};
   NodeOptions options;
   options.bodies.push_back(body.graph);
@@ -227,7 +232,8 @@ TEST(Scan, GradientsOverAxesAndDirections) {
     for (int64_t direction : {0, 1}) {
       SCOPED_TRACE(::testing::Message() << "axis " << axis << ", direction " << direction);
       Dims dims = axis == 0 ? Dims{3, 2} : Dims{2, 3};
-      check(scan(axis, direction), {random_tensor({2}, 1), random_tensor({2}, 2), random_tensor(dims, 3)});
+      check(scan(axis, direction),
+            {random_tensor({2}, 1), random_tensor({2}, 2), random_tensor(dims, 3)});
     }
   }
 }
