@@ -78,8 +78,8 @@ class Grad final : public Command {
     } else if (!of_.empty() || !cotangents_.empty()) {
       fail(ErrorKind::Usage, "give --loss, or --of with --cotangent");
     } else if (target_.empty() != is_own_output(loss_)) {
-      fail(ErrorKind::Usage,
-           target_.empty() ? "--loss needs a --target" : "loss 'output' has no --target");
+      throw Error(ErrorKind::Usage,
+                  target_.empty() ? "--loss needs a --target" : "loss 'output' has no --target");
     }
   }
 

@@ -188,31 +188,36 @@ std::vector<Layer> layers() {
     for (const char* direction : {"forward", "reverse", "bidirectional"}) {
       Attributes a = {{"direction", std::string(direction)}, {"hidden_size", int64_t{3}}};
       all.push_back({op, a});
-      all.push_back({op, a, .lengths = true, .batch = 5});
-      all.push_back({op, a, .states = false, .bias = false});
+      all.push_back({.op = op, .attributes = a, .lengths = true, .batch = 5});
+      all.push_back({.op = op, .attributes = a, .states = false, .bias = false});
       a["layout"] = int64_t{1};
-      all.push_back({op, a, .lengths = true, .batch = 3});
+      all.push_back({.op = op, .attributes = a, .lengths = true, .batch = 3});
       a["clip"] = 0.6f;
       all.push_back({op, a});
     }
-    all.push_back({op, {}, .steps = 1, .batch = 1, .inputs = 1, .hidden = 1});
-    all.push_back({op, {}, .steps = 4, .batch = 3, .inputs = 5, .hidden = 17});
-    all.push_back({op, {}, .steps = 0});
-    all.push_back({op, {}, .batch = 0});
+    all.push_back({.op = op, .attributes = {}, .steps = 1, .batch = 1, .inputs = 1, .hidden = 1});
+    all.push_back({.op = op, .attributes = {}, .steps = 4, .batch = 3, .inputs = 5, .hidden = 17});
+    all.push_back({.op = op, .attributes = {}, .steps = 0});
+    all.push_back({.op = op, .attributes = {}, .batch = 0});
   }
   for (const char* direction : {"forward", "bidirectional"}) {
     Attributes a = {{"direction", std::string(direction)}, {"linear_before_reset", int64_t{1}}};
     all.push_back({"GRU", a});
-    all.push_back({"GRU", a, .lengths = true, .states = false});
+    all.push_back({.op = "GRU", .attributes = a, .lengths = true, .states = false});
     a["clip"] = 0.4f;
     all.push_back({"GRU", a});
     Attributes b = {{"direction", std::string(direction)}};
-    all.push_back({"LSTM", b, .peepholes = true});
-    all.push_back({"LSTM", b, .lengths = true, .peepholes = true, .states = false, .batch = 4});
+    all.push_back({.op = "LSTM", .attributes = b, .peepholes = true});
+    all.push_back({.op = "LSTM",
+                   .attributes = b,
+                   .lengths = true,
+                   .peepholes = true,
+                   .states = false,
+                   .batch = 4});
     b["input_forget"] = int64_t{1};
     all.push_back({"LSTM", b});
     b["clip"] = 0.5f;
-    all.push_back({"LSTM", b, .peepholes = true});
+    all.push_back({.op = "LSTM", .attributes = b, .peepholes = true});
   }
   return all;
 }
