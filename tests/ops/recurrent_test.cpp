@@ -237,11 +237,11 @@ std::vector<Layer> activation_layers() {
           alphas.push_back(0.3f + 0.1f * static_cast<float>(k));
           betas.push_back(0.2f + 0.05f * static_cast<float>(k));
         }
-        all.push_back({op,
-                       {{"direction", std::string("bidirectional")},
-                        {"activations", names},
-                        {"activation_alpha", alphas},
-                        {"activation_beta", betas}},
+        all.push_back({.op = op,
+                       .attributes = {{"direction", std::string("bidirectional")},
+                                      {"activations", names},
+                                      {"activation_alpha", alphas},
+                                      {"activation_beta", betas}},
                        .lengths = true});
       }
     }
@@ -293,7 +293,8 @@ TEST(Recurrent, FollowsTheStandardsEquations) {
 
 TEST(Recurrent, ComputesInEveryFloat) {
   for (const char* op : {"RNN", "GRU", "LSTM"}) {
-    Layer layer{op, {{"direction", std::string("bidirectional")}}, .lengths = true};
+    Layer layer{
+        .op = op, .attributes = {{"direction", std::string("bidirectional")}}, .lengths = true};
     OpRun run = layer.run();
     std::vector<Tensor> exact = run_op(run);
     for (auto [type, tolerance] :
