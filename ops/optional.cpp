@@ -48,6 +48,7 @@ class OptionalGetElement final : public Op {
   }
   void run(RunContext& c) const override {
     const RuntimeValue& v = c.value(0);
+    if (v.is_tensor()) return copy_elements(v.tensor, c.output(0));
     if (v.kind != RuntimeValue::Kind::Optional) return c.set_value(0, v);
     if (v.items->empty()) fail(ErrorKind::BadInput, "the optional has no element");
     c.set_value(0, v.items->front());

@@ -132,10 +132,18 @@ class Ops final : public Command {
     return "";
   }
 
+  std::vector<OperatorUse> uses() const {
+    try {
+      return operators_of(model_);
+    } catch (const Error& e) {
+      throw Error(e.kind(), model_ + ": " + e.what());
+    }
+  }
+
   int report_missing() const {
     Json list = Json::array();
     std::vector<std::vector<std::string>> rows;
-    for (const OperatorUse& use : operators_of(model_)) {
+    for (const OperatorUse& use : uses()) {
       // Constants become initializers.
       if (use.domain.empty() && use.name == "Constant") continue;
       std::string why = obstacle(use);
