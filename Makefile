@@ -15,6 +15,8 @@ JOBS ?= $(shell nproc)
 PYTHON ?= python3
 # A virtual environment of yours that has tests/interop/requirements.txt saves the download.
 ONNXRUN_VENV ?= build/venv
+# Parts of names: which interop tests run; all if empty.
+INTEROP ?=
 CPP_FILES = git ls-files '*.cpp' '*.h'
 
 .PHONY: all deps build demo test test-interop test-sanitizers sanitize-% bench format check-format \
@@ -39,7 +41,7 @@ test-interop:
 	@scripts/install-deps.sh interop
 	@scripts/build.sh release
 	@PYTHON=$(PYTHON) scripts/make-venv.sh $(ONNXRUN_VENV) tests/interop/requirements.txt
-	$(ONNXRUN_VENV)/bin/python tests/interop/run.py build/onnxrun
+	$(ONNXRUN_VENV)/bin/python tests/interop/run.py build/onnxrun $(INTEROP)
 
 test-sanitizers: sanitize-asan-ubsan sanitize-tsan
 

@@ -145,7 +145,11 @@ def check_gradient(tool, folder):
         "--of", ",".join(case["grad"]["outputs"]), *cotangents, "--wrt", ",".join(wanted),
     )  # fmt: skip
     found = read_npz(out)
+    # What is zero in theory (a bias before a norm) is rounding noise of the others in both.
+    noise = 1e-14 * max(np.abs(v).max(initial=0) for v in wanted.values())
     for name, value in wanted.items():
+        if np.abs(found[name] - value).max(initial=0) <= noise:
+            continue
         off = distance(found[name], value)
         assert off <= 1e-9, f"gradient of {name}: {off:.3g} off, allowed 1e-9"
 
