@@ -176,7 +176,8 @@ struct LeakyReluRule {
   void attributes(AttributeVisitor& v) { v.visit("alpha", alpha, "slope below zero"); }
   template <typename T>
   T one(T x) const {
-    return x < T{0} ? x * static_cast<T>(alpha) : x;
+    const T below = x * static_cast<T>(alpha);
+    return x < T{0} ? below : x;
   }
   void gradient(GradientContext& g) const {
     ValueId x = g.input(0), dy = g.grad(0);

@@ -92,7 +92,7 @@ T apply_wrapping(T a, T b) {
 
 // Integer tensors of rank 0 or 1 are mostly shapes: their arithmetic is followed symbolically.
 template <typename Rule>
-std::optional<Dim> apply_symbolic(const Dim& a, const Dim& b) {
+Dim apply_symbolic(const Dim& a, const Dim& b) {
   if constexpr (std::is_same_v<Rule, AddRule>) return a + b;
   if constexpr (std::is_same_v<Rule, SubRule>) return a - b;
   if constexpr (std::is_same_v<Rule, MulRule>) return a * b;
@@ -106,15 +106,7 @@ class Arithmetic final : public BinaryOp {
  public:
   void infer(InferContext& c) const override {
     infer_broadcast(c, c.dtype(0));
-    auto a = c.content(0), b = c.content(1);
-    if (!a || !b || a->empty() || b->empty()) return;
-    if (a->size() != b->size() && a->size() != 1 && b->size() != 1) return;
-    std::vector<Dim> result;
-    for (size_t i = 0; i < std::max(a->size(), b->size()); ++i) {
-      result.push_back(
-          *apply_symbolic<Rule>((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
-    }
-    c.set_content(0, std::move(result));
+    infer_binary_content(c, apply_symbolic<Rule>);
   }
 
   void run(RunContext& c) const override {

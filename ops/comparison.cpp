@@ -89,7 +89,8 @@ class Comparison final : public BinaryOp {
  public:
   void infer(InferContext& c) const override {
     infer_broadcast(c, DType::Bool);
-    if constexpr (std::is_same_v<Rule, EqualRule>) infer_content(c);
+    // Exporters compare shapes with -1 to find the lengths that Expand is to keep.
+    if constexpr (std::is_same_v<Rule, EqualRule>) infer_binary_content(c, equal_symbolic);
   }
 
   void run(RunContext& c) const override {
@@ -99,19 +100,6 @@ class Comparison final : public BinaryOp {
       binary_loop(rows, c.input(0).data<T>(), c.input(1).data<T>(), c.output(0).data<bool>(),
                   [](const C& a, const C& b) { return Rule::apply(a, b); });
     });
-  }
-
- private:
-  // Exporters compare shapes with -1 to find the lengths that Expand is to keep.
-  static void infer_content(InferContext& c) {
-    auto a = c.content(0), b = c.content(1);
-    if (!a || !b || a->empty() || b->empty()) return;
-    if (a->size() != b->size() && a->size() != 1 && b->size() != 1) return;
-    std::vector<Dim> result;
-    for (size_t i = 0; i < std::max(a->size(), b->size()); ++i) {
-      result.push_back(equal_symbolic((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
-    }
-    c.set_content(0, std::move(result));
   }
 };
 

@@ -1,6 +1,8 @@
 // The family of elementwise operators of two broadcast inputs.
 #pragma once
 
+#include <algorithm>
+
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -35,6 +37,20 @@ void binary_loop(const BroadcastRows<2>& rows, const A* a, const B* b, R* out, c
       }
     }
   });
+}
+
+// Sets the output's symbolic elements where both inputs' are known: f(a, b) of every pair.
+template <typename F>
+void infer_binary_content(InferContext& c, const F& f) {
+  auto a = c.content(0), b = c.content(1);
+  if (!a || !b || a->empty() || b->empty()) return;
+  const size_t n = std::max(a->size(), b->size());
+  if ((a->size() != n && a->size() != 1) || (b->size() != n && b->size() != 1)) return;
+  std::vector<Dim> result;
+  for (size_t i = 0; i < n; ++i) {
+    result.push_back(f((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]));
+  }
+  c.set_content(0, std::move(result));
 }
 
 // Shapes, strides and in-place rules of every member of the family.

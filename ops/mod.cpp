@@ -29,6 +29,15 @@ class Mod final : public BinaryOp {
     v.visit("fmod", fmod_, "the quotient is truncated instead of rounded down");
   }
 
+  void infer(InferContext& c) const override {
+    BinaryOp::infer(c);
+    infer_binary_content(c, [this](const Dim& a, const Dim& b) {
+      if (!a.is_known() || !b.is_known()) return Dim();
+      return Dim(fmod_ ? remainder<true>(a.value(), b.value())
+                       : remainder<false>(a.value(), b.value()));
+    });
+  }
+
   void run(RunContext& c) const override { fmod_ ? run_as<true>(c) : run_as<false>(c); }
 
   // da - quotient db; the quotient is an integer.

@@ -2,6 +2,8 @@
 // ReduceLogSum, ReduceLogSumExp.
 #include "kernels/reduction.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -9,6 +11,7 @@
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
+#include "kernels/vector_math.h"
 
 namespace onnxrun {
 
@@ -196,12 +199,19 @@ struct Extreme {
       }
     }
     static void add(Acc& a, Acc x) {
-      bool wins = sign > 0 ? x > a : x < a;
-      if constexpr (std::is_floating_point_v<Acc>) wins |= std::isnan(x);
-      a = wins ? x : a;
+      if constexpr (sign > 0) {
+        a = x > a ? x : a;
+      } else {
+        a = x < a ? x : a;
+      }
+      if constexpr (std::is_floating_point_v<Acc>) a = x != x ? x : a;
     }
     static void merge(Acc& a, Acc b) { add(a, b); }
     static T finish(Acc a, int64_t) { return static_cast<T>(a); }
+    static Acc row(const T* x, int64_t n) requires(sign > 0 && (std::is_same_v<T, float> ||
+                                                                std::is_same_v<T, double>)) {
+      return maximum(x, n);
+    }
   };
   static Dim symbolic(const Dim& a, const Dim& b) { return sign > 0 ? max(a, b) : min(a, b); }
   // As torch.amax: ties share evenly.
@@ -245,6 +255,33 @@ struct LogSumExp {
       }
     }
     static T finish(const Acc& a, int64_t) { return from_sum<T>(a.largest + std::log(a.sum)); }
+
+    static Acc row(const T* x, int64_t n) {
+      Acc total = start();
+      std::array<ComputeType<T>, 256> part;
+      for (int64_t at = 0; at < n; at += static_cast<int64_t>(part.size())) {
+        const auto count = static_cast<size_t>(std::min<int64_t>(n - at, part.size()));
+        for (size_t i = 0; i < count; ++i) part[i] = x[at + static_cast<int64_t>(i)];
+        merge(total, block(part.data(), count));
+      }
+      return total;
+    }
+
+   private:
+    // Overwrites the elements.
+    static Acc block(ComputeType<T>* x, size_t n) {
+      const ComputeType<T> top = maximum(x, static_cast<int64_t>(n));
+      Acc sum = start();
+      if (!std::isfinite(top)) {
+        for (size_t i = 0; i < n; ++i) add(sum, x[i]);
+        return sum;
+      }
+      for (size_t i = 0; i < n; ++i) x[i] -= top;
+      vexp(x, x, static_cast<int64_t>(n));
+      sum.largest = static_cast<double>(top);
+      for (size_t i = 0; i < n; ++i) sum.sum += static_cast<double>(x[i]);
+      return sum;
+    }
   };
   static void gradient(ReduceGradient& r) {
     r.set(r.g().mul(r.dy(), r.g().add("Exp", {r.g().minus(r.x(), r.y())})));

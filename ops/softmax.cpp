@@ -53,12 +53,16 @@ double sum_of_row(const T* x, int64_t n) {
 // exp(x - largest) / sum of it. Only differences enter, so nothing overflows.
 struct SoftmaxRule {
   template <typename T>
-  static void row(const T* x, T* y, int64_t n) {
-    const T top = maximum(x, n);
-    for (int64_t i = 0; i < n; ++i) y[i] = x[i] - top;
-    vexp(y, y, n);
-    const T scale = static_cast<T>(1 / sum_of_row(y, n));
-    for (int64_t i = 0; i < n; ++i) y[i] *= scale;
+  static void rows(const T* x, T* y, int64_t count, int64_t n) {
+    for (int64_t r = 0; r < count; ++r) {
+      const T top = maximum(x + r * n, n);
+      for (int64_t i = r * n; i < (r + 1) * n; ++i) y[i] = x[i] - top;
+    }
+    vexp(y, y, count * n);
+    for (int64_t r = 0; r < count; ++r) {
+      const T scale = static_cast<T>(1 / sum_of_row(y + r * n, n));
+      for (int64_t i = r * n; i < (r + 1) * n; ++i) y[i] *= scale;
+    }
   }
 
   template <typename T>
@@ -92,18 +96,18 @@ struct SoftmaxRule {
 // x - largest - log(sum of exp(x - largest))
 struct LogSoftmaxRule {
   template <typename T>
-  static void row(const T* x, T* y, int64_t n) {
-    const T top = maximum(x, n);
-    std::array<T, 256> part;
-    double sum = 0;
-    for (int64_t at = 0; at < n; at += static_cast<int64_t>(part.size())) {
-      const int64_t count = std::min<int64_t>(n - at, part.size());
-      for (int64_t i = 0; i < count; ++i) part[static_cast<size_t>(i)] = x[at + i] - top;
-      vexp(part.data(), part.data(), count);
-      sum += sum_of_row(part.data(), count);
+  static void rows(const T* x, T* y, int64_t count, int64_t n) {
+    Scratch scratch(static_cast<size_t>(count * n) * sizeof(T));
+    T* part = scratch.as<T>();
+    for (int64_t r = 0; r < count; ++r) {
+      const T top = maximum(x + r * n, n);
+      for (int64_t i = r * n; i < (r + 1) * n; ++i) y[i] = x[i] - top;
     }
-    const T log = static_cast<T>(std::log(sum));
-    for (int64_t i = 0; i < n; ++i) y[i] = x[i] - top - log;
+    vexp(y, part, count * n);
+    for (int64_t r = 0; r < count; ++r) {
+      const T log = static_cast<T>(std::log(sum_of_row(part + r * n, n)));
+      for (int64_t i = r * n; i < (r + 1) * n; ++i) y[i] -= log;
+    }
   }
 
   template <typename T>
@@ -136,8 +140,8 @@ struct LogSoftmaxRule {
 // 1 at the first of the largest elements, 0 elsewhere.
 struct HardmaxRule {
   template <typename T>
-  static void row(const T* x, T* y, int64_t n) {
-    columns(Columns<T>{x, y, n, 1, 1});
+  static void rows(const T* x, T* y, int64_t count, int64_t n) {
+    for (int64_t r = 0; r < count; ++r) columns(Columns<T>{x + r * n, y + r * n, n, 1, 1});
   }
 
   template <typename T>
@@ -188,6 +192,9 @@ class SoftmaxOp final : public Op {
  private:
   template <typename T>
   static void run_as(const AxisSplit& s, const T* x, T* y) {
+    if constexpr (std::is_same_v<T, ComputeType<T>>) {
+      if (s.inner == 1) return run_rows(s, x, y);
+    }
     const int64_t tiles = (s.inner + tile - 1) / tile;
     auto piece = [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; ++unit) {
@@ -203,11 +210,27 @@ class SoftmaxOp final : public Op {
     parallel_for(units, grain, piece);
   }
 
+  // Short rows share the calls of vector functions.
+  template <typename T>
+  static void run_rows(const AxisSplit& s, const T* x, T* y) {
+    const int64_t together = std::max<int64_t>(1, 512 / s.length);
+    const int64_t groups = (s.outer + together - 1) / together;
+    auto piece = [&](int64_t begin, int64_t end) {
+      for (int64_t g = begin; g < end; ++g) {
+        const int64_t first = g * together, count = std::min(together, s.outer - first);
+        Rule::rows(x + first * s.length, y + first * s.length, count, s.length);
+      }
+    };
+    const int64_t grain = std::max<int64_t>(1, elementwise_grain / (4 * together * s.length));
+    if (groups <= grain) return piece(0, groups);
+    parallel_for(groups, grain, piece);
+  }
+
   template <typename T>
   static void columns(const Columns<T>& c) {
     using C = ComputeType<T>;
     if constexpr (std::is_same_v<T, C>) {
-      c.stride == 1 ? Rule::row(c.x, c.y, c.length) : Rule::columns(c);
+      c.stride == 1 ? Rule::rows(c.x, c.y, 1, c.length) : Rule::columns(c);
     } else {
       Scratch scratch(static_cast<size_t>(c.length * c.width) * sizeof(C));
       C* buffer = scratch.as<C>();

@@ -21,9 +21,13 @@ struct ExtremeRule {
   static constexpr DTypeSet types = dtypes::numeric;
   template <typename C>
   static C combine(C a, C b) {
-    bool wins = sign > 0 ? b > a : b < a;
-    if constexpr (std::is_floating_point_v<C>) wins |= std::isnan(b);
-    return wins ? b : a;
+    if constexpr (sign > 0) {
+      a = b > a ? b : a;
+    } else {
+      a = b < a ? b : a;
+    }
+    if constexpr (std::is_floating_point_v<C>) a = b != b ? b : a;
+    return a;
   }
   template <typename C>
   static C finish(C a, size_t) {

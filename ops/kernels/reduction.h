@@ -83,6 +83,8 @@ inline ReduceLayout::ReduceLayout(std::span<const int64_t> dims, const std::vect
 //   static void add(Acc&, ComputeType<T>);
 //   static void merge(Acc&, const Acc&);
 //   static T finish(const Acc&, int64_t count);
+// and may have
+//   static Acc row(const T* x, int64_t n);   of elements one after another, better than one by one.
 
 // Elements one after another, in eight interleaved accumulators and blocks: fast, and the error of
 // sums grows with the number of blocks only.
@@ -90,6 +92,7 @@ template <typename Reducer, typename T>
 typename Reducer::Acc reduce_row(const T* x, int64_t n) {
   using C = ComputeType<T>;
   using Acc = typename Reducer::Acc;
+  if constexpr (requires { Reducer::row(x, n); }) return Reducer::row(x, n);
   constexpr int64_t lanes = 8, block = 2048;
   Acc total = Reducer::start();
   if (n < 2 * lanes) {

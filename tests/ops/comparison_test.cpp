@@ -85,6 +85,15 @@ TEST(Where, FollowsShapes) {
   EXPECT_EQ(to_string(*graph.value(lengths).content), "[batch,3]");
 }
 
+TEST(Mod, FollowsKnownIntegers) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  ValueId x = graph.add_input("x", Type::tensor(DType::Float32, Shape{5, 3}));
+  ValueId rest = b.add("Mod", {b.shape_of(x), b.ints({3})});
+  ASSERT_TRUE(graph.value(rest).content);
+  EXPECT_EQ(to_string(*graph.value(rest).content), "[2,0]");
+}
+
 TEST(Where, Gradients) {
   Tensor c = Tensor::of<bool>({2, 1}, {true, false});
   for (const auto& [x, y] : std::vector<std::pair<Dims, Dims>>{

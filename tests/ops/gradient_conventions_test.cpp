@@ -77,6 +77,12 @@ std::vector<Row> bounds_and_ties() {
       {"ReduceProd", "several x = 0", {"ReduceProd", {list({0, 0, 3})}}, {{0, 0, 0}}},
       {"Pow", "exponent = 0", {"Pow", {list({0, 2}), list({0, 0})}}, {{0, 0}, {0, std::log(2)}}},
       {"Pow", "base = 0, exponent >= 0", {"Pow", {list({0, 0}), list({0, 2})}}, {{0, 0}, {0, 0}}},
+      {"MaxPool",
+       "elements of a window tie",
+       {"MaxPool",
+        {Tensor::of<double>({1, 1, 2, 2}, {1, 2, 2, 2})},
+        {{"kernel_shape", std::vector<int64_t>{2, 2}}}},
+       {{0, 1, 0, 0}}},
       {"Mod", "a is a multiple of b", {"Mod", {list({6, -6}), list({3, 3})}}, {{1, 1}, {-2, 2}}},
       {"Mod",
        "a is a multiple of b",
@@ -105,6 +111,32 @@ TEST(GradientConventions, AreKept) {
           Tensor::of<double>(row.run.inputs[i].dims(), std::span<const double>(row.gradients[i]));
       expect_close(gradients[i], expected, 1e-15, 1e-15, "input " + std::to_string(i));
     }
+  }
+}
+
+TEST(Gradients, OfUnknownShapes) {
+  Tensor x = random_tensor({2, 3}, 1, 0.5, 2), axes = Tensor::of<int64_t>({1}, {-1});
+  Tensor c = Tensor::of<bool>({3}, {true, false, true});
+  Attributes prune = {{"keepdims", int64_t{0}}};
+  std::vector<OpRun> runs = {{"Softmax", {x}},
+                             {"LogSoftmax", {x}, {{"axis", int64_t{0}}}},
+                             {"Where", {c, x, random_tensor({2, 1}, 2)}},
+                             {"Pow", {x, random_tensor({3}, 2)}},
+                             {"Max", {x, random_tensor({3}, 2), number(0.9)}},
+                             {"Mean", {x, random_tensor({2, 1}, 2)}},
+                             {"Clip", {x, number(0.8), Tensor::of<double>({1}, {1.2})}},
+                             {"PRelu", {x, random_tensor({3}, 2)}},
+                             {"SwiGLU", {x, random_tensor({2, 3}, 2)}}};
+  for (const char* op :
+       {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
+        "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"}) {
+    runs.push_back({op, {x}, prune});
+    runs.push_back({op, {x, axes}, prune});
+    runs.push_back({op, {x, axes}});
+  }
+  for (const OpRun& run : runs) {
+    SCOPED_TRACE(run.op + " of " + std::to_string(run.inputs.size()));
+    gradients_of(run);
   }
 }
 

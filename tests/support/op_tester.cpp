@@ -229,8 +229,10 @@ void check_gradient(const OpRun& run, const GradientOptions& options) {
   compare_with_differences(first.graph, second, options, run.op + " (second order)");
 }
 
-std::vector<Tensor> gradients_of(const OpRun& run) {
-  Graph graph = graph_of(run, Feed::Static);
+namespace {
+
+std::vector<Tensor> gradients_of(const OpRun& run, Feed feed) {
+  Graph graph = graph_of(run, feed);
   std::vector<ValueId> wrt;
   for (size_t i : differentiable_inputs(graph, {})) wrt.push_back(graph.inputs[i]);
   GraphBuilder builder(graph);
@@ -241,7 +243,20 @@ std::vector<Tensor> gradients_of(const OpRun& run) {
     seeds.push_back({y, ones});
   }
   graph.outputs = gradient(graph, seeds, wrt);
+  verify(graph);
   return execute(graph, given(run), true);
+}
+
+}  // namespace
+
+std::vector<Tensor> gradients_of(const OpRun& run) {
+  std::vector<Tensor> gradients = gradients_of(run, Feed::Static);
+  std::vector<Tensor> dynamic = gradients_of(run, Feed::Dynamic);
+  EXPECT_EQ(gradients.size(), dynamic.size());
+  for (size_t i = 0; i < std::min(gradients.size(), dynamic.size()); ++i) {
+    expect_close(dynamic[i], gradients[i], 1e-14, 1e-14, "sized at run time");
+  }
+  return gradients;
 }
 
 void expect_error(const OpRun& run, const std::string& text) {
