@@ -27,6 +27,7 @@ TrainingOptions training_options(const Model& model, const Graph& graph, const T
   t.trainable = o.trainable;
   t.batch_statistics = o.batch_statistics;
   t.dropout = o.dropout;
+  t.seed = o.seed;
   // PyTorch keeps the unbiased batch variance in running_var, the standard and Keras the biased
   // one.
   const auto& source = model.graph().source;

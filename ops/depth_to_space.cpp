@@ -19,7 +19,8 @@ struct Rearrangement {
 class BlockOp : public Op {
  public:
   void infer(InferContext& c) const override {
-    if (blocksize_ < 1) c.reject("blocksize is {}", blocksize_);
+    if (blocksize_ < 1 || blocksize_ > INT32_MAX) c.reject("blocksize is {}", blocksize_);
+    if (mode_ != "DCR" && mode_ != "CRD") c.reject("mode is '{}', expected 'DCR' or 'CRD'", mode_);
     if (!c.shape(0)) return c.set_output(0, c.dtype(0), Shape(4));
     if (c.rank(0) != 4) c.reject("{}, expected [N,C,H,W]", c.describe_input(0));
     check(c, *c.shape(0));
@@ -44,11 +45,13 @@ class BlockOp : public Op {
     move_elements(c.input(0), c.output(0), [&](const auto* in, auto* out) { copy.run(in, out); });
   }
 
- protected:
-  void visit_blocksize(AttributeVisitor& v) {
+  void attributes(AttributeVisitor& v) override {
     v.required("blocksize", blocksize_, "pixels along a block's side");
+    v.visit("mode", mode_,
+            "'DCR': a channel's index begins with its place in the block, 'CRD': it ends with it");
   }
 
+ protected:
   virtual void check(const InferContext& c, const Shape& in) const = 0;
   virtual Shape out_shape(const Shape& in) const = 0;
   virtual Rearrangement rearrangement(const Shape& in) const = 0;
@@ -60,6 +63,7 @@ class BlockOp : public Op {
   }
 
   int64_t blocksize_ = 0;
+  std::string mode_ = "DCR";
 
  private:
   struct State final : KernelState {
@@ -69,13 +73,8 @@ class BlockOp : public Op {
 
 class DepthToSpace final : public BlockOp {
  public:
-  void attributes(AttributeVisitor& v) override {
-    visit_blocksize(v);
-    v.visit("mode", mode_,
-            "'DCR': a channel's index begins with its place in the block, 'CRD': it ends with it");
-  }
-
-  // Undone by SpaceToDepth; in mode CRD channels are put in DCR's order behind it.
+  // Undone by SpaceToDepth, which knows mode CRD only from opset 28 on: channels are put in that
+  // order behind it.
   void gradient(GradientContext& g) const override {
     if (!g.wants(0)) return;
     GraphBuilder& b = g.builder();
@@ -94,7 +93,6 @@ class DepthToSpace final : public BlockOp {
 
  private:
   void check(const InferContext& c, const Shape& in) const override {
-    if (mode_ != "DCR" && mode_ != "CRD") c.reject("mode is '{}', expected 'DCR' or 'CRD'", mode_);
     check_divides(c, in[1], blocksize_ * blocksize_);
   }
   Shape out_shape(const Shape& in) const override {
@@ -106,16 +104,13 @@ class DepthToSpace final : public BlockOp {
     if (mode_ == "DCR") return {{in[0], b, b, channels, in[2], in[3]}, {0, 3, 4, 1, 5, 2}};
     return {{in[0], channels, b, b, in[2], in[3]}, {0, 1, 4, 2, 5, 3}};
   }
-
-  std::string mode_ = "DCR";
 };
 
 class SpaceToDepth final : public BlockOp {
  public:
-  void attributes(AttributeVisitor& v) override { visit_blocksize(v); }
-
   void gradient(GradientContext& g) const override {
-    if (g.wants(0)) g.set(0, g.add("DepthToSpace", {g.grad(0)}, {{"blocksize", blocksize_}}));
+    if (!g.wants(0)) return;
+    g.set(0, g.add("DepthToSpace", {g.grad(0)}, {{"blocksize", blocksize_}, {"mode", mode_}}));
   }
 
  private:
@@ -129,7 +124,9 @@ class SpaceToDepth final : public BlockOp {
   }
   Rearrangement rearrangement(const Shape& in) const override {
     Dim b(blocksize_);
-    return {{in[0], in[1], floor_div(in[2], b), b, floor_div(in[3], b), b}, {0, 3, 5, 1, 2, 4}};
+    std::array<Dim, 6> parts = {in[0], in[1], floor_div(in[2], b), b, floor_div(in[3], b), b};
+    if (mode_ == "DCR") return {parts, {0, 3, 5, 1, 2, 4}};
+    return {parts, {0, 1, 3, 5, 2, 4}};
   }
 };
 
@@ -138,13 +135,13 @@ class SpaceToDepth final : public BlockOp {
 void register_depth_to_space(OpRegistry& r) {
   r.add<DepthToSpace>({.name = "DepthToSpace",
                        .doc = "channels laid out as blocks of pixels",
-                       .since = {1, 11, 13},
+                       .since = {1, 11, 13, 28},
                        .inputs = {{"input", "T"}},
                        .outputs = {{"output", "T"}},
                        .types = {{"T", dtypes::basic}}});
   r.add<SpaceToDepth>({.name = "SpaceToDepth",
                        .doc = "blocks of pixels laid out as channels",
-                       .since = {1, 13},
+                       .since = {1, 13, 28},
                        .inputs = {{"input", "T"}},
                        .outputs = {{"output", "T"}},
                        .types = {{"T", dtypes::basic}}});

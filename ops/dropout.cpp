@@ -1,4 +1,4 @@
-// Dropout.
+// Dropout, and onnxrun.DropoutStep, whose random numbers are a function of its inputs.
 #include <algorithm>
 #include <atomic>
 
@@ -16,38 +16,27 @@ namespace {
 
 // Draws without a seed are numbered over the whole program, and each has a stream of random numbers
 // of its own: no two are alike, and a program that repeats its runs repeats their numbers.
-uint64_t next_draw() {
+Philox next_draw() {
   static std::atomic<uint64_t> draws = 0;
-  return draws.fetch_add(1, std::memory_order_relaxed);
+  return Philox(0, draws.fetch_add(1, std::memory_order_relaxed));
 }
 
-// Writes which of n elements stay: each with probability 1 - ratio.
-void draw_mask(std::optional<int64_t> seed, double ratio, bool* mask, int64_t n) {
-  if (seed) {
-    NumpyRandom random(static_cast<uint32_t>(*seed));
-    for (int64_t i = 0; i < n; ++i) mask[i] = random.uniform() >= ratio;
-    return;
-  }
-  Philox random(0, next_draw());
+// Which of n elements stay: each with probability 1 - ratio.
+void draw(const Philox& random, double ratio, bool* mask, int64_t n) {
   parallel_for(n, 8192, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
+    for (int64_t i = begin; i < end; ++i) {
       mask[i] = random.uniform(static_cast<uint64_t>(i)) >= ratio;
+    }
   });
 }
+void draw(NumpyRandom random, double ratio, bool* mask, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) mask[i] = random.uniform() >= ratio;
+}
 
-class Dropout final : public Op {
+// What both operators share: elements that go become 0, all others are scaled by 1 / (1 - ratio).
+class DropOp : public Op {
  public:
-  void attributes(AttributeVisitor& v) override {
-    v.visit("seed", seed_,
-            "makes every run drop the same elements, those that NumPy's generator picks");
-  }
-
   void infer(InferContext& c) const override {
-    for (size_t i : {1, 2}) {
-      if (c.has_input(i) && c.rank(i) > 0 && c.shape(i)->size() > 1) {
-        c.reject("{}, expected a scalar", c.describe_input(i));
-      }
-    }
     infer_same(c);
     c.set_output(1, DType::Bool, c.type(0).shape);
   }
@@ -57,62 +46,116 @@ class Dropout final : public Op {
     return nullptr;
   }
 
-  void run(RunContext& c) const override {
-    const Tensor& x = c.input(0);
-    Tensor& y = c.output(0);
-    double ratio = ratio_of(c);
-    if (!training(c) || ratio == 0) {
-      if (!x.same_buffer(y)) copy_elements(x, y);
-      if (c.has_output(1)) std::fill_n(c.output(1).data<bool>(), x.size(), true);
-      return;
+ protected:
+  static double ratio_of(const RunContext& c) {
+    double ratio = c.has_input(1) ? scalar_of<double>(c.input(1), "ratio") : 0.5;
+    if (!(ratio >= 0 && ratio <= 1)) {
+      fail(ErrorKind::BadInput, "ratio is {}, expected 0 to 1", ratio);
     }
+    return ratio;
+  }
+
+  template <typename Random>
+  static void drop(RunContext& c, const Random& random, double ratio) {
+    const Tensor& x = c.input(0);
     bool* mask = c.has_output(1) ? c.output(1).data<bool>() : reinterpret_cast<bool*>(c.scratch());
-    draw_mask(seed_, ratio, mask, x.size());
+    draw(random, ratio, mask, x.size());
     dispatch<float, double, float16, bfloat16, float8e4m3fn, float8e4m3fnuz, float8e5m2,
              float8e5m2fnuz>(x.dtype(), [&]<typename T>() {
-      drop(x.data<T>(), mask, 1 / (1 - ratio), y.data<T>(), x.size());
+      apply(x.data<T>(), mask, 1 / (1 - ratio), c.output(0).data<T>(), x.size());
     });
   }
 
   // dx = dy mask / (1 - ratio); the mask is all true where nothing is dropped.
-  void gradient(GradientContext& g) const override {
-    if (!g.wants(0)) return;
-    const Tensor* training = g.has_input(2) ? g.builder().graph().constant(g.input(2)) : nullptr;
-    bool off = !g.has_input(2) || (training && !scalar_of<bool>(*training, "training_mode"));
-    if (off) return g.set(0, g.grad(0));
+  static void masked_gradient(GradientContext& g, ValueId training) {
     if (!g.has_output(1)) {
       fail(ErrorKind::Unsupported, "the gradient in training mode needs output 'mask'");
     }
-    ValueId one = g.scalar_like(1, g.grad(0)), half = g.scalar_like(0.5, g.grad(0));
-    ValueId ratio = g.has_input(1) ? g.builder().cast(g.input(1), g.dtype(g.grad(0))) : half;
+    ValueId one = g.scalar_like(1, g.grad(0));
+    ValueId ratio = g.has_input(1) ? g.builder().cast(g.input(1), g.dtype(g.grad(0)))
+                                   : g.scalar_like(0.5, g.grad(0));
     ValueId scale = g.div(one, g.minus(one, ratio));
-    if (!training) scale = g.add("Where", {g.input(2), scale, one});
-    g.set(0, g.add("Where", {g.output(1), g.mul(g.grad(0), scale), g.scalar_like(0, g.grad(0))}));
+    if (training != no_value) scale = g.add("Where", {training, scale, one});
+    ValueId dropped = g.scalar_like(0, g.grad(0));
+    g.set(0, g.add("Where", {g.output(1), g.mul(g.grad(0), scale), dropped}));
   }
-
-  OpTraits traits() const override { return {.in_place = {{0, 0}}, .deterministic = false}; }
 
  private:
-  static bool training(const RunContext& c) {
-    return c.has_input(2) && scalar_of<bool>(c.input(2), "training_mode");
-  }
-
-  static double ratio_of(const RunContext& c) {
-    double ratio = c.has_input(1) ? scalar_of<double>(c.input(1), "ratio") : 0.5;
-    if (!(ratio >= 0 && ratio <= 1))
-      fail(ErrorKind::BadInput, "ratio is {}, expected 0 to 1", ratio);
-    return ratio;
-  }
-
   template <typename T>
-  static void drop(const T* x, const bool* mask, double scale, T* y, int64_t n) {
+  static void apply(const T* x, const bool* mask, double scale, T* y, int64_t n) {
     using C = std::conditional_t<std::is_same_v<T, double>, double, float>;
     for (int64_t i = 0; i < n; ++i) {
       y[i] = mask[i] ? static_cast<T>(static_cast<C>(x[i]) * static_cast<C>(scale)) : T(0.0f);
     }
   }
+};
 
+class Dropout final : public DropOp {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.visit("seed", seed_,
+            "makes every run drop the same elements, those that NumPy's generator picks");
+  }
+
+  void run(RunContext& c) const override {
+    const Tensor& x = c.input(0);
+    double ratio = ratio_of(c);
+    if (!c.has_input(2) || !scalar_of<bool>(c.input(2), "training_mode") || ratio == 0) {
+      if (!x.same_buffer(c.output(0))) copy_elements(x, c.output(0));
+      if (c.has_output(1)) std::fill_n(c.output(1).data<bool>(), x.size(), true);
+    } else if (seed_) {
+      drop(c, NumpyRandom(static_cast<uint32_t>(*seed_)), ratio);
+    } else {
+      drop(c, next_draw(), ratio);
+    }
+  }
+
+  void gradient(GradientContext& g) const override {
+    if (!g.wants(0)) return;
+    const Tensor* known = g.has_input(2) ? g.builder().graph().constant(g.input(2)) : nullptr;
+    bool off = !g.has_input(2) || (known && !scalar_of<bool>(*known, "training_mode"));
+    if (off) return g.set(0, g.grad(0));
+    masked_gradient(g, known ? no_value : g.input(2));
+  }
+
+  OpTraits traits() const override { return {.in_place = {{0, 0}}, .deterministic = false}; }
+
+ private:
   std::optional<int64_t> seed_;
+};
+
+// What a training step has in place of Dropout: the numbers drawn depend on the inputs and
+// attributes alone, so a step can be repeated.
+class DropoutStep final : public DropOp {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.visit("seed", seed_, "of the random numbers");
+    v.visit("node", node_, "tells the nodes of a graph apart, which draw independent numbers");
+  }
+
+  void run(RunContext& c) const override {
+    auto step = static_cast<uint64_t>(scalar_of<int64_t>(c.input(2), "step"));
+    auto stream = step << 20 ^ static_cast<uint64_t>(node_);
+    drop(c, Philox(static_cast<uint64_t>(seed_), stream), ratio_of(c));
+  }
+
+  void gradient(GradientContext& g) const override {
+    if (g.wants(0)) masked_gradient(g, no_value);
+  }
+
+  // Other runtimes draw numbers of their own.
+  void decompose(DecomposeContext& d) const override {
+    ValueId on = d.builder().constant(Tensor::scalar(true));
+    std::vector<ValueId> outputs = d.builder().add_n("Dropout", {d.input(0), d.input(1), on}, 2);
+    for (size_t i = 0; i < 2; ++i) {
+      if (d.has_output(i)) d.set(i, outputs[i]);
+    }
+  }
+
+  OpTraits traits() const override { return {.in_place = {{0, 0}}}; }
+
+ private:
+  int64_t seed_ = 0, node_ = 0;
 };
 
 // Before opset 12 the ratio is an attribute. Opsets 1 and 6 drop unless told not to by `is_test`; 7
@@ -144,6 +187,15 @@ void register_dropout(OpRegistry& r) {
                   .outputs = {{"output", "T"}, {"mask", "T2", Param::Kind::Optional}},
                   .types = {{"T", droppable}, {"T1", droppable}, {"T2", DType::Bool}},
                   .upgrade = upgrade_dropout});
+  r.add<DropoutStep>(
+      {.name = "DropoutStep",
+       .domain = private_domain,
+       .doc = "Dropout at work, with random numbers that a counter of steps decides",
+       .since = {1},
+       .inputs = {{"data", "T"}, {"ratio", "T1", Param::Kind::Optional}, {"step", "T2"}},
+       .outputs = {{"output", "T"}, {"mask", "T3", Param::Kind::Optional}},
+       .types = {{"T", droppable}, {"T1", droppable}, {"T2", DType::Int64}, {"T3", DType::Bool}},
+       .decomposes = true});
 }
 
 }  // namespace onnxrun

@@ -102,14 +102,12 @@ constexpr DTypeSet counts = dtypes::numeric - DTypeSet(DType::BFloat16);
 }  // namespace
 
 void register_one_hot(OpRegistry& r) {
-  r.add<OneHot>(
-      {.name = "OneHot",
-       .doc = "a new axis that is `on` at the place an index names, else `off`",
-       .since = {9, 11},
-       .inputs = {{"indices", "T1"}, {"depth", "T2"}, {"values", "T3"}},
-       .outputs = {{"output", "T3"}},
-       .types = {
-           {"T1", counts}, {"T2", counts}, {"T3", dtypes::basic - DTypeSet(DType::BFloat16)}}});
+  r.add<OneHot>({.name = "OneHot",
+                 .doc = "a new axis that is `on` at the place an index names, else `off`",
+                 .since = {9, 11, 28},
+                 .inputs = {{"indices", "T1"}, {"depth", "T2"}, {"values", "T3"}},
+                 .outputs = {{"output", "T3"}},
+                 .types = {{"T1", counts}, {"T2", counts}, {"T3", dtypes::basic}}});
 }
 
 }  // namespace onnxrun

@@ -206,6 +206,7 @@ class Train final : public Command {
     o.batch_statistics = modes_.batchnorm == "batch";
     if (modes_.bn_variance) o.unbiased_variance = *modes_.bn_variance == "unbiased";
     o.dropout = modes_.dropout == "on";
+    o.seed = common_.seed;
     o.double_precision = doubles;
     o.optimize = common_.optimize > 0;
     o.threads = common_.threads;

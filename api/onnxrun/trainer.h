@@ -28,6 +28,7 @@ struct TrainerOptions {
   std::optional<bool>
       unbiased_variance;  // running variance as PyTorch keeps it; default by producer
   bool dropout = true;
+  uint64_t seed = 0;  // of Dropout's random numbers; equal seeds train alike
   // Compute in double and write the file's own types back.
   bool double_precision = false;
   bool optimize = true;  // as SessionOptions::optimize

@@ -21,12 +21,26 @@ bool is(const Node& node, std::string_view name) {
   return node.info->spec.name == name && node.info->spec.domain.empty();
 }
 
-// Dropout's training_mode is its third input. Its gradient reads the mask.
-void set_dropout(Graph& graph, Node& node, bool on) {
+bool has_seed(const Node& node) {
+  return write_attributes(*node.op, *node.info->make()).count("seed") > 0;
+}
+
+// Dropout's third input is training_mode; the private operator in its place has the step there.
+// Their gradient reads the mask.
+void set_dropout(Graph& graph, Node& node, const TrainingModes& modes, int64_t number) {
   GraphBuilder builder(graph);
   node.inputs.resize(3, no_value);
-  node.inputs[2] = builder.constant(Tensor::scalar<bool>(on));
-  if (!on) return;
+  bool counted = modes.dropout && modes.step != no_value && !has_seed(node);
+  if (!counted) {
+    node.inputs[2] = builder.constant(Tensor::scalar<bool>(modes.dropout));
+  } else {
+    node.info = &graph.registry().get("onnxrun.DropoutStep");
+    node.op = node.info->make();
+    set_attribute(node, "seed", static_cast<int64_t>(modes.seed));
+    set_attribute(node, "node", number);
+    node.inputs[2] = modes.step;
+  }
+  if (!modes.dropout) return;
   node.outputs.resize(2, no_value);
   if (node.outputs[1] != no_value) return;
   node.outputs[1] = graph.add_value(graph.unique_name(graph.name_of(node.outputs[0]) + "::mask"));
@@ -62,8 +76,12 @@ std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingMod
   std::vector<Node> nodes = std::move(graph.nodes);
   graph.nodes.clear();
   for (Node& node : nodes) {
-    for (Graph& body : node.bodies) set_training_modes(body, modes);
-    if (is(node, "Dropout")) set_dropout(graph, node, modes.dropout);
+    TrainingModes inner = modes;
+    inner.step = no_value;  // a value of this graph
+    for (Graph& body : node.bodies) set_training_modes(body, inner);
+    if (is(node, "Dropout")) {
+      set_dropout(graph, node, modes, static_cast<int64_t>(graph.nodes.size()));
+    }
     if (!is(node, "BatchNormalization")) {
       graph.nodes.push_back(std::move(node));
       continue;

@@ -69,13 +69,16 @@ class Builder {
   TrainingGraph run() {
     ValueId output = find_output(graph_, options_.output);
     result_.output = graph_.name_of(output);
-    statistics_ = set_training_modes(
-        graph_, {options_.batch_statistics, options_.unbiased_variance, options_.dropout});
+    draws_ =
+        graph_.add_value(graph_.unique_name("dropout::step"), Type::tensor(DType::Int64, Shape{}));
+    statistics_ = set_training_modes(graph_, {options_.batch_statistics, options_.unbiased_variance,
+                                              options_.dropout, options_.seed, draws_});
     parameters_ = trainable_values(graph_, options_);
     result_.model_inputs = graph_.inputs.size();
     add_inputs(output);
     ValueId loss = add_loss(builder_, options_.loss, output, target_);
     add_updates(loss);
+    count_draws();
     graph_.outputs = {loss, output};
     graph_.guards = result_.gradients;
     graph_.guards.insert(graph_.guards.begin(), loss);
@@ -113,6 +116,15 @@ class Builder {
     result_.state.push_back({name, kind, std::move(initial), -1});
     graph_.state.push_back({v, no_value});
     return v;
+  }
+
+  // The number of the step is state too, if random numbers depend on it.
+  void count_draws() {
+    if (graph_.use_counts()[static_cast<size_t>(draws_)] == 0) return;
+    graph_.inputs.push_back(draws_);
+    result_.state.push_back(
+        {graph_.name_of(draws_), TrainingState::Kind::Step, Tensor::scalar<int64_t>(0), -1});
+    graph_.state.push_back({draws_, builder_.add("Add", {draws_, builder_.int_scalar(1)})});
   }
 
   static Tensor zeros(const Tensor& like) {
@@ -166,7 +178,7 @@ class Builder {
   GraphBuilder builder_;
   std::vector<RunningStatistic> statistics_;
   std::vector<ValueId> parameters_;
-  ValueId target_ = no_value, lr_ = no_value;
+  ValueId target_ = no_value, lr_ = no_value, draws_ = no_value;
 };
 
 }  // namespace
@@ -174,6 +186,7 @@ class Builder {
 Graph make_evaluation_graph(const Graph& model, const TrainingOptions& options,
                             const std::vector<std::string>& state) {
   Graph graph = model;
+  set_training_modes(graph, {.batch_statistics = false, .dropout = false});
   ValueId output = find_output(graph, options.output);
   ValueId target = no_value;
   if (options.loss.name != "output") {

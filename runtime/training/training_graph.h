@@ -21,8 +21,9 @@ struct TrainingOptions {
   // variance that PyTorch keeps, n / (n - 1) times the standard's.
   bool batch_statistics = true;
   bool unbiased_variance = false;
-  // Dropout at work.
+  // Dropout at work, with random numbers that depend on the seed and the number of the step.
   bool dropout = true;
+  uint64_t seed = 0;
 };
 
 // One tensor that training moves.

@@ -1,5 +1,6 @@
 // Transpose, Expand, Tile, Slice, Concat, Split, Gather, NonZero, Constant, ConstantOfShape.
-#include "passes/decompose.h"
+#include "base/threads.h"
+#include "support/decomposition.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -200,6 +201,34 @@ TEST(Gather, Takes) {
   }
   check_gradient({"Gather", {random_tensor({3}, 1), Tensor::scalar<int64_t>(2)}});
   check_gradient({"Gather", {random_tensor({3, 2}, 1), Tensor(DType::Int64, {0})}});
+}
+
+TEST(PrivateGradients, EqualTheirDecompositions) {
+  Tensor rows = Tensor::of<int64_t>({2, 2}, {0, -1, 1, 1});
+  for (int64_t axis : {0, 1, -1}) {
+    Dims dims = {3, 3, 3}, dy = dims;
+    auto a = static_cast<size_t>(axis < 0 ? 2 : axis);
+    dy[a] = 2;
+    dy.insert(dy.begin() + static_cast<std::ptrdiff_t>(a), 2);
+    expect_decomposes(
+        {"onnxrun.GatherGrad", {random_tensor(dy, 1), rows, ints(dims)}, {{"axis", axis}}});
+  }
+  expect_decomposes(
+      {"onnxrun.SliceGrad",
+       {random_tensor({2, 2}, 1), ints({2, 5}), ints({-1}), ints({0}), ints({1}), ints({-2})}});
+}
+
+// Sums come out the same for any number of threads, also where many rows are added to one.
+TEST(GatherGrad, IsTheSameForAnyNumberOfThreads) {
+  std::vector<int64_t> rows(3000);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int64_t>(i * i % 7);
+  OpRun run{"onnxrun.GatherGrad",
+            {convert(random_tensor({3000, 70}, 1), DType::Float32), ints(rows), ints({7, 70})}};
+  Tensor one = run_once(run)[0];
+  for (int threads : {2, 3, 8}) {
+    ThreadScope scope(threads);
+    EXPECT_TRUE(identical(run_once(run)[0], one)) << threads;
+  }
 }
 
 TEST(NonZero, ListsIndices) {

@@ -52,6 +52,27 @@ TEST(Dropout, Gradient) {
   check_gradient({"Dropout", {random_tensor({3, 4}, 1)}}, {.second_order = true});
 }
 
+TEST(DropoutStep, DrawsAreAFunctionOfSeedNodeAndStep) {
+  auto draw = [](int64_t seed, int64_t node, int64_t step) {
+    return run_op({"onnxrun.DropoutStep",
+                   {ones({4096}), Tensor::scalar(0.5f), Tensor::scalar(step)},
+                   {{"seed", seed}, {"node", node}},
+                   2})[1];
+  };
+  Tensor first = draw(1, 2, 3);
+  EXPECT_TRUE(identical(first, draw(1, 2, 3)));
+  for (const Tensor& other : {draw(2, 2, 3), draw(1, 3, 3), draw(1, 2, 4)}) {
+    double same = 0;
+    for (int64_t i = 0; i < 4096; ++i) same += first.data<bool>()[i] == other.data<bool>()[i];
+    EXPECT_NEAR(same, 2048, 200);
+  }
+  check_gradient({"onnxrun.DropoutStep",
+                  {random_tensor({3, 4}, 1), Tensor::scalar(0.4), Tensor::scalar<int64_t>(5)},
+                  {},
+                  2},
+                 {.wrt = {0}, .second_order = true});
+}
+
 TEST(Dropout, OldForms) {
   Tensor x = ones({64});
   OpRun run{"Dropout", {x}, {{"ratio", 0.5f}}, 2};

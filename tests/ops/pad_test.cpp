@@ -90,7 +90,12 @@ TEST(DepthToSpace, AndBack) {
   Tensor y = run_op({"DepthToSpace", {x}, {{"blocksize", int64_t{2}}}})[0];
   EXPECT_EQ(y.type_text(), "double[2,2,6,2]");
   EXPECT_TRUE(identical(run_op({"SpaceToDepth", {y}, {{"blocksize", int64_t{2}}}})[0], x));
-  check_gradient({"SpaceToDepth", {y}, {{"blocksize", int64_t{2}}}});
+  for (const char* mode : {"DCR", "CRD"}) {
+    Attributes attributes = {{"blocksize", int64_t{2}}, {"mode", std::string(mode)}};
+    Tensor blocks = run_op({"SpaceToDepth", {y}, attributes})[0];
+    EXPECT_TRUE(identical(run_op({"DepthToSpace", {blocks}, attributes})[0], y)) << mode;
+    check_gradient({"SpaceToDepth", {y}, attributes});
+  }
   expect_error({"DepthToSpace", {random_tensor({1, 3, 1, 1}, 1)}, {{"blocksize", int64_t{2}}}},
                "blocksize 2 does not divide");
 }
