@@ -1,283 +1,8 @@
-#include <cmath>
-#include <map>
-
-#include "builtin_ops.h"
-#include "data/npz.h"
-#include "passes/gradient.h"
-#include "plan/execution.h"
-#include "support/op_tester.h"
+#include "ops/recurrent_layers.h"
 
 namespace onnxrun::testing {
 
 namespace {
-
-enum Input : size_t { X, W, R, B, Lengths, InitialH, InitialC, P };
-
-// A layer with random operands in [-1, 1].
-struct Layer {
-  std::string op;
-  Attributes attributes = {};
-  bool lengths = false, peepholes = false, states = true, bias = true;
-  int64_t steps = 3, batch = 2, inputs = 2, hidden = 3;
-
-  int64_t gates() const { return op == "RNN" ? 1 : op == "GRU" ? 3 : 4; }
-  bool has(const char* name) const {
-    auto it = attributes.find(name);
-    return it != attributes.end() && std::get<int64_t>(it->second) != 0;
-  }
-  std::string direction() const {
-    auto it = attributes.find("direction");
-    return it == attributes.end() ? "forward" : std::get<std::string>(it->second);
-  }
-  int64_t directions() const { return direction() == "bidirectional" ? 2 : 1; }
-  size_t outputs() const { return op == "LSTM" ? 3 : 2; }
-
-  OpRun run() const {
-    int64_t d = directions(), n = hidden, g = gates();
-    bool first = has("layout");
-    Dims state = first ? Dims{batch, d, n} : Dims{d, batch, n};
-    std::vector<Tensor> in(op == "LSTM" ? 8 : 6);
-    in[X] = random_tensor(first ? Dims{batch, steps, inputs} : Dims{steps, batch, inputs}, 1);
-    in[W] = random_tensor({d, g * n, inputs}, 2);
-    in[R] = random_tensor({d, g * n, n}, 3);
-    if (bias) in[B] = random_tensor({d, 2 * g * n}, 4);
-    if (lengths) {
-      in[Lengths] = Tensor(DType::Int32, {batch});
-      for (int64_t i = 0; i < batch; ++i)
-        in[Lengths].data<int32_t>()[i] = static_cast<int32_t>((steps + 3 * i) % (steps + 1));
-    }
-    if (states) in[InitialH] = random_tensor(state, 5);
-    if (states && op == "LSTM") in[InitialC] = random_tensor(state, 6);
-    if (peepholes) in[P] = random_tensor({d, 3 * n}, 7);
-    return {op, in, attributes, outputs()};
-  }
-};
-
-double apply(const std::string& name, double a, double b, double x) {
-  if (name == "Relu") return std::max(x, 0.0);
-  if (name == "Tanh") return std::tanh(x);
-  if (name == "Sigmoid") return 1 / (1 + std::exp(-x));
-  if (name == "Affine") return a * x + b;
-  if (name == "LeakyRelu") return x >= 0 ? x : a * x;
-  if (name == "ThresholdedRelu") return x >= a ? x : 0;
-  if (name == "ScaledTanh") return a * std::tanh(b * x);
-  if (name == "HardSigmoid") return std::min(std::max(a * x + b, 0.0), 1.0);
-  if (name == "Elu") return x >= 0 ? x : a * std::expm1(x);
-  if (name == "Softsign") return x / (1 + std::abs(x));
-  if (name == "Softplus") return std::log1p(std::exp(x));
-  ADD_FAILURE() << name;
-  return 0;
-}
-
-// The standard's equations, an element at a time.
-class Reference {
- public:
-  Reference(const Layer& layer, const OpRun& run) : l_(layer), in_(run.inputs), n_(layer.hidden) {
-    bool first = l_.has("layout");
-    int64_t d = l_.directions(), t = l_.steps, b = l_.batch;
-    Dims state = first ? Dims{b, d, n_} : Dims{d, b, n_};
-    outputs = {Tensor(DType::Float64, first ? Dims{b, t, d, n_} : Dims{t, d, b, n_}),
-               Tensor(DType::Float64, state), Tensor(DType::Float64, state)};
-    outputs.resize(l_.outputs());
-    for (Tensor& o : outputs) std::fill_n(o.data<double>(), o.size(), 0.0);
-    for (int64_t dir = 0; dir < d; ++dir) {
-      for (int64_t row = 0; row < b; ++row) sequence(dir, row);
-    }
-  }
-  std::vector<Tensor> outputs;
-
- private:
-  double at(size_t input, int64_t i) const {
-    return in_.size() > input && in_[input].defined() ? in_[input].data<double>()[i] : 0;
-  }
-  int64_t state_at(int64_t d, int64_t row) const {
-    return (l_.has("layout") ? row * l_.directions() + d : d * l_.batch + row) * n_;
-  }
-  // f, g or h of a direction.
-  double activate(int64_t d, size_t which, double x, bool clip = true) const {
-    size_t each = l_.op == "RNN"   ? 1
-                  : l_.op == "GRU" ? 2
-                                   : 3,
-           index = static_cast<size_t>(d) * each + which;
-    if (auto c = l_.attributes.find("clip"); clip && c != l_.attributes.end()) {
-      x = std::clamp<double>(x, -std::get<float>(c->second), std::get<float>(c->second));
-    }
-    auto names = l_.attributes.find("activations");
-    if (names == l_.attributes.end())
-      return apply(which == 0 && each > 1 ? "Sigmoid" : "Tanh", 0, 0, x);
-    auto value = [&](const char* list) {
-      auto it = l_.attributes.find(list);
-      return it == l_.attributes.end() ? 0.0 : std::get<std::vector<float>>(it->second)[index];
-    };
-    const auto& name = std::get<std::vector<std::string>>(names->second)[index];
-    return apply(name, value("activation_alpha"), value("activation_beta"), x);
-  }
-  // x W' + Wb, or state R' + Rb.
-  double product(bool recurrent, int64_t d, int64_t gate, int64_t j,
-                 const std::vector<double>& v) const {
-    int64_t g = l_.gates(), row = (d * g + gate) * n_ + j, width = static_cast<int64_t>(v.size());
-    double sum = at(B, d * 2 * g * n_ + (recurrent ? g : 0) * n_ + gate * n_ + j);
-    for (int64_t k = 0; k < width; ++k)
-      sum += v[static_cast<size_t>(k)] * at(recurrent ? R : W, row * width + k);
-    return sum;
-  }
-
-  void sequence(int64_t d, int64_t row) {
-    std::vector<double> h(static_cast<size_t>(n_)), c(h);
-    for (int64_t j = 0; j < n_; ++j) {
-      h[static_cast<size_t>(j)] = at(InitialH, state_at(d, row) + j);
-      c[static_cast<size_t>(j)] = at(InitialC, state_at(d, row) + j);
-    }
-    int64_t steps = l_.lengths ? in_[Lengths].data<int32_t>()[row] : l_.steps;
-    for (int64_t s = 0; s < steps; ++s) {
-      int64_t t = d == 1 || l_.direction() == "reverse" ? steps - 1 - s : s;
-      bool first = l_.has("layout");
-      std::vector<double> x;
-      for (int64_t k = 0; k < l_.inputs; ++k) {
-        x.push_back(at(X, (first ? row * l_.steps + t : t * l_.batch + row) * l_.inputs + k));
-      }
-      step(d, x, h, c);
-      int64_t to = first ? ((row * l_.steps + t) * l_.directions() + d)
-                         : ((t * l_.directions() + d) * l_.batch + row);
-      std::copy(h.begin(), h.end(), outputs[0].data<double>() + to * n_);
-    }
-    std::copy(h.begin(), h.end(), outputs[1].data<double>() + state_at(d, row));
-    if (outputs.size() > 2)
-      std::copy(c.begin(), c.end(), outputs[2].data<double>() + state_at(d, row));
-  }
-
-  void step(int64_t d, const std::vector<double>& x, std::vector<double>& h,
-            std::vector<double>& c) const {
-    std::vector<double> before = h, reset = h;
-    auto sum = [&](int64_t gate, int64_t j) {
-      return product(false, d, gate, j, x) + product(true, d, gate, j, before);
-    };
-    for (int64_t j = 0; j < n_; ++j) {
-      if (l_.op == "GRU") reset[static_cast<size_t>(j)] *= activate(d, 0, sum(1, j));
-    }
-    for (int64_t j = 0; j < n_; ++j) {
-      auto k = static_cast<size_t>(j);
-      if (l_.op == "RNN") {
-        h[k] = activate(d, 0, sum(0, j));
-      } else if (l_.op == "GRU") {
-        double z = activate(d, 0, sum(0, j)), r = activate(d, 0, sum(1, j));
-        double inner = l_.has("linear_before_reset") ? r * product(true, d, 2, j, before)
-                                                     : product(true, d, 2, j, reset);
-        double n = activate(d, 1, product(false, d, 2, j, x) + inner);
-        h[k] = (1 - z) * n + z * before[k];
-      } else {
-        auto peephole = [&](int64_t gate) { return at(P, (d * 3 + gate) * n_ + j) * c[k]; };
-        double i = activate(d, 0, sum(0, j) + peephole(0));
-        double f = l_.has("input_forget") ? 1 - i : activate(d, 0, sum(2, j) + peephole(2));
-        c[k] = f * c[k] + i * activate(d, 1, sum(3, j));
-        double o = activate(d, 0, sum(1, j) + peephole(1));
-        h[k] = o * activate(d, 2, c[k], false);
-      }
-    }
-  }
-
-  const Layer& l_;
-  const std::vector<Tensor>& in_;
-  int64_t n_;
-};
-
-// Every option alone and some together.
-std::vector<Layer> layers() {
-  std::vector<Layer> all;
-  for (const char* op : {"RNN", "GRU", "LSTM"}) {
-    for (const char* direction : {"forward", "reverse", "bidirectional"}) {
-      Attributes a = {{"direction", std::string(direction)}, {"hidden_size", int64_t{3}}};
-      all.push_back({op, a});
-      all.push_back({.op = op, .attributes = a, .lengths = true, .batch = 5});
-      all.push_back({.op = op, .attributes = a, .states = false, .bias = false});
-      a["layout"] = int64_t{1};
-      all.push_back({.op = op, .attributes = a, .lengths = true, .batch = 3});
-      a["clip"] = 0.6f;
-      all.push_back({op, a});
-    }
-    all.push_back({.op = op, .attributes = {}, .steps = 1, .batch = 1, .inputs = 1, .hidden = 1});
-    all.push_back({.op = op, .attributes = {}, .steps = 4, .batch = 3, .inputs = 5, .hidden = 17});
-    all.push_back({.op = op, .attributes = {}, .steps = 0});
-    all.push_back({.op = op, .attributes = {}, .batch = 0});
-  }
-  for (const char* direction : {"forward", "bidirectional"}) {
-    Attributes a = {{"direction", std::string(direction)}, {"linear_before_reset", int64_t{1}}};
-    all.push_back({"GRU", a});
-    all.push_back({.op = "GRU", .attributes = a, .lengths = true, .states = false});
-    a["clip"] = 0.4f;
-    all.push_back({"GRU", a});
-    Attributes b = {{"direction", std::string(direction)}};
-    all.push_back({.op = "LSTM", .attributes = b, .peepholes = true});
-    all.push_back({.op = "LSTM",
-                   .attributes = b,
-                   .lengths = true,
-                   .peepholes = true,
-                   .states = false,
-                   .batch = 4});
-    b["input_forget"] = int64_t{1};
-    all.push_back({"LSTM", b});
-    b["clip"] = 0.5f;
-    all.push_back({.op = "LSTM", .attributes = b, .peepholes = true});
-  }
-  return all;
-}
-
-// Each function in each place, with parameters of its own in each direction.
-std::vector<Layer> activation_layers() {
-  std::vector<Layer> all;
-  for (const char* f : {"Relu", "Tanh", "Sigmoid", "Affine", "LeakyRelu", "ThresholdedRelu",
-                        "ScaledTanh", "HardSigmoid", "Elu", "Softsign", "Softplus"}) {
-    for (const char* op : {"RNN", "GRU", "LSTM"}) {
-      size_t each = op[0] == 'R' ? 1 : op[0] == 'G' ? 2 : 3;
-      for (size_t place = 0; place < each; ++place) {
-        std::vector<std::string> names;
-        std::vector<float> alphas, betas;
-        for (size_t k = 0; k < 2 * each; ++k) {
-          names.push_back(k % each == place ? f : k % each ? "Affine" : "HardSigmoid");
-          alphas.push_back(0.3f + 0.1f * static_cast<float>(k));
-          betas.push_back(0.2f + 0.05f * static_cast<float>(k));
-        }
-        all.push_back({.op = op,
-                       .attributes = {{"direction", std::string("bidirectional")},
-                                      {"activations", names},
-                                      {"activation_alpha", alphas},
-                                      {"activation_beta", betas}},
-                       .lengths = true});
-      }
-    }
-  }
-  return all;
-}
-
-// The operator takes alphas and betas only for functions that have them.
-OpRun with_used_parameters(OpRun run) {
-  auto names = run.attributes.find("activations");
-  if (names == run.attributes.end()) return run;
-  std::vector<float> alphas, betas;
-  const auto& list = std::get<std::vector<std::string>>(names->second);
-  for (size_t k = 0; k < list.size(); ++k) {
-    auto is_one_of = [&](std::initializer_list<const char*> set) {
-      return std::find(set.begin(), set.end(), list[k]) != set.end();
-    };
-    auto value = [&](const char* name) {
-      return std::get<std::vector<float>>(run.attributes[name])[k];
-    };
-    bool both = is_one_of({"Affine", "ScaledTanh", "HardSigmoid"});
-    if (both || is_one_of({"LeakyRelu", "ThresholdedRelu", "Elu"}))
-      alphas.push_back(value("activation_alpha"));
-    if (both) betas.push_back(value("activation_beta"));
-  }
-  run.attributes["activation_alpha"] = alphas;
-  run.attributes["activation_beta"] = betas;
-  return run;
-}
-
-std::string describe(const Layer& l) {
-  std::string text = l.op;
-  for (const auto& [name, value] : l.attributes) text += " " + name + "=" + to_string(value);
-  return text + (l.lengths ? " lengths" : "") + (l.peepholes ? " peepholes" : "") +
-         (l.states ? " states" : "");
-}
 
 TEST(Recurrent, FollowsTheStandardsEquations) {
   std::vector<Layer> all = layers(), more = activation_layers();
@@ -312,85 +37,68 @@ TEST(Recurrent, ComputesInEveryFloat) {
   }
 }
 
-TEST(Recurrent, Gradients) {
-  for (const Layer& layer : layers()) {
-    if (layer.steps == 0 || layer.batch == 0 || layer.hidden > 3) continue;
-    SCOPED_TRACE(describe(layer));
-    check_gradient(layer.run());
-  }
-  for (const Layer& layer : activation_layers()) {
-    SCOPED_TRACE(describe(layer));
-    check_gradient(with_used_parameters(layer.run()));
+Tensor steps_of(const Tensor& x, int64_t begin, int64_t end) {
+  int64_t width = x.size() / x.dim(0);
+  Dims dims = x.dims();
+  dims[0] = end - begin;
+  Tensor part(x.dtype(), dims);
+  std::copy_n(x.data<double>() + begin * width, part.size(), part.data<double>());
+  return part;
+}
+
+TEST(Recurrent, PiecesWithCarriedStateAreTheWhole) {
+  for (const char* op : {"RNN", "GRU", "LSTM"}) {
+    OpRun run =
+        Layer{.op = op, .attributes = {}, .steps = 9, .batch = 3, .inputs = 20, .hidden = 33}.run();
+    std::vector<Tensor> whole = run_op(run);
+    Tensor x = run.inputs[X];
+    int64_t done = 0;
+    for (int64_t count : {1, 3, 1, 4}) {
+      run.inputs[X] = steps_of(x, done, done + count);
+      std::vector<Tensor> piece = run_op(run);
+      EXPECT_TRUE(identical(piece[0], steps_of(whole[0], done, done + count))) << op << done;
+      run.inputs[InitialH] = piece[1];
+      if (run.outputs == 3) run.inputs[InitialC] = piece[2];
+      done += count;
+    }
+    EXPECT_TRUE(identical(run.inputs[InitialH], whole[1]));
   }
 }
 
-// Results and gradients of a node for given cotangents of its outputs.
-std::vector<Tensor> differentiate(const OpRun& run, const std::vector<Tensor>& cotangents,
-                                  const std::vector<size_t>& wrt) {
-  Graph graph(builtin_ops());
-  std::vector<ValueId> inputs;
-  for (size_t i = 0; i < run.inputs.size(); ++i) {
-    const Tensor& t = run.inputs[i];
-    inputs.push_back(t.defined()
-                         ? graph.add_initializer("in" + std::to_string(i), t, Role::Parameter)
-                         : no_value);
-  }
-  GraphBuilder builder(graph);
-  std::vector<ValueId> outputs =
-      builder.add_n(run.op, inputs, run.outputs, {.attributes = run.attributes});
-  std::vector<Seed> seeds;
-  for (size_t k = 0; k < outputs.size(); ++k)
-    seeds.push_back({outputs[k], builder.constant(cotangents[k])});
-  std::vector<ValueId> sources;
-  for (size_t i : wrt) sources.push_back(inputs[i]);
-  graph.outputs = gradient(graph, seeds, sources);
-  verify(graph);
-  Execution execution(Plan::compile(graph, {}));
-  RunControl control;
-  execution.run(control);
-  std::vector<Tensor> results;
-  for (size_t k = 0; k < graph.outputs.size(); ++k) results.push_back(execution.output(k).tensor);
-  return results;
+TEST(Recurrent, OldOpsetsSayWhetherASequenceIsWanted) {
+  OpRun run = Layer{"GRU"}.run();
+  Tensor y = run_op(run)[0];
+  run.attributes["output_sequence"] = int64_t{1};
+  run.opset = 1;
+  EXPECT_TRUE(identical(run_op(run)[0], y));
 }
 
-TEST(Recurrent, ComputesAndDifferentiatesAsPyTorch) {
-  MemoryBudget budget;
-  std::map<std::string, std::map<std::string, Tensor>> cases;
-  for (const auto& [name, tensor] :
-       read_npz(DataFile::open(ONNXRUN_TEST_DATA "/recurrent/torch.npz", budget), budget)) {
-    size_t slash = name.find('/');
-    cases[name.substr(0, slash)][name.substr(slash + 1)] = tensor;
-  }
-  EXPECT_EQ(cases.size(), 16u);
-  const std::vector<std::string> inputs = {"X",         "W",        "R", "B", "sequence_lens",
-                                           "initial_h", "initial_c"};
-  const std::vector<std::string> outputs = {"Y", "Y_h", "Y_c"};
-  for (auto& [name, arrays] : cases) {
-    SCOPED_TRACE(name);
-    OpRun run{name.substr(0, name.find('_')), {}};
-    bool is_lstm = run.op == "LSTM";
-    run.outputs = is_lstm ? 3 : 2;
-    if (name.find("both") != std::string::npos)
-      run.attributes["direction"] = std::string("bidirectional");
-    if (run.op == "GRU") run.attributes["linear_before_reset"] = int64_t{1};
-    if (name.find("relu") != std::string::npos)
-      run.attributes["activations"] = std::vector<std::string>{"Relu", "Relu"};
-    std::vector<size_t> wrt;
-    for (size_t i = 0; i < (is_lstm ? 7u : 6u); ++i) {
-      run.inputs.push_back(arrays[inputs[i]]);
-      if (i != Lengths) wrt.push_back(i);
-    }
-    std::vector<Tensor> results = run_op(run), cotangents;
-    for (size_t k = 0; k < run.outputs; ++k) {
-      expect_close(results[k], arrays[outputs[k]], 1e-12, 1e-13, outputs[k]);
-      cotangents.push_back(arrays["d_" + outputs[k]]);
-    }
-    std::vector<Tensor> gradients = differentiate(run, cotangents, wrt);
-    for (size_t k = 0; k < wrt.size(); ++k) {
-      expect_close(gradients[k], arrays["d_" + inputs[wrt[k]]], 1e-11, 1e-12,
-                   "d_" + inputs[wrt[k]]);
-    }
-  }
+TEST(Recurrent, WhatDoesNotFitIsNamed) {
+  auto with = [](Layer layer, size_t input, Tensor t) {
+    OpRun run = layer.run();
+    run.inputs[input] = t;
+    return run;
+  };
+  expect_error(with({"LSTM"}, W, random_tensor({1, 9, 2}, 1)),
+               "W 'in1' is double[1,9,2], expected [1,12,2]");
+  expect_error(with({"GRU"}, B, random_tensor({1, 9}, 1)),
+               "B 'in3' is double[1,9], expected [1,18]");
+  expect_error(with({"RNN"}, InitialH, random_tensor({2, 3}, 1)),
+               "initial_h 'in5' is double[2,3], expected [1,2,3]");
+  expect_error(with({"RNN"}, Lengths, Tensor::of<int32_t>({2}, {3, 4})),
+               "sequence_lens has 4, expected lengths from 0 to 3");
+  expect_error(with({"RNN"}, Lengths, Tensor::of<int32_t>({2}, {3, -1})), "sequence_lens has -1");
+  auto attribute = [](const char* op, const char* name, AttributeValue value) {
+    return Layer{op, {{name, std::move(value)}}}.run();
+  };
+  expect_error(attribute("RNN", "hidden_size", int64_t{4}),
+               "R 'in2' is double[1,3,3], expected [1,");
+  expect_error(attribute("RNN", "direction", std::string("backward")), "direction is 'backward'");
+  expect_error(attribute("GRU", "activations", std::vector<std::string>{"Tanh"}),
+               "1 activations for direction 'forward', expected 2");
+  expect_error(attribute("GRU", "activations", std::vector<std::string>{"Tanh", "Gelu"}),
+               "activation 'Gelu' is not one of the standard's");
+  expect_error(attribute("LSTM", "clip", -1.0f), "clip is -1, expected at least 0");
 }
 
 }  // namespace
