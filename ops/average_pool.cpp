@@ -2,6 +2,7 @@
 #include "graph/gradient_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/compute_buffers.h"
+#include "kernels/normalize.h"
 #include "pool_family.h"
 
 namespace onnxrun {
@@ -258,10 +259,8 @@ class GlobalAveragePool final : public Op {
       const T* in = x.data<T>();
       T* out = c.output(0).data<T>();
       for_each_plane(planes, length, [&](int64_t p) {
-        double sum = 0;
-        for (int64_t i = 0; i < length; ++i) {
-          sum += static_cast<double>(static_cast<ComputeType<T>>(in[p * length + i]));
-        }
+        double sum = lane_sum<ComputeType<T>>(
+            length, [&](int64_t i) { return static_cast<ComputeType<T>>(in[p * length + i]); });
         out[p] = static_cast<T>(static_cast<ComputeType<T>>(sum / static_cast<double>(length)));
       });
     });

@@ -3,6 +3,9 @@
 // With l the input (for the second: its log-softmax over axis 1), t the class and w its weight (0
 // where t is to be ignored), the loss of one sample is -w l[t]; they are summed, or averaged by
 // weight.
+#include <algorithm>
+#include <array>
+
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -22,7 +25,7 @@ struct ClassShape {
   explicit ClassShape(const Dims& x)
       : images(x[0]), classes(x[1]), inside(element_count(Dims(x.begin() + 2, x.end()))) {}
   int64_t samples() const { return images * inside; }
-  // Element (class 0) of a sample; classes lie `inside` apart.
+  // Class 0 of a sample; classes lie `inside` apart.
   int64_t at(int64_t sample) const { return sample / inside * classes * inside + sample % inside; }
 };
 
@@ -74,41 +77,43 @@ class Targets {
   C* weights_;
 };
 
-// For every sample of an image its largest score and the logarithm of the sum of exp(score -
-// largest).
+// The largest of n elements (n > 0), in lanes that vectorise.
 template <typename C>
-void log_sums(const C* x, int64_t classes, int64_t inside, C* largest, C* log_sum) {
-  Scratch scratch(static_cast<size_t>(std::max(inside == 1 ? classes : inside, int64_t{1})) *
-                  sizeof(C));
-  C* e = scratch.as<C>();
+C largest_of(const C* x, int64_t n) {
+  constexpr int64_t lanes = 16;
+  std::array<C, lanes> best;
+  best.fill(x[0]);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (size_t l = 0; l < lanes; ++l) best[l] = std::max(best[l], x[i + static_cast<int64_t>(l)]);
+  }
+  for (; i < n; ++i) best[0] = std::max(best[0], x[i]);
+  return *std::max_element(best.begin(), best.end());
+}
+
+// For every sample of an image its largest score, e = exp(score - largest) in the image's layout,
+// and the sum of e over the classes.
+template <typename C>
+void exponentials(const C* x, const ClassShape& s, C* largest, C* e, C* sum) {
+  int64_t classes = s.classes, inside = s.inside;
+  if (inside == 1) {
+    largest[0] = largest_of(x, classes);
+    for (int64_t c = 0; c < classes; ++c) e[c] = x[c] - largest[0];
+    vexp(e, e, classes);
+    sum[0] = static_cast<C>(lane_sum<C>(classes, [&](int64_t c) { return e[c]; }));
+    return;
+  }
   std::copy_n(x, inside, largest);
   for (int64_t c = 1; c < classes; ++c) {
     for (int64_t i = 0; i < inside; ++i) largest[i] = std::max(largest[i], x[c * inside + i]);
   }
-  if (inside == 1) {
-    for (int64_t c = 0; c < classes; ++c) e[c] = x[c] - largest[0];
-    vexp(e, e, classes);
-    log_sum[0] = static_cast<C>(std::log(lane_sum<C>(classes, [&](int64_t c) { return e[c]; })));
-    return;
-  }
-  std::fill_n(log_sum, inside, C{0});
   for (int64_t c = 0; c < classes; ++c) {
-    for (int64_t i = 0; i < inside; ++i) e[i] = x[c * inside + i] - largest[i];
-    vexp(e, e, inside);
-    for (int64_t i = 0; i < inside; ++i) log_sum[i] += e[i];
+    for (int64_t i = 0; i < inside; ++i) e[c * inside + i] = x[c * inside + i] - largest[i];
   }
-  vlog(log_sum, log_sum, inside);
-}
-
-// y = x - largest - log_sum of each sample of an image.
-template <typename C>
-void log_softmax(const C* x, int64_t classes, int64_t inside, C* y) {
-  Scratch scratch(static_cast<size_t>(2 * inside) * sizeof(C));
-  C *largest = scratch.as<C>(), *log_sum = largest + inside;
-  log_sums(x, classes, inside, largest, log_sum);
+  vexp(e, e, classes * inside);
+  std::fill_n(sum, inside, C{0});
   for (int64_t c = 0; c < classes; ++c) {
-    for (int64_t i = 0; i < inside; ++i)
-      y[c * inside + i] = x[c * inside + i] - largest[i] - log_sum[i];
+    for (int64_t i = 0; i < inside; ++i) sum[i] += e[c * inside + i];
   }
 }
 
@@ -240,18 +245,17 @@ class Loss final : public LossFamily {
     C* losses = losses_memory.as<C>();
     if constexpr (softmax) {
       if (c.has_output(1)) {
-        ComputeOutput<T> y(c.output(1));
-        int64_t image = s.classes * s.inside;
-        for_each_row(s.images, image, [&](int64_t n) {
-          log_softmax(x.data() + n * image, s.classes, s.inside, y.data() + n * image);
-        });
-        sample_losses(s, targets, y.data(), losses);
-        y.store();
+        ComputeOutput<T> log_prob(c.output(1));
+        softmax_losses(s, targets, x.data(), losses, log_prob.data());
+        log_prob.store();
       } else {
-        softmax_losses(s, targets, x.data(), losses);
+        softmax_losses<C>(s, targets, x.data(), losses, nullptr);
       }
     } else {
-      sample_losses(s, targets, x.data(), losses);
+      for (int64_t i = 0; i < s.samples(); ++i) {
+        int64_t k = targets.of(i);
+        losses[i] = k < 0 ? C{0} : -targets.weight(i) * x.data()[s.at(i) + k * s.inside];
+      }
     }
     if (!c.has_output(0)) return;
     T* out = c.output(0).data<T>();
@@ -264,30 +268,28 @@ class Loss final : public LossFamily {
     *out = static_cast<T>(static_cast<C>(sum));
   }
 
+  // Writes the log-softmax unless `log_prob` is null.
   template <typename C>
-  static void sample_losses(const ClassShape& s, const Targets<C>& targets, const C* log_prob,
-                            C* losses) {
-    for (int64_t i = 0; i < s.samples(); ++i) {
-      int64_t k = targets.of(i);
-      losses[i] = k < 0 ? C{0} : -targets.weight(i) * log_prob[s.at(i) + k * s.inside];
-    }
-  }
-
-  // Without keeping the log-softmax.
-  template <typename C>
-  static void softmax_losses(const ClassShape& s, const Targets<C>& targets, const C* x,
-                             C* losses) {
+  static void softmax_losses(const ClassShape& s, const Targets<C>& targets, const C* x, C* losses,
+                             C* log_prob) {
     int64_t image = s.classes * s.inside;
     for_each_row(s.images, image, [&](int64_t n) {
-      Scratch scratch(static_cast<size_t>(2 * s.inside) * sizeof(C));
-      C *largest = scratch.as<C>(), *log_sum = largest + s.inside;
+      if (image == 0) return;
+      Scratch scratch(static_cast<size_t>(2 * s.inside + image) * sizeof(C));
+      C *largest = scratch.as<C>(), *log_sum = largest + s.inside, *e = log_sum + s.inside;
       const C* scores = x + n * image;
-      if (s.classes > 0) log_sums(scores, s.classes, s.inside, largest, log_sum);
+      exponentials(scores, s, largest, e, log_sum);
+      vlog(log_sum, log_sum, s.inside);
       for (int64_t i = 0; i < s.inside; ++i) {
         int64_t sample = n * s.inside + i, k = targets.of(sample);
-        losses[sample] =
-            k < 0 ? C{0}
-                  : -targets.weight(sample) * (scores[k * s.inside + i] - largest[i] - log_sum[i]);
+        C log_of_k = k < 0 ? C{0} : scores[k * s.inside + i] - largest[i] - log_sum[i];
+        losses[sample] = k < 0 ? C{0} : -targets.weight(sample) * log_of_k;
+      }
+      for (int64_t c = 0; log_prob && c < s.classes; ++c) {
+        int64_t at = c * s.inside;
+        for (int64_t i = 0; i < s.inside; ++i) {
+          log_prob[n * image + at + i] = scores[at + i] - largest[i] - log_sum[i];
+        }
       }
     });
   }
@@ -341,22 +343,16 @@ class LossGrad final : public LossFamily {
       double total = reduction_ == "mean" ? targets.total_weight(s.samples()) : 1;
       int64_t image = s.classes * s.inside, step = keeps_samples() ? 1 : 0;
       for_each_row(s.images, image, [&](int64_t n) {
-        C* out = dx.data() + n * image;
-        if (softmax) {
-          log_softmax(x.data() + n * image, s.classes, s.inside, out);
-          vexp(out, out, image);
-        } else {
-          std::fill_n(out, image, C{0});
-        }
+        Scratch scratch(static_cast<size_t>(s.inside) * sizeof(C));
+        C* factors = scratch.as<C>();
         for (int64_t i = 0; i < s.inside; ++i) {
-          int64_t sample = n * s.inside + i, k = targets.of(sample);
           // An ignored sample has no part, also where the average is over nothing.
-          C factor =
-              k < 0 ? C{0}
-                    : targets.weight(sample) * dloss.data()[sample * step] / static_cast<C>(total);
-          if (k >= 0) out[k * s.inside + i] -= C{1};
-          if (softmax || k >= 0) scale_column(out + i, s, factor);
+          int64_t sample = n * s.inside + i;
+          bool counts = targets.of(sample) >= 0;
+          C share = targets.weight(sample) / static_cast<C>(total);
+          factors[i] = counts ? share * dloss.data()[sample * step] : C{0};
         }
+        image_gradient(s, targets, n, x.data() + n * image, factors, dx.data() + n * image);
       });
       dx.store();
     });
@@ -378,9 +374,26 @@ class LossGrad final : public LossFamily {
   }
 
  private:
+  // dx = factor (softmax - one_hot) of one image's samples.
   template <typename C>
-  static void scale_column(C* column, const ClassShape& s, C factor) {
-    for (int64_t c = 0; c < s.classes; ++c) column[c * s.inside] *= factor;
+  static void image_gradient(const ClassShape& s, const Targets<C>& targets, int64_t n, const C* x,
+                             const C* factors, C* dx) {
+    if (s.classes * s.inside == 0) return;
+    if constexpr (softmax) {
+      Scratch scratch(static_cast<size_t>(2 * s.inside) * sizeof(C));
+      C *largest = scratch.as<C>(), *scale = largest + s.inside;
+      exponentials(x, s, largest, dx, scale);
+      for (int64_t i = 0; i < s.inside; ++i) scale[i] = factors[i] / scale[i];
+      for (int64_t c = 0; c < s.classes; ++c) {
+        for (int64_t i = 0; i < s.inside; ++i) dx[c * s.inside + i] *= scale[i];
+      }
+    } else {
+      std::fill_n(dx, s.classes * s.inside, C{0});
+    }
+    for (int64_t i = 0; i < s.inside; ++i) {
+      int64_t k = targets.of(n * s.inside + i);
+      if (k >= 0) dx[k * s.inside + i] -= factors[i];
+    }
   }
 };
 

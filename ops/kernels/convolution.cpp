@@ -12,9 +12,13 @@ namespace onnxrun {
 namespace {
 
 // Elements of a tile of the window matrix: what fits a second-level cache.
-constexpr int64_t tile_elements = 1 << 16;
+constexpr int64_t tile_elements = 1 << 18;
 // Columns that make the packing of the weights worth its while.
-constexpr int64_t enough_columns = 128;
+constexpr int64_t enough_columns = 512;
+// Rows from which on it is worth copying small images together.
+constexpr int64_t enough_rows = 64;
+// Pieces of a batch that are left for threads.
+constexpr int64_t batch_pieces = 4;
 // Multiplications that are worth a piece of a parallel loop.
 constexpr double work_grain = 1 << 17;
 
@@ -29,13 +33,14 @@ struct Tiling {
 
   Tiling(const ConvShape& s, int64_t rows) {
     int64_t size = s.window.output_size();
-    int64_t fit = std::max<int64_t>(64, tile_elements / std::max<int64_t>(1, rows));
+    int64_t fit = std::max(enough_columns, tile_elements / std::max<int64_t>(1, rows));
     tiles = std::max<int64_t>(1, ceil_of(size, fit));
     columns = std::max<int64_t>(1, ceil_of(size, tiles));
     columns = std::min(size, ceil_of(columns, 16) * 16);
     tiles = columns > 0 ? ceil_of(size, columns) : 1;
-    if (tiles == 1 && size > 0 && size < enough_columns) {
-      images = std::clamp<int64_t>(ceil_of(enough_columns, size), 1, std::max<int64_t>(1, s.batch));
+    if (tiles == 1 && size > 0 && size < enough_columns && rows >= enough_rows) {
+      images =
+          std::clamp<int64_t>(ceil_of(s.batch, batch_pieces), 1, ceil_of(enough_columns, size));
     }
   }
 };
@@ -151,11 +156,7 @@ struct Convolution {
     int64_t width = images * out, height = channels * taps;
     Scratch scratch(static_cast<size_t>((s.out_channels + height) * width) * sizeof(T));
     T *side = scratch.as<T>(), *columns = side + s.out_channels * width;
-    for (int64_t i = 0; i < images; ++i) {
-      for (int64_t m = 0; m < s.out_channels; ++m) {
-        std::copy_n(dy + y_at(n + i, g) + m * out, out, side + m * width + i * out);
-      }
-    }
+    gather_cotangents(dy, n, images, g, side);
     gemm<T>(true, false, height, width, s.out_channels, 1, w, rows, side, width, 0, columns, width);
     for (int64_t i = 0; i < images; ++i) {
       col2im(s.window, columns + i * out, width, channels, 0, out, dx + x_at(n + i, g) + c * in);
@@ -214,17 +215,51 @@ struct Convolution {
                          int64_t c, int64_t channels) const {
     int64_t height = channels * taps;
     for (int64_t m = 0; m < s.out_channels; ++m) std::fill_n(dw + m * rows, height, T{0});
+    int64_t images = Tiling(s, height).images;
+    for (int64_t n = first; n < last; n += images) {
+      int64_t some = std::min(images, last - n);
+      if (some > 1) {
+        add_images(x, dy, dw, n, some, g, c, channels);
+      } else {
+        add_image(x + x_at(n, g) + c * in, dy + y_at(n, g), dw, channels);
+      }
+    }
+  }
+
+  // dw += the part of one image.
+  void add_image(const T* x, const T* dy, T* dw, int64_t channels) const {
+    int64_t height = channels * taps;
     Tiling tiling(s, height);
     Scratch scratch(static_cast<size_t>(identity ? 0 : height * tiling.columns) * sizeof(T));
     T* columns = scratch.as<T>();
-    for (int64_t n = first; n < last; ++n) {
-      const T *image = x + x_at(n, g) + c * in, *cotangent = dy + y_at(n, g);
-      for (int64_t from = 0; from < out; from += tiling.columns) {
-        int64_t count = std::min(tiling.columns, out - from), ld = identity ? in : count;
-        const T* windows = identity ? image + from : columns;
-        if (!identity) im2col(s.window, image, channels, from, from + count, columns, count);
-        gemm<T>(false, true, s.out_channels, height, count, 1, cotangent + from, out, windows, ld,
-                1, dw, rows);
+    for (int64_t from = 0; from < out; from += tiling.columns) {
+      int64_t count = std::min(tiling.columns, out - from), ld = identity ? in : count;
+      const T* windows = identity ? x + from : columns;
+      if (!identity) im2col(s.window, x, channels, from, from + count, columns, count);
+      gemm<T>(false, true, s.out_channels, height, count, 1, dy + from, out, windows, ld, 1, dw,
+              rows);
+    }
+  }
+
+  // dw += the part of several small images side by side.
+  void add_images(const T* x, const T* dy, T* dw, int64_t n, int64_t images, int64_t g, int64_t c,
+                  int64_t channels) const {
+    int64_t width = images * out, height = channels * taps;
+    Scratch scratch(static_cast<size_t>((s.out_channels + height) * width) * sizeof(T));
+    T *side = scratch.as<T>(), *columns = side + s.out_channels * width;
+    gather_cotangents(dy, n, images, g, side);
+    for (int64_t i = 0; i < images; ++i) {
+      im2col(s.window, x + x_at(n + i, g) + c * in, channels, 0, out, columns + i * out, width);
+    }
+    gemm<T>(false, true, s.out_channels, height, width, 1, side, width, columns, width, 1, dw,
+            rows);
+  }
+
+  // The images' dy side by side, as one matrix.
+  void gather_cotangents(const T* dy, int64_t n, int64_t images, int64_t g, T* side) const {
+    for (int64_t i = 0; i < images; ++i) {
+      for (int64_t m = 0; m < s.out_channels; ++m) {
+        std::copy_n(dy + y_at(n + i, g) + m * out, out, side + (m * images + i) * out);
       }
     }
   }

@@ -6,6 +6,7 @@
 
 #include "base/threads.h"
 #include "kernels/im2col.h"
+#include "kernels/scratch.h"
 
 namespace onnxrun {
 
@@ -46,13 +47,28 @@ void max_plane(const Window& w, const T* x, T* y) {
 // Where in the plane each window's largest element lies, the first of equals; -1 if it holds none.
 template <typename T>
 void argmax_plane(const Window& w, const T* x, int64_t* at) {
-  std::fill_n(at, w.output_size(), int64_t{-1});
-  int64_t step = w.strides.back();
-  for_each_stretch(w, 1, 0, w.output_size(), [&](const Stretch& s) {
-    int64_t* best = at + s.column + s.before;
+  using Limits = std::numeric_limits<T>;
+  constexpr T lowest = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+  int64_t size = w.output_size(), step = w.strides.back();
+  Scratch scratch(static_cast<size_t>(size) * sizeof(T));
+  T* largest = scratch.as<T>();
+  std::fill_n(largest, size, lowest);
+  std::fill_n(at, size, int64_t{-1});
+  for_each_stretch(w, 1, 0, size, [&](const Stretch& s) {
+    int64_t first = s.column + s.before;
     for (int64_t i = 0; i < s.inside; ++i) {
-      int64_t place = s.input + i * step;
-      if (best[i] < 0 || exceeds(x[place], x[best[i]])) best[i] = place;
+      T v = x[s.input + i * step];
+      bool wins = exceeds(v, largest[first + i]);
+      largest[first + i] = wins ? v : largest[first + i];
+      at[first + i] = wins ? s.input + i * step : at[first + i];
+    }
+  });
+  if (std::find(at, at + size, -1) == at + size) return;
+  // Windows of nothing but the lowest value (or padding).
+  for_each_stretch(w, 1, 0, size, [&](const Stretch& s) {
+    int64_t first = s.column + s.before;
+    for (int64_t i = 0; i < s.inside; ++i) {
+      if (at[first + i] < 0) at[first + i] = s.input + i * step;
     }
   });
 }

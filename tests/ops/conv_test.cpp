@@ -256,7 +256,7 @@ TEST(ConvGrad, KernelsAgreeWithTheirDecompositions) {
     Tensor dy = random_tensor(c.y, 5);
     expect_decomposes(
         {"onnxrun.ConvInputGrad", {dy, random_tensor(c.w, 2), shape(c.x)}, c.attributes}, 1e-12,
-        {{0}});
+        std::vector<size_t>{0});
     expect_decomposes(
         {"onnxrun.ConvWeightGrad", {random_tensor(c.x, 1), dy, shape(c.w)}, c.attributes});
   }
