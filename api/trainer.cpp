@@ -2,10 +2,14 @@
 
 #include <algorithm>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/threads.h"
 #include "bound_plan.h"
+#include "data/npz.h"
+#include "onnx_exporter.h"
 #include "passes/widen.h"
+#include "training/step_model.h"
 #include "training/training_graph.h"
 
 namespace onnxrun {
@@ -41,6 +45,12 @@ Graph base_graph(const Model& model, bool widen) {
   Graph graph = model.graph();
   if (widen) widen_to_double(graph);
   return graph;
+}
+
+// "dir/step.onnx" has its initial values in "dir/step.init.npz".
+std::string initial_values_path(std::string path) {
+  if (path.ends_with(".onnx")) path.resize(path.size() - 5);
+  return path + ".init.npz";
 }
 
 double scalar_value(const Tensor& t) { return to_doubles(t).front(); }
@@ -197,6 +207,26 @@ std::map<std::string, Tensor> Trainer::weights() const {
 
 void Trainer::save(const std::string& path, bool in_place) const {
   impl_->model.save(path, weights(), in_place);
+}
+
+void Trainer::export_step(const std::string& path) const {
+  // Declared types of inputs are part of a standard model, so the target's is settled here.
+  TrainingOptions choice = impl_->training_choice;
+  if (!choice.target) choice.target = expected_target_type(impl_->base, choice);
+  TrainingGraph training = make_training_graph(impl_->base, choice);
+  std::string step = export_graph(make_step_model(training));
+  NamedTensors initial;
+  initial.push_back(
+      {training.graph.name_of(training.graph.inputs[training.lr_input()]), impl_->lr});
+  for (size_t i = 0; i < training.state.size(); ++i) {
+    initial.push_back({training.state[i].name, impl_->state[i]});
+  }
+  AtomicFile values(initial_values_path(path));
+  write_npz(values, initial);
+  AtomicFile model(path);
+  model.write(step);
+  values.commit();
+  model.commit();
 }
 
 }  // namespace onnxrun

@@ -243,10 +243,11 @@ void upgrade_concat(UpgradeContext& u) {
 }
 
 // Lengths were an input in opset 1 (besides an attribute), an attribute up to 11, and are an input
-// again.
+// again. Equal parts are said by their number since 18.
 void upgrade_split(UpgradeContext& u) {
   if (u.opset() < 13 && !u.has_input(1)) u.attribute_to_input("split", 1);
   if (u.opset() < 13) u.take<std::vector<int64_t>>("split");
+  if (!u.has_input(1)) u.attributes()["num_outputs"] = static_cast<int64_t>(u.num_outputs());
 }
 
 }  // namespace

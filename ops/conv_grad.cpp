@@ -4,6 +4,8 @@
 //     dX = ConvInputGrad(dY, W)      (ConvTranspose, with X's shape given)
 //     dW = ConvWeightGrad(X, dY)
 // Each one's own gradients are the other two.
+#include <numeric>
+
 #include "conv_family.h"
 #include "graph/gradient_context.h"
 #include "kernels/compute_buffers.h"
@@ -109,9 +111,13 @@ class ConvInputGrad final : public ConvGrad {
                          {{"group", group_}, {"strides", strides(n)}, {"dilations", dilations(n)}});
     ValueId in = spatial_shape(b, shape), zeros = b.ints({0, 0});
     ValueId begin = runtime_pads(b, in, spatial_shape(b, b.shape_of(dy)), k);
+    // Windows need not reach the end of the input.
     ValueId covered = b.add("Sub", {spatial_shape(b, b.shape_of(full)), begin});
-    ValueId end = b.add("Sub", {in, covered});
-    d.set(0, b.add("Pad", {full, concat(b, {zeros, b.add("Neg", {begin}), zeros, end})}));
+    ValueId end = b.add("Max", {b.add("Sub", {in, covered}), b.ints({0})});
+    Dims axes(n);
+    std::iota(axes.begin(), axes.end(), 2);
+    ValueId cropped = b.add("Slice", {full, begin, b.add("Add", {begin, in}), b.ints(axes)});
+    d.set(0, b.add("Pad", {cropped, concat(b, {zeros, b.ints(Dims(n, 0)), zeros, end})}));
   }
 };
 

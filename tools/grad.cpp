@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "loss_choice.h"
 #include "messages.h"
+#include "onnxrun/trainer.h"
 #include "passes/gradient.h"
 #include "passes/widen.h"
 #include "training_options.h"
@@ -44,14 +45,20 @@ class Grad final : public Command {
         ->type_name("FILE");
     add_loss_options(app, loss_);
     add_mode_options(app, modes_);
+    app.add_option("--emit", emit_,
+                   "with --loss: write the training step (forward, loss, backward, update) as a "
+                   "model of standard operators, its initial values beside it as .init.npz")
+        ->type_name("FILE");
+    add_optimizer_options(app, optimizer_);
   }
 
   int execute() override {
     check_usage();
     Model model = Model::load(path_, common_.load_options());
     const Graph& file = model.graph();
+    if (!emit_.empty()) return emit(model);
     NamedValues inputs = gather_inputs(file, inputs_, common_, names_of(file, file.inputs));
-    bool doubles = double_ || check_ || modes_.precision == "float64";
+    bool doubles = in_double() || check_;
     Graph graph = file;
     if (doubles) widen_to_double(graph);
     for (auto& [name, value] : inputs) value = in_type_of(graph, name, value);
@@ -70,7 +77,15 @@ class Grad final : public Command {
   }
 
  private:
+  bool in_double() const { return double_ || modes_.precision == "float64"; }
+
   void check_usage() const {
+    if (!emit_.empty()) {
+      bool computes = check_ || !output_.empty() || !inputs_.inputs.empty() || inputs_.random;
+      if (computes) fail(ErrorKind::Usage, "--emit takes no inputs and computes no gradients");
+      if (loss_.loss.empty()) fail(ErrorKind::Usage, "--emit needs a --loss");
+      return;
+    }
     if (loss_.loss.empty()) {
       bool of_loss = !target_.empty() || loss_.reduction || loss_.class_axis;
       if (of_loss)
@@ -81,6 +96,27 @@ class Grad final : public Command {
       throw Error(ErrorKind::Usage,
                   target_.empty() ? "--loss needs a --target" : "loss 'output' has no --target");
     }
+  }
+
+  int emit(const Model& model) {
+    const Graph& graph = model.graph();
+    auto [output, file] = split_output(graph, target_);
+    Tensor target;
+    if (!file.empty()) target = read_array(file, read_options(common_.max_memory)).tensor;
+    ChosenLoss chosen = choose_loss(graph, loss_, output, target);
+    TrainerOptions options = trainer_options(loss_, optimizer_, modes_, common_);
+    options.loss = chosen.name;
+    options.output = chosen.output;
+    if (target.defined()) options.target_dims = target.dims();
+    if (!wrt_.empty()) options.trainable = wrt_names(graph);
+    options.double_precision = in_double();
+    in_context(path_, [&] {
+      Trainer trainer(model, options);
+      UninterruptedScope hold;
+      trainer.export_step(emit_);
+    });
+    info("loss: {} of output '{}'; written: {}", chosen.name, chosen.output, emit_);
+    return exit_ok;
   }
 
   static RuntimeValue in_type_of(const Graph& graph, const std::string& name,
@@ -217,12 +253,13 @@ class Grad final : public Command {
     return right ? exit_ok : exit_failed;
   }
 
-  std::string path_, of_, target_, output_;
+  std::string path_, of_, target_, output_, emit_;
   std::vector<std::string> cotangents_, wrt_;
   bool double_ = false, check_ = false;
   InputOptions inputs_;
   LossChoice loss_;
   ModeChoice modes_;
+  OptimizerChoice optimizer_;
   NamedValues extra_;  // cotangents and target
 };
 
@@ -233,7 +270,8 @@ const CommandInfo grad_command = {
     "  onnxrun grad model.onnx -i inputs.npz -o gradients.npz\n"
     "  onnxrun grad model.onnx -i x=x.npy --loss mse --target target.npy --wrt 'fc.*,x'\n"
     "  onnxrun grad model.onnx -i x=x.npy --of y --cotangent y=v.npy --double -o vjp.npz\n"
-    "  onnxrun grad model.onnx --random --check",
+    "  onnxrun grad model.onnx --random --check\n"
+    "  onnxrun grad model.onnx --loss cross_entropy --optimizer adam --emit step.onnx",
     make_command<Grad>};
 
 }  // namespace onnxrun::tool

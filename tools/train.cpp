@@ -51,7 +51,7 @@ class Train final : public Command {
     bool doubles = modes_.precision == "float64";
     if (doubles) widen_to_double(graph);
     prepare(graph);
-    TrainerOptions options = trainer_options(model, doubles);
+    TrainerOptions options = options_for(model, doubles);
     Trainer trainer = in_context(model_path_, [&] { return Trainer(model, options); });
     report(model, trainer);
     TrainingLoop loop(trainer, std::move(*training_), std::move(validation_), loop_);
@@ -187,31 +187,13 @@ class Train final : public Command {
          name_list(training_->inputs));
   }
 
-  TrainerOptions trainer_options(const Model& model, bool doubles) const {
-    TrainerOptions o;
+  TrainerOptions options_for(const Model& model, bool doubles) const {
+    TrainerOptions o = trainer_options(loss_, optimizer_, modes_, common_);
     o.loss = task_.loss.name;
     o.output = task_.loss.output;
-    o.reduction = loss_.reduction;
-    o.class_axis = loss_.class_axis;
     o.target_dims = target_dims(*training_, loop_.batches.batch_size);
-    o.optimizer = optimizer_.name;
-    o.lr = optimizer_.lr;
-    o.momentum = optimizer_.momentum;
-    o.weight_decay = optimizer_.weight_decay;
-    o.beta1 = optimizer_.beta1;
-    o.beta2 = optimizer_.beta2;
-    o.eps = optimizer_.eps;
-    o.alpha = optimizer_.alpha;
     o.trainable = chosen_parameters(model, parameters_);
-    o.batch_statistics = modes_.batchnorm == "batch";
-    if (modes_.bn_variance) o.unbiased_variance = *modes_.bn_variance == "unbiased";
-    o.dropout = modes_.dropout == "on";
-    o.seed = common_.seed;
     o.double_precision = doubles;
-    o.optimize = common_.optimize > 0;
-    o.threads = common_.threads;
-    o.max_memory = common_.max_memory;
-    o.max_loop_iterations = common_.max_loop_iterations;
     return o;
   }
 

@@ -83,6 +83,30 @@ void add_mode_options(CLI::App& app, ModeChoice& c) {
       ->check(one_of({"float64", "float32"}));
 }
 
+TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& optimizer,
+                               const ModeChoice& modes, const CommonOptions& common) {
+  TrainerOptions o;
+  o.reduction = loss.reduction;
+  o.class_axis = loss.class_axis;
+  o.optimizer = optimizer.name;
+  o.lr = optimizer.lr;
+  o.momentum = optimizer.momentum;
+  o.weight_decay = optimizer.weight_decay;
+  o.beta1 = optimizer.beta1;
+  o.beta2 = optimizer.beta2;
+  o.eps = optimizer.eps;
+  o.alpha = optimizer.alpha;
+  o.batch_statistics = modes.batchnorm == "batch";
+  if (modes.bn_variance) o.unbiased_variance = *modes.bn_variance == "unbiased";
+  o.dropout = modes.dropout == "on";
+  o.seed = common.seed;
+  o.optimize = common.optimize > 0;
+  o.threads = common.threads;
+  o.max_memory = common.max_memory;
+  o.max_loop_iterations = common.max_loop_iterations;
+  return o;
+}
+
 std::vector<std::string> match_names(std::string_view option, const std::string& text,
                                      const std::vector<std::string>& names,
                                      const std::vector<std::string>& in_glob) {

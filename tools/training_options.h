@@ -43,6 +43,10 @@ void add_optimizer_options(CLI::App& app, OptimizerChoice& choice);
 void add_parameter_options(CLI::App& app, ParameterChoice& choice);
 void add_mode_options(CLI::App& app, ModeChoice& choice);
 
+// What these options say; the output, the target and the parameters are the caller's.
+TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& optimizer,
+                               const ModeChoice& modes, const CommonOptions& common);
+
 // Names of the initializers that --only and --freeze leave; empty if neither was given. Throws
 // Usage for a name that matches nothing, listing the names there are.
 std::optional<std::vector<std::string>> chosen_parameters(const Model& model,

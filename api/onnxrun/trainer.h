@@ -85,6 +85,16 @@ class Trainer {
   // Writes the model with the trained weights (Model::save).
   void save(const std::string& path, bool in_place = false) const;
 
+  // Writes the training step (forward, loss, backward, update) as a model of standard operators
+  // that any ONNX runtime runs. Inputs: the model's, `target`, the learning rate `lr`, then all
+  // that a step moves: each parameter by its initializer's name, each slot of the optimizer as
+  // NAME::slot, `step` (int64) if the optimizer counts, running statistics. Outputs: `loss`, then
+  // NAME::next for each of what moves, in the same order; fed back as NAME they make the next step.
+  // What these and `lr` are now goes to `path` with .init.npz in place of .onnx. Each file is
+  // written atomically. Throws CannotWrite, Unsupported where an operator has no form in standard
+  // ONNX.
+  void export_step(const std::string& path) const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -26,6 +26,13 @@ void take_results(Graph& graph, GraphBuilder& builder, const Node& node,
   }
 }
 
+std::string prefix_of(const Graph& graph, const Node& node) {
+  for (ValueId v : node.outputs) {
+    if (v != no_value) return graph.name_of(v) + "/";
+  }
+  return "";
+}
+
 // Runs `emit` with an empty node list and returns what it added.
 template <typename F>
 std::vector<Node> added_by(Graph& graph, F&& emit) {
@@ -46,7 +53,7 @@ void expand(Graph& graph, Node node, const std::function<bool(const Node&)>& whi
   }
   if (depth > 32) fail(ErrorKind::Internal, "{} decomposes without end", describe(graph, node));
   std::vector<Node> added = added_by(graph, [&] {
-    GraphBuilder builder(graph, describe(graph, node) + "/");
+    GraphBuilder builder(graph, prefix_of(graph, node));
     DecomposeContext context(builder, node);
     try {
       node.op->decompose(context);

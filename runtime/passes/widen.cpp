@@ -33,11 +33,12 @@ void widen_attribute(const std::string& name, AttributeValue& value) {
 }
 
 // Defaults count too: a stash_type or dtype that is not written is float32, as is ConstantOfShape's
-// zero.
+// zero. A stash_type says what the statistics come out as; where they do not, it stays the
+// standard's.
 void widen_node(Node& node) {
   Attributes attributes = write_attributes(*node.op, *node.info->make());
   for (const AttributeInfo& info : list_attributes(*node.op)) {
-    if (info.name == "stash_type" ||
+    if ((info.name == "stash_type" && node.outputs.size() > 1) ||
         (info.name == "dtype" && node.info->spec.name == "SequenceEmpty")) {
       attributes.emplace(info.name, static_cast<int64_t>(DType::Float32));
     }
@@ -45,7 +46,9 @@ void widen_node(Node& node) {
       attributes.emplace(info.name, Tensor::of<float>({1}, {0.0f}));
     }
   }
-  for (auto& [name, value] : attributes) widen_attribute(name, value);
+  for (auto& [name, value] : attributes) {
+    if (name != "stash_type" || node.outputs.size() > 1) widen_attribute(name, value);
+  }
   std::shared_ptr<Op> op = node.info->make();
   read_attributes(*op, attributes);
   node.op = std::move(op);

@@ -37,6 +37,17 @@ Type declared_target_type(const Graph& graph, const TrainingOptions& options, co
   return Type::tensor(target_type(options.loss, output).dtype, shape);
 }
 
+Type expected_target_type(const Graph& graph, const TrainingOptions& options) {
+  const Value& output = graph.value(find_output(graph, options.output));
+  if (!output.type.shape) {
+    fail(ErrorKind::Usage, "the rank of output '{}' is unknown; give the target", output.name);
+  }
+  if (!find_loss(options.loss.name).class_indices) return output.type;
+  LossOptions loss = options.loss;
+  if (!loss.class_axis) loss.class_axis = output.type.shape->size() > 1 ? 1 : 0;
+  return target_type(loss, output.type);
+}
+
 namespace {
 
 std::vector<ValueId> trainable_values(const Graph& graph, const TrainingOptions& options) {

@@ -64,6 +64,10 @@ ValueId find_output(const Graph& graph, const std::string& name);
 // own where the ranks agree, so that nothing has to be broadcast.
 Type declared_target_type(const Graph& graph, const TrainingOptions& options, const Dims& dims);
 
+// The type of targets of which nothing else is known: the output's, or int64 less the class axis, 1
+// unless options say which. Throws Usage if the output has no rank.
+Type expected_target_type(const Graph& graph, const TrainingOptions& options);
+
 // Builds the step from an imported model. Throws Usage for names that are not there or cannot
 // train, Unsupported where a gradient is missing.
 TrainingGraph make_training_graph(const Graph& model, const TrainingOptions& options);

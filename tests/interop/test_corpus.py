@@ -83,7 +83,7 @@ def training_options(about, output):
         options += [option, beta]
     if about["batchnorm"]:
         options += ["--batchnorm", about["batchnorm"]]
-    return options + ["--dropout", "off", "--unshare", "never"]
+    return options + ["--dropout", "off"]
 
 
 def batches_of(folder, about):
@@ -106,7 +106,7 @@ def check_train(tool, folder, precision):
     trainable.write_text("\n".join(about["trainable"]) + "\n")
     trained, found = tool.train(
         folder / "model.onnx", *batches_of(folder, about), *training_options(about, output),
-        "--only", f"@{trainable}", "--precision", precision,
+        "--only", f"@{trainable}", "--unshare", "never", "--precision", precision,
     )  # fmt: skip
 
     double = precision == "float64"

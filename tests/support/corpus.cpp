@@ -17,6 +17,15 @@ static json read_json(const std::string& path) {
   return json::parse(in);
 }
 
+std::vector<std::string> supported_cases() {
+  std::ifstream in(std::string(ONNXRUN_TEST_DATA) + "/corpus/supported.txt");
+  std::vector<std::string> names;
+  for (std::string name; std::getline(in, name);) {
+    if (!name.empty()) names.push_back(name);
+  }
+  return names;
+}
+
 CorpusCase::CorpusCase(const std::string& name)
     : folder_(std::string(ONNXRUN_TEST_DATA) + "/corpus/" + name),
       facts_(read_json(folder_ + "/case.json")) {}
@@ -43,6 +52,24 @@ std::vector<RuntimeValue> CorpusCase::values(const std::string& relative_folder,
     values.push_back(read_value_file(file(path), types[i]));
   }
   return values;
+}
+
+std::vector<CorpusCase::Batch> CorpusCase::batches(const Model& model) const {
+  std::map<std::string, Tensor> data = arrays("train/data.npz");
+  std::vector<std::string> names;
+  for (const ValueInfo& input : model.inputs()) names.push_back(input.name);
+  std::vector<Batch> result;
+  for (int64_t number : training()["batch_order"].get<std::vector<int64_t>>()) {
+    std::string prefix = "b" + std::to_string(number) + "_";
+    Batch batch;
+    for (size_t i = 0; i < names.size(); ++i) {
+      auto it = data.find(prefix + "in" + std::to_string(i));
+      if (it != data.end()) batch.inputs.emplace_back(names[i], it->second);
+    }
+    batch.target = data[prefix + "target"];
+    result.push_back(std::move(batch));
+  }
+  return result;
 }
 
 TrainerOptions CorpusCase::trainer_options() const {

@@ -12,6 +12,10 @@
 
 namespace onnxrun::testing {
 
+// The folders all of whose operators are there (tests/data/corpus/supported.txt). The list only
+// grows.
+std::vector<std::string> supported_cases();
+
 // One folder of the corpus.
 class CorpusCase {
  public:
@@ -28,6 +32,12 @@ class CorpusCase {
   // Values of test_data_set_K or grad/: prefix "input", "output", "cotangent".
   std::vector<RuntimeValue> values(const std::string& relative_folder, const std::string& prefix,
                                    const std::vector<Type>& types) const;
+  // The batches of the reference's training in their order.
+  struct Batch {
+    NamedValues inputs;
+    Tensor target;  // undefined if the model brings its loss along
+  };
+  std::vector<Batch> batches(const Model& model) const;
   // What the reference trained with.
   TrainerOptions trainer_options() const;
 

@@ -1,0 +1,178 @@
+#include "passes/plain_loops.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "graph/builder.h"
+
+namespace onnxrun {
+
+namespace {
+
+using Ints = std::vector<int64_t>;
+
+Ints list_of(const Attributes& attributes, const std::string& name, size_t size) {
+  auto it = attributes.find(name);
+  Ints list = it == attributes.end() ? Ints() : std::get<Ints>(it->second);
+  list.resize(size, 0);
+  return list;
+}
+
+// Gives a node of one output an id that readers know already.
+void rename_result(Graph& graph, ValueId known) { graph.nodes.back().outputs = {known}; }
+
+ValueId reversed(GraphBuilder& b, ValueId v) {
+  return b.add("Slice", {v, b.ints({-1}), b.ints({INT64_MIN}), b.ints({0}), b.ints({-1})});
+}
+
+// `axis` of a tensor to the front, or the front to `axis`.
+ValueId moved_axis(GraphBuilder& b, ValueId v, int64_t from, int64_t to) {
+  Ints perm(static_cast<size_t>(b.rank(v)));
+  std::iota(perm.begin(), perm.end(), 0);
+  perm.erase(perm.begin() + from);
+  perm.insert(perm.begin() + to, from);
+  return b.transpose(v, perm);
+}
+
+class PlainScan {
+ public:
+  PlainScan(Graph& graph, Node node) : b_(graph, "plain/"), node_(std::move(node)) {
+    attributes_ = write_attributes(*node_.op, *node_.info->make());
+    scans_in_ = static_cast<size_t>(std::get<int64_t>(attributes_.at("num_scan_inputs")));
+    states_ = node_.formal_inputs() - scans_in_;
+    scans_out_ = node_.outputs.size() - std::min(states_, node_.outputs.size());
+    in_axes_ = list_of(attributes_, "scan_input_axes", scans_in_);
+    in_directions_ = list_of(attributes_, "scan_input_directions", scans_in_);
+    out_axes_ = list_of(attributes_, "scan_output_axes", scans_out_);
+    out_directions_ = list_of(attributes_, "scan_output_directions", scans_out_);
+  }
+
+  void emit() {
+    for (size_t i = 0; i < scans_in_; ++i) turn_input(i);
+    std::vector<ValueId> wanted = node_.outputs;
+    for (size_t i = 0; i < scans_out_; ++i) {
+      ValueId& out = node_.outputs[states_ + i];
+      bool turns = out != no_value && (out_axes_[i] != 0 || out_directions_[i] != 0);
+      if (turns) out = b_.graph().add_value(b_.graph().unique_name(b_.graph().name_of(out)));
+    }
+    for (const char* name : {"scan_input_axes", "scan_input_directions", "scan_output_axes",
+                             "scan_output_directions"}) {
+      attributes_.erase(name);
+    }
+    std::shared_ptr<Op> plain = node_.info->make();
+    read_attributes(*plain, attributes_);
+    node_.op = std::move(plain);
+    infer_node(b_.graph(), node_);
+    std::vector<ValueId> made = node_.outputs;
+    b_.graph().nodes.push_back(std::move(node_));
+    for (size_t i = 0; i < scans_out_; ++i) {
+      if (made[states_ + i] != wanted[states_ + i]) {
+        turn_output(made[states_ + i], i, wanted[states_ + i]);
+      }
+    }
+  }
+
+ private:
+  void turn_input(size_t i) {
+    ValueId& v = node_.inputs[states_ + i];
+    int64_t axis = in_axes_[i] < 0 ? in_axes_[i] + b_.rank(v) : in_axes_[i];
+    if (axis != 0) v = moved_axis(b_, v, axis, 0);
+    if (in_directions_[i] != 0) v = reversed(b_, v);
+  }
+
+  void turn_output(ValueId made, size_t i, ValueId wanted) {
+    int64_t axis = out_axes_[i] < 0 ? out_axes_[i] + b_.rank(made) : out_axes_[i];
+    if (out_directions_[i] != 0) made = reversed(b_, made);
+    if (axis != 0) moved_axis(b_, made, 0, axis);
+    rename_result(b_.graph(), wanted);
+  }
+
+  GraphBuilder b_;
+  Node node_;
+  Attributes attributes_;
+  size_t scans_in_ = 0, states_ = 0, scans_out_ = 0;
+  Ints in_axes_, in_directions_, out_axes_, out_directions_;
+};
+
+bool has_ranks(const Graph& graph, const Node& node) {
+  auto has_rank = [&](ValueId v) { return v == no_value || graph.value(v).type.shape; };
+  return std::all_of(node.inputs.begin(), node.inputs.end(), has_rank) &&
+         std::all_of(node.outputs.begin(), node.outputs.end(), has_rank);
+}
+
+// One stacked result of a Loop goes out of the body as a row of its elements, and gets its shape
+// back behind the Loop.
+class PlainLoop {
+ public:
+  PlainLoop(Graph& graph, Node node) : b_(graph, "plain/"), node_(std::move(node)) {}
+
+  void emit() {
+    Graph& graph = b_.graph();
+    Graph& body = node_.bodies[0];
+    size_t carried = node_.formal_inputs() - 2, stacked = node_.outputs.size() - carried;
+    std::vector<Row> rows;
+    if (node_.inputs[1] == no_value) node_.inputs[1] = b_.constant(Tensor::scalar<bool>(true));
+    for (size_t k = 0; k < stacked; ++k) {
+      const ValueId wanted = node_.outputs[carried + k], element = body.outputs[1 + carried + k];
+      const Type type = body.value(element).type;
+      bool is_row = !type.is_tensor() || !type.shape || type.shape->size() == 1;
+      if (wanted == no_value || is_row) continue;
+      Row row{wanted, type};
+      const std::string name = graph.name_of(wanted);
+      GraphBuilder inner(body, "plain/");
+      body.outputs[1 + carried + k] = inner.reshape(element, inner.ints({-1}));
+      row.rows = node_.outputs[carried + k] = graph.add_value(graph.unique_name(name + "::rows"));
+      if (!type.is_concrete()) {
+        row.shapes = graph.add_value(graph.unique_name(name + "::shapes"));
+        body.outputs.push_back(inner.shape_of(element));
+        node_.outputs.push_back(row.shapes);
+      }
+      rows.push_back(std::move(row));
+    }
+    infer_node(graph, node_);
+    graph.nodes.push_back(std::move(node_));
+    for (const Row& row : rows) give_shape(row);
+  }
+
+ private:
+  struct Row {
+    ValueId wanted;
+    Type element;
+    ValueId rows = no_value;
+    ValueId shapes = no_value;  // of the elements, if only a run knows them
+  };
+
+  // No iteration leaves no shape; its lengths are then 0.
+  ValueId lengths_of(const Row& row) {
+    if (row.shapes == no_value) return b_.ints(to_dims(*row.element.shape));
+    auto rank = static_cast<int64_t>(row.element.shape->size());
+    ValueId none = b_.constant(Tensor::of<int64_t>({1, rank}, Ints(static_cast<size_t>(rank), 0)));
+    ValueId all = b_.add("Concat", {none, row.shapes}, {{"axis", int64_t{0}}});
+    return b_.add("ReduceMax", {all, b_.ints({0})}, {{"keepdims", int64_t{0}}});
+  }
+
+  void give_shape(const Row& row) {
+    ValueId count = b_.slice(b_.shape_of(row.rows), 0, 0, 1);
+    ValueId shape = b_.add("Concat", {count, lengths_of(row)}, {{"axis", int64_t{0}}});
+    b_.reshape(row.rows, shape);
+    rename_result(b_.graph(), row.wanted);
+  }
+
+  GraphBuilder b_;
+  Node node_;
+};
+
+}  // namespace
+
+void append_plain_scan(Graph& graph, Node node) {
+  // An axis may be counted from the end of a tensor of unknown rank: the node stays.
+  if (!has_ranks(graph, node)) {
+    graph.nodes.push_back(std::move(node));
+  } else {
+    PlainScan(graph, std::move(node)).emit();
+  }
+}
+
+void append_plain_loop(Graph& graph, Node node) { PlainLoop(graph, std::move(node)).emit(); }
+
+}  // namespace onnxrun
