@@ -151,7 +151,7 @@ void upgrade_cast(UpgradeContext& u) {
 void register_cast(OpRegistry& r) {
   r.add<Cast>({.name = "Cast",
                .doc = "the elements converted to another type",
-               .since = {1, 6, 9, 13, 19, 21, 23, 24, 25},
+               .since = {1, 6, 9, 13, 19, 21, 23, 24, 25, 28},
                .inputs = {{"input", "T1"}},
                .outputs = {{"output", "T2"}},
                .types = {{"T1", castable}, {"T2", castable}},

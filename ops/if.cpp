@@ -72,7 +72,7 @@ void register_if(OpRegistry& r) {
              .since = {1, 11, 13, 16, 19, 21, 23, 24, 25},
              .inputs = {{"cond", "B"}},
              .outputs = {{"outputs", "V", Param::Kind::Variadic, false}},
-             .types = {{"B", dtypes::boolean}, {"V", dtypes::all, dtypes::all, dtypes::all, true}},
+             .types = {{"B", dtypes::boolean}, {"V", dtypes::all, dtypes::all, dtypes::all}},
              .gradient = GradientState::Rule,
              .bodies = {"then_branch", "else_branch"}});
 }

@@ -135,7 +135,7 @@ void register_loop(OpRegistry& r) {
                .outputs = {{"v_final_and_scan_outputs", "V", Param::Kind::Variadic, false}},
                .types = {{"I", DType::Int64},
                          {"B", dtypes::boolean},
-                         {"V", dtypes::all, dtypes::all, dtypes::all, true}},
+                         {"V", dtypes::all, dtypes::all, dtypes::all}},
                .gradient = GradientState::Rule,
                .bodies = {"body"}});
 }

@@ -59,28 +59,28 @@ class OptionalGetElement final : public Op {
   }
 };
 
-const TypeConstraint any{"V", dtypes::basic, dtypes::basic};
-const TypeConstraint anything{"O", dtypes::basic, dtypes::basic, dtypes::basic};
+const TypeConstraint any{"V", dtypes::all, dtypes::all};
+const TypeConstraint anything{"O", dtypes::all, dtypes::all, dtypes::all};
 
 }  // namespace
 
 void register_optional(OpRegistry& r) {
   r.add<Optional>({.name = "Optional",
                    .doc = "an optional with or without an element",
-                   .since = {15},
+                   .since = {15, 28},
                    .inputs = {{"input", "V", Param::Kind::Optional}},
                    .outputs = {{"output", "O"}},
-                   .types = {any, {"O", {}, {}, dtypes::basic}}});
+                   .types = {any, {"O", {}, {}, dtypes::all}}});
   r.add<OptionalHasElement>({.name = "OptionalHasElement",
                              .doc = "whether an optional has an element",
-                             .since = {15, 18},
+                             .since = {15, 18, 28},
                              .inputs = {{"input", "O", Param::Kind::Optional}},
                              .outputs = {{"output", "B"}},
                              .types = {anything, {"B", dtypes::boolean}},
                              .gradient = GradientState::NotDifferentiable});
   r.add<OptionalGetElement>({.name = "OptionalGetElement",
                              .doc = "the element of an optional",
-                             .since = {15, 18},
+                             .since = {15, 18, 28},
                              .inputs = {{"input", "O"}},
                              .outputs = {{"output", "V"}},
                              .types = {anything, any}});

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/error.h"
 #include "graph/gradient_context.h"
 #include "graph/upgrade_context.h"
 #include "recurrent_family.h"
@@ -11,6 +12,13 @@ namespace onnxrun {
 std::string_view to_string(CellKind kind) {
   constexpr std::string_view names[] = {"RNN", "GRU", "LSTM"};
   return names[static_cast<size_t>(kind)];
+}
+
+static CellKind cell_kind(std::string_view name) {
+  for (CellKind kind : {CellKind::RNN, CellKind::GRU, CellKind::LSTM}) {
+    if (name == to_string(kind)) return kind;
+  }
+  fail(ErrorKind::BadModel, "cell is '{}', expected 'RNN', 'GRU' or 'LSTM'", name);
 }
 
 void RecurrentAttributes::visit(AttributeVisitor& v) {
@@ -30,7 +38,7 @@ void RecurrentAttributes::visit(AttributeVisitor& v) {
 void RecurrentAttributes::visit_private(AttributeVisitor& v) {
   std::string cell(to_string(kind));
   v.visit("cell", cell, "RNN, GRU or LSTM");
-  kind = cell == "LSTM" ? CellKind::LSTM : cell == "GRU" ? CellKind::GRU : CellKind::RNN;
+  kind = cell_kind(cell);
   v.visit("activation_alpha", activation_alpha, "alpha of the activations that have one, in order");
   v.visit("activation_beta", activation_beta, "beta of the activations that have one, in order");
   v.visit("activations", activations, "functions of each direction; sigmoid and tanh if empty");

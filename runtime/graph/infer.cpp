@@ -6,6 +6,13 @@ namespace onnxrun {
 
 namespace {
 
+// The tensors in a sequence or an optional are of one of these types, as far as that is known.
+bool holds_one_of(const Type& type, DTypeSet allowed) {
+  if (!type.element) return true;
+  if (!type.element->is_tensor()) return holds_one_of(*type.element, allowed);
+  return type.element->dtype == DType::Undefined || allowed.contains(type.element->dtype);
+}
+
 bool fits(const TypeConstraint& constraint, const Type& type) {
   switch (type.kind) {
     case Type::Kind::Unknown:
@@ -13,11 +20,9 @@ bool fits(const TypeConstraint& constraint, const Type& type) {
     case Type::Kind::Tensor:
       return type.dtype == DType::Undefined || constraint.tensor.contains(type.dtype);
     case Type::Kind::Sequence:
-      return !type.element || !type.element->is_tensor() ||
-             type.element->dtype == DType::Undefined ||
-             constraint.sequence.contains(type.element->dtype);
+      return holds_one_of(type, constraint.sequence);
     case Type::Kind::Optional:
-      return !constraint.optional.empty();
+      return !constraint.optional.empty() && holds_one_of(type, constraint.optional);
     case Type::Kind::Map:
       return constraint.map;
   }

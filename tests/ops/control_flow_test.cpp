@@ -9,6 +9,7 @@
 #include "passes/gradient.h"
 #include "plan/execution.h"
 #include "support/op_tester.h"
+#include "support/tested_operators.h"
 
 namespace onnxrun::testing {
 
@@ -30,6 +31,7 @@ struct LoopBody {
 
 std::vector<Tensor> execute(const Graph& graph, const std::vector<Tensor>& inputs,
                             int64_t max_iterations = 1000) {
+  record(Tried::Run, graph);
   std::vector<Type> types;
   for (const Tensor& t : inputs) types.push_back(Type::tensor(t.dtype(), to_shape(t.dims())));
   Execution execution(Plan::compile(graph, types));
@@ -44,6 +46,7 @@ std::vector<Tensor> execute(const Graph& graph, const std::vector<Tensor>& input
 
 // Adds d sum(cotangent * outputs[0]) / d (double inputs) as outputs and compares with differences.
 void check(const Graph& function, const std::vector<Tensor>& inputs, bool second_order = true) {
+  record(Tried::Gradient, function);
   auto value_of = [&](const Graph& g, const std::vector<Tensor>& in, size_t outputs) {
     double sum = 0;
     std::vector<Tensor> results = execute(g, in);

@@ -6,6 +6,7 @@
 #include "builtin_ops.h"
 #include "passes/decompose.h"
 #include "plan/execution.h"
+#include "support/tested_operators.h"
 
 namespace onnxrun::testing {
 
@@ -56,6 +57,7 @@ std::vector<Tensor> run_decomposed(const OpRun& run, const std::function<bool(si
 
 void expect_decomposes(const OpRun& run, double tolerance,
                        const std::optional<std::vector<size_t>>& symbolic) {
+  record(Tried::Decomposition, run.op);
   std::vector<Tensor> expected = run_op(run);
   auto compare = [&](const char* how, const std::function<bool(size_t)>& which) {
     std::vector<Tensor> actual = run_decomposed(run, which);

@@ -9,6 +9,7 @@
 #include "graph/upgrade_context.h"
 #include "passes/gradient.h"
 #include "plan/execution.h"
+#include "support/tested_operators.h"
 
 namespace onnxrun::testing {
 
@@ -93,6 +94,7 @@ void expect_identical(const std::vector<Tensor>& a, const std::vector<Tensor>& b
 }  // namespace
 
 std::vector<Tensor> run_op(const OpRun& run) {
+  record(Tried::Run, run.op);
   std::vector<Tensor> inputs = given(run);
   Graph graph = graph_of(run, Feed::Static);
   std::vector<Tensor> plain = execute(graph, inputs, false);
@@ -109,6 +111,7 @@ std::vector<Tensor> run_op(const OpRun& run) {
 }
 
 std::vector<Tensor> run_once(const OpRun& run) {
+  record(Tried::Run, run.op);
   return execute(graph_of(run, Feed::Static), given(run), true);
 }
 
@@ -220,6 +223,7 @@ void compare_with_differences(const Graph& function, const Differentiated& d,
 }  // namespace
 
 void check_gradient(const OpRun& run, const GradientOptions& options) {
+  record(Tried::Gradient, run.op);
   Graph graph = graph_of(run, Feed::Static);
   std::vector<size_t> wrt = differentiable_inputs(graph, options);
   Differentiated first = differentiate(graph, given(run), wrt, options.seed);
@@ -250,6 +254,7 @@ std::vector<Tensor> gradients_of(const OpRun& run, Feed feed) {
 }  // namespace
 
 std::vector<Tensor> gradients_of(const OpRun& run) {
+  record(Tried::Gradient, run.op);
   std::vector<Tensor> gradients = gradients_of(run, Feed::Static);
   std::vector<Tensor> dynamic = gradients_of(run, Feed::Dynamic);
   EXPECT_EQ(gradients.size(), dynamic.size());
