@@ -10,7 +10,7 @@ from support import expect_near, initializers
 from test_torch import NETS as FEED_FORWARD
 from test_torch_conv import NETS as CONVOLUTIONS
 from test_torch_recurrent import NETS as RECURRENT
-from torch_nets import OPTIMIZERS, export, make, stack
+from torch_nets import OPTIMIZERS, export, learning_rate, make, stack, train_options, widened
 
 STEPS = 10
 
@@ -18,10 +18,7 @@ STEPS = 10
 def emit(tool, model, net, optimizer, *options):
     """Writes and checks the step; returns its path and the values its state starts from."""
     step = tool.path(".onnx")
-    tool(
-        "grad", model, "--loss", net.loss, "--optimizer", optimizer, *OPTIMIZERS[optimizer][1],
-        "--emit", step, *net.options, *options,
-    )  # fmt: skip
+    tool("grad", model, *train_options(net, optimizer), "--emit", step, *options)
     onnx.checker.check_model(str(step), full_check=True)
     message = onnx.load(str(step))
     assert all(o.domain in ("", "ai.onnx") for o in message.opset_import), "not standard ONNX"
@@ -50,18 +47,14 @@ def ort_session(step):
     return ort.InferenceSession(str(step), options, providers=["CPUExecutionProvider"])
 
 
-def widen(array):
-    return array.astype(np.float64) if array.dtype == np.float32 else array
-
-
 def check(tool, net, optimizer):
     model = tool.path(".onnx")
     export(net, make(net, seed=4), model, "legacy", 17)
     rng = np.random.default_rng(4)
     batches = [net.inputs(rng) for _ in range(STEPS)]
     target_batches = [net.target(rng) for _ in range(STEPS)]
-    options = ["--loss", net.loss, "--optimizer", optimizer, *OPTIMIZERS[optimizer][1]]
-    rate = OPTIMIZERS[optimizer][1][1]
+    options = train_options(net, optimizer)
+    rate = learning_rate(net, optimizer)
 
     trained, ours = tool.train(model, stack(batches), np.stack(target_batches), *options)
     step, message, state = emit(tool, model, net, optimizer)
@@ -81,8 +74,8 @@ def check(tool, net, optimizer):
         warnings.simplefilter("ignore")
         losses, _ = follow(
             ReferenceEvaluator(message).run, message, state,
-            [{k: widen(v) for k, v in b.items()} for b in batches],
-            [widen(t) for t in target_batches], np.float64(rate),
+            [{k: widened(v) for k, v in b.items()} for b in batches],
+            [widened(t) for t in target_batches], np.float64(rate),
         )  # fmt: skip
     expect_near("the reference evaluator's losses", losses, ours, 1e-8)
 
