@@ -75,10 +75,50 @@ bool makes_product(std::string_view op) {
   return is_one_of(op, {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum"});
 }
 
+bool is_activation(std::string_view op) {
+  return is_one_of(op, {"Relu", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Gelu",
+                        "Clip", "HardSigmoid", "HardSwish", "MaxPool", "AveragePool"});
+}
+
+const Node* producer_of(const Graph& graph, ValueId v) {
+  for (const Node& node : graph.nodes) {
+    if (std::find(node.outputs.begin(), node.outputs.end(), v) != node.outputs.end()) return &node;
+  }
+  return nullptr;
+}
+
+// True if `v` is a mean or a sum of squares, a root of one if `rooted`: what a norm that is written
+// out divides by.
+bool is_spread(const Graph& graph, ValueId v, bool rooted = false, int depth = 0) {
+  const Node* node = v == no_value || depth > 8 ? nullptr : producer_of(graph, v);
+  if (node == nullptr) return false;
+  std::string_view op = node->info->spec.name;
+  if (op == "ReduceL2") return true;
+  if (is_one_of(op, {"ReduceMean", "ReduceSum", "ReduceSumSquare", "GlobalAveragePool"}))
+    return rooted;
+  if (!is_one_of(op, {"Sqrt", "Reciprocal", "Add", "Max", "Clip", "Cast", "Expand", "Div", "Mul"}))
+    return false;
+  return std::any_of(node->inputs.begin(), node->inputs.end(), [&](ValueId in) {
+    return is_spread(graph, in, rooted || op == "Sqrt", depth + 1);
+  });
+}
+
+// True for x / spread and x * (1 / spread).
+bool is_norm(const Graph& graph, const Node& node) {
+  std::string_view op = node.info->spec.name;
+  if (op == "InstanceNormalization") return true;
+  if (op == "Div") return is_spread(graph, node.inputs[1]);
+  return op == "Mul" && (is_spread(graph, node.inputs[0]) || is_spread(graph, node.inputs[1]));
+}
+
 // Follows values forward from an initializer to the nodes that use it.
 class Follower {
  public:
   Verdict follow(const Graph& graph, ValueId v) {
+    top_ = &graph;
+    // A number without axes is a factor of the formula, or what a state is filled with.
+    const Type& type = graph.value(v).type;
+    if (type.shape && type.shape->empty()) return {};
     visit(graph, v);
     if (!statistics_.empty()) return {Role::Buffer, "running statistic of " + statistics_};
     if (!weight_.empty()) return {Role::Parameter, weight_};
@@ -104,7 +144,7 @@ class Follower {
         if (at < 0 || at == static_cast<int>(i)) found(graph, node, i);
       }
     }
-    if (is_one_of(op, {"Add", "Sub", "Mul", "Sum"}) && beside_product(graph, node, i, 0)) {
+    if (is_one_of(op, {"Add", "Sub", "Mul", "Sum"}) && beside_product(graph, node, i)) {
       found(graph, node, i);
     }
     if (passes_on(op)) {
@@ -131,29 +171,82 @@ class Follower {
     if (at < body.inputs.size()) visit(body, body.inputs[at]);
   }
 
-  // True if another operand of the node comes from a product, or from a norm folded behind one.
-  static bool beside_product(const Graph& graph, const Node& node, size_t i, int depth) {
+  // True if another operand of the node comes from a product with a weight, from a norm, or from
+  // one that was folded behind them.
+  bool beside_product(const Graph& graph, const Node& node, size_t i) const {
+    bool affine = is_affine(graph, node, i);
     for (size_t k = 0; k < node.inputs.size(); ++k) {
-      if (k != i && node.inputs[k] != no_value && from_product(graph, node.inputs[k], depth))
-        return true;
+      if (k == i || node.inputs[k] == no_value) continue;
+      if (from_product(graph, node.inputs[k], affine, 0)) return true;
+      if (node.info->spec.name == "Mul" && is_spread(graph, node.inputs[k])) return true;
     }
     return false;
   }
 
-  static bool from_product(const Graph& graph, ValueId v, int depth) {
-    if (depth > 6) return false;
-    for (const Node& node : graph.nodes) {
-      if (std::find(node.outputs.begin(), node.outputs.end(), v) == node.outputs.end()) continue;
-      std::string_view op = node.info->spec.name;
-      if (makes_product(op)) return true;
-      bool folded =
-          passes_on(op) || (is_one_of(op, {"Mul", "Add", "Sub"}) && has_constant(graph, node));
-      return folded && node.inputs[0] != no_value &&
-             std::any_of(node.inputs.begin(), node.inputs.end(), [&](ValueId in) {
-               return in != no_value && from_product(graph, in, depth + 1);
-             });
+  // With `affine` also through activations: a norm that follows one stays behind it when folded.
+  bool from_product(const Graph& graph, ValueId v, bool affine, int depth) const {
+    const Node* node = depth > 6 ? nullptr : producer_of(graph, v);
+    if (node == nullptr) return false;
+    std::string_view op = node->info->spec.name;
+    if (makes_product(op)) return has_weight(graph, *node);
+    if (is_norm(graph, *node)) return true;
+    bool folded = passes_on(op) || (affine && is_activation(op)) ||
+                  (is_one_of(op, {"Mul", "Add", "Sub"}) && has_constant(graph, *node));
+    return folded && node->inputs[0] != no_value &&
+           std::any_of(node->inputs.begin(), node->inputs.end(), [&](ValueId in) {
+             return in != no_value && from_product(graph, in, affine, depth + 1);
+           });
+  }
+
+  // True for both constants of x * a + b if they have the same axes, of which one is longer than 1.
+  static bool is_affine(const Graph& graph, const Node& node, size_t i) {
+    auto channels = [&](ValueId v) {
+      auto it = graph.initializers.find(v);
+      if (it == graph.initializers.end()) return Dims{};
+      const Dims& shape = it->second.value.dims();
+      bool one = std::count_if(shape.begin(), shape.end(), [](int64_t n) { return n > 1; }) == 1;
+      return one ? shape : Dims{};
+    };
+    auto other_constant = [&](const Node& n) {
+      for (ValueId in : n.inputs) {
+        if (in != no_value && !channels(in).empty()) return channels(in);
+      }
+      return Dims{};
+    };
+    Dims mine = channels(node.inputs[i]);
+    if (mine.empty()) return false;
+    std::string_view op = node.info->spec.name;
+    if (op == "Add") {
+      for (size_t k = 0; k < node.inputs.size(); ++k) {
+        const Node* before = k == i ? nullptr : producer_of(graph, node.inputs[k]);
+        if (before != nullptr && before->info->spec.name == "Mul" &&
+            other_constant(*before) == mine)
+          return true;
+      }
+      return false;
     }
-    return false;
+    return op == "Mul" && std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& n) {
+             return n.info->spec.name == "Add" && other_constant(n) == mine &&
+                    std::find(n.inputs.begin(), n.inputs.end(), node.outputs[0]) != n.inputs.end();
+           });
+  }
+
+  // False if all operands are computed, as queries and keys are: what is added to their product is
+  // a mask. Inside a body a weight may come from outside.
+  bool has_weight(const Graph& graph, const Node& product) const {
+    return std::any_of(product.inputs.begin(), product.inputs.end(),
+                       [&](ValueId v) { return v != no_value && may_be_weight(graph, v, 0); });
+  }
+
+  bool may_be_weight(const Graph& graph, ValueId v, int depth) const {
+    if (graph.initializers.count(v) > 0) return true;
+    const Node* node = depth > 6 ? nullptr : producer_of(graph, v);
+    if (node == nullptr) {
+      return &graph != top_ &&
+             std::find(graph.inputs.begin(), graph.inputs.end(), v) != graph.inputs.end();
+    }
+    return passes_on(node->info->spec.name) && node->inputs[0] != no_value &&
+           may_be_weight(graph, node->inputs[0], depth + 1);
   }
 
   static bool has_constant(const Graph& graph, const Node& node) {
@@ -161,18 +254,24 @@ class Follower {
                        [&](ValueId v) { return graph.initializers.count(v) > 0; });
   }
 
+  const Graph* top_ = nullptr;
   std::set<std::pair<const Graph*, ValueId>> seen_;
   std::string statistics_, weight_;
 };
 
 Verdict by_mark(const Graph& graph, ValueId v, const Tensor& tensor,
-                const std::set<std::string>& stored) {
+                const std::set<std::string>& stored, const Verdict& use) {
   const Value& value = graph.value(v);
   std::string kind = metadata(value, kind_key);
   if (kind == "PARAMETER") return {Role::Parameter, "marked PARAMETER"};
   if (kind == "BUFFER") return {Role::Buffer, "marked BUFFER"};
   std::vector<std::string> origins = module_names(metadata(value, folded_key));
-  if (origins.empty()) return {Role::Constant, "not marked as a parameter"};
+  if (origins.empty()) {
+    // A convolution that took up its batch norm has new weights, which keep the names only.
+    bool named = value.name.find('.') != std::string::npos && value.metadata.empty();
+    if (named && use.role == Role::Parameter) return use;
+    return {Role::Constant, "not marked as a parameter"};
+  }
   // A product of stored weights with a zero state is no weight of its own, unless a bias went into
   // it.
   bool baked = std::all_of(origins.begin(), origins.end(),
@@ -180,6 +279,29 @@ Verdict by_mark(const Graph& graph, ValueId v, const Tensor& tensor,
   if (baked && all_zero(tensor)) return {Role::Constant, "a baked zero"};
   return {Role::Parameter,
           "folded from " + origins.front() + (origins.size() > 1 ? " and others" : "")};
+}
+
+// True for the value of a Constant node of the main graph.
+bool in_constant_node(const Graph& graph, const Initializer& init) {
+  constexpr std::pair<int, int> graph_field{7, 0};
+  constexpr int node_field = 1;
+  if (!graph.source || init.stored < 0) return false;
+  const auto& path = graph.source->stored[static_cast<size_t>(init.stored)].path;
+  return path.size() > 2 && path[0] == graph_field && path[1].first == node_field;
+}
+
+// An exporter that stores weights as initializers has numbers of the formula in Constant nodes.
+void leave_constant_nodes(Graph& graph) {
+  bool weights_stored =
+      std::any_of(graph.initializers.begin(), graph.initializers.end(), [&](const auto& entry) {
+        return entry.second.role == Role::Parameter && !in_constant_node(graph, entry.second);
+      });
+  if (!weights_stored) return;
+  for (auto& [id, init] : graph.initializers) {
+    if (init.role != Role::Parameter || !in_constant_node(graph, init)) continue;
+    init.role = Role::Constant;
+    init.reason = "a Constant node, where weights are initializers";
+  }
 }
 
 }  // namespace
@@ -195,7 +317,7 @@ void choose_parameters(Graph& graph) {
     if (!is_differentiable(init.value.dtype()) || init.stored < 0) continue;
     Verdict use = Follower().follow(graph, id);
     Verdict verdict = use;
-    if (marked && use.role != Role::Buffer) verdict = by_mark(graph, id, init.value, stored);
+    if (marked && use.role != Role::Buffer) verdict = by_mark(graph, id, init.value, stored, use);
     if (!marked && verdict.role == Role::Constant &&
         graph.name_of(id).find("ReadVariableOp") != std::string::npos) {
       verdict = {Role::Parameter, "named as a variable"};
@@ -203,6 +325,7 @@ void choose_parameters(Graph& graph) {
     init.role = verdict.role;
     init.reason = verdict.reason.empty() ? "not used as a weight" : verdict.reason;
   }
+  leave_constant_nodes(graph);
 }
 
 }  // namespace onnxrun

@@ -3,74 +3,112 @@
 import numpy as np
 import torch
 
-from support import expect_near, ort_run
-from torch_nets import OPTIMIZERS, LOSSES, export, first_output, make, stack, train_in_double
+from support import expect_near, initializers, ort_run
+from torch_nets import (
+    LOSSES, as_double, export, first_output, make, make_batches, stack, tensors, train_in_double,
+    train_options,
+)  # fmt: skip
 
 
 def as_list(result):
-    return [t for r in result for t in (as_list(r) if isinstance(r, tuple) else [r])]
+    if not isinstance(result, (tuple, list)):
+        return [result]
+    return [t for r in result for t in as_list(r)]
 
 
-def check_run(tool, net, exporter, opset, seed=1):
-    """Exports the net; the command's outputs are PyTorch's. Returns the file and the module."""
+def exported(tool, net, exporter, opset, seed):
+    """The file and its module."""
     module = make(net, seed)
     model = tool.path(".onnx")
     export(net, module, model, exporter, opset)
-    inputs = net.inputs(np.random.default_rng(seed))
-    module.eval()
-    with torch.no_grad():
-        result = module(*(torch.from_numpy(a) for a in inputs.values()))
-    ours = tool.run(model, inputs, *(["--optimize", 2]))
-    plain = tool.run(model, inputs, *(["--optimize", 0]))
-    wanted = as_list(result if isinstance(result, tuple) else (result,))
-    assert len(ours) == len(wanted), f"{len(ours)} outputs, expected {len(wanted)}"
-    for (name, value), tensor in zip(ours.items(), wanted):
-        expect_near(f"output {name}", value, tensor.numpy(), 1e-4)
-        expect_near(f"output {name}, not optimised", plain[name], tensor.numpy(), 1e-4)
     return model, module
 
 
-def check_train(tool, net, exporter, opset, optimizer, steps=8, seed=2):
-    """Losses in double are PyTorch's own, and so is what the written file computes."""
-    module = make(net, seed)
-    model = tool.path(".onnx")
-    export(net, module, model, exporter, opset)
+def check_run(tool, net, exporter, opset, seed=1):
+    """The command's outputs are PyTorch's, with and without optimisation."""
+    model, module = exported(tool, net, exporter, opset, seed)
+    inputs = net.inputs(np.random.default_rng(seed))
+    with torch.no_grad():
+        wanted = as_list(module.eval()(*tensors(inputs)))
+    for level in (0, 2):
+        ours = tool.run(model, inputs, "--optimize", level)
+        assert len(ours) == len(wanted), f"{len(ours)} outputs, expected {len(wanted)}"
+        for (name, value), tensor in zip(ours.items(), wanted):
+            expect_near(f"output {name}, --optimize {level}", value, tensor.numpy(), 1e-5)
+
+
+def check_gradients(tool, net, exporter, opset, seed=3):
+    """Vector-Jacobian products in double are autograd's, for inputs and parameters by name."""
+    model, module = exported(tool, net, exporter, opset, seed)
     rng = np.random.default_rng(seed)
-    batches = [net.inputs(rng) for _ in range(steps)]
-    targets = [net.target(rng) for _ in range(steps)]
+    inputs = net.inputs(rng)
+    given = as_double(inputs)
+    for value in given:
+        value.requires_grad_(value.is_floating_point())
+    results = as_list(module.double().eval()(*given))
+    names = list(tool.run(model, inputs))
+    cotangents = {n: rng.standard_normal(tuple(r.shape)) for n, r in zip(names, results)}
+    torch.autograd.backward(results, tensors(cotangents))
+
+    wanted = {n: t.grad for n, t in zip(inputs, given)}
+    stored = initializers(model)
+    for name, value in module.named_parameters():
+        if name in stored and stored[name].shape == tuple(value.shape):
+            wanted[name] = value.grad
+    wanted = {n: g.numpy() for n, g in wanted.items() if g is not None}
+    options = []
+    for name, value in cotangents.items():
+        path = tool.path(".npy")
+        np.save(path, value)
+        options += ["--cotangent", f"{name}={path}"]
+    ours = tool.gradients(model, inputs, "--double", *options, "--wrt", ",".join(wanted))
+    for name, value in wanted.items():
+        expect_near(f"gradient of {name}", ours[name], value, 1e-9)
+
+
+def check_train(tool, net, exporter, opset, optimizer, steps=8, seed=2):
+    """Losses in double and weights after them are PyTorch's, and the written file computes so."""
+    model, module = exported(tool, net, exporter, opset, seed)
+    rng = np.random.default_rng(seed)
+    batches, targets = make_batches(net, rng, steps)
     wanted = train_in_double(net, module, optimizer, batches, targets)
+    assert np.all(np.isfinite(wanted)), "PyTorch's training diverges: choose a smaller rate"
 
     trained, losses = tool.train(
-        model, stack(batches), np.stack(targets), "--loss", net.loss, "--optimizer", optimizer,
-        *OPTIMIZERS[optimizer][1], "--precision", "float64", *net.options,
+        model, stack(batches), np.stack(targets) if targets else None,
+        *train_options(net, optimizer), "--precision", "float64",
     )  # fmt: skip
     expect_near("losses", losses, wanted, 1e-7)
+    stored = initializers(trained)
+    for name, value in module.state_dict().items():
+        if name in stored and stored[name].shape == tuple(value.shape):
+            expect_near(f"{name} after training", stored[name], value.numpy(), 1e-6)
 
+    if net.exported == "train":  # the file is still in training mode, where PyTorch's net is not
+        return
     inputs = net.inputs(rng)
-    module.eval().float()
     with torch.no_grad():
-        after = first_output(module(*(torch.from_numpy(a) for a in inputs.values())))
+        after = first_output(module.eval().float()(*tensors(inputs)))
     (name, ours), *_ = tool.run(trained, inputs).items()
-    expect_near("output of the trained file", ours, after.numpy(), 1e-4)
-    expect_near("ONNX Runtime's output", ort_run(trained, inputs)[name], ours, 1e-4)
+    expect_near("output of the trained file", ours, after.numpy(), 1e-5)
+    expect_near("ONNX Runtime's output", ort_run(trained, inputs)[name], ours, 1e-5)
 
 
-def cases(nets, exporters, train_with):
+def cases(nets, exporters, train_with, gradients=False):
     """Tests of nets by name. `train_with` names optimizers, taken in turn; none if it is empty."""
     count = 0
     for name, net in nets.items():
         for exporter, opset in exporters:
             label = f"{name}_{exporter}_{opset}"
-            yield (
-                f"run_{label}",
-                lambda tool, n=net, e=exporter, o=opset: check_run(tool, n, e, o) and None,
-            )
-            if train_with and net.loss in LOSSES:
+            about = dict(net=net, exporter=exporter, opset=opset)
+            if net.exported == "eval":
+                yield f"run_{label}", lambda tool, a=about: check_run(tool, **a)
+            if gradients:
+                yield f"grad_{label}", lambda tool, a=about: check_gradients(tool, **a)
+            if train_with and (net.loss in LOSSES):
                 optimizer = train_with[count % len(train_with)]
                 count += 1
                 yield (
                     f"train_{label}_{optimizer}",
-                    lambda tool, n=net, e=exporter, o=opset, p=optimizer: check_train(
-                        tool, n, e, o, p
-                    ),
+                    lambda tool, a=about, o=optimizer: check_train(tool, **a, optimizer=o),
                 )

@@ -43,6 +43,13 @@ class Tool:
         with np.load(out) as arrays:
             return dict(arrays)
 
+    def gradients(self, model, inputs, *options):
+        """Gradients by the names of their tensors."""
+        out = self.path(".npz")
+        self("grad", model, "-i", self.save(inputs), "-o", out, *options)
+        with np.load(out) as arrays:
+            return dict(arrays)
+
     def train(self, model, batches, target, *options):
         """Trains on prebatched data, one step a batch and in their order.
 

@@ -100,13 +100,13 @@ def pair(rng):
 NETS = {
     "mlp": Net(mlp(7, 9, 3), floats(4, 7), targets(4, 3), "mse", dynamic={"x": {0: "n"}}),
     "deep": Net(mlp(3, 70, 40, 20, 5), floats(33, 3), classes(5, 33), "cross_entropy"),
-    "rank3": Net(mlp(5, 8, 2), floats(3, 4, 5), targets(3, 4, 2), "sum_squared"),
+    "rank3": Net(mlp(5, 8, 2), floats(3, 4, 5), targets(3, 4, 2), "sum_squared", rate=0.05),
     "logits": Net(mlp(6, 5, 1), floats(8, 6), bits(8, 1), "bce_with_logits"),
     "siamese": Net(Siamese, pair, bits(6, 1), "bce"),
     "embedding": Net(MeanEmbedding, tokens, classes(4, 5), "cross_entropy"),
     "branches": Net(Branches, floats(7, 6), targets(7, 2), "mse", dynamic={"x": {0: "n"}}),
     "normed": Net(Normed, floats(6, 5), classes(4, 6), "nll"),
-    "statistics": Net(Statistics, floats(3, 5, 4), targets(3), "mse"),
+    "statistics": Net(Statistics, floats(3, 5, 4), targets(3), "mse", rate=0.01),
 }
 
 OLD = {name: NETS[name] for name in ("mlp", "deep", "siamese", "embedding", "rank3")}

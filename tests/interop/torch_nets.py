@@ -16,45 +16,60 @@ class Net:
 
     module: Callable[[], nn.Module]
     inputs: Callable[[np.random.Generator], dict[str, np.ndarray]]
-    target: Callable[[np.random.Generator], np.ndarray]
+    target: Callable[[np.random.Generator], np.ndarray] | None
     loss: str
     # Input axes that are exported as symbolic dimensions, by input name.
     dynamic: dict[str, dict[int, str]] = dataclasses.field(default_factory=dict)
-    train_mode: bool = False
-    options: tuple[Any, ...] = ()
+    options: tuple[Any, ...] = ()  # of `onnxrun train`
+    rate: float = 1.0  # times the optimizer's learning rate
+    exported: str = "eval"  # the mode that the file has: "train" keeps Dropout nodes
+    trained: str = "eval"  # the mode that PyTorch trains in: "train" for batch statistics
+    frozen: tuple[str, ...] = ()  # parameters that PyTorch does not train
+    # The loss in PyTorch, if it is not the one of LOSSES.
+    torch_loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
 
 LOSSES = {
     "mse": F.mse_loss,
     "mae": F.l1_loss,
+    "huber": F.huber_loss,
     "bce": F.binary_cross_entropy,
     "bce_with_logits": F.binary_cross_entropy_with_logits,
     "cross_entropy": F.cross_entropy,
     "nll": F.nll_loss,
+    "nll_probs": lambda y, t: F.nll_loss(torch.log(y), t),
     "sum_squared": lambda y, t: ((y - t) ** 2).sum(),
+    "kl": lambda y, t: F.kl_div(y, t, reduction="mean"),
+    "output": lambda y, t: y,
 }
 
+# Class, learning rate, PyTorch's options and ours.
 OPTIMIZERS = {
-    "sgd": (lambda p: torch.optim.SGD(p, lr=0.1), ["--lr", 0.1]),
+    "sgd": (torch.optim.SGD, 0.1, {}, []),
     "momentum": (
-        lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.01),
-        ["--lr", 0.05, "--momentum", 0.9, "--weight-decay", 0.01],
+        torch.optim.SGD, 0.05,
+        {"momentum": 0.9, "weight_decay": 0.01}, ["--momentum", 0.9, "--weight-decay", 0.01],
     ),
     "nesterov": (
-        lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
-        ["--lr", 0.05, "--momentum", 0.9],
+        torch.optim.SGD, 0.05, {"momentum": 0.9, "nesterov": True}, ["--momentum", 0.9],
     ),
-    "adam": (lambda p: torch.optim.Adam(p, lr=0.01), ["--lr", 0.01]),
-    "adamw": (
-        lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1),
-        ["--lr", 0.01, "--weight-decay", 0.1],
-    ),
-    "rmsprop": (
-        lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9),
-        ["--lr", 0.01, "--alpha", 0.9],
-    ),
-    "adagrad": (lambda p: torch.optim.Adagrad(p, lr=0.05), ["--lr", 0.05]),
-}
+    "adam": (torch.optim.Adam, 0.01, {}, []),
+    "adamw": (torch.optim.AdamW, 0.01, {"weight_decay": 0.1}, ["--weight-decay", 0.1]),
+    "rmsprop": (torch.optim.RMSprop, 0.01, {"alpha": 0.9}, ["--alpha", 0.9]),
+    "adagrad": (torch.optim.Adagrad, 0.05, {}, []),
+}  # fmt: skip
+
+
+def learning_rate(net, optimizer):
+    return OPTIMIZERS[optimizer][1] * net.rate
+
+
+def train_options(net, optimizer):
+    """The options of `onnxrun train` and `grad --emit` that do what PyTorch is told to do."""
+    return [
+        "--loss", net.loss, "--optimizer", optimizer, "--lr", learning_rate(net, optimizer),
+        *OPTIMIZERS[optimizer][3], *net.options,
+    ]  # fmt: skip
 
 
 def make(net, seed):
@@ -65,13 +80,18 @@ def make(net, seed):
         for name, value in [*module.named_parameters(), *module.named_buffers()]:
             if value.is_floating_point() and torch.all(value == value.flatten()[0]):
                 value.copy_(0.5 + torch.rand_like(value))
-    return module.train() if net.train_mode else module.eval()
+    for name, value in module.named_parameters():
+        value.requires_grad_(name not in net.frozen)
+    return module.train(net.exported == "train")
+
+
+def tensors(arrays):
+    return [torch.from_numpy(a) for a in arrays.values()]
 
 
 def export(net, module, path, exporter, opset):
-    rng = np.random.default_rng(0)
-    example = {k: torch.from_numpy(v) for k, v in net.inputs(rng).items()}
-    args, names = tuple(example.values()), list(example)
+    example = net.inputs(np.random.default_rng(0))
+    args, names = tuple(tensors(example)), list(example)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if exporter == "dynamo":
@@ -95,25 +115,35 @@ def stack(maps):
     return {k: np.stack([m[k] for m in maps]) for k in maps[0]}
 
 
+def make_batches(net, rng, count):
+    """Inputs of `count` batches, and their targets or None."""
+    inputs = [net.inputs(rng) for _ in range(count)]
+    return inputs, [net.target(rng) for _ in range(count)] if net.target else None
+
+
 def first_output(result):
     return result[0] if isinstance(result, tuple) else result
 
 
+def widened(array):
+    return array.astype(np.float64) if array.dtype == np.float32 else array
+
+
 def as_double(arrays):
-    return [
-        torch.from_numpy(a.astype(np.float64) if a.dtype == np.float32 else a)
-        for a in arrays.values()
-    ]
+    return tensors({k: widened(a) for k, a in arrays.items()})
 
 
 def train_in_double(net, module, optimizer, batches, targets):
     """The losses before each update; the module is left trained, in float64."""
-    module.double()
-    step = OPTIMIZERS[optimizer][0](module.parameters())
+    module.double().train(net.trained == "train")
+    make_optimizer, _, options, _ = OPTIMIZERS[optimizer]
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    step = make_optimizer(trainable, lr=learning_rate(net, optimizer), **options)
+    measure = net.torch_loss or LOSSES[net.loss]
     losses = []
-    for batch, target in zip(batches, targets):
-        output = first_output(module(*as_double(batch)))
-        loss = LOSSES[net.loss](output, *as_double({"target": target}))
+    for k, batch in enumerate(batches):
+        target = as_double({"target": targets[k]})[0] if targets else None
+        loss = measure(first_output(module(*as_double(batch))), target)
         step.zero_grad()
         loss.backward()
         step.step()

@@ -1,0 +1,143 @@
+// Which initializers are taken for parameters in files whose exporter marked none.
+#include "passes/parameters.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "builtin_ops.h"
+#include "support/model_maker.h"
+
+namespace onnxrun {
+namespace {
+
+struct Maker : ModelMaker {
+  Maker() : ModelMaker(13) { input("x", {"2", "3", "4"}); }
+
+  void tensor(const std::string& name, const std::vector<int64_t>& dims) {
+    set_dims(initializer(name, {}), dims);
+  }
+  void constant(const std::string& name, const std::vector<int64_t>& dims) {
+    auto& value = attribute(node("Constant", {}, {name}), "value", onnx::AttributeProto::TENSOR);
+    fill(*value.mutable_t(), {});
+    set_dims(*value.mutable_t(), dims);
+  }
+  static void set_dims(onnx::TensorProto& tensor, const std::vector<int64_t>& dims) {
+    int64_t count = 1;
+    tensor.clear_dims();
+    for (int64_t n : dims) {
+      tensor.add_dims(n);
+      count *= n;
+    }
+    std::vector<float> values(static_cast<size_t>(count), 0.5f);
+    tensor.set_raw_data(values.data(), values.size() * sizeof(float));
+  }
+  void mean(const std::string& of, const std::string& result) {
+    auto& axes = attribute(node("ReduceMean", {of}, {result}), "axes", onnx::AttributeProto::INTS);
+    axes.add_ints(-1);
+  }
+
+  // Names of the parameters, in alphabetical order.
+  std::string parameters() const {
+    Graph graph = import_model_bytes(bytes(), "", builtin_ops(), {});
+    choose_parameters(graph);
+    std::set<std::string> names;
+    for (const auto& [id, init] : graph.initializers) {
+      if (init.role == Role::Parameter) names.insert(graph.name_of(id));
+    }
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
+    return text;
+  }
+};
+
+TEST(Parameters, MaskBesideScaledProductOfActivationsIsNone) {
+  Maker m;
+  m.tensor("wq", {4, 4});
+  m.tensor("bq", {4});
+  m.tensor("scale", {});
+  m.tensor("mask", {3, 3});
+  m.node("MatMul", {"x", "wq"}, {"p"});
+  m.node("Add", {"p", "bq"}, {"q"});
+  m.node("Transpose", {"q"}, {"t"});
+  m.node("MatMul", {"q", "t"}, {"scores"});
+  m.node("Mul", {"scores", "scale"}, {"scaled"});
+  m.node("Add", {"scaled", "mask"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "bq wq");
+}
+
+TEST(Parameters, NormWrittenOut) {
+  Maker m;
+  m.tensor("two", {});
+  m.tensor("eps", {});
+  m.tensor("weight", {4});
+  m.tensor("bias", {4});
+  m.mean("x", "mean");
+  m.node("Sub", {"x", "mean"}, {"d"});
+  m.node("Pow", {"d", "two"}, {"square"});
+  m.mean("square", "variance");
+  m.node("Add", {"variance", "eps"}, {"v"});
+  m.node("Sqrt", {"v"}, {"spread"});
+  m.node("Div", {"d", "spread"}, {"n"});
+  m.node("Mul", {"n", "weight"}, {"scaled"});
+  m.node("Add", {"scaled", "bias"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "bias weight");
+}
+
+// x * (r * gamma) + (-mean * (r * gamma) + beta), as TensorFlow writes it.
+TEST(Parameters, NormWithItsScaleFirst) {
+  Maker m;
+  m.tensor("eps", {});
+  m.tensor("gamma", {4});
+  m.tensor("beta", {4});
+  m.mean("x", "mean");
+  m.node("Neg", {"mean"}, {"minus"});
+  m.node("Mul", {"x", "x"}, {"square"});
+  m.mean("square", "variance");
+  m.node("Add", {"variance", "eps"}, {"v"});
+  m.node("Sqrt", {"v"}, {"root"});
+  m.node("Reciprocal", {"root"}, {"r"});
+  m.node("Mul", {"r", "gamma"}, {"s"});
+  m.node("Mul", {"x", "s"}, {"a"});
+  m.node("Mul", {"minus", "s"}, {"b"});
+  m.node("Add", {"b", "beta"}, {"c"});
+  m.node("Add", {"a", "c"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "beta gamma");
+}
+
+TEST(Parameters, NormFoldedBehindActivation) {
+  Maker m;
+  m.tensor("w", {4, 4});
+  m.tensor("scale", {1, 1, 4});
+  m.tensor("shift", {1, 1, 4});
+  m.node("MatMul", {"x", "w"}, {"p"});
+  m.node("Relu", {"p"}, {"h"});
+  m.node("Mul", {"h", "scale"}, {"s"});
+  m.node("Add", {"s", "shift"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "scale shift w");
+}
+
+TEST(Parameters, NumbersInConstantNodesBesideStoredWeights) {
+  Maker m;
+  m.tensor("w", {4, 2});
+  m.constant("factor", {2});
+  m.node("MatMul", {"x", "w"}, {"p"});
+  m.node("Mul", {"p", "factor"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "w");
+}
+
+TEST(Parameters, WeightsInConstantNodes) {
+  Maker m;
+  m.constant("w", {4, 2});
+  m.node("MatMul", {"x", "w"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "w");
+}
+
+}  // namespace
+}  // namespace onnxrun
