@@ -59,7 +59,9 @@ TEST(Parameters, MaskBesideScaledProductOfActivationsIsNone) {
   m.tensor("mask", {3, 3});
   m.node("MatMul", {"x", "wq"}, {"p"});
   m.node("Add", {"p", "bq"}, {"q"});
-  m.node("Transpose", {"q"}, {"t"});
+  auto& perm =
+      ModelMaker::attribute(m.node("Transpose", {"q"}, {"t"}), "perm", onnx::AttributeProto::INTS);
+  for (int64_t axis : {0, 2, 1}) perm.add_ints(axis);
   m.node("MatMul", {"q", "t"}, {"scores"});
   m.node("Mul", {"scores", "scale"}, {"scaled"});
   m.node("Add", {"scaled", "mask"}, {"y"});
