@@ -106,6 +106,9 @@ TEST(Tile, Repeats) {
                Tensor::of<float>({4, 2}, {1, 2, 3, 4, 1, 2, 3, 4}));
   expect_close(run_op({"Tile", {x, ints({0, 1})}})[0], Tensor(DType::Float32, {0, 2}));
   expect_error({"Tile", {x, ints({2})}}, "1 repeats are given");
+  for (const auto& repeats : std::vector<std::vector<int64_t>>{{1, 2}, {3, 1}, {2, 3}, {0, 1}}) {
+    check_gradient({"Tile", {random_tensor({2, 1}, 1), ints(repeats)}}, {.second_order = true});
+  }
 }
 
 TEST(Slice, Chooses) {

@@ -7,6 +7,7 @@
 #include "passes/decompose.h"
 #include "passes/gradient.h"
 #include "plan/execution.h"
+#include "support/tested_operators.h"
 
 namespace onnxrun::testing {
 
@@ -81,6 +82,8 @@ TEST(RecurrentGradient, PrivateOperatorsAreTheirDecompositions) {
     SCOPED_TRACE(describe(layer));
     Graph graph = differentiated(with_used_parameters(layer.run()));
     std::vector<Tensor> kernel = execute(graph);
+    record(Tried::Decomposition, graph,
+           [](const Node& node) { return node.info->spec.domain == private_domain; });
     decompose_private(graph);
     verify(graph);
     std::vector<Tensor> scan = execute(graph);
