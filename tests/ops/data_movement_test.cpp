@@ -1,4 +1,6 @@
 // Transpose, Expand, Tile, Slice, Concat, Split, Gather, NonZero, Constant, ConstantOfShape.
+#include <algorithm>
+
 #include "base/threads.h"
 #include "support/decomposition.h"
 #include "support/op_tester.h"
