@@ -65,6 +65,7 @@ class GraphReader {
                    const std::vector<ValueId>& inputs, Scope& scope, NodeOptions& options);
   std::vector<ValueId> add_operator(const onnx::NodeProto& node, const OpInfo& info, int64_t opset,
                                     std::vector<ValueId> inputs, Scope& scope, NodeOptions options);
+  void check_size(const Graph& graph) const;  // throws Limit
   // Gives `name` of the scope the meaning `id`. A value made since `first_new` takes the name
   // itself, any other is copied to a value that has it.
   void bind(Scope& scope, const std::string& name, ValueId id, ValueId first_new);

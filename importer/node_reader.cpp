@@ -193,9 +193,11 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
                          std::move(options.attributes), count);
   context.bodies() = std::move(options.bodies);
   context.captures() = std::move(options.captures);
+  context.set_names([&](const std::string& name) { return scope.lookup(name); });
   if (info.spec.upgrade) {
     try {
       info.spec.upgrade(context);
+      check_size(graph);
     } catch (const Error& e) {
       throw e.in(describe(node));
     }
@@ -219,6 +221,12 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
     if (unnamed) graph.nodes.back().outputs[i] = no_value;
   }
   return outputs;
+}
+
+// An upgrade may add nodes: differentiating again and again doubles their number each time.
+void GraphReader::check_size(const Graph& graph) const {
+  if (graph.nodes.size() <= static_cast<size_t>(options_.max_nodes)) return;
+  fail(ErrorKind::Limit, "the model becomes more than {} nodes", options_.max_nodes);
 }
 
 void GraphReader::bind(Scope& scope, const std::string& name, ValueId id, ValueId first_new) {

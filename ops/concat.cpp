@@ -202,8 +202,15 @@ class Split final : public Op {
   static int64_t length_of_part(const RunContext& c, size_t i, size_t axis) {
     if (c.has_output(i)) return c.output(i).dims()[axis];
     if (c.has_input(1)) return c.input(1).data<int64_t>()[i];
-    auto count = static_cast<int64_t>(c.num_outputs());
-    return (c.input(0).dims()[axis] + count - 1) / count;
+    return equal_length(c.input(0).dims()[axis], c.num_outputs(), i);
+  }
+
+  // Part i of `count`. The standard wants the last one shorter where the axis cannot be divided;
+  // where that is not enough (5 into 4: 2, 2, 1), what is left over is empty.
+  static int64_t equal_length(int64_t whole, size_t count, size_t i) {
+    auto n = static_cast<int64_t>(count);
+    int64_t length = whole / n + (whole % n != 0);
+    return std::clamp(whole - static_cast<int64_t>(i) * length, int64_t{0}, length);
   }
 
   static Shape given_lengths(const InferContext& c, const Dim& whole) {
@@ -221,15 +228,18 @@ class Split final : public Op {
     return *lengths;
   }
 
-  Shape equal_lengths(const InferContext& c, const Dim& whole) const {
-    auto count = static_cast<int64_t>(c.num_outputs());
-    Dim length = ceil_div(whole, Dim(count));
-    Shape lengths(static_cast<size_t>(count), length);
-    lengths.back() = whole - length * Dim(count - 1);
-    const Dim& last = lengths.back();
-    if (last.is_known() && last.value() < 0) {
-      c.reject("an axis of length {} cannot be split into {} parts", whole.to_string(), count);
+  static Shape equal_lengths(const InferContext& c, const Dim& whole) {
+    size_t count = c.num_outputs();
+    Shape lengths;
+    if (whole.is_known()) {
+      for (size_t i = 0; i < count; ++i) {
+        lengths.push_back(Dim(equal_length(whole.value(), count, i)));
+      }
+      return lengths;
     }
+    Dim length = ceil_div(whole, Dim(static_cast<int64_t>(count)));
+    lengths.assign(count, length);
+    lengths.back() = whole - length * Dim(static_cast<int64_t>(count) - 1);
     return lengths;
   }
 

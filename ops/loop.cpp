@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
+#include "graph/upgrade_context.h"
 #include "kernels/loop_gradient.h"
 #include "kernels/slices.h"
 
@@ -123,6 +124,32 @@ class Loop final : public Op {
   }
 };
 
+// A value may start as an optional and go on as its element: the body then wraps what it passes on,
+// and the last is unwrapped.
+void upgrade(UpgradeContext& c) {
+  Graph& body = c.bodies()[0];
+  std::vector<size_t> wrapped;
+  for (size_t k = 0; 2 + k < c.inputs().size() && 1 + k < body.outputs.size(); ++k) {
+    if (!c.has_input(2 + k)) continue;
+    const Type &first = c.type(c.input(2 + k)), &next = body.value(body.outputs[1 + k]).type;
+    bool wraps = first.kind == Type::Kind::Optional && first.element &&
+                 next.kind != Type::Kind::Optional && same_elements(*first.element, next);
+    if (!wraps) continue;
+    body.outputs[1 + k] = GraphBuilder(body).add("Optional", {body.outputs[1 + k]});
+    wrapped.push_back(k);
+  }
+  if (wrapped.empty()) return;
+  NodeOptions options;
+  options.bodies = std::move(c.bodies());
+  options.captures = c.captures();
+  std::vector<ValueId> outputs =
+      c.builder().add_n("Loop", c.inputs(), c.num_outputs(), std::move(options));
+  for (size_t k : wrapped) {
+    if (k < outputs.size()) outputs[k] = c.builder().add("OptionalGetElement", {outputs[k]});
+  }
+  c.replace(std::move(outputs));
+}
+
 }  // namespace
 
 void register_loop(OpRegistry& r) {
@@ -137,7 +164,8 @@ void register_loop(OpRegistry& r) {
                          {"B", dtypes::boolean},
                          {"V", dtypes::all, dtypes::all, dtypes::all}},
                .gradient = GradientState::Rule,
-               .bodies = {"body"}});
+               .bodies = {"body"},
+               .upgrade = upgrade});
 }
 
 }  // namespace onnxrun

@@ -111,6 +111,12 @@ void UpgradeContext::attribute_to_input(std::string_view name, size_t i) {
     set_input(i, builder_.ints(std::move(*values)));
 }
 
+ValueId UpgradeContext::value_named(const std::string& name) const {
+  ValueId v = names_ ? names_(name) : builder_.graph().find(name);
+  if (v == no_value) fail(ErrorKind::BadModel, "there is no value '{}'", name);
+  return v;
+}
+
 void UpgradeContext::wrong_kind(std::string_view name) {
   fail(ErrorKind::BadModel, "attribute '{}' is of the wrong kind", name);
 }

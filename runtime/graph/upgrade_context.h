@@ -1,6 +1,7 @@
 // A node of an older opset on its way into a graph of today's.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -56,6 +57,11 @@ class UpgradeContext {
   // An int64 list attribute (`axes`) becomes the input at place i, a 1-D constant.
   void attribute_to_input(std::string_view name, size_t i);
 
+  // The value that the file calls `name` where the node stands. Throws BadModel if there is none.
+  ValueId value_named(const std::string& name) const;
+  // Who knows the file's names; without, they are the graph's.
+  void set_names(std::function<ValueId(const std::string&)> names) { names_ = std::move(names); }
+
   // The node is not created; its outputs are these values (no_value for one nobody reads).
   void replace(std::vector<ValueId> outputs) { replacement_ = std::move(outputs); }
   const std::optional<std::vector<ValueId>>& replacement() const { return replacement_; }
@@ -71,6 +77,7 @@ class UpgradeContext {
   std::vector<Graph> bodies_;
   std::vector<ValueId> captures_;
   std::optional<std::vector<ValueId>> replacement_;
+  std::function<ValueId(const std::string&)> names_;
 };
 
 }  // namespace onnxrun

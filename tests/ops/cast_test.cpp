@@ -95,6 +95,7 @@ TEST(Cast, LikeAnother) {
       Tensor::of<int32_t>({1}, {2}));
   expect_error({"Cast", {Tensor::scalar(1.0f)}, {{"to", int64_t{14}}}}, "'to' is complex64");
   check_gradient(cast(random_tensor({2, 3}, 1), DType::Float64));
+  check_gradient({"CastLike", {random_tensor({2, 3}, 1), Tensor::scalar(1.0)}}, {.wrt = {0}});
 }
 
 }  // namespace

@@ -6,10 +6,7 @@
 #include "base/error.h"
 #include "builtin_ops.h"
 #include "graph/builder.h"
-#include "passes/gradient.h"
-#include "plan/execution.h"
-#include "support/op_tester.h"
-#include "support/tested_operators.h"
+#include "support/graph_tester.h"
 
 namespace onnxrun::testing {
 
@@ -28,72 +25,6 @@ struct LoopBody {
   GraphBuilder builder;
   ValueId condition;
 };
-
-std::vector<Tensor> execute(const Graph& graph, const std::vector<Tensor>& inputs,
-                            int64_t max_iterations = 1000) {
-  record(Tried::Run, graph);
-  std::vector<Type> types;
-  for (const Tensor& t : inputs) types.push_back(Type::tensor(t.dtype(), to_shape(t.dims())));
-  Execution execution(Plan::compile(graph, types));
-  for (size_t i = 0; i < inputs.size(); ++i) execution.bind_input(i, inputs[i]);
-  RunControl control;
-  control.max_loop_iterations = max_iterations;
-  execution.run(control);
-  std::vector<Tensor> results;
-  for (size_t k = 0; k < graph.outputs.size(); ++k) results.push_back(execution.output(k).tensor);
-  return results;
-}
-
-// Adds d sum(cotangent * outputs[0]) / d (double inputs) as outputs and compares with differences.
-void check(const Graph& function, const std::vector<Tensor>& inputs, bool second_order = true) {
-  record(Tried::Gradient, function);
-  auto value_of = [&](const Graph& g, const std::vector<Tensor>& in, size_t outputs) {
-    double sum = 0;
-    std::vector<Tensor> results = execute(g, in);
-    for (size_t k = 0; k < outputs; ++k) {
-      for (int64_t i = 0; i < results[k].size(); ++i) {
-        sum += std::cos(1.0 + static_cast<double>(i + 3 * static_cast<int64_t>(k))) *
-               results[k].data<double>()[i];
-      }
-    }
-    return sum;
-  };
-  Graph g = function;
-  std::vector<Tensor> values = execute(function, inputs);
-  std::vector<Seed> seeds;
-  std::vector<ValueId> wrt;
-  for (size_t k = 0; k < values.size(); ++k) {
-    Tensor cotangent(DType::Float64, values[k].dims());
-    for (int64_t i = 0; i < cotangent.size(); ++i) {
-      cotangent.data<double>()[i] =
-          std::cos(1.0 + static_cast<double>(i + 3 * static_cast<int64_t>(k)));
-    }
-    seeds.push_back({g.outputs[k], g.add_initializer(g.unique_name("cotangent"), cotangent)});
-  }
-  std::vector<size_t> positions;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i].dtype() != DType::Float64) continue;
-    positions.push_back(i);
-    wrt.push_back(g.inputs[i]);
-  }
-  g.outputs = gradient(g, seeds, wrt);
-  verify(g);
-  std::vector<Tensor> gradients = execute(g, inputs);
-  for (size_t w = 0; w < positions.size(); ++w) {
-    for (int64_t i = 0; i < inputs[positions[w]].size(); ++i) {
-      auto moved = inputs;
-      auto at = [&](double by) {
-        moved[positions[w]] = inputs[positions[w]].clone();
-        moved[positions[w]].data<double>()[i] += by;
-        return value_of(function, moved, values.size());
-      };
-      double numeric = (at(1e-6) - at(-1e-6)) / 2e-6;
-      ASSERT_NEAR(gradients[w].data<double>()[i], numeric, 1e-7 * std::max(1.0, std::abs(numeric)))
-          << "input " << positions[w] << " at " << i;
-    }
-  }
-  if (second_order) check(g, inputs, false);
-}
 
 // h <- tanh(w * h + x[i]) `trips` times; outputs the last h and all of them.
 Graph recurrence(bool captured_weight) {
@@ -138,7 +69,7 @@ TEST(Loop, GradientsThroughStateScansAndCaptures) {
   for (bool captured : {true, false}) {
     for (int64_t trips : {4, 1, 0}) {
       SCOPED_TRACE(::testing::Message() << "captured " << captured << ", trips " << trips);
-      check(recurrence(captured), recurrence_inputs(trips));
+      check_graph_gradient(recurrence(captured), recurrence_inputs(trips));
     }
   }
 }
@@ -155,10 +86,10 @@ TEST(Loop, EndsWhenItsConditionFallsAndAtTheLimit) {
   NodeOptions options;
   options.bodies.push_back(body.graph);
   g.outputs = b.add_n("Loop", {no_value, no_value, x}, 1, options);
-  EXPECT_EQ(*execute(g, {Tensor::scalar(3.0)})[0].data<double>(), 192);
-  check(g, {Tensor::scalar(3.0)});
+  EXPECT_EQ(*run_graph(g, {Tensor::scalar(3.0)})[0].data<double>(), 192);
+  check_graph_gradient(g, {Tensor::scalar(3.0)});
   try {
-    execute(g, {Tensor::scalar(0.0)});
+    run_graph(g, {Tensor::scalar(0.0)});
     FAIL() << "no limit";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::Limit);
@@ -181,7 +112,7 @@ TEST(Loop, GradientsOfAGrowingState) {
   NodeOptions options;
   options.bodies.push_back(body.graph);
   g.outputs = b.add_n("Loop", {trips, no_value, x}, 1, options);
-  check(g, {Tensor::scalar<int64_t>(3), random_tensor({2}, 5)});
+  check_graph_gradient(g, {Tensor::scalar<int64_t>(3), random_tensor({2}, 5)});
 }
 
 TEST(If, GradientsFlowThroughTheBranchTaken) {
@@ -201,8 +132,8 @@ TEST(If, GradientsFlowThroughTheBranchTaken) {
   options.captures = {x, y};
   options.bodies = {branch("Mul"), branch("Sub")};
   g.outputs = b.add_n("If", {b.add("Greater", {total, zero})}, 1, options);
-  check(g, {random_tensor({3}, 1, 0.1, 1), random_tensor({3}, 2)});
-  check(g, {random_tensor({3}, 1, -1, -0.1), random_tensor({3}, 2)});
+  check_graph_gradient(g, {random_tensor({3}, 1, 0.1, 1), random_tensor({3}, 2)});
+  check_graph_gradient(g, {random_tensor({3}, 1, -1, -0.1), random_tensor({3}, 2)});
 }
 
 // s <- s * w + x over the slices of x along an axis, in a direction.
@@ -235,8 +166,8 @@ TEST(Scan, GradientsOverAxesAndDirections) {
     for (int64_t direction : {0, 1}) {
       SCOPED_TRACE(::testing::Message() << "axis " << axis << ", direction " << direction);
       Dims dims = axis == 0 ? Dims{3, 2} : Dims{2, 3};
-      check(scan(axis, direction),
-            {random_tensor({2}, 1), random_tensor({2}, 2), random_tensor(dims, 3)});
+      check_graph_gradient(scan(axis, direction),
+                           {random_tensor({2}, 1), random_tensor({2}, 2), random_tensor(dims, 3)});
     }
   }
 }

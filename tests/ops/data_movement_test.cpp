@@ -1,4 +1,6 @@
 // Transpose, Expand, Tile, Slice, Concat, Split, Gather, NonZero, Constant, ConstantOfShape.
+#include <algorithm>
+
 #include "base/threads.h"
 #include "support/decomposition.h"
 #include "support/op_tester.h"
@@ -106,6 +108,9 @@ TEST(Tile, Repeats) {
                Tensor::of<float>({4, 2}, {1, 2, 3, 4, 1, 2, 3, 4}));
   expect_close(run_op({"Tile", {x, ints({0, 1})}})[0], Tensor(DType::Float32, {0, 2}));
   expect_error({"Tile", {x, ints({2})}}, "1 repeats are given");
+  for (const auto& repeats : std::vector<std::vector<int64_t>>{{1, 2}, {3, 1}, {2, 3}, {0, 1}}) {
+    check_gradient({"Tile", {random_tensor({2, 1}, 1), ints(repeats)}}, {.second_order = true});
+  }
 }
 
 TEST(Slice, Chooses) {
@@ -172,6 +177,17 @@ TEST(Split, Takes) {
   auto parts = run_op({"Split", {x, ints({1, 0, 4})}, {{"axis", int64_t{1}}}, 3});
   expect_close(parts[0], Tensor::of<double>({2, 1}, {0, 5}));
   expect_close(parts[2], Tensor::of<double>({2, 4}, {1, 2, 3, 4, 6, 7, 8, 9}));
+  for (int64_t length : {1, 3, 4, 5, 6, 8, 9}) {
+    Tensor row = random_tensor({length}, 1);
+    std::vector<int64_t> lengths;
+    for (const Tensor& t : run_op({"Split", {row}, {{"num_outputs", int64_t{4}}}, 4})) {
+      lengths.push_back(t.size());
+    }
+    int64_t each = (length + 3) / 4;
+    for (int64_t i = 0; i < 4; ++i) {
+      EXPECT_EQ(lengths[static_cast<size_t>(i)], std::clamp(length - i * each, int64_t{0}, each));
+    }
+  }
   parts = run_op({"Split", {x}, {{"axis", int64_t{-1}}, {"num_outputs", int64_t{2}}}, 2});
   expect_close(parts[0], Tensor::of<double>({2, 3}, {0, 1, 2, 5, 6, 7}));
   expect_close(parts[1], Tensor::of<double>({2, 2}, {3, 4, 8, 9}));

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "support/decomposition.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -71,6 +72,14 @@ TEST(DropoutStep, DrawsAreAFunctionOfSeedNodeAndStep) {
                   {},
                   2},
                  {.wrt = {0}, .second_order = true});
+}
+
+// Which draws numbers of its own; where none is wanted both do the same.
+TEST(DropoutStep, IsItsDecomposition) {
+  expect_decomposes({"onnxrun.DropoutStep",
+                     {random_tensor({3, 4}, 1), Tensor::scalar(0.0), Tensor::scalar<int64_t>(5)},
+                     {{"seed", int64_t{7}}},
+                     2});
 }
 
 TEST(Dropout, OldForms) {

@@ -1,6 +1,7 @@
 // Clip, Pow, PRelu, Mod, Min, Max, Sum, Mean.
 #include <cmath>
 
+#include "support/decomposition.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -163,6 +164,7 @@ TEST(SwiGlu, GatesItsSecondInput) {
   }
   check_gradient({"SwiGLU", {random_tensor({2, 3}, 1), random_tensor({2, 3}, 2)}},
                  {.second_order = true});
+  expect_decomposes({"SwiGLU", {random_tensor({2, 3}, 1), random_tensor({2, 3}, 2)}});
   expect_error({"SwiGLU", {a, random_tensor({300}, 2)}}, "the inputs' shapes differ");
 }
 

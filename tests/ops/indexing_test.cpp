@@ -128,6 +128,9 @@ TEST(ScatterND, PutsBlocks) {
 TEST(Scatter, IsTheOldName) {
   expect_close(run_op({"Scatter", {floats({3}, {1, 2, 3}), ints({1}), floats({1}, {9})}})[0],
                floats({3}, {1, 9, 3}));
+  check_gradient({"Scatter",
+                  {random_tensor({3, 2}, 1), Tensor::of<int64_t>({2, 2}, {2, 0, 1, 1}),
+                   random_tensor({2, 2}, 2)}});
 }
 
 TEST(Trilu, KeepsATriangle) {

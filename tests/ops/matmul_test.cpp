@@ -1,3 +1,4 @@
+#include "support/decomposition.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -98,6 +99,7 @@ TEST(MatMulT, AgreesWithMatMulOfTransposes) {
       if (tb) right = run_op({"Transpose", {right}, {{"perm", std::vector<int64_t>{0, 2, 1}}}})[0];
       expect_close(run_op(run)[0], run_op({"MatMul", {left, right}})[0], 1e-14, 1e-14);
       check_gradient(run, {.second_order = true});
+      expect_decomposes(run);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "passes/decompose.h"
 #include "passes/gradient.h"
 #include "plan/execution.h"
+#include "support/tested_operators.h"
 
 namespace onnxrun::testing {
 
@@ -79,8 +80,15 @@ TEST(RecurrentGradient, PrivateOperatorsAreTheirDecompositions) {
   all.insert(all.end(), more.begin(), more.end());
   for (const Layer& layer : all) {
     SCOPED_TRACE(describe(layer));
-    Graph graph = differentiated(with_used_parameters(layer.run()));
+    OpRun run = with_used_parameters(layer.run());
+    Graph graph = differentiated(run);
     std::vector<Tensor> kernel = execute(graph);
+    // A layer that is differentiated has become the private forward.
+    record(Tried::Decomposition, layer.op);
+    std::vector<Tensor> results = run_op(run);
+    for (size_t i = 0; i < results.size(); ++i) expect_close(kernel[i], results[i], 1e-13, 1e-14);
+    record(Tried::Decomposition, graph,
+           [](const Node& node) { return node.info->spec.domain == private_domain; });
     decompose_private(graph);
     verify(graph);
     std::vector<Tensor> scan = execute(graph);

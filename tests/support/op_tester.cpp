@@ -229,6 +229,9 @@ void check_gradient(const OpRun& run, const GradientOptions& options) {
   Differentiated first = differentiate(graph, given(run), wrt, options.seed);
   compare_with_differences(graph, first, options, run.op);
   if (!options.second_order || ::testing::Test::HasFatalFailure()) return;
+  auto is_private = [](const Node& node) { return node.info->spec.domain == private_domain; };
+  record(Tried::Run, first.graph, is_private);
+  record(Tried::Gradient, first.graph, is_private);
   Differentiated second = differentiate(first.graph, first.feeds, wrt, options.seed + 1000);
   compare_with_differences(first.graph, second, options, run.op + " (second order)");
 }

@@ -35,10 +35,10 @@ class Recorder final : public ::testing::Environment {
 
 void record(Tried what, const std::string& op) { tried().emplace(what, op); }
 
-void record(Tried what, const Graph& graph, bool all) {
+void record(Tried what, const Graph& graph, const std::function<bool(const Node&)>& which) {
   for (const Node& node : graph.nodes) {
-    if (all || !node.bodies.empty()) record(what, node.info->qualified_name());
-    for (const Graph& body : node.bodies) record(what, body, all);
+    if (which(node)) record(what, node.info->qualified_name());
+    for (const Graph& body : node.bodies) record(what, body, which);
   }
 }
 

@@ -5,6 +5,7 @@
 // contract over all of them.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <utility>
@@ -21,8 +22,8 @@ enum class Tried {
 
 // `op` is a qualified name.
 void record(Tried what, const std::string& op);
-// The operators of the graph that have subgraphs, or, with all, every one.
-void record(Tried what, const Graph& graph, bool all = false);
+// Those operators of the graph for which `which` holds, in bodies too.
+void record(Tried what, const Graph& graph, const std::function<bool(const Node&)>& which);
 
 using TriedOperators = std::set<std::pair<Tried, std::string>>;
 
