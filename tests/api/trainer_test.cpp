@@ -1,0 +1,100 @@
+// The library as a program sees it: trainers.
+#include "onnxrun/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/error.h"
+#include "support/corpus.h"
+#include "support/op_tester.h"
+
+namespace onnxrun::testing {
+
+namespace {
+
+Model xor_model() { return Model::load(CorpusCase("s2_xor_bce_dyn").model_path()); }
+
+TrainerOptions bce(const std::string& optimizer = "sgd") {
+  TrainerOptions options;
+  options.loss = "bce";
+  options.optimizer = optimizer;
+  options.lr = 0.1;
+  return options;
+}
+
+const Tensor x = Tensor::of<float>({2}, {0, 1}), target = Tensor::of<float>({1}, {1});
+
+TEST(Trainer, BoundMemoryGivesTheSameSteps) {
+  Trainer copies(xor_model(), bce("adam")), bound(xor_model(), bce("adam"));
+  bound.bind_input("x", x);
+  bound.bind_target(target);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(copies.step({{"x", x}}, target), bound.step());
+}
+
+TEST(Trainer, LearningRateIsAnInput) {
+  Trainer trainer(xor_model(), bce());
+  trainer.set_learning_rate(0);
+  double first = trainer.step({{"x", x}}, target);
+  EXPECT_EQ(trainer.step({{"x", x}}, target), first);
+  trainer.set_learning_rate(0.5);
+  trainer.step({{"x", x}}, target);
+  EXPECT_LT(trainer.step({{"x", x}}, target), first);
+}
+
+TEST(Trainer, KeepsItsWeightsWhenAStepFails) {
+  Trainer trainer(xor_model(), bce("adam"));
+  trainer.step({{"x", x}}, target);
+  std::map<std::string, Tensor> before;
+  for (const auto& [name, value] : trainer.weights()) before[name] = value.clone();
+  Tensor bad = Tensor::of<float>({2}, {std::numeric_limits<float>::quiet_NaN(), 1});
+  EXPECT_THROW(trainer.step({{"x", bad}}, target), Error);
+  for (const auto& [name, value] : trainer.weights()) {
+    EXPECT_TRUE(identical(value, before[name])) << name;
+  }
+  trainer.step({{"x", x}}, target);
+}
+
+TEST(Trainer, TrainsWhatItIsTold) {
+  TrainerOptions options = bce();
+  options.trainable = {"0.bias"};
+  Model model = xor_model();
+  Trainer trainer(model, options);
+  trainer.step({{"x", x}}, target);
+  EXPECT_EQ(trainer.trained(), std::vector<std::string>{"0.bias"});
+  EXPECT_EQ(trainer.weights().size(), 1u);
+}
+
+TEST(Trainer, EvaluatesWithoutTraining) {
+  Trainer trainer(xor_model(), bce());
+  double before = trainer.evaluate({{"x", x}}, target).loss;
+  EXPECT_EQ(trainer.evaluate({{"x", x}}, target).loss, before);
+  EXPECT_EQ(trainer.step({{"x", x}}, target), before);
+  EXPECT_LT(trainer.evaluate({{"x", x}}, target).loss, before);
+}
+
+TEST(Trainer, RejectsWhatContradictsTheModel) {
+  auto expect_usage = [](const TrainerOptions& options) {
+    try {
+      Trainer trainer(xor_model(), options);
+      ADD_FAILURE() << "no error";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::Usage) << e.what();
+    }
+  };
+  TrainerOptions options = bce();
+  options.loss = "no such loss";
+  expect_usage(options);
+  options = bce("no such optimizer");
+  expect_usage(options);
+  options = bce();
+  options.trainable = {"x"};
+  expect_usage(options);
+  options = bce();
+  options.output = "z";
+  expect_usage(options);
+}
+
+}  // namespace
+
+}  // namespace onnxrun::testing
