@@ -63,13 +63,13 @@ AttributeProto::AttributeType expected_kind(const std::string& name) {
 }  // namespace
 
 GraphReader::Payload GraphReader::payload_of(const onnx::TensorProto& tensor, Path path) const {
-  return {&tensor, static_cast<DType>(tensor.data_type()), std::move(path),
+  return {&tensor, TensorDecoder::dtype_of(tensor), std::move(path),
           [this, &tensor] { return decoder_.decode(tensor); }};
 }
 
 GraphReader::Payload GraphReader::payload_of(const onnx::SparseTensorProto& tensor,
                                              Path path) const {
-  return {&tensor, static_cast<DType>(tensor.values().data_type()), std::move(path),
+  return {&tensor, TensorDecoder::dtype_of(tensor.values()), std::move(path),
           [this, &tensor] { return decoder_.decode(tensor); }};
 }
 

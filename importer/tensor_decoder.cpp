@@ -144,6 +144,14 @@ void MemoryBudget::take(int64_t bytes) {
   left_ -= bytes;
 }
 
+DType TensorDecoder::dtype_of(const onnx::TensorProto& proto) {
+  try {
+    return read_dtype(proto.data_type());
+  } catch (const Error& e) {
+    throw named(e, proto.name());
+  }
+}
+
 Tensor TensorDecoder::decode(const onnx::TensorProto& proto) const {
   try {
     return decode_checked(proto);

@@ -25,6 +25,8 @@ class TensorDecoder {
   TensorDecoder(MemoryBudget& budget, ExternalDataReader* external)
       : budget_(budget), external_(external) {}
 
+  // The element type that decode() gives; throws Unsupported if there is none of that number.
+  static DType dtype_of(const onnx::TensorProto& proto);
   // Throws BadModel if the data do not fit type and dims, naming the tensor.
   Tensor decode(const onnx::TensorProto& proto) const;
   // The dense tensor, zeros where nothing is stored.

@@ -10,6 +10,13 @@ namespace {
 
 constexpr std::align_val_t alignment{64};
 
+// The address sanitizer finds an overrun only where memory is as large as was asked for.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool exact_size = true;
+#else
+constexpr bool exact_size = false;
+#endif
+
 struct Free {
   void operator()(void* p) const { ::operator delete(p, alignment); }
 };
@@ -36,7 +43,7 @@ Scratch::Scratch(size_t bytes) {
   Stack& s = stack();
   if (s.used == s.blocks.size()) s.blocks.emplace_back();
   Block& block = s.blocks[s.used];
-  if (block.bytes < bytes) {
+  if (block.bytes < bytes || exact_size) {
     block.bytes = 0;
     block.memory.reset();
     block.memory.reset(::operator new(bytes, alignment));

@@ -73,6 +73,8 @@ static void run_pieces(int64_t pieces, const RangeFunction& piece) {
   std::exception_ptr error;
   std::mutex mutex;
   auto work = [&] {
+    // Nested parallel loops stay in their thread.
+    ThreadScope inner(1);
     for (int64_t i; (i = next.fetch_add(1)) < pieces;) {
       try {
         piece(i, i + 1);

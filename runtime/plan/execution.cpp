@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "graph/infer_context.h"
 #include "plan/finite.h"
+#include "plan/step_memory.h"
 
 namespace onnxrun {
 
@@ -188,11 +189,13 @@ void Execution::run(const RunControl& control) {
 
 void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
   size_t s = begin;
+  StepMemory memory(arena_, scratch_);
   try {
     for (; s < end; ++s) {
       control.check();
       RunningStep& step = *steps_[s];
       step.context.set_control(&control);
+      memory.enter(step.inputs, step.outputs, plan_->steps()[s].scratch);
       auto start =
           observer_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
       if (plan_->steps()[s].dynamic) {

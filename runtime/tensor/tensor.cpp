@@ -15,8 +15,7 @@ constexpr std::align_val_t alignment{64};
 
 std::shared_ptr<void> allocate_bytes(int64_t bytes) {
   if (bytes > INT64_MAX - 128) fail(ErrorKind::Limit, "a tensor of {} bytes is too large", bytes);
-  size_t padded = (static_cast<size_t>(bytes) + 63) / 64 * 64;
-  void* p = ::operator new(padded == 0 ? 64 : padded, alignment, std::nothrow);
+  void* p = ::operator new(static_cast<size_t>(bytes), alignment, std::nothrow);
   if (!p) fail(ErrorKind::Limit, "no memory for a tensor of {} bytes", bytes);
   return {p, [](void* q) { ::operator delete(q, alignment); }};
 }
