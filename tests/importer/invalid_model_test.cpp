@@ -143,6 +143,8 @@ const Row rows[] = {
      ErrorKind::BadModel, "graph input 'x' has no type"},
     {"unknown element type", [](ModelMaker& m) { m.input("z", {"1"}, 77); }, ErrorKind::Unsupported,
      "element type 77"},
+    {"initializer of unknown element type", [](ModelMaker& m) { weight(m).set_data_type(108); },
+     ErrorKind::Unsupported, "tensor 'w' : element type 108"},
     {"negative dimension", [](ModelMaker& m) { m.input("z", {"-1"}); }, ErrorKind::BadModel,
      "value 'z' : a dimension is -1"},
     {"declared type contradicts",

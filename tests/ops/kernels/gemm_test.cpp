@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "support/thinning.h"
 
 namespace onnxrun {
 namespace {
@@ -132,9 +133,10 @@ std::vector<Case> cases() {
 }
 
 TEST_P(Gemm, IsTheProduct) {
-  for (const Case& s : cases()) {
-    expect_product<float>(s);
-    expect_product<double>(s);
+  const std::vector<Case> all = cases();
+  for (size_t i = 0; i < all.size(); i += thinning) {
+    expect_product<float>(all[i]);
+    expect_product<double>(all[i]);
   }
 }
 
