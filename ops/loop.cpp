@@ -93,20 +93,30 @@ class Loop final : public Op {
 
   // M, where nothing in the loop can end it earlier.
   static Dim trip_count(const InferContext& c) {
-    const Tensor* cond = c.constant(1);
-    if (c.has_input(1) && !(cond && cond->size() == 1 && *cond->data<bool>())) return Dim();
+    if (c.has_input(1) && !is_true(c.constant(1))) return Dim();
+    auto trips = c.content(0);
+    if (!goes_on(c) || !trips || trips->size() != 1) return Dim();
+    const Dim& m = trips->front();
+    return m.is_known() ? Dim(std::max<int64_t>(m.value(), 0)) : m;
+  }
+
+  static bool is_true(const Tensor* t) { return t && t->size() == 1 && *t->data<bool>(); }
+
+  // The body's condition is the one it got, or always true; PyTorch casts it, too.
+  static bool goes_on(const InferContext& c) {
     const Graph& body = c.body(0);
     ValueId out = body.outputs[0];
     for (auto it = body.nodes.rbegin(); it != body.nodes.rend(); ++it) {
-      if (it->outputs[0] == out && it->info->spec.name == "Identity") out = it->inputs[0];
+      bool passes = it->info->spec.name == "Identity" || it->info->spec.name == "Cast";
+      if (it->outputs[0] == out && passes && body.value(it->inputs[0]).type.dtype == DType::Bool) {
+        out = it->inputs[0];
+      }
     }
-    const Tensor* constant = body.constant(out);
-    bool always =
-        out == body.inputs[1] || (constant && constant->size() == 1 && *constant->data<bool>());
-    auto trips = c.content(0);
-    if (!always || !trips || trips->size() != 1) return Dim();
-    const Dim& m = trips->front();
-    return m.is_known() ? Dim(std::max<int64_t>(m.value(), 0)) : m;
+    if (out == body.inputs[1] || is_true(body.constant(out))) return true;
+    auto input = std::find(body.inputs.begin(), body.inputs.end(), out);
+    auto at = static_cast<size_t>(input - body.inputs.begin());
+    size_t formal = std::max(c.num_inputs(), size_t{2});
+    return at >= formal && at < body.inputs.size() && is_true(c.captured_constant(at - formal));
   }
 
   template <typename T>

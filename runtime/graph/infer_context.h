@@ -51,6 +51,10 @@ class InferContext {
   // Subgraphs.
   size_t num_bodies() const { return node_.bodies.size(); }
   const Graph& body(size_t k) const { return node_.bodies[k]; }
+  // The elements of captured value k if they are known now, else null.
+  const Tensor* captured_constant(size_t k) const {
+    return graph_.constant(node_.inputs[num_inputs() + k]);
+  }
   // Infers body k for formal inputs of these types (captures get theirs by themselves); returns the
   // types of its outputs. `known` may give the elements of some formal inputs.
   std::vector<Type> infer_body(size_t k, const std::vector<Type>& formal);

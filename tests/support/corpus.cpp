@@ -26,6 +26,16 @@ std::vector<std::string> supported_cases() {
   return names;
 }
 
+std::vector<std::string> all_cases() {
+  std::vector<std::string> names;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(ONNXRUN_TEST_DATA) + "/corpus")) {
+    if (entry.is_directory()) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 CorpusCase::CorpusCase(const std::string& name)
     : folder_(std::string(ONNXRUN_TEST_DATA) + "/corpus/" + name),
       facts_(read_json(folder_ + "/case.json")) {}

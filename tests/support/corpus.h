@@ -16,6 +16,9 @@ namespace onnxrun::testing {
 // grows.
 std::vector<std::string> supported_cases();
 
+// All folders, those with operators that are not there yet, too.
+std::vector<std::string> all_cases();
+
 // One folder of the corpus.
 class CorpusCase {
  public:

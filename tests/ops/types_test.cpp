@@ -1,0 +1,476 @@
+// Runs every operator with every element type that the standard allows it, and compares the results
+// with those in the widest type.
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "builtin_ops.h"
+#include "support/graph_tester.h"
+
+namespace onnxrun::testing {
+
+namespace {
+
+// An input of a row. Its element type is that of the type variable in the operator's spec; the
+// values repeat, and go from 1 to 4 if none are given.
+struct In {
+  In() : omitted(true) {}
+  In(Dims d, std::vector<double> v = {}) : dims(std::move(d)), values(std::move(v)) {}  // NOLINT
+  Dims dims;
+  std::vector<double> values;
+  bool omitted = false;
+};
+
+struct Row {
+  std::string op;
+  std::vector<In> inputs;
+  Attributes attributes = {};
+  size_t outputs = 1;
+  bool compared = true;  // false where the type decides what the result is
+};
+
+// Small numbers in any type; those that a type does not have become others, equal ones equal.
+Tensor in_type(DType t, const Dims& dims, std::vector<double> values) {
+  int64_t count = element_count(std::span<const int64_t>(dims));
+  Tensor result(t, dims);
+  for (int64_t i = 0; i < count; ++i) {
+    double v = values[static_cast<size_t>(i) % values.size()];
+    auto k = static_cast<int64_t>(v);
+    if (t == DType::String) result.data<std::string>()[i] = k == 0 ? "" : std::to_string(k);
+    if (t == DType::Complex64) result.data<std::complex<float>>()[i] = static_cast<float>(v);
+    if (t == DType::Complex128) result.data<std::complex<double>>()[i] = v;
+  }
+  if (t == DType::String || is_complex(t)) return result;
+  for (double& v : values) {
+    if (t == DType::Bool || t == DType::Int2) v = std::fmod(v, 2);
+    if (t == DType::UInt2) v = std::fmod(v, 4);
+    if (t == DType::Float8E8M0) v = std::exp2(v - 1);
+  }
+  Tensor numbers(DType::Float64, dims);
+  for (int64_t i = 0; i < count; ++i) {
+    numbers.data<double>()[i] = values[static_cast<size_t>(i) % values.size()];
+  }
+  return convert(numbers, t);
+}
+
+constexpr DType by_width[] = {DType::Float64, DType::Int64, DType::UInt64, DType::Float32,
+                              DType::Int32,   DType::UInt8, DType::Bool};
+
+DType widest(DTypeSet types) {
+  for (DType t : by_width) {
+    if (types.contains(t)) return t;
+  }
+  ADD_FAILURE() << "no type is the widest of " << to_string(types);
+  return DType::Float32;
+}
+
+using Types = std::map<std::string_view, DType>;  // of type variables
+
+const Param& param(const std::vector<Param>& params, size_t i) {
+  return params[std::min(i, params.size() - 1)];
+}
+
+OpRun run_of(const Row& row, const OpSpec& spec, const Types& types) {
+  OpRun run{row.op, {}, row.attributes, row.outputs};
+  for (size_t i = 0; i < row.inputs.size(); ++i) {
+    const In& in = row.inputs[i];
+    std::vector<double> values = in.values;
+    for (size_t k = 0; values.size() < 4 && in.values.empty(); ++k) {
+      values.push_back(1 + static_cast<double>((k + 3 * i) % 4));
+    }
+    run.inputs.push_back(
+        in.omitted ? Tensor() : in_type(types.at(param(spec.inputs, i).type), in.dims, values));
+  }
+  return run;
+}
+
+double tolerance(DType t) {
+  switch (t) {
+    case DType::Float64:
+    case DType::Float32:
+      return 1e-5;
+    case DType::Float16:
+      return 4e-3;
+    case DType::BFloat16:
+      return 3e-2;
+    default:
+      return 0;  // small numbers are exact
+  }
+}
+
+void expect_same(const std::vector<Tensor>& actual, const std::vector<Tensor>& widest_results,
+                 DType narrowest, const std::string& label) {
+  double allowed = std::max(tolerance(narrowest), tolerance(DType::Float32));
+  for (size_t k = 0; k < actual.size(); ++k) {
+    DType t = actual[k].dtype();
+    Tensor expected = widest_results[k];
+    if (t != expected.dtype()) expected = in_type(t, expected.dims(), values_of(expected));
+    expect_close(actual[k], expected, allowed, allowed, label);
+  }
+}
+
+// One type variable takes all its types in turn, all others stay at their widest.
+void run_all_types(const Row& row) {
+  const OpSpec& spec = builtin_ops().get(row.op).spec;
+  Types types;
+  std::set<std::string_view> used;
+  for (const TypeConstraint& c : spec.types) {
+    if (!c.tensor.empty()) types[c.name] = widest(c.tensor);
+  }
+  for (size_t i = 0; i < row.inputs.size(); ++i) {
+    if (!row.inputs[i].omitted) used.insert(param(spec.inputs, i).type);
+  }
+  std::vector<Tensor> expected = run_op(run_of(row, spec, types));
+  for (const TypeConstraint& c : spec.types) {
+    for (int t = 1; used.count(c.name) && t < dtype_count; ++t) {
+      auto type = static_cast<DType>(t);
+      if (!c.tensor.contains(type)) continue;
+      Types these = types;
+      these[c.name] = type;
+      std::string label =
+          row.op + ", " + std::string(c.name) + " = " + std::string(to_string(type));
+      try {
+        std::vector<Tensor> actual = run_op(run_of(row, spec, these));
+        for (size_t k = 0; k < actual.size(); ++k) {
+          EXPECT_EQ(actual[k].dtype(), these.at(param(spec.outputs, k).type)) << label;
+        }
+        if (row.compared) expect_same(actual, expected, type, label);
+      } catch (const Error& e) {
+        ADD_FAILURE() << label << ": " << e.what();
+      }
+    }
+  }
+}
+
+const Dims m = {2, 3};
+using Ints = std::vector<int64_t>;
+
+Attributes axis(int64_t i) { return {{"axis", i}}; }
+
+std::vector<Row> elementwise() {
+  std::vector<Row> rows;
+  for (const char* op : {"Abs",
+                         "Acosh",
+                         "Asinh",
+                         "Atan",
+                         "Ceil",
+                         "Celu",
+                         "Cos",
+                         "Cosh",
+                         "Elu",
+                         "Erf",
+                         "Exp",
+                         "Floor",
+                         "Gelu",
+                         "HardSigmoid",
+                         "HardSwish",
+                         "IsInf",
+                         "IsNaN",
+                         "LeakyRelu",
+                         "Log",
+                         "Mish",
+                         "Neg",
+                         "Reciprocal",
+                         "Relu",
+                         "Round",
+                         "Selu",
+                         "Shrink",
+                         "Sigmoid",
+                         "Sign",
+                         "Sin",
+                         "Sinh",
+                         "Softplus",
+                         "Softsign",
+                         "Sqrt",
+                         "Swish",
+                         "Tan",
+                         "Tanh",
+                         "ThresholdedRelu",
+                         "Not"}) {
+    rows.push_back({op, {{m}}});
+  }
+  for (const char* op : {"Acos", "Asin", "Atanh"}) rows.push_back({op, {{m, {-0.5, 0.25, 0.5}}}});
+  rows.push_back({.op = "BitwiseNot", .inputs = {{m}}, .compared = false});
+  for (const char* op : {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Sum",
+                         "Mean", "Add", "Mul", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "SwiGLU"}) {
+    rows.push_back({op, {{m}, {m}}});
+  }
+  for (const char* op : {"And", "Or", "Xor", "Equal"}) {
+    rows.push_back({op, {{m, {0, 1, 0}}, {m, {0, 0, 1, 1}}}});
+  }
+  rows.push_back({"Sub", {{m, {4, 5, 6}}, {m, {1, 2, 3}}}});
+  rows.push_back({"Div", {{m, {4, 6, 8}}, {m, {2, 2, 4}}}});
+  rows.push_back({"Mod", {{m, {5, 7, 8}}, {m, {3, 4, 5}}}});
+  rows.push_back({"Mod", {{m, {5, 7, 8}}, {m, {3, 4, 5}}}, {{"fmod", int64_t{1}}}});
+  rows.push_back({"Pow", {{m}, {m, {1, 2, 2}}}});
+  rows.push_back({"PRelu", {{m}, {{3}}}});
+  rows.push_back({"BitShift", {{m}, {m, {1, 2}}}, {{"direction", std::string("LEFT")}}});
+  rows.push_back({"Clip", {{m}, {{}, {2}}, {{}, {3}}}});
+  rows.push_back({"Clip", {{m}, {}, {{}, {3}}}});
+  rows.push_back({"Where", {{m, {0, 1}}, {m}, {m}}});
+  rows.push_back({.op = "CastLike", .inputs = {{m, {1}}, {{}, {1}}}, .compared = false});
+  rows.push_back({"Dropout", {{m}, {{}, {1}}}});
+  rows.push_back({"Identity", {{m}}});
+  return rows;
+}
+
+std::vector<Row> reductions() {
+  std::vector<Row> rows;
+  for (const char* op : {"ReduceL1", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd", "ReduceSum",
+                         "ReduceSumSquare"}) {
+    rows.push_back({op, {{m}, {{1}, {1}}}});
+  }
+  rows.push_back({"ReduceMean", {{m, {1, 2, 3}}, {{1}, {1}}}});
+  rows.push_back({"ReduceL2", {{m, {2, 3, 6}}, {{1}, {1}}}});
+  for (const char* op : {"ReduceMax", "ReduceMin"}) {
+    rows.push_back({op, {{m, {0, 1}}, {{1}, {1}}}});
+  }
+  for (const char* op : {"ArgMax", "ArgMin", "Hardmax", "LogSoftmax", "Softmax"}) {
+    rows.push_back({op, {{m}}});
+  }
+  rows.push_back({"CumSum", {{m}, {{}, {1}}}});
+  rows.push_back({"NonZero", {{m, {0, 1, 1}}}});
+  rows.push_back({"Shape", {{m}}});
+  rows.push_back({"Size", {{m}}});
+  return rows;
+}
+
+std::vector<Row> movement() {
+  return {
+      {"Concat", {{m}, {m}}, axis(0)},
+      {"DepthToSpace", {{{1, 4, 1, 2}}}, {{"blocksize", int64_t{2}}}},
+      {"Expand", {{{1, 3}}, {{2}, {2, 3}}}},
+      {"Flatten", {{{2, 1, 3}}}},
+      {"Gather", {{{3, 2}}, {{2}, {2, 0}}}},
+      {"GatherElements", {{m}, {{2, 1}, {2, 0}}}, axis(1)},
+      {"GatherND", {{m}, {{1, 2}, {1, 0}}}},
+      {"OneHot", {{{2}, {0, 2}}, {{}, {3}}, {{2}, {1, 2}}}},
+      {"Pad", {{m}, {{4}, {0, 1, 1, 0}}, {{}, {3}}, {{2}, {0, 1}}}},
+      {"Reshape", {{m}, {{2}, {3, 2}}}},
+      {"Scatter", {{m}, {{2, 1}, {2, 0}}, {{2, 1}}}, axis(1)},
+      {"ScatterElements", {{m}, {{2, 1}, {2, 0}}, {{2, 1}}}, axis(1)},
+      {"ScatterND", {{m}, {{1, 2}, {1, 0}}, {{1}}}},
+      {"Slice", {{m}, {{1}, {2}}, {{1}, {0}}, {{1}, {1}}, {{1}, {-1}}}},
+      {"SpaceToDepth", {{{1, 1, 2, 4}}}, {{"blocksize", int64_t{2}}}},
+      {"Split", {{m}, {{2}, {1, 2}}}, axis(1), 2},
+      {"Squeeze", {{{1, 3}}, {{1}, {0}}}},
+      {"Tile", {{m}, {{2}, {2, 1}}}},
+      {"Transpose", {{m}}},
+      {"Trilu", {{{3, 3}}, {{}, {0}}}},
+      {"Unsqueeze", {{m}, {{1}, {1}}}},
+  };
+}
+
+std::vector<Row> layers() {
+  Attributes pair = {{"kernel_shape", Ints{2}}};
+  auto recurrent = [](const char* op, int64_t gates) {
+    return Row{op,
+               {{{2, 1, 2}, {0.5, -0.25}},
+                {{1, 2 * gates, 2}, {0.5, -0.5, 0.25}},
+                {{1, 2 * gates, 2}, {-0.5, 0.25}},
+                {{1, 4 * gates}, {0.125}},
+                {{1}, {2}},
+                {{1, 1, 2}, {0.5}}},
+               {{"hidden_size", int64_t{2}}},
+               2};
+  };
+  Row lstm = recurrent("LSTM", 4);
+  lstm.inputs.push_back({{1, 1, 2}, {0.25}});
+  lstm.inputs.push_back({{1, 6}, {0.5}});
+  lstm.outputs = 3;
+  return {
+      {"AveragePool", {{{1, 1, 4}}}, pair},
+      {"BatchNormalization", {{{2, 2}}, {{2}}, {{2}}, {{2}}, {{2}}}},
+      {"Conv", {{{1, 1, 4}}, {{2, 1, 2}}, {{2}}}},
+      {"ConvTranspose", {{{1, 1, 4}}, {{1, 2, 2}}, {{2}}}},
+      {"Gemm", {{m}, {{3, 2}}, {{2}}}},
+      {"GlobalAveragePool", {{{1, 2, 4}}}},
+      {"GlobalMaxPool", {{{1, 2, 4}}}},
+      {"GroupNormalization", {{{1, 2, 2}}, {{2}}, {{2}}}, {{"num_groups", int64_t{1}}}},
+      {"InstanceNormalization", {{{1, 2, 3}}, {{2}}, {{2}}}},
+      {"LayerNormalization", {{m}, {{3}}, {{3}}}},
+      {"LpPool", {{{1, 1, 4}}}, pair},
+      {"MatMul", {{m}, {{3, 2}}}},
+      {"MaxPool", {{{1, 1, 4}}}, pair, 2},
+      {"NegativeLogLikelihoodLoss", {{m}, {{2}, {0, 2}}, {{3}}}},
+      {"RMSNormalization", {{m}, {{3}}}},
+      {"Range", {{{}, {1}}, {{}, {7}}, {{}, {2}}}},
+      {"SoftmaxCrossEntropyLoss", {{m}, {{2}, {0, 2}}, {{3}}}, {}, 2},
+      recurrent("RNN", 1),
+      recurrent("GRU", 3),
+      lstm,
+      {"ai.onnx.preview.training.Adagrad", {{{}, {0.5}}, {{}, {0}}, {m}, {m}, {m}}, {}, 2},
+      {"ai.onnx.preview.training.Adam", {{{}, {0.5}}, {{}, {0}}, {m}, {m}, {m}, {m}}, {}, 3},
+      {"ai.onnx.preview.training.Momentum",
+       {{{}, {0.5}}, {{}, {0}}, {m}, {m}, {m}},
+       {{"alpha", 0.5f},
+        {"beta", 0.5f},
+        {"mode", std::string("standard")},
+        {"norm_coefficient", 0.0f}},
+       2},
+  };
+}
+
+std::vector<Row> all_rows() {
+  std::vector<Row> all = elementwise();
+  for (auto more : {reductions(), movement(), layers()}) {
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
+}
+
+TEST(ElementTypes, EveryOperatorTakesItsOwn) {
+  for (const Row& row : all_rows()) run_all_types(row);
+}
+
+// Types that an attribute names, and those of values that are no tensors.
+const std::set<std::string_view> others = {"Cast",
+                                           "Constant",
+                                           "ConstantOfShape",
+                                           "Gradient",
+                                           "If",
+                                           "Loop",
+                                           "Scan",
+                                           "SequenceAt",
+                                           "SequenceConstruct",
+                                           "SequenceEmpty",
+                                           "SequenceErase",
+                                           "SequenceInsert",
+                                           "SequenceLength",
+                                           "SequenceMap",
+                                           "ConcatFromSequence",
+                                           "SplitToSequence",
+                                           "Optional",
+                                           "OptionalHasElement",
+                                           "OptionalGetElement"};
+
+TEST(ElementTypes, EveryOperatorHasARow) {
+  std::set<std::string> there;
+  for (const Row& row : all_rows()) there.insert(row.op);
+  for (const OpInfo* info : builtin_ops().all()) {
+    if (info->spec.domain == private_domain || others.count(info->spec.name)) continue;
+    EXPECT_TRUE(there.count(info->qualified_name())) << info->qualified_name();
+  }
+}
+
+template <typename F>
+void for_each_type(DTypeSet types, const F& f) {
+  for (int i = 1; i < dtype_count; ++i) {
+    auto t = static_cast<DType>(i);
+    if (!types.contains(t)) continue;
+    SCOPED_TRACE(to_string(t));
+    try {
+      f(t);
+    } catch (const Error& e) {
+      ADD_FAILURE() << to_string(t) << ": " << e.what();
+    }
+  }
+}
+
+DTypeSet types_of(const char* op, const char* variable) {
+  for (const TypeConstraint& c : builtin_ops().get(op).spec.types) {
+    if (c.name == variable) return c.tensor | c.sequence;
+  }
+  ADD_FAILURE() << op << " has no " << variable;
+  return {};
+}
+
+TEST(ElementTypes, CastsOfEveryPair) {
+  for_each_type(types_of("Cast", "T1"), [](DType from) {
+    for_each_type(types_of("Cast", "T2"), [from](DType to) {
+      Tensor y = run_op({"Cast", {in_type(from, {3}, {1})}, {{"to", static_cast<int64_t>(to)}}})[0];
+      EXPECT_EQ(y.dtype(), to);
+      if (to == DType::String) return;
+      EXPECT_EQ(values_of(y), (std::vector<double>{1, 1, 1}));
+    });
+  });
+}
+
+TEST(ElementTypes, ConstantsOfEveryType) {
+  for_each_type(types_of("Constant", "T"), [](DType t) {
+    Tensor value = in_type(t, {3}, {1, 2, 3});
+    EXPECT_TRUE(identical(run_op({"Constant", {}, {{"value", value}}})[0], value));
+  });
+  for_each_type(types_of("ConstantOfShape", "T2"), [](DType t) {
+    Tensor value = in_type(t, {1}, {1});
+    Tensor y = run_op({"ConstantOfShape", {Tensor::of<int64_t>({1}, {3})}, {{"value", value}}})[0];
+    EXPECT_TRUE(identical(y, in_type(t, {3}, {1})));
+  });
+}
+
+// x through one operator after another; it must come back.
+template <typename F>
+void expect_to_come_back(DType t, const F& build) {
+  Tensor x = in_type(t, {2, 2}, {1, 2, 3, 4});
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  graph.outputs = {build(b, graph.add_input("x", Type::tensor(t, to_shape(x.dims()))))};
+  verify(graph);
+  EXPECT_TRUE(identical(run_graph(graph, {x})[0], x));
+}
+
+TEST(ElementTypes, SequencesAndOptionalsOfEveryType) {
+  for_each_type(types_of("SequenceConstruct", "T"), [](DType t) {
+    expect_to_come_back(t, [t](GraphBuilder& b, ValueId x) {
+      ValueId empty = b.add("SequenceEmpty", {}, {{"dtype", static_cast<int64_t>(t)}});
+      ValueId one = b.add("SequenceInsert", {empty, x});
+      ValueId two = b.add("SequenceInsert", {one, b.add("SequenceAt", {one, b.int_scalar(0)})});
+      ValueId rest = b.add("SequenceErase", {two, b.int_scalar(0)});
+      return b.add("SequenceAt", {rest, b.int_scalar(0)});
+    });
+  });
+  for_each_type(types_of("ConcatFromSequence", "T"), [](DType t) {
+    expect_to_come_back(t, [](GraphBuilder& b, ValueId x) {
+      return b.add("ConcatFromSequence", {b.add("SplitToSequence", {x})}, {{"axis", int64_t{0}}});
+    });
+  });
+  for_each_type(types_of("Optional", "V"), [](DType t) {
+    expect_to_come_back(t, [](GraphBuilder& b, ValueId x) {
+      return b.add("OptionalGetElement", {b.add("Optional", {x})});
+    });
+  });
+}
+
+// A body with one more input than it uses, for Loop.
+Graph passing_body(const Type& type, bool of_loop) {
+  Graph body(builtin_ops());
+  GraphBuilder b(body);
+  if (of_loop) {
+    body.add_input("i", Type::tensor(DType::Int64, Shape{}));
+    body.outputs.push_back(
+        b.add("Identity", {body.add_input("c", Type::tensor(DType::Bool, Shape{}))}));
+  }
+  body.outputs.push_back(b.add("Identity", {body.add_input("x", type)}));
+  return body;
+}
+
+TEST(ElementTypes, SubgraphsOfEveryType) {
+  for_each_type(types_of("If", "V"), [](DType t) {
+    expect_to_come_back(t, [](GraphBuilder& b, ValueId x) {
+      NodeOptions options;
+      options.captures = {x};
+      options.bodies = {passing_body(b.type(x), false), passing_body(b.type(x), false)};
+      ValueId yes = b.constant(Tensor::scalar(true));
+      return b.add_n("If", {yes}, 1, std::move(options))[0];
+    });
+  });
+  for_each_type(types_of("Loop", "V"), [](DType t) {
+    expect_to_come_back(t, [](GraphBuilder& b, ValueId x) {
+      NodeOptions options;
+      options.bodies = {passing_body(b.type(x), true)};
+      return b.add_n("Loop", {b.int_scalar(2), no_value, x}, 1, std::move(options))[0];
+    });
+  });
+  for_each_type(types_of("Scan", "V"), [](DType t) {
+    expect_to_come_back(t, [](GraphBuilder& b, ValueId x) {
+      NodeOptions options;
+      options.attributes = {{"num_scan_inputs", int64_t{1}}};
+      options.bodies = {passing_body(Type::tensor(b.dtype(x), Shape{Dim(2)}), false)};
+      return b.add_n("Scan", {x}, 1, std::move(options))[0];
+    });
+  });
+}
+
+}  // namespace
+
+}  // namespace onnxrun::testing
