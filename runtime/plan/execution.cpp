@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "graph/infer_context.h"
+#include "plan/escapes.h"
 #include "plan/finite.h"
 #include "plan/step_memory.h"
 
@@ -16,6 +17,13 @@ struct Execution::RunningStep {
   const Node* node = nullptr;
   std::vector<const RuntimeValue*> inputs;
   std::vector<RuntimeValue*> outputs;
+  // Inputs in memory that is written again while outputs may still hold them: copies of these are
+  // what the step reads.
+  struct Escaping {
+    const RuntimeValue* from;
+    RuntimeValue copy = {};
+  };
+  std::vector<std::unique_ptr<Escaping>> escaping;
   std::unique_ptr<Bodies> bodies;
   std::unique_ptr<KernelState> dynamic_state;
   Tensor dynamic_scratch;
@@ -102,6 +110,7 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
     };
     for (ValueId v : node.inputs) running->inputs.push_back(slot(v));
     for (ValueId v : node.outputs) running->outputs.push_back(slot(v));
+    if (step.dynamic) copy_what_escapes(*running);
     if (!node.bodies.empty()) {
       running->bodies = std::make_unique<Bodies>(*this, step, node, *running);
     }
@@ -113,6 +122,20 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
 }
 
 Execution::~Execution() = default;
+
+void Execution::copy_what_escapes(RunningStep& step) {
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    ValueId v = step.node->inputs[i];
+    if (v == no_value || plan_->buffer_of(v) < 0) continue;
+    Buffer::Kind kind = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(v))].kind;
+    bool own =
+        kind == Buffer::Kind::Arena || kind == Buffer::Kind::Output || kind == Buffer::Kind::State;
+    if (!own || !may_escape(plan_->graph(), *step.node, i)) continue;
+    step.escaping.push_back(
+        std::make_unique<RunningStep::Escaping>(RunningStep::Escaping{step.inputs[i]}));
+    step.inputs[i] = &step.escaping.back()->copy;
+  }
+}
 
 void Execution::point_buffer(const Buffer& buffer, void* data,
                              const std::shared_ptr<void>& keep_alive) {
@@ -195,6 +218,11 @@ void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
       control.check();
       RunningStep& step = *steps_[s];
       step.context.set_control(&control);
+      for (const auto& e : step.escaping) {
+        memory.open(e->from);
+        e->copy = control.allocate(e->from->tensor.dtype(), e->from->tensor.dims());
+        copy_elements(e->from->tensor, e->copy.tensor);
+      }
       memory.enter(step.inputs, step.outputs, plan_->steps()[s].scratch);
       auto start =
           observer_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
@@ -266,13 +294,21 @@ void Execution::run_dynamic(size_t s) {
       step.op->run(step.context);
     }
   }
+  for (const auto& e : step.escaping) e->copy = RuntimeValue();
   for (ValueId v : planned.release) values_[static_cast<size_t>(v)] = RuntimeValue();
+}
+
+static std::string guard_text(const Graph& graph, ValueId v) {
+  for (const StateBinding& s : graph.state) {
+    if (s.out == v) return "the new '" + graph.name_of(s.in) + "'";
+  }
+  return "'" + graph.name_of(v) + "'";
 }
 
 void Execution::check_guards(const RunControl& control) {
   for (ValueId v : plan_->graph().guards) {
     if (!all_finite(values_[static_cast<size_t>(v)].tensor)) {
-      blame_first_node(control, plan_->graph().name_of(v));
+      blame_first_node(control, guard_text(plan_->graph(), v));
     }
   }
 }

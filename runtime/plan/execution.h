@@ -49,12 +49,14 @@ class Execution {
   struct RunningStep;
 
   void point_buffer(const Buffer& buffer, void* data, const std::shared_ptr<void>& keep_alive);
+  void copy_what_escapes(RunningStep& step);
   void run_steps(size_t begin, size_t end, const RunControl& control);
   void run_dynamic(size_t step);
-  void make_outputs();
+  Tensor new_result(const Tensor& like, const RunControl& control) const;
+  void make_outputs(const RunControl& control);
   void check_guards(const RunControl& control);
   [[noreturn]] void blame_first_node(const RunControl& control, const std::string& guard);
-  void copy_results();
+  void copy_results(const RunControl& control);
 
   std::shared_ptr<const Plan> plan_;
   Tensor arena_;

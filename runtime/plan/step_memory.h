@@ -37,10 +37,7 @@ class StepMemory {
     open(scratch_.raw(), scratch_bytes);
   }
 
- private:
-  static void open(const void* data, int64_t bytes) {
-    __asan_unpoison_memory_region(data, static_cast<size_t>(bytes));
-  }
+  // Lets this value be read, too, until the next step begins.
   void open(const RuntimeValue* v) {
     if (!v || !v->is_tensor() || !v->tensor.defined()) return;
     const std::byte* data = v->tensor.raw();
@@ -48,6 +45,11 @@ class StepMemory {
     std::less<> before;
     if (before(data, begin) || !before(data, begin + arena_.bytes())) return;
     open(data, v->tensor.bytes());
+  }
+
+ private:
+  static void open(const void* data, int64_t bytes) {
+    __asan_unpoison_memory_region(data, static_cast<size_t>(bytes));
   }
 
   const Tensor& arena_;
@@ -60,6 +62,7 @@ class StepMemory {
  public:
   StepMemory(const Tensor&, const Tensor&) {}
   void enter(const std::vector<const RuntimeValue*>&, const std::vector<RuntimeValue*>&, int64_t) {}
+  void open(const RuntimeValue*) {}
 };
 
 #endif
