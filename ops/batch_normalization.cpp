@@ -309,7 +309,7 @@ void upgrade_activations(UpgradeContext& u) {
 void upgrade_saved(UpgradeContext& u) {
   GraphBuilder& b = u.builder();
   ValueId x = u.input(0);
-  int64_t rank = b.rank(x);
+  int64_t rank = u.type(x).rank();
   if (rank < 2) fail(ErrorKind::Unsupported, "saved statistics need an input of known rank");
   auto results = b.add_n("BatchNormalization", u.inputs(), 3, {.attributes = u.attributes()});
   std::vector<int64_t> axes = {0};

@@ -210,7 +210,7 @@ class BatchedScan {
 
  private:
   ValueId element_input(ValueId v) {
-    Type type = b_.type(v);
+    Type type = u_.type(v);
     if (type.shape && !type.shape->empty()) type.shape->erase(type.shape->begin());
     return body_.add_input(body_.unique_name("element"), type);
   }

@@ -117,6 +117,8 @@ ValueId UpgradeContext::value_named(const std::string& name) const {
   return v;
 }
 
+void UpgradeContext::missing_input() { fail(ErrorKind::BadModel, "a required input is missing"); }
+
 void UpgradeContext::wrong_kind(std::string_view name) {
   fail(ErrorKind::BadModel, "attribute '{}' is of the wrong kind", name);
 }

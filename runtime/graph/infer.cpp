@@ -51,13 +51,14 @@ class TypeCheck {
           fail(ErrorKind::BadModel, "{} inputs given, at least {} expected", count,
                at + static_cast<size_t>(param.min_count));
         }
-        for (; at < count; ++at) check(param, at, !param.homogeneous);
+        for (; at < count; ++at) {
+          if (node_.inputs[at] == no_value) missing(param, at);
+          check(param, at, !param.homogeneous);
+        }
         return;
       }
       bool there = at < count && node_.inputs[at] != no_value;
-      if (!there && param.kind == Param::Kind::Single) {
-        fail(ErrorKind::BadModel, "required input {} '{}' is missing", at, param.name);
-      }
+      if (!there && param.kind == Param::Kind::Single) missing(param, at);
       if (there) check(param, at, false);
       ++at;
     }
@@ -65,8 +66,11 @@ class TypeCheck {
   }
 
  private:
+  [[noreturn]] static void missing(const Param& param, size_t at) {
+    fail(ErrorKind::BadModel, "required input {} '{}' is missing", at, param.name);
+  }
+
   void check(const Param& param, size_t at, bool alone) {
-    if (node_.inputs[at] == no_value) return;
     const Value& value = graph_.value(node_.inputs[at]);
     const TypeConstraint* constraint = find_constraint(param.type);
     if (!fits(*constraint, value.type)) {

@@ -32,7 +32,11 @@ class UpgradeContext {
   ValueId input(size_t i) const { return has_input(i) ? inputs_[i] : no_value; }
   // Puts `v` at place i, with omitted inputs before it as needed.
   void set_input(size_t i, ValueId v);
-  const Type& type(ValueId v) const { return builder_.type(v); }
+  // Throws BadModel for no_value: an upgrade asks for types of inputs that must be there.
+  const Type& type(ValueId v) const {
+    if (v == no_value) missing_input();
+    return builder_.type(v);
+  }
 
   // Subgraphs of the node, and the values they capture (graph.h).
   std::vector<Graph>& bodies() { return bodies_; }
@@ -68,6 +72,7 @@ class UpgradeContext {
 
  private:
   [[noreturn]] static void wrong_kind(std::string_view name);
+  [[noreturn]] static void missing_input();
 
   GraphBuilder& builder_;
   int opset_;

@@ -79,7 +79,9 @@ OpSpec spec(std::string_view name, std::vector<int> since, Param::Kind kind,
 OpRegistry make_registry() {
   OpRegistry registry;
   auto variadic = Param::Kind::Variadic;
-  registry.add<Plain>(spec("Add", {1, 6, 7, 13, 14}, variadic));
+  OpSpec add = spec("Add", {1, 6, 7, 13, 14}, Param::Kind::Single);
+  for (const char* more : {"B", "C", "D"}) add.inputs.push_back({more, "T", Param::Kind::Optional});
+  registry.add<Plain>(std::move(add));
   registry.add<Plain>(spec("Mul", {1, 6, 7, 13, 14}, variadic));
   registry.add<Plain>(spec("Relu", {1, 6, 13, 14}, Param::Kind::Single));
   registry.add<Plain>(spec("Identity", {1, 13, 14, 16, 19, 21, 23, 24, 25}, Param::Kind::Single));

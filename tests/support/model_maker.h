@@ -14,9 +14,10 @@
 
 namespace onnxrun {
 
-// Add, Mul, Relu, Identity, If, Loop (types of outputs are those of the first input or body
-// output); Sum2: opset 1 has an attribute `axes` that opset 13 takes as input; Pass: before opset
-// 10 its output is its input; Twice: before opset 10 it is written Add(x, x); onnxrun.Private.
+// Add (of up to four inputs, all but the first optional), Mul, Relu, Identity, If, Loop (types of
+// outputs are those of the first input or body output); Sum2: opset 1 has an attribute `axes` that
+// opset 13 takes as input; Pass: before opset 10 its output is its input; Twice: before opset 10 it
+// is written Add(x, x); onnxrun.Private.
 const OpRegistry& maker_registry();
 
 class ModelMaker {
