@@ -101,13 +101,13 @@ void GraphReader::make_overridable(const onnx::ValueInfoProto& info, ValueId id)
   Graph& graph = main_.graph;
   Value& value = graph.value(id);
   Type declared = read_type(info);
-  if (!same_elements(value.type, declared)) {
+  if (!compatible(value.type, declared)) {
     fail(ErrorKind::BadModel, "'{}' is {} as initializer, but {} as graph input", info.name(),
          value.type.to_string(), declared.to_string());
   }
   keep_metadata(value, info, onnx_field::value_info_metadata);
   if (source_.ir_version < first_ir_without_listed_initializers) return;
-  if (declared.is_known() && compatible(value.type, declared)) {
+  if (declared.is_known()) {
     value.type = Type::tensor(value.type.dtype, declared.shape);
   }
   // A caller may replace the elements, so nothing may be concluded from them.

@@ -83,8 +83,12 @@ class PlanCompiler {
 
 // Gives the inputs their types and infers everything anew from them.
 void PlanCompiler::specialize(std::span<const Type> inputs) {
-  // With all lengths known, every initializer is as good as a constant.
-  for (auto& [id, init] : graph_.initializers) init.role = Role::Constant;
+  // With all lengths known, every initializer is as good as a constant, and its type is what it
+  // holds: one that a caller might have fed is declared more loosely.
+  for (auto& [id, init] : graph_.initializers) {
+    init.role = Role::Constant;
+    graph_.value(id).type = Type::tensor(init.value.dtype(), to_shape(init.value.dims()));
+  }
   graph_.overridable.clear();
   for (size_t i = 0; i < inputs.size(); ++i) graph_.value(graph_.inputs[i]).type = inputs[i];
   try {
