@@ -154,7 +154,12 @@ class Squeeze final : public ViewOp {
       }
     } else {
       auto count = list_length(c, 1);
-      if (!count || *count > c.rank(0)) return std::nullopt;
+      if (count && *count > c.rank(0)) {
+        c.reject("{} axes are given for {}", *count, c.describe_input(0));
+      }
+      // A shape without axes would be one whose lengths are all known, and nobody would look at
+      // the axes once they are.
+      if (!count || *count == c.rank(0)) return std::nullopt;
       return unknown_shape(c.rank(0) - *count);
     }
     Shape result;

@@ -49,7 +49,9 @@ std::string Tensor::type_text() const { return std::string(to_string(dtype_)) + 
 Tensor Tensor::view(Dims dims) const {
   Tensor t = *this;
   t.dims_ = std::move(dims);
-  assert(element_count(t.dims_) == size_);
+  if (element_count(t.dims_) != size_) {
+    fail(ErrorKind::Internal, "{} is viewed as {}", type_text(), to_string(t.dims_));
+  }
   return t;
 }
 

@@ -1,4 +1,5 @@
 // Identity, Reshape, Flatten, Squeeze, Unsqueeze, Shape, Size.
+#include "base/error.h"
 #include "builtin_ops.h"
 #include "support/op_tester.h"
 
@@ -53,6 +54,20 @@ TEST(Reshape, OpsetOneHasTheShapeAsAttribute) {
   OpRun run{"Reshape", {numbered({2, 3})}, {{"shape", std::vector<int64_t>{3, -1}}}};
   run.opset = 1;
   expect_close(run_op(run)[0], numbered({2, 3}).view({3, 2}));
+}
+
+TEST(Squeeze, ChecksAxesThatOnlyTheRunKnows) {
+  expect_error({"Squeeze", {numbered({3}), ints({0})}}, "axis 0 has length 3");
+  expect_error({"Squeeze", {numbered({3}), ints({INT64_MIN})}}, "is not in [-1, 1)");
+  expect_error({"Squeeze", {numbered({1, 3}), ints({0, 0})}}, "name axis 0 twice");
+  expect_error({"Squeeze", {numbered({1, 3}), ints({5})}}, "axis 5 is not in [-2, 2)");
+  expect_error({"Squeeze", {numbered({1}), ints({0, 0})}}, "2 axes are given");
+  expect_close(run_op({"Squeeze", {numbered({1, 1}), ints({-1, 0})}})[0], numbered({}));
+}
+
+TEST(Tensor, AViewHasAsManyElements) {
+  EXPECT_EQ(numbered({2, 3}).view({3, 2}).dims(), (Dims{3, 2}));
+  EXPECT_THROW(numbered({2, 3}).view({2, 2}), Error);
 }
 
 // A graph whose input has symbolic lengths, for what is inferred from them.
