@@ -207,9 +207,15 @@ class Slice final : public Op {
     return values;
   }
 
+  // No axis is as long as this: a bound beyond it is the axis's end, one before its negative the
+  // start. The largest and smallest numbers of either index type are such.
+  static constexpr int64_t far = std::numeric_limits<int32_t>::max();
+
   // The place that `bound` names on an axis of symbolic length.
   static Dim place(const Dim& bound, const Dim& length) {
     if (!bound.is_known()) return bound == length ? length : min(bound, length);
+    if (bound.value() >= far) return length;
+    if (bound.value() <= -far) return Dim(0);
     if (bound.value() < 0) return length + bound;
     return bound.value() == 0 ? Dim(0) : min(bound, length);
   }
@@ -218,16 +224,16 @@ class Slice final : public Op {
     if (start.is_known() && end.is_known() && step.is_known() && in.is_known()) {
       return Dim(slice_axis(start.value(), end.value(), step.value(), in.value()).count);
     }
-    constexpr int64_t far = std::numeric_limits<int32_t>::max();
     if (!step.is_known() || start.is_unknown() || end.is_unknown() || in.is_unknown()) return Dim();
     if (step.value() > 0) {
       bool none = start.is_known() && end.is_known() && end.value() <= start.value() &&
                   (start.value() >= 0) == (end.value() >= 0);
       if (none) return Dim(0);
+      Dim last = place(end, in);
+      if (last == Dim(0)) return last;
       // Slices begin inside the axis wherever that can be told from their bounds.
-      Dim last = end.is_known() && end.value() >= far ? in : place(end, in);
-      Dim first = start.is_known() && start.value() < 0 ? in + start : start;
-      return ceil_div(last - first, step);
+      bool told = start.is_known() && (start.value() < 0 || start.value() >= far);
+      return ceil_div(last - (told ? place(start, in) : start), step);
     }
     bool whole = start.is_known() && (start.value() == -1 || start.value() >= far) &&
                  end.is_known() && end.value() <= -far;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "builtin_ops.h"
 #include "support/decomposition.h"
 #include "support/op_tester.h"
 
@@ -142,6 +143,33 @@ TEST(Slice, Chooses) {
   expect_error({"Slice", {numbered({2}), ints({0}), ints({1}), ints({0}), ints({0})}},
                "step of axis 0 is 0");
   expect_error({"Slice", {numbered({2}), ints({0, 0}), ints({1, 1})}}, "2 starts are given");
+}
+
+// What is inferred for an axis of any length, with bounds as exporters write "to the end".
+TEST(Slice, HugeBoundsOnASymbolicAxis) {
+  constexpr int64_t lowest = INT64_MIN, highest = INT64_MAX;
+  struct Case {
+    int64_t start, end, step;
+    std::string type;
+  };
+  const std::vector<Case> cases = {{0, highest, 1, "float[n]"},
+                                   {lowest, highest, 1, "float[n]"},
+                                   {lowest, highest, 2, "float[((n + 1)//2)]"},
+                                   {2, lowest + 1, 1, "float[0]"},
+                                   {0, lowest, 3, "float[0]"},
+                                   {highest, highest, 1, "float[0]"},
+                                   {-2, highest, 1, "float[2]"},
+                                   {-1, lowest, -1, "float[n]"},
+                                   {highest, lowest, -1, "float[n]"},
+                                   {0, INT32_MAX, 1, "float[n]"}};
+  for (const Case& c : cases) {
+    Graph graph(builtin_ops());
+    ValueId x = graph.add_input("x", Type::tensor(DType::Float32, Shape{Dim::symbol("n")}));
+    GraphBuilder b(graph);
+    ValueId y =
+        b.add("Slice", {x, b.ints({c.start}), b.ints({c.end}), b.ints({0}), b.ints({c.step})});
+    EXPECT_EQ(b.type(y).to_string(), c.type) << c.start << ":" << c.end << ":" << c.step;
+  }
 }
 
 TEST(Slice, OldOpsetsHaveAttributes) {
