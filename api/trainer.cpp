@@ -1,6 +1,7 @@
 #include "onnxrun/trainer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/atomic_file.h"
 #include "base/error.h"

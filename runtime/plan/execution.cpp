@@ -320,15 +320,15 @@ void Execution::blame_first_node(const RunControl& control, const std::string& g
     for (size_t i = 0; i < steps_[s]->outputs.size(); ++i) {
       const RuntimeValue* out = steps_[s]->outputs[i];
       if (!out || !out->is_tensor() || all_finite(out->tensor)) continue;
-      fail(ErrorKind::Numeric, "'{}' is not finite; the first value that is not is '{}' of {}",
-           guard, plan_->graph().name_of(steps_[s]->node->outputs[i]),
+      fail(ErrorKind::Numeric, "{} is not finite; the first value that is not is '{}' of {}", guard,
+           plan_->graph().name_of(steps_[s]->node->outputs[i]),
            describe(plan_->graph(), *steps_[s]->node));
     }
   }
-  fail(ErrorKind::Numeric, "'{}' is not finite, as the model's inputs or weights are not", guard);
+  fail(ErrorKind::Numeric, "{} is not finite, as the model's inputs or weights are not", guard);
 }
 
-void Execution::copy_results() {
+void Execution::copy_results(const RunControl& control) {
   for (const Plan::Copy& copy : plan_->copies()) {
     const RuntimeValue& from = values_[static_cast<size_t>(copy.from)];
     if (copy.state >= 0) {

@@ -1,23 +1,79 @@
 #include "training/optimizer.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
 #include "base/error.h"
 
 namespace onnxrun {
 
+namespace {
+
+using Names = std::vector<std::string_view>;
+
+const Names sgd_options = {"momentum", "weight_decay"};
+const Names adam_options = {"beta1", "beta2", "eps", "weight_decay"};
+
+struct Setting {
+  std::string_view name;
+  std::optional<double> OptimizerOptions::*value;
+  bool is_share = false;  // in [0, 1)
+};
+
+constexpr Setting settings[] = {{"lr", &OptimizerOptions::lr},
+                                {"momentum", &OptimizerOptions::momentum},
+                                {"weight_decay", &OptimizerOptions::weight_decay},
+                                {"beta1", &OptimizerOptions::beta1, true},
+                                {"beta2", &OptimizerOptions::beta2, true},
+                                {"eps", &OptimizerOptions::eps},
+                                {"alpha", &OptimizerOptions::alpha, true}};
+
+void check_settings(const OptimizerOptions& options) {
+  const OptimizerInfo& info = find_optimizer(options.name);
+  for (const Setting& setting : settings) {
+    std::optional<double> value = options.*setting.value;
+    if (!value) continue;
+    bool read = setting.name == "lr" || std::find(info.options.begin(), info.options.end(),
+                                                  setting.name) != info.options.end();
+    if (!read) {
+      fail(ErrorKind::Usage, "optimizer '{}' has no {}; it has lr, {}", info.name, setting.name,
+           fmt::join(info.options, ", "));
+    }
+    if (!(*value >= 0) || !std::isfinite(*value) || (setting.is_share && *value >= 1)) {
+      fail(ErrorKind::Usage, "{} is {}, expected a number {}", setting.name, *value,
+           setting.is_share ? "from 0 to below 1" : "from 0 on");
+    }
+  }
+}
+
+}  // namespace
+
 const std::vector<OptimizerInfo>& optimizer_list() {
   static const std::vector<OptimizerInfo> list = {
-      {"sgd", "p -= lr g, g with weight decay; with --momentum as momentum", 0.01, {}},
-      {"momentum", "v = m v + g; p -= lr v", 0.01, {"momentum"}},
-      {"nesterov", "v = m v + g; p -= lr (g + m v)", 0.01, {"momentum"}},
-      {"adam", "bias-corrected moments; weight decay joins the gradient", 0.001, {"m", "v"}, true},
-      {"adamw", "adam with decoupled weight decay", 0.001, {"m", "v"}, true},
+      {"sgd", "p -= lr g, g with weight decay; with --momentum as momentum", 0.01, {}, sgd_options},
+      {"momentum", "v = m v + g; p -= lr v", 0.01, {"momentum"}, sgd_options},
+      {"nesterov", "v = m v + g; p -= lr (g + m v)", 0.01, {"momentum"}, sgd_options},
+      {"adam",
+       "bias-corrected moments; weight decay joins the gradient",
+       0.001,
+       {"m", "v"},
+       adam_options,
+       true},
+      {"adamw", "adam with decoupled weight decay", 0.001, {"m", "v"}, adam_options, true},
       {"keras:adam",
        "adam as Keras writes it, eps 1e-7 beside the uncorrected root",
        0.001,
        {"m", "v"},
+       adam_options,
        true},
-      {"rmsprop", "v = a v + (1 - a) g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}},
-      {"adagrad", "v += g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}},
+      {"rmsprop",
+       "v = a v + (1 - a) g^2; p -= lr g / (sqrt v + eps)",
+       0.01,
+       {"v"},
+       {"alpha", "eps", "weight_decay"}},
+      {"adagrad", "v += g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}, {"eps", "weight_decay"}},
   };
   return list;
 }
@@ -32,6 +88,7 @@ const OptimizerInfo& find_optimizer(const std::string& name) {
 }
 
 const OptimizerInfo& optimizer_for(const OptimizerOptions& options) {
+  check_settings(options);
   bool moves = options.name == "sgd" && options.momentum.value_or(0) != 0;
   return find_optimizer(moves ? "momentum" : options.name);
 }
@@ -45,6 +102,14 @@ Optimizer::Optimizer(GraphBuilder& builder, const OptimizerOptions& options, Val
   lr64_ = b_.cast(lr, DType::Float64);
   correction1_ = bias_correction(options_.beta1.value_or(0.9));
   correction2_ = bias_correction(options_.beta2.value_or(0.999));
+}
+
+ValueId Optimizer::scalar(double v, ValueId like) {
+  ValueId result = b_.scalar_like(v, like);
+  if (!std::isfinite(to_doubles(*b_.graph().constant(result)).front())) {
+    fail(ErrorKind::Usage, "{} of the optimizer is infinite as {}", v, to_string(b_.dtype(like)));
+  }
+  return result;
 }
 
 ValueId Optimizer::bias_correction(double beta) {

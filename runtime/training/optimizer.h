@@ -25,13 +25,16 @@ struct OptimizerInfo {
   std::string_view name;
   std::string_view formula;
   double lr;
-  std::vector<std::string_view> slots;  // state per parameter, zero at the start
-  bool counts = false;                  // has a step counter
+  std::vector<std::string_view> slots;    // state per parameter, zero at the start
+  std::vector<std::string_view> options;  // fields of OptimizerOptions that it reads, beside lr
+  bool counts = false;                    // has a step counter
 };
 const std::vector<OptimizerInfo>& optimizer_list();
 // Throws Usage listing the names if there is none of this name.
 const OptimizerInfo& find_optimizer(const std::string& name);
-// What the options ask for: sgd with a momentum is "momentum", as in torch.optim.SGD.
+// What the options ask for: sgd with a momentum is "momentum", as in torch.optim.SGD. Throws Usage
+// for a number out of its range (beta1, beta2 and alpha lie in [0, 1), all others are not negative)
+// and for one that this optimizer would ignore.
 const OptimizerInfo& optimizer_for(const OptimizerOptions& options);
 
 // One parameter of a step: its value, its gradient and its slots' values, and what they become.
@@ -57,7 +60,8 @@ class Optimizer {
   void update(ParameterStep& p);
 
  private:
-  ValueId scalar(double v, ValueId like) { return b_.scalar_like(v, like); }
+  // Throws Usage if `v` is infinite in the type of `like`.
+  ValueId scalar(double v, ValueId like);
   ValueId mul(ValueId x, ValueId y) { return b_.add("Mul", {x, y}); }
   ValueId add(ValueId x, ValueId y) { return b_.add("Add", {x, y}); }
   ValueId sub(ValueId x, ValueId y) { return b_.add("Sub", {x, y}); }

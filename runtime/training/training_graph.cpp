@@ -91,8 +91,10 @@ class Builder {
     add_updates(loss);
     count_draws();
     graph_.outputs = {loss, output};
-    graph_.guards = result_.gradients;
-    graph_.guards.insert(graph_.guards.begin(), loss);
+    graph_.guards = {loss};
+    for (const StateBinding& s : graph_.state) {
+      if (is_differentiable(graph_.value(s.out).type.dtype)) graph_.guards.push_back(s.out);
+    }
     remove_dead_nodes(graph_);
     verify(graph_);
     return std::move(result_);
@@ -146,7 +148,7 @@ class Builder {
 
   void add_updates(ValueId loss) {
     ValueId one = builder_.scalar_like(1, loss);
-    result_.gradients = gradient(graph_, {{loss, one}}, parameters_);
+    std::vector<ValueId> gradients = gradient(graph_, {{loss, one}}, parameters_);
     const OptimizerInfo& info = optimizer_for(options_.optimizer);
     ValueId step = no_value;
     size_t first_slot = graph_.state.size();
@@ -163,10 +165,8 @@ class Builder {
     size_t step_at = graph_.state.size() - 1;
     Optimizer optimizer(builder_, options_.optimizer, lr_, step);
     for (size_t i = 0; i < parameters_.size(); ++i) {
-      ParameterStep p{.parameter = parameters_[i],
-                      .gradient = result_.gradients[i],
-                      .slots = {},
-                      .next_slots = {}};
+      ParameterStep p{
+          .parameter = parameters_[i], .gradient = gradients[i], .slots = {}, .next_slots = {}};
       for (size_t k = 0; k < info.slots.size(); ++k) {
         p.slots.push_back(graph_.state[first_slot + i * info.slots.size() + k].in);
       }

@@ -38,8 +38,8 @@ struct TrainingState {
 
 // `graph` has the model's inputs, then the target (unless the loss is the model's own output), then
 // `lr`, then one input for each of `state`, in that order; its outputs are the loss and the model
-// output it reads. Its state bindings are in the order of `state`, its guards the loss and the
-// gradients.
+// output it reads. Its state bindings are in the order of `state`, its guards the loss and
+// all that state becomes: gradients that are not finite make it so too, but finite ones may.
 struct TrainingGraph {
   explicit TrainingGraph(Graph g) : graph(std::move(g)) {}
 
@@ -48,8 +48,7 @@ struct TrainingGraph {
   size_t model_inputs = 0;
   bool has_target = false;
   DType lr_dtype = DType::Float32;
-  std::vector<ValueId> gradients;  // of the parameters, in the order of `state`
-  std::string output;              // the one the loss reads
+  std::string output;  // the one the loss reads
 
   size_t target_input() const { return model_inputs; }
   size_t lr_input() const { return model_inputs + (has_target ? 1 : 0); }
