@@ -48,12 +48,6 @@ Graph base_graph(const Model& model, bool widen) {
   return graph;
 }
 
-// "dir/step.onnx" has its initial values in "dir/step.init.npz".
-std::string initial_values_path(std::string path) {
-  if (path.ends_with(".onnx")) path.resize(path.size() - 5);
-  return path + ".init.npz";
-}
-
 double scalar_value(const Tensor& t) { return to_doubles(t).front(); }
 
 }  // namespace
@@ -79,8 +73,12 @@ struct Trainer::Impl {
   }
 
   void set_lr(double value) {
-    rate = value;
     Tensor converted = convert(Tensor::scalar(value), training.lr_dtype);
+    if (!std::isfinite(to_doubles(converted).front())) {
+      fail(ErrorKind::Usage, "lr is {}, which is not finite as {}", value,
+           to_string(training.lr_dtype));
+    }
+    rate = value;
     copy_elements(converted, lr);
   }
 
@@ -208,6 +206,11 @@ std::map<std::string, Tensor> Trainer::weights() const {
 
 void Trainer::save(const std::string& path, bool in_place) const {
   impl_->model.save(path, weights(), in_place);
+}
+
+std::string Trainer::initial_values_path(std::string path) {
+  if (path.ends_with(".onnx")) path.resize(path.size() - 5);
+  return path + ".init.npz";
 }
 
 void Trainer::export_step(const std::string& path) const {

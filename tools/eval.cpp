@@ -6,7 +6,9 @@
 #include "command.h"
 #include "data/source.h"
 #include "exit_code.h"
+#include "files_in_use.h"
 #include "interrupt.h"
+#include "json_text.h"
 #include "learning_task.h"
 #include "messages.h"
 #include "passes/widen.h"
@@ -49,6 +51,7 @@ class Eval final : public Command {
   int execute() override {
     if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
     Model model = Model::load(path_, common_.load_options());
+    check_files(model);
     Graph graph = model.graph();
     if (precision_ == "float64") widen_to_double(graph);
     NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
@@ -62,6 +65,14 @@ class Eval final : public Command {
   }
 
  private:
+  void check_files(const Model& model) const {
+    FilesInUse files;
+    files.read(model);
+    files.read(data_.data);
+    files.read(data_.target);
+    files.write("--confusion", confusion_);
+  }
+
   std::vector<std::string> metric_names() const {
     bool binary = task_.loss.name.starts_with("bce");
     if (!metrics_.empty()) return split_list(metrics_);

@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "command.h"
+#include "data/print.h"
 #include "exit_code.h"
+#include "files_in_use.h"
 #include "gradient_task.h"
 #include "graph_view.h"
 #include "inputs.h"
@@ -55,6 +57,7 @@ class Grad final : public Command {
   int execute() override {
     check_usage();
     Model model = Model::load(path_, common_.load_options());
+    check_files(model);
     const Graph& file = model.graph();
     if (!emit_.empty()) return emit(model);
     NamedValues inputs = gather_inputs(file, inputs_, common_, names_of(file, file.inputs));
@@ -96,6 +99,16 @@ class Grad final : public Command {
       throw Error(ErrorKind::Usage,
                   target_.empty() ? "--loss needs a --target" : "loss 'output' has no --target");
     }
+  }
+
+  void check_files(const Model& model) const {
+    FilesInUse files;
+    files.read(model);
+    for (const auto& specs : {inputs_.inputs, cotangents_, wrt_}) files.read(specs);
+    files.read(target_);
+    files.write("-o", output_);
+    files.write("--emit", emit_);
+    if (!emit_.empty()) files.write("--emit", Trainer::initial_values_path(emit_));
   }
 
   int emit(const Model& model) {

@@ -8,9 +8,11 @@
 #include "command.h"
 #include "data/print.h"
 #include "exit_code.h"
+#include "files_in_use.h"
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
+#include "json_text.h"
 #include "loss_choice.h"
 #include "messages.h"
 #include "passes/dead_nodes.h"
@@ -57,6 +59,9 @@ class Inspect final : public Command {
       fail(ErrorKind::Usage, "--loss and --optimizer belong to --stage gradient");
     }
     Model model = Model::load(path_, common_.load_options());
+    FilesInUse files;
+    files.read(model);
+    files.write("--dot", dot_);
     Graph graph = model.graph();
     bind_shapes(graph);
     if (!dot_.empty()) {

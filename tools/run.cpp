@@ -8,6 +8,7 @@
 #include "data/print.h"
 #include "data_options.h"
 #include "exit_code.h"
+#include "files_in_use.h"
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
@@ -114,18 +115,29 @@ class Run final : public Command {
       fail(ErrorKind::Usage, "--batch-size belongs to --data");
     }
     Model model = Model::load(model_, common_.load_options());
+    check_files(model);
     SessionOptions options = common_.session_options();
-    if (!wanted_.empty()) options.outputs = wanted_values(model.graph());
+    if (wanted_) options.outputs = wanted_values(model.graph(), *wanted_);
     Session session(model, options);
     write(compute(model.graph(), session));
     return exit_ok;
   }
 
  private:
+  void check_files(const Model& model) const {
+    FilesInUse files;
+    files.read(model);
+    files.read(inputs_.inputs);
+    files.read(data_.data);
+    files.read(labels_);
+    files.write("-o", output_);
+  }
+
   // Names may have commas: one that is whole in the graph is not cut.
-  std::vector<std::string> wanted_values(const Graph& graph) const {
-    std::vector<std::string> names = split_list(wanted_);
-    if (graph.find(wanted_) != no_value) names = {wanted_};
+  std::vector<std::string> wanted_values(const Graph& graph, const std::string& list) const {
+    std::vector<std::string> names = split_list(list);
+    if (names.empty()) fail(ErrorKind::Usage, "--outputs: '{}' names no output", list);
+    if (graph.find(list) != no_value) names = {list};
     for (const std::string& name : names) {
       if (graph.find(name) != no_value) continue;
       std::vector<std::string> there;

@@ -11,6 +11,7 @@
 #include "command.h"
 #include "comparison.h"
 #include "exit_code.h"
+#include "files_in_use.h"
 #include "inputs.h"
 #include "messages.h"
 #include "test_report.h"
@@ -54,6 +55,7 @@ class Test final : public Command {
 
   int execute() override {
     std::vector<TestCase> cases = find_cases();
+    check_files(cases);
     std::vector<std::string> expected =
         expect_.empty() ? std::vector<std::string>() : read_expected();
     limits_.seconds = common_.timeout_seconds.value_or(60);
@@ -108,6 +110,18 @@ class Test final : public Command {
            patterns_.empty() ? "" : " and a name that -k asks for");
     }
     return cases;
+  }
+
+  void check_files(const std::vector<TestCase>& cases) const {
+    std::error_code error;
+    if (junit_.empty() || !fs::exists(junit_, error)) return;
+    FilesInUse files;
+    files.read(expect_);
+    for (const TestCase& c : cases) {
+      files.read(c.folder.string());
+      for (const fs::path& set : data_sets(c.folder)) files.read(set.string());
+    }
+    files.write("--junit", junit_);
   }
 
   std::vector<std::string> read_expected() const {

@@ -9,7 +9,9 @@
 #include "command.h"
 #include "data_options.h"
 #include "exit_code.h"
+#include "files_in_use.h"
 #include "interrupt.h"
+#include "json_text.h"
 #include "learning_task.h"
 #include "messages.h"
 #include "passes/widen.h"
@@ -47,6 +49,7 @@ class Train final : public Command {
   int execute() override {
     check_usage();
     Model model = Model::load(model_path_, common_.load_options());
+    check_files(model);
     Graph graph = model.graph();
     bool doubles = modes_.precision == "float64";
     if (doubles) widen_to_double(graph);
@@ -121,6 +124,21 @@ class Train final : public Command {
     if (!output_.empty() && fs::equivalent(output_, model_path_, none)) {
       fail(ErrorKind::Usage, "-o {} is the model itself; --in-place overwrites it", output_);
     }
+  }
+
+  void check_files(const Model& model) const {
+    FilesInUse files;
+    files.read(model);
+    for (const auto& specs :
+         {data_.data, val_data_, test_data_, parameters_.only, parameters_.freeze}) {
+      files.read(specs);
+    }
+    files.read(data_.target);
+    files.write("-o", output_);
+    bool external = model.graph().source && !model.graph().source->data_files.empty();
+    if (external && !output_.empty()) files.write("-o", output_ + ".data");
+    files.write("--log", loop_.log);
+    files.write("--plot", loop_.plot);
   }
 
   // Before hours of training, not after them.

@@ -94,6 +94,8 @@ class Trainer {
   // written atomically. Throws CannotWrite, Unsupported where an operator has no form in standard
   // ONNX.
   void export_step(const std::string& path) const;
+  // Where export_step(path) writes the values: "dir/step.init.npz" for "dir/step.onnx".
+  static std::string initial_values_path(std::string path);
 
  private:
   struct Impl;
