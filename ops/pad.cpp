@@ -17,6 +17,9 @@ struct Pads {
   std::vector<int64_t> begin, end;
 };
 
+// Sums of a few of these and a length do not overflow.
+constexpr int64_t max_pad = INT64_MAX / 4;
+
 // The pads of all axes from those of some.
 Pads pads_of(const std::vector<int64_t>& given, const std::vector<int64_t>& axes, int64_t rank) {
   if (given.size() != 2 * axes.size()) {
@@ -24,6 +27,9 @@ Pads pads_of(const std::vector<int64_t>& given, const std::vector<int64_t>& axes
   }
   Pads pads{std::vector<int64_t>(static_cast<size_t>(rank), 0), {}};
   pads.end = pads.begin;
+  for (int64_t pad : given) {
+    if (pad < -max_pad || pad > max_pad) fail(ErrorKind::Limit, "a pad is {}", pad);
+  }
   for (size_t i = 0; i < axes.size(); ++i) {
     auto a = static_cast<size_t>(normalize_axis(axes[i], rank));
     pads.begin[a] = given[i];
@@ -77,13 +83,15 @@ struct InnerBlock {
 struct PlaceTables {
   std::vector<std::vector<int64_t>> offsets;
 
-  PlaceTables(const Dims& in, const Dims& out, const Pads& pads,
-              int64_t (*shown)(int64_t, int64_t)) {
+  // Checks `control`, if there is one, as tables may be as long as the output.
+  PlaceTables(const Dims& in, const Dims& out, const Pads& pads, int64_t (*shown)(int64_t, int64_t),
+              const RunControl* control) {
     std::vector<int64_t> strides = dense_strides(in);
     for (size_t a = 0; a < in.size(); ++a) {
-      offsets.emplace_back();
+      std::vector<int64_t>& table = offsets.emplace_back(static_cast<size_t>(out[a]));
       for (int64_t i = 0; i < out[a]; ++i) {
-        offsets[a].push_back(shown(i - pads.begin[a], in[a]) * strides[a]);
+        if (control && i % 65536 == 0) control->check();
+        table[static_cast<size_t>(i)] = shown(i - pads.begin[a], in[a]) * strides[a];
       }
     }
   }
@@ -151,9 +159,10 @@ class Pad final : public Op {
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     auto state = std::make_unique<PadState>();
     bool known = c.constant(1) && (!c.has_input(3) || c.constant(3));
-    if (known) {
+    // Long tables wait for the run, which has memory for the output and can be ended.
+    if (known && (!shown() || c.output(0).size() <= max_prepared)) {
       fill(*state, c.input(0), c.output(0), *c.constant(1),
-           c.has_input(3) ? c.constant(3) : nullptr);
+           c.has_input(3) ? c.constant(3) : nullptr, nullptr);
     }
     return state;
   }
@@ -162,7 +171,8 @@ class Pad final : public Op {
     const auto& prepared = c.state<PadState>();
     if (prepared.block || prepared.tables) return pad(c, prepared);
     PadState state;
-    fill(state, c.input(0), c.output(0), c.input(1), c.has_input(3) ? &c.input(3) : nullptr);
+    fill(state, c.input(0), c.output(0), c.input(1), c.has_input(3) ? &c.input(3) : nullptr,
+         &c.control());
     pad(c, state);
   }
 
@@ -180,6 +190,7 @@ class Pad final : public Op {
 
  private:
   using Shown = int64_t (*)(int64_t, int64_t);
+  static constexpr int64_t max_prepared = 1 << 24;
 
   Shown shown() const {
     if (mode_ == "reflect") return reflect;
@@ -200,10 +211,10 @@ class Pad final : public Op {
   }
 
   void fill(PadState& state, const Tensor& in, const Tensor& out, const Tensor& given,
-            const Tensor* axes) const {
+            const Tensor* axes, const RunControl* control) const {
     Pads pads = pads_of(to_int64s(given), axes ? to_int64s(*axes) : all_axes(in.rank()), in.rank());
     if (shown()) {
-      state.tables.emplace(in.dims(), out.dims(), pads, shown());
+      state.tables.emplace(in.dims(), out.dims(), pads, shown(), control);
     } else {
       state.block.emplace(in.dims(), out.dims(), pads);
     }

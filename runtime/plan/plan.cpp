@@ -47,10 +47,7 @@ class PlanCompiler {
     bind_outputs();
     find_lifetimes();
     plan_->arena_bytes_ = place_buffers(plan_->buffers_);
-    if (plan_->arena_bytes_ > plan_->options_.max_memory) {
-      fail(ErrorKind::Limit, "the run needs {} bytes of memory, allowed are {}",
-           plan_->arena_bytes_, plan_->options_.max_memory);
-    }
+    check_memory();
     make_prototypes();
     prepare_steps();
     return std::shared_ptr<const Plan>(std::move(plan_));
@@ -65,6 +62,7 @@ class PlanCompiler {
   void merge_in_place();
   void bind_outputs();
   void find_lifetimes();
+  void check_memory() const;
   void make_prototypes();
   void prepare_steps();
 
@@ -335,6 +333,19 @@ void PlanCompiler::find_lifetimes() {
     if (b.kind != Buffer::Kind::Dynamic || b.last < 0 || b.last >= end) continue;
     auto& release = plan_->steps_[static_cast<size_t>(b.last)].release;
     release.insert(release.end(), b.values.begin(), b.values.end());
+  }
+}
+
+// Before anything is made that grows with the buffers.
+void PlanCompiler::check_memory() const {
+  int64_t bytes = plan_->arena_bytes_;
+  bool overflow = false;
+  for (const Buffer& b : plan_->buffers_) {
+    if (b.kind == Buffer::Kind::Output) overflow |= __builtin_add_overflow(bytes, b.bytes, &bytes);
+  }
+  if (overflow || bytes > plan_->options_.max_memory) {
+    fail(ErrorKind::Limit, "the run needs {} bytes of memory, allowed are {}",
+         overflow ? INT64_MAX : bytes, plan_->options_.max_memory);
   }
 }
 
