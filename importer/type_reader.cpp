@@ -1,6 +1,7 @@
 #include "type_reader.h"
 
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace onnxrun {
 
@@ -19,6 +20,7 @@ Dim read_dim(const onnx::TensorShapeProto::Dimension& dim) {
 Type read_tensor_type(const onnx::TypeProto::Tensor& proto) {
   std::optional<Shape> shape;
   if (proto.has_shape()) {
+    check_rank(static_cast<size_t>(proto.shape().dim_size()));
     shape.emplace();
     for (const auto& dim : proto.shape().dim()) shape->push_back(read_dim(dim));
   }

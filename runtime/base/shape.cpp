@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/limits.h"
 
 namespace onnxrun {
 
@@ -244,6 +245,7 @@ Dims to_dims(const Shape& shape) {
 Shape to_shape(std::span<const int64_t> dims) { return Shape(dims.begin(), dims.end()); }
 
 int64_t element_count(std::span<const int64_t> dims) {
+  check_rank(dims.size());
   int64_t count = 1;
   bool overflow = false, empty = false;
   for (int64_t d : dims) {

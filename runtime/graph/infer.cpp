@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/limits.h"
 #include "graph/infer_context.h"
 
 namespace onnxrun {
@@ -155,6 +156,7 @@ std::optional<std::vector<Dim>> InferContext::content(size_t i) const {
 
 void InferContext::set_output(size_t i, Type type) {
   if (!has_output(i)) return;
+  if (type.shape) check_rank(type.shape->size());
   Value& value = graph_.value(node_.outputs[i]);
   value.type = std::move(type);
   value.content.reset();
