@@ -1,8 +1,10 @@
 #include "graph_reader.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "base/error.h"
+#include "input_file.h"
 #include "proto_fields.h"
 #include "type_reader.h"
 
@@ -26,6 +28,13 @@ std::unordered_set<std::string> initializer_names(const onnx::GraphProto& proto)
   return names;
 }
 
+// Nodes that fit the memory limit; a small model may always be read.
+int64_t node_limit(const ImportOptions& options) {
+  constexpr int64_t few = 10'000, bytes_of_a_node = 512;
+  int64_t fit = memory_limit(options.max_memory) / bytes_of_a_node;
+  return std::min(options.max_nodes, std::max(few, fit));
+}
+
 constexpr int first_ir_without_listed_initializers = 4;
 
 }  // namespace
@@ -40,7 +49,8 @@ GraphReader::GraphReader(const onnx::ModelProto& model, const OpRegistry& regist
       functions_(model),
       opsets_(read_opsets(model.opset_import())),
       main_(registry, nullptr),
-      nodes_left_(options.max_nodes) {}
+      max_nodes_(node_limit(options)),
+      nodes_left_(max_nodes_) {}
 
 Graph GraphReader::read() {
   const onnx::GraphProto& proto = model_.graph();

@@ -88,6 +88,7 @@ class GraphReader {
   FunctionTable functions_;
   Opsets opsets_;
   Frame main_;
+  int64_t max_nodes_;
   int64_t nodes_left_;
   // Constants by frame and message.
   std::map<std::pair<int64_t, const void*>, ValueId> constants_;

@@ -61,8 +61,7 @@ std::string describe(const onnx::NodeProto& node) {
 
 void GraphReader::read_node(const onnx::NodeProto& node, Scope& scope, const Path& path) {
   if (--nodes_left_ < 0) {
-    fail(ErrorKind::Limit, "the model has more than {} nodes, functions inlined",
-         options_.max_nodes);
+    fail(ErrorKind::Limit, "the model has more than {} nodes, functions inlined", max_nodes_);
   }
   if (const Function* function = functions_.find(node)) {
     inline_call(node, *function, scope, path);
@@ -225,8 +224,8 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
 
 // An upgrade may add nodes: differentiating again and again doubles their number each time.
 void GraphReader::check_size(const Graph& graph) const {
-  if (graph.nodes.size() <= static_cast<size_t>(options_.max_nodes)) return;
-  fail(ErrorKind::Limit, "the model becomes more than {} nodes", options_.max_nodes);
+  if (graph.nodes.size() <= static_cast<size_t>(max_nodes_)) return;
+  fail(ErrorKind::Limit, "the model becomes more than {} nodes", max_nodes_);
 }
 
 void GraphReader::bind(Scope& scope, const std::string& name, ValueId id, ValueId first_new) {

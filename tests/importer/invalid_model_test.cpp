@@ -276,13 +276,16 @@ TEST(InvalidModel, InliningIsBounded) {
     }
   }
   m.node("F0", {"x"}, {"z"}).set_domain("my");
-  ImportOptions options;
-  options.max_nodes = 1000;
-  try {
-    m.import(options);
-    FAIL() << "2^60 nodes";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.kind(), ErrorKind::Limit);
+  ImportOptions few_nodes, little_memory;
+  few_nodes.max_nodes = 1000;
+  little_memory.max_memory = 1 << 20;
+  for (const ImportOptions& options : {few_nodes, little_memory}) {
+    try {
+      m.import(options);
+      FAIL() << "2^60 nodes";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::Limit);
+    }
   }
 }
 
