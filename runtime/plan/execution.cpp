@@ -66,13 +66,17 @@ class Execution::Bodies final : public BodyRunner {
  private:
   Execution& find(size_t k, const Graph& body, const std::vector<Type>& types) {
     std::string key = std::to_string(k) + ":" + signature(types);
-    auto& slot = executions_[key];
-    if (!slot) {
-      slot = std::make_unique<Execution>(step_.bodies[k]->get(body, types, options_));
-      slot->share_results_ = true;
-    }
-    return *slot;
+    auto it = executions_.find(key);
+    if (it != executions_.end()) return *it->second;
+    if (executions_.size() == max_kept_executions) executions_.clear();
+    auto made = std::make_unique<Execution>(step_.bodies[k]->get(body, types, options_),
+                                            std::vector<Tensor>(), control);
+    made->share_results_ = true;
+    return *(executions_[key] = std::move(made));
   }
+
+  // A body whose shapes grow from iteration to iteration would keep memory for each of them.
+  static constexpr size_t max_kept_executions = 4;
 
   const PlanOptions& options_;
   const Step& step_;
@@ -81,18 +85,21 @@ class Execution::Bodies final : public BodyRunner {
   std::map<std::string, std::unique_ptr<Execution>> executions_;
 };
 
-static Tensor bytes_tensor(int64_t bytes) {
-  return Tensor(DType::UInt8, {std::max<int64_t>(bytes, 1)});
+static Tensor bytes_tensor(int64_t bytes, const RunControl* control) {
+  Dims dims = {std::max<int64_t>(bytes, 1)};
+  return control ? control->allocate(DType::UInt8, dims) : Tensor(DType::UInt8, dims);
 }
 
-Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state)
+Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state,
+                     const RunControl* control)
     : plan_(std::move(plan)),
-      arena_(bytes_tensor(plan_->arena_bytes())),
-      scratch_(bytes_tensor(plan_->scratch_bytes())),
+      arena_(bytes_tensor(plan_->arena_bytes(), control)),
+      scratch_(bytes_tensor(plan_->scratch_bytes(), control)),
       values_(plan_->prototypes()),
       state_(std::move(state)),
       outputs_(plan_->graph().outputs.size()),
-      bound_(outputs_.size(), false) {
+      bound_(outputs_.size(), false),
+      counted_(control != nullptr) {
   if (plan_->has_dynamic_steps()) types_ = std::make_unique<Graph>(plan_->graph());
   for (const Buffer& b : plan_->buffers()) {
     if (b.kind == Buffer::Kind::Arena) point_buffer(b, arena_.raw() + b.offset, nullptr);
@@ -186,7 +193,11 @@ void Execution::unbind_output(size_t k) {
   outputs_[k] = RuntimeValue();
 }
 
-void Execution::make_outputs() {
+Tensor Execution::new_result(const Tensor& like, const RunControl& control) const {
+  return counted_ ? control.allocate(like.dtype(), like.dims()) : Tensor(like.dtype(), like.dims());
+}
+
+void Execution::make_outputs(const RunControl& control) {
   const Graph& graph = plan_->graph();
   for (size_t k = 0; k < outputs_.size(); ++k) {
     if (bound_[k]) continue;
@@ -195,19 +206,20 @@ void Execution::make_outputs() {
     // Memory that nobody took after the last run serves this one.
     if (outputs_[k].is_tensor() && outputs_[k].tensor.unique()) continue;
     const Tensor& like = values_[static_cast<size_t>(graph.outputs[k])].tensor;
-    outputs_[k] = Tensor(like.dtype(), like.dims());
+    outputs_[k] = RuntimeValue();
+    outputs_[k] = new_result(like, control);
     point_buffer(b, outputs_[k].tensor.raw(), nullptr);
   }
 }
 
 void Execution::run(const RunControl& control) {
   control.check();
-  make_outputs();
+  make_outputs(control);
   auto commit = static_cast<size_t>(plan_->commit_at());
   run_steps(0, commit, control);
   if (!plan_->graph().guards.empty()) check_guards(control);
   run_steps(commit, steps_.size(), control);
-  copy_results();
+  copy_results(control);
 }
 
 void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
@@ -287,7 +299,7 @@ void Execution::run_dynamic(size_t s) {
       if (ready) {
         PrepareContext prepare(inputs, step.outputs, {});
         step.dynamic_state = node.op->prepare(prepare);
-        if (prepare.scratch() > 0) step.dynamic_scratch = bytes_tensor(prepare.scratch());
+        if (prepare.scratch() > 0) step.dynamic_scratch = bytes_tensor(prepare.scratch(), &control);
       }
       step.context = RunContext(inputs, step.outputs, step.dynamic_state.get(),
                                 step.dynamic_scratch.raw(), nullptr, &control);
@@ -343,7 +355,12 @@ void Execution::copy_results(const RunControl& control) {
       bool lasting = b.kind == Buffer::Kind::Input || b.kind == Buffer::Kind::Constant;
       bool keeps =
           b.kind == Buffer::Kind::Dynamic || !from.is_tensor() || (lasting && share_results_);
-      outputs_[k] = keeps ? from : RuntimeValue(from.tensor.clone());
+      if (keeps) {
+        outputs_[k] = from;
+      } else {
+        outputs_[k] = new_result(from.tensor, control);
+        copy_elements(from.tensor, outputs_[k].tensor);
+      }
     } else if (from.tensor.dtype() != outputs_[k].tensor.dtype() ||
                from.tensor.dims() != outputs_[k].tensor.dims()) {
       fail(ErrorKind::BadInput, "output '{}' is {}, the memory bound to it is {}",

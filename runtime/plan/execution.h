@@ -15,7 +15,10 @@ namespace onnxrun {
 class Execution {
  public:
   // `state` holds one tensor for each of graph().state, which runs read and write in place.
-  explicit Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state = {});
+  // With `control`, which is that of all runs, the memory of this execution and of its results is
+  // counted against its limit (Limit if it is hit); without, the plan's own limit has been enough.
+  explicit Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state = {},
+                     const RunControl* control = nullptr);
   ~Execution();
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
@@ -66,6 +69,7 @@ class Execution {
   std::vector<Tensor> state_;
   std::vector<RuntimeValue> outputs_;
   std::vector<bool> bound_;
+  bool counted_ = false;
   // Results that are inputs or constants are handles to these, not copies.
   bool share_results_ = false;
   std::unique_ptr<Graph> types_;  // what dynamic steps infer on

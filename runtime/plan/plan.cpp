@@ -20,9 +20,12 @@ std::string signature(std::span<const Type> types) {
 std::shared_ptr<const Plan> BodyPlans::get(const Graph& body, std::span<const Type> inputs,
                                            const PlanOptions& options) {
   std::lock_guard lock(mutex_);
-  auto& plan = plans_[signature(inputs)];
-  if (!plan) plan = Plan::compile(body, inputs, options);
-  return plan;
+  std::string key = signature(inputs);
+  auto it = plans_.find(key);
+  if (it != plans_.end()) return it->second;
+  // A body whose shapes grow from iteration to iteration would keep a plan for each of them.
+  if (plans_.size() == max_kept) plans_.clear();
+  return plans_[key] = Plan::compile(body, inputs, options);
 }
 
 // Compiles in stages; each reads what the ones before left in the plan.

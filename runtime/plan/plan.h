@@ -46,6 +46,7 @@ class BodyPlans {
                                   const PlanOptions& options);
 
  private:
+  static constexpr size_t max_kept = 64;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const Plan>> plans_;
 };
@@ -120,7 +121,8 @@ std::string signature(std::span<const Type> types);
 // Places buffers of kind Arena so that no two whose lives meet overlap; sets their offsets
 // (multiples of 64) and returns the arena's size. Larger ones first, each at the lowest place that
 // is free (Pisarchyk and Lee 2020, "Efficient memory management for deep neural net inference",
-// greedy by size).
+// greedy by size). Thousands of buffers are placed one step after another instead, each in the
+// smallest hole it fits.
 int64_t place_buffers(std::vector<Buffer>& buffers);
 
 }  // namespace onnxrun
