@@ -11,6 +11,7 @@
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
+#include "json_text.h"
 #include "messages.h"
 #include "value_files.h"
 #include "weight_comparison.h"
@@ -272,7 +273,7 @@ class Compare final : public Command {
                   {"rtol", tolerance_.rtol},
                   {"atol", tolerance_.atol}};
       doc.update(document_);
-      print(doc.dump(2) + "\n");
+      print(json_text(doc));
     } else {
       print(near ? "same\n" : "different\n");
     }

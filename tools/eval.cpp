@@ -126,13 +126,11 @@ class Eval final : public Command {
       auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
       Json values = Json::object();
       for (const auto& [name, value] : results) values[name] = number(value);
-      print(Json{{"schema", "onnxrun.eval/1"},
-                 {"output", task_.loss.output},
-                 {"samples", data.set.samples()},
-                 {"loss", {{"name", task_.loss.name}, {"value", number(loss)}}},
-                 {"metrics", values}}
-                .dump(2) +
-            "\n");
+      print(json_text(Json{{"schema", "onnxrun.eval/1"},
+                           {"output", task_.loss.output},
+                           {"samples", data.set.samples()},
+                           {"loss", {{"name", task_.loss.name}, {"value", number(loss)}}},
+                           {"metrics", values}}));
       return;
     }
     info("{} {}, output '{}'", data.set.samples(), data.set.prebatched() ? "batches" : "samples",

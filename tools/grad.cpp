@@ -75,8 +75,21 @@ class Grad final : public Command {
     NamedValues feeds = inputs;
     feeds.insert(feeds.end(), extra_.begin(), extra_.end());
     NamedValues gradients = in_context(path_, [&] { return task.gradients(feeds, common_); });
-    write(task, gradients);
-    return check_ ? check(task, feeds, gradients) : exit_ok;
+    if (auto loss = task.loss()) info("loss {:.9g}", *loss);
+    if (!output_.empty()) {
+      UninterruptedScope hold;
+      write_values(output_, gradients);
+    }
+    std::vector<GradientCheck> checks;
+    if (check_) checks = in_context(path_, [&] { return task.check(feeds, gradients, common_); });
+    if (common_.json) {
+      print_json(gradients, checks);
+    } else if (check_) {
+      print_checks(checks);
+    } else if (output_.empty()) {
+      print(values_to_text(gradients));
+    }
+    return all_right(checks) ? exit_ok : exit_failed;
   }
 
  private:
@@ -238,32 +251,38 @@ class Grad final : public Command {
     info("loss: {} of output '{}'", chosen.name, chosen.output);
   }
 
-  void write(const GradientTask& task, const NamedValues& gradients) const {
-    if (auto loss = task.loss()) info("loss {:.9g}", *loss);
-    if (!output_.empty()) {
-      UninterruptedScope hold;
-      write_values(output_, gradients);
-    } else if (common_.json) {
-      print(fmt::format("{{\"schema\": \"onnxrun.grad/1\", \"gradients\": {}}}\n",
-                        values_to_json(gradients)));
-    } else if (!check_) {
-      print(values_to_text(gradients));
-    }
+  static bool all_right(const std::vector<GradientCheck>& checks) {
+    return std::all_of(checks.begin(), checks.end(),
+                       [](const GradientCheck& c) { return c.right(); });
   }
 
-  int check(GradientTask& task, const NamedValues& feeds, const NamedValues& gradients) const {
+  static void print_checks(const std::vector<GradientCheck>& checks) {
     std::vector<std::vector<std::string>> rows = {{"gradient of", "checked", "error", ""}};
-    bool right = true;
-    for (const GradientCheck& c :
-         in_context(path_, [&] { return task.check(feeds, gradients, common_); })) {
-      right = right && c.right();
+    for (const GradientCheck& c : checks) {
       rows.push_back({c.name, std::to_string(c.checked), fmt::format("{:.3g}", c.error),
                       c.right() ? "" : c.message});
     }
     print(table(rows));
-    print(right ? "gradients agree with finite differences\n"
-                : "gradients differ from finite differences\n");
-    return right ? exit_ok : exit_failed;
+    print(all_right(checks) ? "gradients agree with finite differences\n"
+                            : "gradients differ from finite differences\n");
+  }
+
+  // Nothing if the gradients went to a file and were not checked.
+  void print_json(const NamedValues& gradients, const std::vector<GradientCheck>& checks) const {
+    if (!output_.empty() && !check_) return;
+    std::string text = "{\"schema\": \"onnxrun.grad/1\"";
+    if (output_.empty()) text += ", \"gradients\": " + values_to_json(gradients);
+    if (check_) {
+      std::string list;
+      for (const GradientCheck& c : checks) {
+        list += fmt::format(
+            R"({}{{"name": {}, "checked": {}, "error": {}, "right": {}, "message": {}}})",
+            list.empty() ? "" : ", ", json_string(c.name), c.checked, json_number(c.error),
+            c.right(), json_string(c.right() ? "" : c.message));
+      }
+      text += fmt::format(", \"check\": [{}], \"right\": {}", list, all_right(checks));
+    }
+    print(text + "}\n");
   }
 
   std::string path_, of_, target_, output_, emit_;

@@ -73,7 +73,7 @@ class Inspect final : public Command {
     } else if (!node_.empty()) {
       print_node(graph);
     } else if (common_.json) {
-      print(document(model, graph).dump(2) + "\n");
+      print(json_text(document(model, graph)));
     } else {
       print_summary(model, graph);
       print_sections(model, graph);
@@ -121,8 +121,7 @@ class Inspect final : public Command {
       text = stage_ == "machine" ? onnxrun::print(plan->graph()) : plan->to_string();
     }
     if (common_.json) {
-      text =
-          Json{{"schema", "onnxrun.inspect/1"}, {"stage", stage_}, {"text", text}}.dump(2) + "\n";
+      text = json_text(Json{{"schema", "onnxrun.inspect/1"}, {"stage", stage_}, {"text", text}});
     }
     print(text);
   }
@@ -135,7 +134,7 @@ class Inspect final : public Command {
       if (common_.json) {
         Json doc = {{"schema", "onnxrun.inspect/1"}};
         doc["node"] = node_json(graph, node);
-        print(doc.dump(2) + "\n");
+        print(json_text(doc));
       } else {
         print(node_text(graph, node));
       }

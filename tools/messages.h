@@ -15,7 +15,7 @@ void set_log_level(LogLevel level);
 void set_log_level(const std::string& name);
 bool is_logged(LogLevel level);
 
-// A line of standard error, if `level` is shown.
+// A line of standard error, if `level` is shown; control characters in it become \xNN.
 void log_line(LogLevel level, std::string_view text);
 
 template <typename... Args>

@@ -7,6 +7,7 @@
 #include "exit_code.h"
 #include "graph/registry.h"
 #include "graph_view.h"
+#include "json_text.h"
 #include "messages.h"
 #include "model_operators.h"
 
@@ -112,7 +113,7 @@ class Ops final : public Command {
                                                                        : gradient_name(s)},
            {"decomposes", s.decomposes}});
     }
-    print(Json{{"schema", "onnxrun.ops/1"}, {"operators", list}}.dump(2) + "\n");
+    print(json_text(Json{{"schema", "onnxrun.ops/1"}, {"operators", list}}));
   }
 
   // Why a use cannot be served; empty if it can.
@@ -158,7 +159,7 @@ class Ops final : public Command {
     }
     bool nothing = rows.empty();
     if (common_.json) {
-      print(Json{{"schema", "onnxrun.ops/1"}, {"file", model_}, {"missing", list}}.dump(2) + "\n");
+      print(json_text(Json{{"schema", "onnxrun.ops/1"}, {"file", model_}, {"missing", list}}));
     } else {
       print(nothing ? "nothing is missing\n" : table(rows));
     }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "json_text.h"
+
 namespace onnxrun::tool {
 
 using Status = CaseResult::Status;
@@ -44,7 +46,7 @@ std::string to_json(const std::vector<CaseResult>& results) {
                                 {"failed", count(results, Status::Failed)},
                                 {"skipped", count(results, Status::Skipped)},
                                 {"cases", cases}};
-  return doc.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return json_text(doc);
 }
 
 // XML 1.0 has no control characters but tab and line breaks.

@@ -251,7 +251,7 @@ class Train final : public Command {
     if (test_loss) doc["test_loss"] = *test_loss;
     doc["seconds"] = loop.seconds();
     doc["written"] = written_path();
-    print(doc.dump(2) + "\n");
+    print(json_text(doc));
   }
 
   const std::string& written_path() const { return in_place_ ? model_path_ : output_; }

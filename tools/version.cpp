@@ -9,6 +9,7 @@
 #include "command.h"
 #include "exit_code.h"
 #include "graph/registry.h"
+#include "json_text.h"
 #include "messages.h"
 
 namespace onnxrun::tool {
@@ -52,7 +53,7 @@ class Version final : public Command {
           {"operators", operators},         {"compiler", __VERSION__},
           {"cpu_features", cpu_features()}, {"processors", processors},
           {"threads", available_threads()}};
-      print(doc.dump(2) + "\n");
+      print(json_text(doc));
       return exit_ok;
     }
     print(
