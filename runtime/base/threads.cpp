@@ -15,6 +15,8 @@
 #include <vector>
 #else
 #include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/partitioner.h>
 #include <oneapi/tbb/task_arena.h>
@@ -94,6 +96,19 @@ static void run_pieces(int64_t pieces, const RangeFunction& piece) {
 
 #else
 
+// TBB has no more workers than processors unless it is told otherwise.
+static void allow_threads(int threads) {
+  using oneapi::tbb::global_control;
+  static int allowed = oneapi::tbb::info::default_concurrency();
+  static std::unique_ptr<global_control> control;
+  if (threads <= allowed) return;
+  allowed = threads;
+  // Of several controls the lowest counts.
+  control.reset();
+  control = std::make_unique<global_control>(global_control::max_allowed_parallelism,
+                                             static_cast<size_t>(threads));
+}
+
 // One arena a width, shared by all sessions that ask for that width; their workers come from TBB's
 // one pool and sleep when idle.
 static oneapi::tbb::task_arena& arena_of(int threads) {
@@ -101,7 +116,10 @@ static oneapi::tbb::task_arena& arena_of(int threads) {
   static std::map<int, std::unique_ptr<oneapi::tbb::task_arena> > arenas;
   std::lock_guard lock(mutex);
   auto& arena = arenas[threads];
-  if (!arena) arena = std::make_unique<oneapi::tbb::task_arena>(threads);
+  if (!arena) {
+    allow_threads(threads);
+    arena = std::make_unique<oneapi::tbb::task_arena>(threads);
+  }
   return *arena;
 }
 
