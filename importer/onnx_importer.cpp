@@ -46,6 +46,16 @@ void check_versions(const onnx::ModelProto& model, const Opsets& opsets) {
   if (opsets.count("")) checked_opset(opsets, "");
 }
 
+// Without a run there is no input to be wrong: what does not fit is the model.
+Graph read_graph(GraphReader& reader) {
+  try {
+    return reader.read();
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::BadInput) throw Error(ErrorKind::BadModel, e.what());
+    throw;
+  }
+}
+
 Graph import_parsed(ModelSource source, const onnx::ModelProto& model, const std::string& directory,
                     const OpRegistry& registry, const ImportOptions& options) {
   source.ir_version = model.ir_version();
@@ -57,7 +67,7 @@ Graph import_parsed(ModelSource source, const onnx::ModelProto& model, const std
   MemoryBudget budget(memory_limit(options.max_memory));
   ExternalDataReader external(options.external_data, directory, options.external_dir);
   GraphReader reader(model, registry, options, TensorDecoder(budget, &external), source);
-  Graph graph = reader.read();
+  Graph graph = read_graph(reader);
   source.data_files = external.files();
   graph.source = std::make_shared<const ModelSource>(std::move(source));
   return graph;

@@ -7,6 +7,7 @@
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "kernels/scalar.h"
+#include "kernels/shape_rules.h"
 
 namespace onnxrun {
 
@@ -19,7 +20,11 @@ class CumSum final : public Op {
     v.visit("reverse", reverse_, "sums run from the end");
   }
 
-  void infer(InferContext& c) const override { infer_same(c); }
+  void infer(InferContext& c) const override {
+    const Tensor* axis = c.constant(1);
+    if (axis && c.shape(0)) checked_axis(c, scalar_of<int64_t>(*axis, "axis"), c.rank(0));
+    infer_same(c);
+  }
 
   void run(RunContext& c) const override {
     const Tensor& x = c.input(0);

@@ -76,7 +76,8 @@ void add_common_options(CLI::App& app, CommonOptions& o) {
   option("--optimize", o.optimize, "0|1|2",
          "0 runs every node as the file has it (default: 2, everything)")
       ->check(between(0, 2));
-  option("--seed", o.seed, "N", "of all random numbers (default: 0)");
+  text_option("--seed", "N", "of all random numbers (default: 0)",
+              [&o](const std::string& text) { o.seed = parse_seed("--seed", text); });
   app.add_flag("--json", o.json, "print one JSON document")->group("Common options");
   app.add_flag_callback(
          "-v,--verbose", [] { set_log_level(LogLevel::Debug); }, "say more")
@@ -159,7 +160,8 @@ int64_t parse_bytes(std::string_view option, const std::string& text) {
                                    {"T", k * k * k * k},
                                    {"TiB", k * k * k * k}},
                                   "2G or 512M");
-  return bytes >= 9.2e18 ? INT64_MAX : static_cast<int64_t>(bytes);
+  if (bytes >= 9.2e18) fail(ErrorKind::Usage, "{}: {} is more than 64 bits count", option, text);
+  return static_cast<int64_t>(bytes);
 }
 
 double parse_seconds(std::string_view option, const std::string& text) {
@@ -182,6 +184,15 @@ double parse_number(std::string_view option, const std::string& text) {
   double below = parse_number(option, text.substr(slash + 1));
   if (below == 0) fail(ErrorKind::Usage, "{}: '{}' divides by zero", option, text);
   return value / below;
+}
+
+uint64_t parse_seed(std::string_view option, const std::string& text) {
+  uint64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
+    fail(ErrorKind::Usage, "{}: '{}' is no integer from 0 to {}", option, text, UINT64_MAX);
+  }
+  return value;
 }
 
 int64_t parse_integer(std::string_view option, const std::string& text) {

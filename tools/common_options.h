@@ -47,6 +47,8 @@ int64_t parse_bytes(std::string_view option, const std::string& text);
 double parse_seconds(std::string_view option, const std::string& text);
 // "3", "-1e-3", "1/255".
 double parse_number(std::string_view option, const std::string& text);
+// From 0 to 2^64 - 1.
+uint64_t parse_seed(std::string_view option, const std::string& text);
 int64_t parse_integer(std::string_view option, const std::string& text);
 // "NAME=REST" cut at the first '='.
 std::pair<std::string, std::string> parse_assignment(std::string_view option,

@@ -286,7 +286,8 @@ NamedValues gather_inputs(const Graph& graph, const InputOptions& options,
       fail(ErrorKind::BadInput, "{}: input '{}' ({}) is not given; -i {}=FILE does, or --random",
            model_name(graph), name, type.to_string(), name);
     }
-    if (options.random) values.emplace_back(name, random.make(name, type));
+    if (!options.random) continue;
+    in_context(model_name(graph), [&] { values.emplace_back(name, random.make(name, type)); });
   }
   return values;
 }

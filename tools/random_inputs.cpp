@@ -109,13 +109,18 @@ RandomInputs::Range RandomInputs::range_of(const std::string& name, DType dtype)
   return {0, bound == INT64_MAX ? 1.0 : static_cast<double>(bound - 1)};
 }
 
+Tensor RandomInputs::memory_for(const std::string& name, const Dims& dims) const {
+  try {
+    if (element_count(dims) <= max_memory_ / 8) return Tensor(DType::Float64, dims);
+  } catch (const Error& e) {
+    throw e.in(fmt::format("input '{}' of shape {}", name, to_string(dims)));
+  }
+  fail(ErrorKind::Limit, "input '{}' of shape {} needs more than --max-memory", name,
+       to_string(dims));
+}
+
 Tensor RandomInputs::make(const std::string& name, const Type& type) {
   Dims dims = dims_of(name, type);
-  if (bytes_of(DType::Float64, element_count(dims)) > max_memory_) {
-    fail(ErrorKind::Limit, "input '{}' of shape {} needs more than --max-memory", name,
-         to_string(dims));
-  }
-  if (type.dtype == DType::String) return Tensor(DType::String, dims);
   if (is_complex(type.dtype)) {
     fail(ErrorKind::Unsupported, "input '{}' is {}: there are no random complex numbers", name,
          type.to_string());
@@ -124,7 +129,8 @@ Tensor RandomInputs::make(const std::string& name, const Type& type) {
   for (char c : name) stream = stream * 131 + static_cast<unsigned char>(c);
   Philox random(seed_, stream);
   Range range = range_of(name, type.dtype);
-  Tensor values(DType::Float64, dims);
+  Tensor values = memory_for(name, dims);
+  if (type.dtype == DType::String) return Tensor(DType::String, dims);
   double width = is_integer(type.dtype) ? range.high - range.low + 1 : range.high - range.low;
   for (int64_t i = 0; i < values.size(); ++i) {
     double v = range.low + width * random.uniform(static_cast<uint64_t>(i));

@@ -32,6 +32,8 @@ class RandomInputs {
     double low = 0, high = 1;
   };
   Dims dims_of(const std::string& name, const Type& type);
+  // Doubles of this shape. Throws Limit naming the input.
+  Tensor memory_for(const std::string& name, const Dims& dims) const;
   Range range_of(const std::string& name, DType dtype) const;
 
   const Graph& graph_;

@@ -205,7 +205,8 @@ class Run final : public Command {
     print(common_.json ? top.to_json(labels) : top.to_text(labels));
   }
 
-  std::string model_, output_, wanted_, labels_;
+  std::string model_, output_, labels_;
+  std::optional<std::string> wanted_;
   InputOptions inputs_;
   DataOptions data_;
   std::optional<int64_t> top_;

@@ -21,7 +21,12 @@ std::shared_ptr<void> allocate_bytes(int64_t bytes) {
 }
 
 std::shared_ptr<void> allocate_strings(int64_t count) {
-  auto strings = std::make_shared<std::vector<std::string>>(static_cast<size_t>(count));
+  auto strings = std::make_shared<std::vector<std::string>>();
+  try {
+    strings->resize(static_cast<size_t>(count));
+  } catch (const std::exception&) {
+    fail(ErrorKind::Limit, "no memory for a tensor of {} strings", count);
+  }
   return {strings, strings->data()};
 }
 

@@ -178,8 +178,8 @@ Type target_type(const LossOptions& options, const Type& output) {
   return Type::tensor(DType::Int64, rest);
 }
 
-ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output,
-                 ValueId target) {
+static ValueId loss_nodes(GraphBuilder& builder, const LossOptions& options, ValueId output,
+                          ValueId target) {
   const LossInfo& info = find_loss(options.name);
   if (info.name == "output") return own_output(builder, output);
   if (info.class_indices) return class_loss(builder, options, output, target);
@@ -187,6 +187,17 @@ ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId outp
   Reduction usual = options.name == "sum_squared" ? Reduction::Sum : Reduction::Mean;
   bool mean = options.reduction.value_or(usual) == Reduction::Mean;
   return builder.add(mean ? "ReduceMean" : "ReduceSum", {terms}, {{"keepdims", int64_t{0}}});
+}
+
+ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output,
+                 ValueId target) {
+  try {
+    return loss_nodes(builder, options, output, target);
+  } catch (const Error& e) {
+    // The model is right by itself: what does not fit it is the target.
+    if (e.kind() == ErrorKind::BadModel) throw Error(ErrorKind::BadInput, e.what());
+    throw;
+  }
 }
 
 }  // namespace onnxrun
