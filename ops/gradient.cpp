@@ -37,7 +37,12 @@ class Gradient final : public Op {
 class Function {
  public:
   Function(GraphBuilder& builder, std::vector<ValueId> named, size_t xs, ValueId y)
-      : builder_(builder), graph_(builder.graph()), named_(std::move(named)), xs_(xs), y_(y) {}
+      : builder_(builder),
+        graph_(builder.graph()),
+        named_(std::move(named)),
+        names_(named_.begin(), named_.end()),
+        xs_(xs),
+        y_(y) {}
 
   std::vector<ValueId> gradient_at(const std::vector<ValueId>& point) {
     std::vector<ValueId> x(point.begin(), point.begin() + static_cast<std::ptrdiff_t>(xs_));
@@ -51,13 +56,11 @@ class Function {
   }
 
  private:
-  bool is_named(ValueId v) const {
-    return std::find(named_.begin(), named_.end(), v) != named_.end();
-  }
+  bool is_named(ValueId v) const { return names_.count(v) > 0; }
 
   // Then paths that lead through a named value must not count.
   bool one_depends_on_another() const {
-    std::set<ValueId> dependent(named_.begin(), named_.end());
+    std::set<ValueId> dependent = names_;
     for (const Node& node : graph_.nodes) {
       bool depends = std::any_of(node.inputs.begin(), node.inputs.end(),
                                  [&](ValueId v) { return dependent.count(v) > 0; });
@@ -113,6 +116,7 @@ class Function {
   GraphBuilder& builder_;
   Graph& graph_;
   std::vector<ValueId> named_;
+  std::set<ValueId> names_;
   size_t xs_;
   ValueId y_;
 };
@@ -130,36 +134,43 @@ bool is_computed_here(const Graph& graph, ValueId v) {
          std::find(graph.inputs.begin(), graph.inputs.end(), v) != graph.inputs.end();
 }
 
-void upgrade(UpgradeContext& c) {
-  Gradient node;
-  read_attributes(node, c.attributes());
+// The values that xs and zs name; the node's inputs must be like them.
+std::vector<ValueId> named_values(const UpgradeContext& c, const Gradient& node,
+                                  const std::vector<ValueId>& inputs) {
   std::vector<std::string> names = node.xs;
   names.insert(names.end(), node.zs.begin(), node.zs.end());
-  if (c.inputs().size() != names.size()) {
-    fail(ErrorKind::BadModel, "{} inputs given, xs and zs name {}", c.inputs().size(),
-         names.size());
-  }
-  if (c.num_outputs() > node.xs.size()) {
-    fail(ErrorKind::BadModel, "{} outputs asked for, xs names {}", c.num_outputs(), node.xs.size());
+  if (inputs.size() != names.size()) {
+    fail(ErrorKind::BadModel, "{} inputs given, xs and zs name {}", inputs.size(), names.size());
   }
   std::vector<ValueId> named;
+  std::set<ValueId> seen;
   for (size_t i = 0; i < names.size(); ++i) {
     ValueId v = c.value_named(names[i]);
-    if (std::find(named.begin(), named.end(), v) != named.end()) {
+    if (!seen.insert(v).second) {
       fail(ErrorKind::BadModel, "'{}' is named twice by xs and zs", names[i]);
     }
     if (i < node.xs.size()) check_differentiable(c, names[i], v);
-    if (!c.has_input(i) || !same_elements(c.type(v), c.type(c.input(i)))) {
+    if (!c.has_input(i) || !same_elements(c.type(v), c.type(inputs[i]))) {
       fail(ErrorKind::BadModel, "input {} is {}, '{}' is {}", i,
-           c.has_input(i) ? c.type(c.input(i)).to_string() : "missing", names[i],
+           c.has_input(i) ? c.type(inputs[i]).to_string() : "missing", names[i],
            c.type(v).to_string());
     }
     named.push_back(v);
   }
+  return named;
+}
+
+void upgrade(UpgradeContext& c) {
+  Gradient node;
+  read_attributes(node, c.attributes());
+  if (c.num_outputs() > node.xs.size()) {
+    fail(ErrorKind::BadModel, "{} outputs asked for, xs names {}", c.num_outputs(), node.xs.size());
+  }
+  std::vector<ValueId> named = named_values(c, node, c.inputs());
   ValueId y = c.value_named(node.y);
   check_differentiable(c, node.y, y);
-  bool is_x = std::find(named.begin(), named.end(), y) != named.end();
-  if (!is_x && !is_computed_here(c.builder().graph(), y)) {
+  bool is_named = std::find(named.begin(), named.end(), y) != named.end();
+  if (!is_named && !is_computed_here(c.builder().graph(), y)) {
     fail(ErrorKind::Unsupported, "'{}' is computed outside of the subgraph that differentiates it",
          node.y);
   }
