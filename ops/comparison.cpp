@@ -74,10 +74,9 @@ void dispatch_compared(DType dtype, const F& f) {
   dispatch_numeric(dtype, allowed);
 }
 
-// Whether two symbolic integers are equal, as 1 or 0; unknown where that cannot be told. An
+// Whether two integers, not both known, are equal, as 1 or 0; unknown where that cannot be told. An
 // expression that subtracts nothing is a length, so it is not negative.
 Dim equal_symbolic(const Dim& a, const Dim& b) {
-  if (a.is_known() && b.is_known()) return a.value() == b.value();
   if (a == b) return 1;
   const Dim &known = a.is_known() ? a : b, &other = a.is_known() ? b : a;
   bool length = other.is_symbolic() && other.to_string().find('-') == std::string::npos;
@@ -89,8 +88,7 @@ class Comparison final : public BinaryOp {
  public:
   void infer(InferContext& c) const override {
     infer_broadcast(c, DType::Bool);
-    // Exporters compare shapes with -1 to find the lengths that Expand is to keep.
-    if constexpr (std::is_same_v<Rule, EqualRule>) infer_binary_content(c, equal_symbolic);
+    infer_binary_content(c, compare);
   }
 
   void run(RunContext& c) const override {
@@ -101,11 +99,29 @@ class Comparison final : public BinaryOp {
                   [](const C& a, const C& b) { return Rule::apply(a, b); });
     });
   }
+
+ private:
+  // Symbolic lengths, or results of comparing them, as 1 or 0. Exporters compare shapes with -1 to
+  // find the lengths that Expand is to keep, and numbers of heads.
+  static Dim compare(const Dim& a, const Dim& b) {
+    if (a.is_known() && b.is_known()) return Rule::apply(a.value(), b.value());
+    if constexpr (std::is_same_v<Rule, EqualRule>) return equal_symbolic(a, b);
+    if constexpr (std::is_same_v<Rule, AndRule>) return is(a, 0) || is(b, 0) ? Dim(0) : Dim();
+    if constexpr (std::is_same_v<Rule, OrRule>) return is(a, 1) || is(b, 1) ? Dim(1) : Dim();
+    return Dim();
+  }
+  static bool is(const Dim& d, int64_t value) { return d.is_known() && d.value() == value; }
 };
 
 class Not final : public Op {
  public:
-  void infer(InferContext& c) const override { infer_same(c); }
+  void infer(InferContext& c) const override {
+    infer_same(c);
+    auto elements = c.content(0);
+    if (!elements) return;
+    for (Dim& d : *elements) d = d.is_known() ? Dim(d.value() == 0) : Dim();
+    c.set_content(0, std::move(*elements));
+  }
 
   void run(RunContext& c) const override {
     unary_loop(c.input(0).data<bool>(), c.output(0).data<bool>(), c.input(0).size(),

@@ -85,6 +85,26 @@ TEST(Where, FollowsShapes) {
   EXPECT_EQ(to_string(*graph.value(lengths).content), "[batch,3]");
 }
 
+// What grouped attention does to find out how often keys repeat.
+TEST(Comparison, OfShapesIsFollowed) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  ValueId shape =
+      b.shape_of(graph.add_input("x", Type::tensor(DType::Float32, Shape{4, 2, Dim::symbol("n")})));
+  ValueId two = b.ints({2});
+  auto elements = [&](ValueId v) { return to_string(graph.value(v).content.value_or(Shape())); };
+  ValueId equal = b.add("Equal", {shape, two}), differs = b.add("Not", {equal});
+  ValueId even = b.add("Equal", {b.add("Mod", {shape, two}), b.ints({0})});
+  EXPECT_EQ(elements(equal), "[0,1,?]");
+  EXPECT_EQ(elements(differs), "[1,0,?]");
+  EXPECT_EQ(elements(b.add("And", {differs, even})), "[1,0,?]");
+  EXPECT_EQ(elements(b.add("Or", {differs, even})), "[1,1,?]");
+  EXPECT_EQ(elements(b.add("Xor", {differs, even})), "[0,1,?]");
+  EXPECT_EQ(elements(b.add("Greater", {shape, two})), "[1,0,?]");
+  ValueId repeats = b.add("Where", {differs, b.add("Div", {shape, two}), shape});
+  EXPECT_EQ(elements(repeats), "[2,2,?]");
+}
+
 TEST(Mod, FollowsKnownIntegers) {
   Graph graph(builtin_ops());
   GraphBuilder b(graph);
