@@ -57,7 +57,7 @@ TEST(Import, ConstantsBecomeInitializersNamedByTheirOutput) {
       .set_s("a");
   ModelMaker::attribute(m.node("Constant", {}, {"ss"}), "value_strings", AttributeProto::STRINGS)
       .add_strings("b");
-  m.node("Add", {"x", "t", "f", "fs", "i", "is"}, {"y"});
+  m.node("Mul", {"x", "t", "f", "fs", "i", "is"}, {"y"});
   m.output("y");
   m.output("s");
   m.output("ss");
