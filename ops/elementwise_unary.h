@@ -64,8 +64,9 @@ class UnaryOp final : public Op {
     const Tensor& x = c.input(0);
     dispatch_numeric(x.dtype(), [&]<typename T>() {
       if constexpr (Rule::types.contains(dtype_of<T>)) {
-        unary_loop(x.data<T>(), c.output(0).data<T>(), x.size(),
-                   [this]<typename C>(const C* from, C* to, int64_t n) { apply(from, to, n); });
+        unary_loop(
+            x.data<T>(), c.output(0).data<T>(), x.size(),
+            [this]<typename C>(const C* from, C* to, int64_t n) { this->apply(from, to, n); });
       } else {
         fail_dispatch(x.dtype(), Rule::types);
       }
