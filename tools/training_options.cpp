@@ -45,7 +45,7 @@ void add_optimizer_options(CLI::App& app, OptimizerChoice& c) {
   app.add_option("--optimizer", c.name, "default: sgd" + names_and_formulas(optimizer_list()))
       ->type_name("NAME");
   add_number(app, "--lr", c.lr, "learning rate (default: the optimizer's)");
-  add_number(app, "--momentum", c.momentum, "of sgd, momentum, nesterov");
+  add_number(app, "--momentum", c.momentum, "of sgd, momentum, nesterov, rmsprop");
   add_number(app, "--weight-decay", c.weight_decay, "L2 penalty; decoupled in adamw");
   add_number(app, "--beta1", c.beta1, "of adam and adamw");
   add_number(app, "--beta2", c.beta2, "of adam and adamw");

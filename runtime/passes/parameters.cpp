@@ -38,6 +38,7 @@ bool all_zero(const Tensor& t) {
 struct Verdict {
   Role role = Role::Constant;
   std::string reason;
+  bool beside = false;  // only an operand beside a product or a norm
 };
 
 // Inputs that operators take as weights, biases, scales or tables; -1 is any input.
@@ -121,7 +122,7 @@ class Follower {
     if (type.shape && type.shape->empty()) return {};
     visit(graph, v);
     if (!statistics_.empty()) return {Role::Buffer, "running statistic of " + statistics_};
-    if (!weight_.empty()) return {Role::Parameter, weight_};
+    if (!weight_.empty()) return {Role::Parameter, weight_, beside_};
     return {};
   }
 
@@ -141,11 +142,12 @@ class Follower {
     auto it = weight_positions().find(op);
     if (it != weight_positions().end()) {
       for (int at : it->second) {
-        if (at < 0 || at == static_cast<int>(i)) found(graph, node, i);
+        if (at >= 0 && at != static_cast<int>(i)) continue;
+        found(graph, node, i, op == "InstanceNormalization");
       }
     }
     if (is_one_of(op, {"Add", "Sub", "Mul", "Sum"}) && beside_product(graph, node, i)) {
-      found(graph, node, i);
+      found(graph, node, i, true);
     }
     if (passes_on(op)) {
       for (ValueId out : node.outputs) {
@@ -155,8 +157,9 @@ class Follower {
     for (const Graph& body : node.bodies) enter(node, body, i);
   }
 
-  void found(const Graph& graph, const Node& node, size_t i) {
+  void found(const Graph& graph, const Node& node, size_t i, bool beside) {
     if (weight_.empty()) weight_ = fmt::format("input {} of {}", i, describe(graph, node));
+    beside_ &= beside;
   }
 
   // Captures come after the formal inputs; carried state and scan inputs are formal inputs, behind
@@ -257,6 +260,7 @@ class Follower {
   const Graph* top_ = nullptr;
   std::set<std::pair<const Graph*, ValueId>> seen_;
   std::string statistics_, weight_;
+  bool beside_ = true;
 };
 
 Verdict by_mark(const Graph& graph, ValueId v, const Tensor& tensor,
@@ -290,14 +294,16 @@ bool in_constant_node(const Graph& graph, const Initializer& init) {
   return path.size() > 2 && path[0] == graph_field && path[1].first == node_field;
 }
 
-// An exporter that stores weights as initializers has numbers of the formula in Constant nodes.
-void leave_constant_nodes(Graph& graph) {
+// An exporter that stores weights as initializers has factors and offsets of the formula, and the
+// ones and zeros of a norm without weights, in Constant nodes.
+void leave_constant_nodes(Graph& graph, const std::vector<ValueId>& beside) {
   bool weights_stored =
       std::any_of(graph.initializers.begin(), graph.initializers.end(), [&](const auto& entry) {
         return entry.second.role == Role::Parameter && !in_constant_node(graph, entry.second);
       });
   if (!weights_stored) return;
-  for (auto& [id, init] : graph.initializers) {
+  for (ValueId id : beside) {
+    Initializer& init = graph.initializers.at(id);
     if (init.role != Role::Parameter || !in_constant_node(graph, init)) continue;
     init.role = Role::Constant;
     init.reason = "a Constant node, where weights are initializers";
@@ -308,6 +314,7 @@ void leave_constant_nodes(Graph& graph) {
 
 void choose_parameters(Graph& graph) {
   std::set<std::string> stored;
+  std::vector<ValueId> beside;
   bool marked = false;
   for (const auto& [id, init] : graph.initializers) {
     stored.insert(graph.name_of(id));
@@ -322,10 +329,11 @@ void choose_parameters(Graph& graph) {
         graph.name_of(id).find("ReadVariableOp") != std::string::npos) {
       verdict = {Role::Parameter, "named as a variable"};
     }
+    if (verdict.beside) beside.push_back(id);
     init.role = verdict.role;
     init.reason = verdict.reason.empty() ? "not used as a weight" : verdict.reason;
   }
-  leave_constant_nodes(graph);
+  leave_constant_nodes(graph, beside);
 }
 
 }  // namespace onnxrun

@@ -69,10 +69,10 @@ const std::vector<OptimizerInfo>& optimizer_list() {
        adam_options,
        true},
       {"rmsprop",
-       "v = a v + (1 - a) g^2; p -= lr g / (sqrt v + eps)",
+       "v = a v + (1 - a) g^2; p -= lr g / (sqrt v + eps), or its sum by --momentum",
        0.01,
        {"v"},
-       {"alpha", "eps", "weight_decay"}},
+       {"alpha", "momentum", "eps", "weight_decay"}},
       {"adagrad", "v += g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}, {"eps", "weight_decay"}},
   };
   return list;
@@ -89,8 +89,16 @@ const OptimizerInfo& find_optimizer(const std::string& name) {
 
 const OptimizerInfo& optimizer_for(const OptimizerOptions& options) {
   check_settings(options);
-  bool moves = options.name == "sgd" && options.momentum.value_or(0) != 0;
-  return find_optimizer(moves ? "momentum" : options.name);
+  bool moves = options.momentum.value_or(0) != 0;
+  const OptimizerInfo& info =
+      find_optimizer(moves && options.name == "sgd" ? "momentum" : options.name);
+  if (!moves || info.name != "rmsprop") return info;
+  static const OptimizerInfo with_momentum = [&] {
+    OptimizerInfo copy = info;
+    copy.slots.emplace_back("momentum");
+    return copy;
+  }();
+  return with_momentum;
 }
 
 Optimizer::Optimizer(GraphBuilder& builder, const OptimizerOptions& options, ValueId lr,
@@ -177,6 +185,10 @@ void Optimizer::rmsprop(ParameterStep& p) {
   ValueId v = average(p.slots[0], options_.alpha.value_or(0.99), mul(g, g));
   ValueId scaled = div(g, add(sqrt(v), scalar(options_.eps.value_or(1e-8), v)));
   p.next_slots = {v};
+  if (info_.slots.size() > 1) {
+    scaled = add(mul(p.slots[1], scalar(*options_.momentum, g)), scaled);
+    p.next_slots.push_back(scaled);
+  }
   p.next_parameter = sub(p.parameter, mul(scaled, in_type_of(lr_, g)));
 }
 

@@ -7,6 +7,7 @@ of them run. The last line is "N passed, N failed"; exit code 1 if one failed.
 """
 
 import importlib
+import logging
 import os
 import pathlib
 import sys
@@ -14,6 +15,7 @@ import tempfile
 import time
 import traceback
 
+logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from support import distance, expect_near, initializers
+from support import distance, expect_near, initializers, ort_run
 
 CORPUS = pathlib.Path(__file__).parent.parent / "data" / "corpus"
 
@@ -57,7 +57,7 @@ def near(what, actual, expected, rtol, atol):
 def check_run(tool, folder):
     case = json.loads((folder / "case.json").read_text())
     for data in sorted(folder.glob("test_data_set_*")):
-        inputs = {n: read_pb(data / f"input_{i}.pb") for i, n in enumerate(graph_inputs(folder))}
+        inputs = inputs_of(folder, data)
         outputs = tool.run(folder / "model.onnx", inputs)
         for i, (name, value) in enumerate(outputs.items()):
             if name not in case["nondeterministic_outputs"]:
@@ -129,11 +129,45 @@ def check_train(tool, folder, precision):
         assert off <= atol, f"{name} after training: {off:.3g} off, allowed {atol:.3g}"
 
 
+    if not double:
+        check_written(tool, folder, trained)
+
+
+def inputs_of(folder, data):
+    return {n: read_pb(data / f"input_{i}.pb") for i, n in enumerate(graph_inputs(folder))}
+
+
+def check_written(tool, folder, trained):
+    """The written file is valid, and we and ONNX Runtime make of it what the framework made."""
+    onnx.checker.check_model(str(trained))
+    case = json.loads((folder / "case.json").read_text())
+    data = folder / "test_data_set_0"
+    inputs = inputs_of(folder, data)
+    ours = tool.run(trained, inputs)
+    theirs = ort_run(trained, inputs)
+    for i, (name, value) in enumerate(ours.items()):
+        if name in case["nondeterministic_outputs"]:
+            continue
+        if name in theirs:
+            near(f"{name} in ONNX Runtime", theirs[name], value, 1e-3, 1e-4)
+        after = folder / "train" / "after" / f"output_{i}.pb"
+        if after.exists():
+            near(f"{name} after training", value, read_pb(after), 1e-3, 1e-4)
+
+
+def check_parameters(tool, folder):
+    """Without being told, the command trains what the exporter's own net trained."""
+    about = json.loads((folder / "train" / "train.json").read_text())
+    listed = json.loads(tool("inspect", folder / "model.onnx", "--params", "--json"))["weights"]
+    found = sorted(w["name"] for w in listed if w["role"] == "parameter")
+    assert found == sorted(about["trainable"]), f"{found}, expected {sorted(about['trainable'])}"
+
+
 def check_gradient(tool, folder):
     wanted = read_npz(folder / "grad" / "vjp_f64.npz")
     case = json.loads((folder / "case.json").read_text())
     data = folder / "test_data_set_0"
-    inputs = {n: read_pb(data / f"input_{i}.pb") for i, n in enumerate(graph_inputs(folder))}
+    inputs = inputs_of(folder, data)
     cotangents = []
     for i, output in enumerate(graph_of(folder).output):
         if output.name in case["grad"]["outputs"]:
@@ -158,6 +192,7 @@ def cases():
     for folder in map(CORPUS.joinpath, (CORPUS / "supported.txt").read_text().split()):
         yield f"run_{folder.name}", lambda tool, f=folder: check_run(tool, f)
         if (folder / "train").is_dir():
+            yield f"parameters_{folder.name}", lambda tool, f=folder: check_parameters(tool, f)
             for precision in ("float64", "float32"):
                 yield (
                     f"train_{folder.name}_{precision}",

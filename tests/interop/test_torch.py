@@ -75,7 +75,7 @@ class Statistics(nn.Module):
     def forward(self, x):
         h = self.a(x)
         spread = ((h - h.mean(dim=1, keepdim=True)) ** 2).mean(dim=1, keepdim=True)
-        h = h / torch.sqrt(spread + 1e-3) * self.scale
+        h = h / torch.sqrt(spread + 2**-10) * self.scale
         return torch.log(torch.exp(h).sum(dim=(1, 2))) + h.amax(dim=(1, 2)) + h.norm(dim=(1, 2))
 
 
@@ -114,5 +114,5 @@ OLD = {name: NETS[name] for name in ("mlp", "deep", "siamese", "embedding", "ran
 
 def cases():
     every = ["sgd", "adam", "momentum", "rmsprop", "nesterov", "adamw", "adagrad"]
-    yield from net_checks.cases(NETS, [("dynamo", 20), ("legacy", 17)], every)
+    yield from net_checks.cases(NETS, [("dynamo", 20), ("legacy", 17)], every, True)
     yield from net_checks.cases(OLD, [("legacy", 9), ("legacy", 12), ("dynamo", 23)], every[:2])

@@ -82,6 +82,6 @@ def folded(tool):
 
 def cases():
     optimizers = ["sgd", "adam", "momentum"]
-    yield from net_checks.cases(NETS, [("dynamo", 20), ("legacy", 17), ("legacy", 10)], optimizers)
+    yield from net_checks.cases(NETS, [("dynamo", 20), ("legacy", 17), ("legacy", 10)], optimizers, True)
     yield from net_checks.cases(KEPT, [("legacy", 17), ("legacy", 13)], optimizers)
     yield "run_batchnorm_folded", folded

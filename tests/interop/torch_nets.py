@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)  # a net is the same as itself only
 class Net:
     """One net with its data. `inputs` and `target` make one batch from a numpy generator."""
 
@@ -43,7 +43,7 @@ LOSSES = {
     "output": lambda y, t: y,
 }
 
-# Class, learning rate, PyTorch's options and ours.
+# Class, learning rate, PyTorch's options and ours. Ours is called what stands before a "_".
 OPTIMIZERS = {
     "sgd": (torch.optim.SGD, 0.1, {}, []),
     "momentum": (
@@ -57,6 +57,20 @@ OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, 0.01, {"weight_decay": 0.1}, ["--weight-decay", 0.1]),
     "rmsprop": (torch.optim.RMSprop, 0.01, {"alpha": 0.9}, ["--alpha", 0.9]),
     "adagrad": (torch.optim.Adagrad, 0.05, {}, []),
+    "sgd_decay": (torch.optim.SGD, 0.1, {"weight_decay": 0.05}, ["--weight-decay", 0.05]),
+    "adam_all": (
+        torch.optim.Adam, 0.02, {"betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.03},
+        ["--beta1", 0.8, "--beta2", 0.95, "--eps", 1e-3, "--weight-decay", 0.03],
+    ),
+    "rmsprop_all": (
+        torch.optim.RMSprop, 0.01,
+        {"alpha": 0.8, "eps": 1e-4, "momentum": 0.7, "weight_decay": 0.02},
+        ["--alpha", 0.8, "--eps", 1e-4, "--momentum", 0.7, "--weight-decay", 0.02],
+    ),
+    "adagrad_all": (
+        torch.optim.Adagrad, 0.1, {"eps": 1e-5, "weight_decay": 0.02},
+        ["--eps", 1e-5, "--weight-decay", 0.02],
+    ),
 }  # fmt: skip
 
 
@@ -67,7 +81,7 @@ def learning_rate(net, optimizer):
 def train_options(net, optimizer):
     """The options of `onnxrun train` and `grad --emit` that do what PyTorch is told to do."""
     return [
-        "--loss", net.loss, "--optimizer", optimizer, "--lr", learning_rate(net, optimizer),
+        "--loss", net.loss, "--optimizer", optimizer.split("_")[0], "--lr", learning_rate(net, optimizer),
         *OPTIMIZERS[optimizer][3], *net.options,
     ]  # fmt: skip
 
@@ -140,11 +154,14 @@ def train_in_double(net, module, optimizer, batches, targets):
     trainable = [p for p in module.parameters() if p.requires_grad]
     step = make_optimizer(trainable, lr=learning_rate(net, optimizer), **options)
     measure = net.torch_loss or LOSSES[net.loss]
+    # A parameter that a step has no use for has a gradient of zero: a step is one graph.
+    for parameter in trainable:
+        parameter.grad = torch.zeros_like(parameter)
     losses = []
     for k, batch in enumerate(batches):
         target = as_double({"target": targets[k]})[0] if targets else None
         loss = measure(first_output(module(*as_double(batch))), target)
-        step.zero_grad()
+        step.zero_grad(set_to_none=False)
         loss.backward()
         step.step()
         losses.append(loss.item())

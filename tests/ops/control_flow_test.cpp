@@ -74,6 +74,44 @@ TEST(Loop, GradientsThroughStateScansAndCaptures) {
   }
 }
 
+// h <- tanh(h + w), then as many times as the outer iteration counts h <- -h. What an inner loop of
+// no iterations passes on lies in the memory of the body around it, which the next iteration
+// reuses.
+TEST(Loop, InnerLoopOfNoIterationsPassesItsStateOn) {
+  Graph g(builtin_ops());
+  GraphBuilder b(g);
+  ValueId trips = g.add_input("trips", scalar_type(DType::Int64));
+  ValueId h0 = g.add_input("h0", vector_type(3)), w = g.add_input("w", vector_type(3));
+  LoopBody inner;
+  ValueId inner_h = inner.graph.add_input("h", vector_type(3));
+  ValueId inner_go = inner.builder.add("Identity", {inner.condition});
+  inner.graph.outputs = {inner_go, inner.builder.add("Neg", {inner_h})};
+  LoopBody outer;
+  ValueId h = outer.graph.add_input("h", vector_type(3));
+  ValueId weight = outer.graph.add_input("w", vector_type(3));
+  ValueId other = outer.builder.add("Exp", {weight});
+  ValueId sum = outer.builder.add("Add", {outer.builder.add("Mul", {h, other}), weight});
+  NodeOptions options;
+  options.bodies.push_back(inner.graph);
+  ValueId state = outer.builder.add_n(
+      "Loop", {outer.graph.inputs[0], no_value, outer.builder.add("Tanh", {sum})}, 1, options)[0];
+  outer.graph.outputs = {outer.builder.add("Identity", {outer.condition}), state};
+  options = {};
+  options.captures = {w};
+  options.bodies.push_back(outer.graph);
+  g.outputs = b.add_n("Loop", {trips, no_value, h0}, 1, options);
+  verify(g);
+
+  double expected = 0.25;
+  for (int64_t n = 0; n < 4; ++n) {
+    SCOPED_TRACE(n);
+    Tensor found = run_graph(g, {Tensor::scalar<int64_t>(n), Tensor::of<double>({3}, {0.25, 0, 1}),
+                                 Tensor::of<double>({3}, {0.5, 1, -1})})[0];
+    EXPECT_DOUBLE_EQ(found.data<double>()[0], expected);
+    expected = std::tanh(expected * std::exp(0.5) + 0.5) * (n % 2 == 1 ? -1 : 1);
+  }
+}
+
 TEST(Loop, EndsWhenItsConditionFallsAndAtTheLimit) {
   Graph g(builtin_ops());
   GraphBuilder b(g);

@@ -1,4 +1,5 @@
-// GatherElements, GatherND, ScatterElements, ScatterND, Trilu, OneHot, CumSum, Range.
+// GatherElements, GatherND, ScatterElements, ScatterND, Trilu, OneHot, CumSum, Range,
+// ReverseSequence.
 #include <cmath>
 
 #include "support/op_tester.h"
@@ -213,6 +214,25 @@ TEST(Range, Counts) {
                "no range goes from 0 to 1 by 0");
   check_gradient({"Range", {Tensor::scalar(0.5), Tensor::scalar(2.1), Tensor::scalar(0.3)}},
                  {.wrt = {0, 2}});
+}
+
+TEST(ReverseSequence, ReversesTheFirstSteps) {
+  Tensor x = floats({3, 2}, {1, 2, 3, 4, 5, 6});
+  expect_close(run_op({"ReverseSequence", {x, ints({3, 2})}})[0],
+               floats({3, 2}, {5, 4, 3, 2, 1, 6}));
+  OpRun rows{"ReverseSequence",
+             {x, ints({2, 0, 1})},
+             {{"batch_axis", int64_t{0}}, {"time_axis", int64_t{1}}}};
+  expect_close(run_op(rows)[0], floats({3, 2}, {2, 1, 3, 4, 5, 6}));
+  Tensor text = Tensor::of<std::string>({2, 1}, {"a", "b"});
+  EXPECT_TRUE(identical(run_op({"ReverseSequence", {text, ints({2})}})[0],
+                        Tensor::of<std::string>({2, 1}, {"b", "a"})));
+  expect_error({"ReverseSequence", {x, ints({4, 1})}}, "a length of 4, expected 0 to 3");
+  expect_error({"ReverseSequence", {x, ints({3})}}, "1 lengths, expected 2");
+  expect_error({"ReverseSequence", {x, ints({3, 2})}, {{"time_axis", int64_t{1}}}},
+               "batch_axis 1 and time_axis 1");
+  check_gradient({"ReverseSequence", {random_tensor({4, 3, 2}, 1), ints({1, 4, 3})}},
+                 {.second_order = true});
 }
 
 }  // namespace

@@ -127,10 +127,12 @@ TEST(Parameters, NumbersInConstantNodesBesideStoredWeights) {
   Maker m;
   m.tensor("w", {4, 2});
   m.constant("factor", {2});
+  m.constant("v", {2, 3});
   m.node("MatMul", {"x", "w"}, {"p"});
-  m.node("Mul", {"p", "factor"}, {"y"});
+  m.node("Mul", {"p", "factor"}, {"q"});
+  m.node("MatMul", {"q", "v"}, {"y"});
   m.output("y");
-  EXPECT_EQ(m.parameters(), "w");
+  EXPECT_EQ(m.parameters(), "v w");
 }
 
 TEST(Parameters, WeightsInConstantNodes) {
