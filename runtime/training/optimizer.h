@@ -33,8 +33,8 @@ const std::vector<OptimizerInfo>& optimizer_list();
 // Throws Usage listing the names if there is none of this name.
 const OptimizerInfo& find_optimizer(const std::string& name);
 // What the options ask for: sgd with a momentum is "momentum", as in torch.optim.SGD, and rmsprop
-// with one has a slot for it. Throws Usage for a number out of its range (beta1, beta2 and alpha lie
-// in [0, 1), all others are not negative) and for one that this optimizer would ignore.
+// with one has a slot for it. Throws Usage for a number out of its range (beta1, beta2 and alpha
+// lie in [0, 1), all others are not negative) and for one that this optimizer would ignore.
 const OptimizerInfo& optimizer_for(const OptimizerOptions& options);
 
 // One parameter of a step: its value, its gradient and its slots' values, and what they become.
