@@ -20,6 +20,7 @@ int ir_of_opset(int opset) {
 }
 
 int ir_of_types(DTypeSet dtypes) {
+  if (dtypes.contains(DType::Float6E2M3) || dtypes.contains(DType::Float6E3M2)) return 14;
   if (dtypes.contains(DType::UInt2) || dtypes.contains(DType::Int2)) return 13;
   if (dtypes.contains(DType::Float8E8M0)) return 12;
   return dtypes.contains(DType::Float4E2M1) ? 11 : 10;

@@ -61,9 +61,12 @@ class ElementSource {
   }
 
   // As protobuf's varints hold the element: 4- and 2-bit types as packed bytes, floats as bit
-  // patterns.
+  // patterns, those of six bits each by itself.
   uint64_t number() {
     switch (value_.dtype()) {
+      case DType::Float6E2M3:
+      case DType::Float6E3M2:
+        return six_bits();
       case DType::Int64:
       case DType::UInt64:
         return fixed<uint64_t>();
@@ -96,12 +99,19 @@ class ElementSource {
   uint64_t extended() {
     return static_cast<uint64_t>(static_cast<int64_t>(fixed<T>()));
   }
+  uint64_t six_bits() {
+    if (element_ >= value_.size()) surplus();
+    uint8_t bits = packed_bits(value_.raw(), element_++, 6);
+    if (element_ == value_.size()) at_ = static_cast<size_t>(value_.bytes());
+    return bits;
+  }
   [[noreturn]] void surplus() const {
     fail(ErrorKind::BadModel, "more elements are stored than {} has", value_.type_text());
   }
 
   const Tensor& value_;
-  size_t at_ = 0;
+  size_t at_ = 0;        // bytes handed out, strings
+  int64_t element_ = 0;  // 6-bit elements handed out as numbers
 };
 
 std::string packed_varints(std::string_view old, ElementSource& source) {

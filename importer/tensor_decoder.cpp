@@ -69,7 +69,7 @@ void check_data(const onnx::TensorProto& p, DType dtype, int64_t count, int64_t 
     case DType::UInt64:
       return require_count("uint64_data", p.uint64_data_size(), count, 1);
     default:
-      return require_count("int32_data", p.int32_data_size(), bits_of(dtype) < 8 ? bytes : count,
+      return require_count("int32_data", p.int32_data_size(), bits_of(dtype) < 6 ? bytes : count,
                            1);
   }
 }
@@ -79,17 +79,25 @@ void copy_field(const google::protobuf::RepeatedField<T>& from, Tensor& to) {
   std::memcpy(to.raw(), from.data(), static_cast<size_t>(to.bytes()));
 }
 
+[[noreturn]] void fail_int32(int32_t value, DType dtype) {
+  fail(ErrorKind::BadModel, "int32_data holds {}, which is no {}", value, to_string(dtype));
+}
+
 // int32_data holds every type of at most 32 bits: integers as they are, floats as bit patterns, 4-
-// and 2-bit elements as packed bytes.
+// and 2-bit elements as packed bytes, 6-bit ones each by itself.
 void copy_int32(const google::protobuf::RepeatedField<int32_t>& from, Tensor& to) {
+  if (bits_of(to.dtype()) == 6) {
+    for (int i = 0; i < from.size(); ++i) {
+      if (from.Get(i) < 0 || from.Get(i) > 63) fail_int32(from.Get(i), to.dtype());
+      set_packed_bits(to.raw(), i, 6, static_cast<uint8_t>(from.Get(i)));
+    }
+    return;
+  }
   int unit = std::max(bits_of(to.dtype()), 8);
   int64_t low = -(int64_t{1} << (unit - 1)), high = (int64_t{1} << unit) - 1;
   for (int64_t i = 0; i < from.size(); ++i) {
     int32_t value = from.Get(static_cast<int>(i));
-    if (unit < 32 && (value < low || value > high)) {
-      fail(ErrorKind::BadModel, "int32_data holds {}, which is no {}", value,
-           to_string(to.dtype()));
-    }
+    if (unit < 32 && (value < low || value > high)) fail_int32(value, to.dtype());
     std::memcpy(to.raw() + i * (unit / 8), &value, static_cast<size_t>(unit / 8));
   }
 }
@@ -128,9 +136,8 @@ void normalize(Tensor& t) {
   if (t.dtype() == DType::Bool) {
     for (uint8_t& b : std::span(t.data<uint8_t>(), static_cast<size_t>(t.size()))) b = b != 0;
   }
-  int bits = bits_of(t.dtype());
-  if (bits == 0 || bits >= 8) return;
-  for (int64_t i = t.size(); i < t.bytes() * 8 / bits; ++i) set_packed_bits(t.raw(), i, bits, 0);
+  int64_t used = t.size() * bits_of(t.dtype()) % 8;
+  if (used > 0) t.raw()[t.bytes() - 1] &= static_cast<std::byte>((1 << used) - 1);
 }
 
 Error named(const Error& e, const std::string& name) { return e.in("tensor '" + name + "'"); }

@@ -107,7 +107,9 @@ class CastOp : public Op {
   ConvertOptions options_;
 };
 
-constexpr DTypeSet castable = dtypes::all - dtypes::complexes;
+// Before opset 28 without the 6-bit floats, and CastLike has not got them yet.
+constexpr DTypeSet castable_like = dtypes::all - dtypes::complexes;
+constexpr DTypeSet castable = castable_like | dtypes::float6s;
 
 class Cast final : public CastOp {
  public:
@@ -161,7 +163,7 @@ void register_cast(OpRegistry& r) {
                    .since = {15, 19, 21, 23, 24, 25},
                    .inputs = {{"input", "T1"}, {"target_type", "T2"}},
                    .outputs = {{"output", "T2"}},
-                   .types = {{"T1", castable}, {"T2", castable}}});
+                   .types = {{"T1", castable_like}, {"T2", castable_like}}});
 }
 
 }  // namespace onnxrun

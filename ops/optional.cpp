@@ -59,8 +59,9 @@ class OptionalGetElement final : public Op {
   }
 };
 
-const TypeConstraint any{"V", dtypes::all, dtypes::all};
-const TypeConstraint anything{"O", dtypes::all, dtypes::all, dtypes::all};
+constexpr DTypeSet every_dtype = dtypes::all | dtypes::float6s;
+const TypeConstraint any{"V", every_dtype, every_dtype};
+const TypeConstraint anything{"O", every_dtype, every_dtype, every_dtype};
 
 }  // namespace
 
@@ -70,7 +71,7 @@ void register_optional(OpRegistry& r) {
                    .since = {15, 28},
                    .inputs = {{"input", "V", Param::Kind::Optional}},
                    .outputs = {{"output", "O"}},
-                   .types = {any, {"O", {}, {}, dtypes::all}}});
+                   .types = {any, {"O", {}, {}, every_dtype}}});
   r.add<OptionalHasElement>({.name = "OptionalHasElement",
                              .doc = "whether an optional has an element",
                              .since = {15, 18, 28},

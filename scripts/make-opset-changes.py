@@ -18,6 +18,7 @@ TYPES = {
     "float8e4m3fnuz": "Float8E4M3FNUZ", "float8e5m2": "Float8E5M2",
     "float8e5m2fnuz": "Float8E5M2FNUZ", "uint4": "UInt4", "int4": "Int4",
     "float4e2m1": "Float4E2M1", "float8e8m0": "Float8E8M0", "uint2": "UInt2", "int2": "Int2",
+    "float6e2m3": "Float6E2M3", "float6e3m2": "Float6E3M2",
 }
 # Versions that differ in their text only, read by a person: what is new in them as (types, uses,
 # unless), or None if nothing is.

@@ -22,8 +22,6 @@ struct Bits128 {
   uint64_t low, high;
 };
 
-inline bool is_packed(DType dtype) { return bits_of(dtype) > 0 && bits_of(dtype) < 8; }
-
 // Calls f.operator()<T>() with a type to move elements of `dtype` by: a Word, or std::string.
 // Packed types have none.
 template <typename F>

@@ -27,7 +27,8 @@ constexpr std::array<DTypeFacts, dtype_count> facts = {{
     {"float8e5m2fnuz", "", "", 8},  {"uint4", "", "u4", 4},
     {"int4", "", "i4", 4},          {"float4e2m1", "", "", 4},
     {"float8e8m0", "", "", 8},      {"uint2", "", "u2", 2},
-    {"int2", "", "i2", 2},
+    {"int2", "", "i2", 2},          {"float6e2m3", "", "", 6},
+    {"float6e3m2", "", "", 6},
 }};
 
 }  // namespace
@@ -46,6 +47,21 @@ DType dtype_from_name(std::string_view name) {
 
 int bits_of(DType dtype) { return facts.at(static_cast<size_t>(dtype)).bits; }
 
+bool is_packed(DType dtype) { return bits_of(dtype) > 0 && bits_of(dtype) < 8; }
+
+std::optional<MxFloatFormat> mx_float_format(DType dtype) {
+  switch (dtype) {
+    case DType::Float4E2M1:
+      return MxFloatFormat::E2M1;
+    case DType::Float6E2M3:
+      return MxFloatFormat::E2M3;
+    case DType::Float6E3M2:
+      return MxFloatFormat::E3M2;
+    default:
+      return std::nullopt;
+  }
+}
+
 int64_t bytes_of(DType dtype, int64_t count) {
   int bits = bits_of(dtype);
   if (bits < 8) return count / 8 * bits + (count % 8 * bits + 7) / 8;
@@ -54,8 +70,8 @@ int64_t bytes_of(DType dtype, int64_t count) {
 }
 
 bool is_float(DType t) {
-  return (dtypes::floats | dtypes::float8s | DTypeSet{DType::Float4E2M1, DType::Float8E8M0})
-      .contains(t);
+  return mx_float_format(t) ||
+         (dtypes::floats | dtypes::float8s | DTypeSet(DType::Float8E8M0)).contains(t);
 }
 bool is_differentiable(DType t) { return dtypes::floats.contains(t); }
 bool is_signed_integer(DType t) {

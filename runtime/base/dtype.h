@@ -5,6 +5,7 @@
 #include <complex>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -42,8 +43,10 @@ enum class DType : uint8_t {
   Float8E8M0 = 24,
   UInt2 = 25,
   Int2 = 26,
+  Float6E2M3 = 27,
+  Float6E3M2 = 28,
 };
-inline constexpr int dtype_count = 27;
+inline constexpr int dtype_count = 29;
 
 // "float", "double", "int64", ... as the standard writes them: tensor(float).
 std::string_view to_string(DType dtype);
@@ -52,13 +55,19 @@ std::string_view to_string(DType dtype);
 // Undefined.
 DType dtype_from_name(std::string_view name);
 
-// Bits of one element as tensors store it: 4- and 2-bit types are packed, low bits first. String:
-// 0.
+// Bits of one element as tensors store it: 6-, 4- and 2-bit types are packed, low bits first.
+// String: 0.
 int bits_of(DType dtype);
+
+// Whether elements are narrower than a byte.
+bool is_packed(DType dtype);
 
 // Bytes that `count` elements take. String: 0 (strings live outside the byte buffer).
 // `count` must not be negative. Saturates at INT64_MAX instead of overflowing.
 int64_t bytes_of(DType dtype, int64_t count);
+
+// The format of a float4e2m1, float6e2m3 or float6e3m2; none for other types.
+std::optional<MxFloatFormat> mx_float_format(DType dtype);
 
 bool is_float(DType dtype);           // any floating-point type, 4 to 64 bits
 bool is_differentiable(DType dtype);  // float64, float32, float16, bfloat16
@@ -111,12 +120,14 @@ inline constexpr DTypeSet index = {DType::Int32, DType::Int64};
 inline constexpr DTypeSet boolean = DType::Bool;
 // The types every data-moving operator took before opset 13.
 inline constexpr DTypeSet basic = numeric | complexes | boolean | DTypeSet(DType::String);
+// The types of IR version 14, which only casts, quantization and optionals take.
+inline constexpr DTypeSet float6s = {DType::Float6E2M3, DType::Float6E3M2};
 // Every element type of IR version 13.
 inline constexpr DTypeSet all =
     basic | float8s | ints4 | ints2 | DTypeSet{DType::Float4E2M1, DType::Float8E8M0};
 }  // namespace dtypes
 
-// The C++ type of one element and back. 4- and 2-bit types have none: unpack them first.
+// The C++ type of one element and back. Packed types have none: unpack them first.
 template <typename T>
 struct DTypeOf;
 #define ONNXRUN_DTYPE_OF(CXX, NAME)             \

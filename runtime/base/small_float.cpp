@@ -17,7 +17,13 @@ struct Layout {
 
 constexpr Layout half_layout{10, -14};
 constexpr Layout bfloat16_layout{7, -126};
-constexpr Layout e2m1_layout{1, 0};
+
+struct MxFloatFacts {
+  Layout layout;
+  uint8_t sign;  // the sign bit; below it every code is finite
+};
+
+constexpr std::array<MxFloatFacts, 3> mx_float_facts = {{{{1, 0}, 8}, {{3, 0}, 32}, {{2, -2}, 32}}};
 
 struct Float8Facts {
   Layout layout;
@@ -193,14 +199,16 @@ uint8_t float_to_float8e8m0_bits(double value, bool saturate, PowerRounding roun
   return code < 0 ? 0 : 254;
 }
 
-float float4e2m1_bits_to_float(uint8_t bits) {
-  return with_sign(magnitude_to_float(bits & 7, e2m1_layout), (bits & 8) != 0);
+float mx_float_bits_to_float(uint8_t bits, MxFloatFormat format) {
+  const auto& [layout, sign] = mx_float_facts[static_cast<size_t>(format)];
+  return with_sign(magnitude_to_float(bits & (sign - 1u), layout), (bits & sign) != 0);
 }
 
-uint8_t float_to_float4e2m1_bits(double value) {
-  if (value != value) return sign_of(value) ? 0 : 8;
-  uint64_t code = std::min<uint64_t>(round_magnitude(value, e2m1_layout), 7);
-  return static_cast<uint8_t>(code | (sign_of(value) ? 8 : 0));
+uint8_t float_to_mx_float_bits(double value, MxFloatFormat format) {
+  const auto& [layout, sign] = mx_float_facts[static_cast<size_t>(format)];
+  if (value != value) return sign_of(value) ? 0 : sign;
+  uint64_t code = std::min<uint64_t>(round_magnitude(value, layout), sign - 1u);
+  return static_cast<uint8_t>(code | (sign_of(value) ? sign : 0));
 }
 
 }  // namespace onnxrun

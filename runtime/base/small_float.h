@@ -31,10 +31,12 @@ enum class PowerRounding : uint8_t { Up, Down, Nearest };
 // Negative values, for which the standard says nothing, give NaN.
 uint8_t float_to_float8e8m0_bits(double value, bool saturate, PowerRounding rounding);
 
-// The 4-bit format E2M1 in the low four bits of a byte; out-of-range values saturate at 6, NaN
-// gives -0 and NaN with its sign set 0, as other runtimes do.
-float float4e2m1_bits_to_float(uint8_t bits);
-uint8_t float_to_float4e2m1_bits(double value);
+// The 4- and 6-bit formats of the OCP Microscaling specification (MX v1.0, section 5.3), in the low
+// bits of a byte. They have neither infinity nor NaN: values out of range (infinities too) become
+// the largest; NaN gives -0 and NaN with its sign set 0, as other runtimes do.
+enum class MxFloatFormat : uint8_t { E2M1, E2M3, E3M2 };
+float mx_float_bits_to_float(uint8_t bits, MxFloatFormat format);
+uint8_t float_to_mx_float_bits(double value, MxFloatFormat format);
 
 struct float16 {
   uint16_t bits = 0;

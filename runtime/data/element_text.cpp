@@ -154,11 +154,11 @@ void set_element(Tensor& t, int64_t index, std::string_view text) {
     return;
   }
   text = trimmed(text);
-  if (t.dtype() == DType::Float4E2M1) {
+  if (auto format = mx_float_format(t.dtype())) {
     auto value = number<float>(text);
     if (!value) fail_value(t, text);
-    set_packed_bits(t.raw(), index, 4, float_to_float4e2m1_bits(*value));
-  } else if (bits_of(t.dtype()) < 8) {
+    set_packed_bits(t.raw(), index, bits_of(t.dtype()), float_to_mx_float_bits(*value, *format));
+  } else if (is_packed(t.dtype())) {
     set_small_integer(t, index, text);
   } else {
     dispatch_value(t.dtype(), [&]<typename T>() { t.data<T>()[index] = value_of<T>(t, text); });
@@ -168,8 +168,8 @@ void set_element(Tensor& t, int64_t index, std::string_view text) {
 std::string element_text(const Tensor& t, int64_t index) {
   if (t.dtype() == DType::String) return t.data<std::string>()[index];
   int bits = bits_of(t.dtype());
-  if (t.dtype() == DType::Float4E2M1) {
-    return fmt::format("{}", float4e2m1_bits_to_float(packed_bits(t.raw(), index, 4)));
+  if (auto format = mx_float_format(t.dtype())) {
+    return fmt::format("{}", mx_float_bits_to_float(packed_bits(t.raw(), index, bits), *format));
   }
   if (bits < 8) {
     int value = packed_bits(t.raw(), index, bits);

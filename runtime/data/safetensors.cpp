@@ -20,7 +20,7 @@ struct TypeName {
   std::string_view name;
   DType dtype;
 };
-constexpr std::array<TypeName, 20> type_names = {{
+constexpr std::array<TypeName, 22> type_names = {{
     {"BOOL", DType::Bool},
     {"U8", DType::UInt8},
     {"I8", DType::Int8},
@@ -40,6 +40,8 @@ constexpr std::array<TypeName, 20> type_names = {{
     {"F8_E4M3FNUZ", DType::Float8E4M3FNUZ},
     {"F8_E5M2FNUZ", DType::Float8E5M2FNUZ},
     {"F8_E8M0", DType::Float8E8M0},
+    {"F6_E2M3", DType::Float6E2M3},
+    {"F6_E3M2", DType::Float6E3M2},
     {"F4", DType::Float4E2M1},
 }};
 

@@ -79,13 +79,12 @@ void dispatch_element(DType dtype, F&& f) {
            uint32_t, uint64_t, bool>(dtype, f);
 }
 
-bool is_packed(DType dtype) { return bits_of(dtype) > 0 && bits_of(dtype) < 8; }
-
 template <typename Wide>
 Wide unpack(DType dtype, uint8_t bits) {
+  if (auto format = mx_float_format(dtype)) {
+    return static_cast<Wide>(mx_float_bits_to_float(bits, *format));
+  }
   switch (dtype) {
-    case DType::Float4E2M1:
-      return static_cast<Wide>(float4e2m1_bits_to_float(bits));
     case DType::Int4:
       return static_cast<Wide>(bits & 8 ? bits - 16 : bits);
     case DType::Int2:
@@ -121,10 +120,10 @@ void store(const Wide* in, Tensor& to, int64_t begin, int64_t n, const ConvertOp
   if (is_packed(to.dtype())) {
     int bits = bits_of(to.dtype());
     std::memset(to.raw() + begin * bits / 8, 0, static_cast<size_t>((n * bits + 7) / 8));
-    bool is_float4 = to.dtype() == DType::Float4E2M1;
+    std::optional<MxFloatFormat> format = mx_float_format(to.dtype());
     for (int64_t i = 0; i < n; ++i) {
-      uint8_t value = is_float4 ? float_to_float4e2m1_bits(static_cast<double>(in[i]))
-                                : to_integer<uint8_t>(in[i]);
+      uint8_t value = format ? float_to_mx_float_bits(static_cast<double>(in[i]), *format)
+                             : to_integer<uint8_t>(in[i]);
       set_packed_bits(to.raw(), begin + i, bits, value);
     }
     return;

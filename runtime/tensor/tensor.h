@@ -111,7 +111,7 @@ struct ConvertOptions {
   PowerRounding rounding = PowerRounding::Up;
 };
 
-// The elements converted to another numeric type, 4- and 2-bit types unpacked and packed:
+// The elements converted to another numeric type, packed types unpacked and packed:
 // - to a float: rounded to nearest once, infinity if out of range (small_float.h for 8 and 4 bits;
 //   integers reach the floats of 16 bits and fewer by way of double);
 // - float to integer: truncated. Out of range or NaN is what x86-64 computes: int32 and int64 get
@@ -128,19 +128,27 @@ void convert_into(const Tensor& from, Tensor& to, const ConvertOptions& options 
 
 // Integer tensors (any integer type) as int64; throws BadInput for other types.
 std::vector<int64_t> to_int64s(const Tensor& t);
-// Any numeric or bool tensor as doubles, 4- and 2-bit types unpacked.
+// Any numeric or bool tensor as doubles, packed types unpacked.
 std::vector<double> to_doubles(const Tensor& t);
 
-// Packed 4- and 2-bit elements, low bits first (onnx.proto, TensorProto.raw_data).
+// Packed 6-, 4- and 2-bit elements, low bits first (onnx.proto, TensorProto.raw_data); only those
+// of six bits reach from one byte into the next. Setting one writes the bytes it lies in.
 inline uint8_t packed_bits(const std::byte* data, int64_t index, int bits) {
-  int64_t bit = index * bits;
-  return (static_cast<uint8_t>(data[bit / 8]) >> (bit % 8)) & ((1 << bits) - 1);
+  int64_t bit = index * bits, at = bit / 8;
+  int shift = static_cast<int>(bit % 8);
+  auto window = static_cast<unsigned>(data[at]);
+  if (shift + bits > 8) window |= static_cast<unsigned>(data[at + 1]) << 8;
+  return static_cast<uint8_t>((window >> shift) & ((1u << bits) - 1));
 }
 inline void set_packed_bits(std::byte* data, int64_t index, int bits, uint8_t value) {
-  int64_t bit = index * bits;
-  auto mask = static_cast<uint8_t>(((1 << bits) - 1) << (bit % 8));
-  auto old = static_cast<uint8_t>(data[bit / 8]);
-  data[bit / 8] = static_cast<std::byte>((old & ~mask) | ((value << (bit % 8)) & mask));
+  int64_t bit = index * bits, at = bit / 8;
+  int shift = static_cast<int>(bit % 8);
+  unsigned mask = ((1u << bits) - 1) << shift, wanted = (unsigned{value} << shift) & mask;
+  data[at] = (data[at] & ~static_cast<std::byte>(mask)) | static_cast<std::byte>(wanted);
+  if (shift + bits > 8) {
+    auto mask_above = static_cast<std::byte>(mask >> 8);
+    data[at + 1] = (data[at + 1] & ~mask_above) | static_cast<std::byte>(wanted >> 8);
+  }
 }
 
 template <typename T>

@@ -25,7 +25,8 @@ TEST(Cast, Numbers) {
 
 TEST(Cast, LargeTensorsGoInPieces) {
   Tensor x = random_tensor({40001, 3}, 5, -9, 9);
-  for (DType t : {DType::Float32, DType::Float16, DType::Int4, DType::UInt2, DType::Float8E4M3FN}) {
+  for (DType t : {DType::Float32, DType::Float16, DType::Int4, DType::UInt2, DType::Float6E2M3,
+                  DType::Float8E4M3FN}) {
     EXPECT_TRUE(identical(run_op(cast(x, t))[0], convert(x, t))) << to_string(t);
   }
 }

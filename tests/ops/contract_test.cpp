@@ -80,7 +80,6 @@ std::set<std::string> type_names(const TypeConstraint& c) {
 std::set<std::string> standard_types(const Json& list) {
   std::set<std::string> names;
   for (std::string name : list) {
-    if (name.find("float6e") != std::string::npos) continue;  // of IR version 14, not known here
     if (name.find("map(") != std::string::npos) continue;
     if (name.rfind("optional(seq(", 0) == 0) name = "optional(" + name.substr(13, name.size() - 14);
     names.insert(name);

@@ -28,6 +28,12 @@ Format float8_format(std::string name, Float8Format format) {
           [=](double v) { return float_to_float8_bits(v, format, true); }};
 }
 
+Format mx_format(const char* name, uint32_t codes, MxFloatFormat format) {
+  return {name, codes,
+          [format](uint32_t c) { return mx_float_bits_to_float(static_cast<uint8_t>(c), format); },
+          [format](double v) { return float_to_mx_float_bits(v, format); }};
+}
+
 std::vector<Format> formats() {
   return {
       {"half from float", 65536,
@@ -44,8 +50,9 @@ std::vector<Format> formats() {
       float8_format("e4m3fnuz", Float8Format::E4M3FNUZ),
       float8_format("e5m2", Float8Format::E5M2),
       float8_format("e5m2fnuz", Float8Format::E5M2FNUZ),
-      {"e2m1", 16, [](uint32_t c) { return float4e2m1_bits_to_float(static_cast<uint8_t>(c)); },
-       [](double v) { return float_to_float4e2m1_bits(v); }},
+      mx_format("e2m1", 16, MxFloatFormat::E2M1),
+      mx_format("e2m3", 64, MxFloatFormat::E2M3),
+      mx_format("e3m2", 64, MxFloatFormat::E3M2),
   };
 }
 
@@ -160,11 +167,23 @@ TEST(SmallFloat, E8m0Rounds) {
   EXPECT_TRUE(std::isnan(float8e8m0_bits_to_float(255)));
 }
 
-TEST(SmallFloat, E2m1Specials) {
-  EXPECT_EQ(float_to_float4e2m1_bits(inf), 7);
-  EXPECT_EQ(float_to_float4e2m1_bits(-1e30), 15);
-  EXPECT_EQ(float_to_float4e2m1_bits(nan), 8);
-  EXPECT_EQ(float_to_float4e2m1_bits(-0.0), 8);
+TEST(SmallFloat, MxSpecials) {
+  struct Row {
+    MxFloatFormat format;
+    float smallest, largest;
+    uint8_t sign;
+  };
+  for (const Row& r :
+       {Row{MxFloatFormat::E2M1, 0.5f, 6, 8}, Row{MxFloatFormat::E2M3, 0.125f, 7.5f, 32},
+        Row{MxFloatFormat::E3M2, 0.0625f, 28, 32}}) {
+    auto encode = [&](double v) { return float_to_mx_float_bits(v, r.format); };
+    EXPECT_EQ(mx_float_bits_to_float(1, r.format), r.smallest);
+    EXPECT_EQ(mx_float_bits_to_float(encode(inf), r.format), r.largest);
+    EXPECT_EQ(mx_float_bits_to_float(encode(-1e30), r.format), -r.largest);
+    EXPECT_EQ(encode(nan), r.sign);
+    EXPECT_EQ(encode(-nan), 0);
+    EXPECT_EQ(encode(-0.0), r.sign);
+  }
 }
 
 }  // namespace

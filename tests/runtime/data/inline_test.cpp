@@ -42,6 +42,7 @@ INSTANTIATE_TEST_SUITE_P(
         Good{"[-8, 7, 1]", DType::Int4, "int4[3]", "[-8, 7, 1]"},
         Good{"[3, 0, 2]", DType::UInt2, "uint2[3]", "[3, 0, 2]"},
         Good{"[0.5, -6]", DType::Float4E2M1, "float4e2m1[2]", "[0.5, -6]"},
+        Good{"[0.5, -7.5, 1]", DType::Float6E2M3, "float6e2m3[3]", "[0.5, -7.5, 1]"},
         Good{"[448]", DType::Float8E4M3FN, "float8e4m3fn[1]", "[448]"},
         Good{"18446744073709551615", DType::UInt64, "uint64[]", "18446744073709551615"},
         Good{"[1+2j, -1e-2-3j, 4j, 5]", DType::Complex64, "complex64[4]",
