@@ -46,11 +46,11 @@ class Conv final : public ConvFamily {
   }
 
   void run(RunContext& c) const override {
-    const ConvShape& shape = c.state<ConvState>().shape;
+    const ConvPlan& plan = c.state<ConvState>().plan;
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       ComputeInput<T> x(c.input(0)), w(c.input(1)), bias(c.has_input(2) ? &c.input(2) : nullptr);
       ComputeOutput<T> y(c.output(0));
-      convolve(shape, x.data(), w.data(), bias.data(), y.data());
+      convolve(plan, x.data(), w.data(), bias.data(), y.data());
       y.store();
     });
   }
@@ -95,9 +95,7 @@ class ConvTranspose final : public ConvFamily {
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     const Dims &x = c.input(0).dims(), &w = c.input(1).dims();
-    auto state = std::make_unique<ConvState>();
-    ConvShape& s = state->shape;
-    s = {{}, x[0], group_, w[1], w[0] / group_};
+    ConvShape s{{}, x[0], group_, w[1], w[0] / group_};
     s.window.input = spatial(c.output(0).dims());
     s.window.output = spatial(x);
     s.window.kernel = spatial(w);
@@ -106,15 +104,15 @@ class ConvTranspose final : public ConvFamily {
       s.window.dilations.push_back(window_.dilation(i));
       s.window.pads.push_back(first_pad(i, s.window.output[i], s.window.kernel[i]));
     }
-    return state;
+    return std::make_unique<ConvState>(std::move(s));
   }
 
   void run(RunContext& c) const override {
-    const ConvShape& shape = c.state<ConvState>().shape;
+    const ConvPlan& plan = c.state<ConvState>().plan;
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       ComputeInput<T> x(c.input(0)), w(c.input(1)), bias(c.has_input(2) ? &c.input(2) : nullptr);
       ComputeOutput<T> y(c.output(0));
-      convolve_input_grad(shape, x.data(), w.data(), bias.data(), y.data());
+      convolve_input_grad(plan, x.data(), w.data(), bias.data(), y.data());
       y.store();
     });
   }

@@ -9,7 +9,8 @@
 namespace onnxrun {
 
 struct ConvState final : KernelState {
-  ConvShape shape;
+  explicit ConvState(ConvShape shape) : plan(std::move(shape)) {}
+  ConvPlan plan;
 };
 
 // The lengths behind images and channels.
@@ -103,9 +104,8 @@ class ConvFamily : public Op {
 
   // How X, W and Y (or their gradients) of these dims lie to each other.
   std::unique_ptr<ConvState> plan(const Dims& x, const Dims& w) const {
-    auto state = std::make_unique<ConvState>();
-    state->shape = {window_.resolve(spatial(x), spatial(w)), x[0], group_, w[1], w[0] / group_};
-    return state;
+    return std::make_unique<ConvState>(
+        ConvShape{window_.resolve(spatial(x), spatial(w)), x[0], group_, w[1], w[0] / group_});
   }
 
   WindowAttributes window_;

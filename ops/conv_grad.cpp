@@ -79,11 +79,11 @@ class ConvInputGrad final : public ConvGrad {
   }
 
   void run(RunContext& c) const override {
-    const ConvShape& shape = c.state<ConvState>().shape;
+    const ConvPlan& plan = c.state<ConvState>().plan;
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       ComputeInput<T> dy(c.input(0)), w(c.input(1));
       ComputeOutput<T> dx(c.output(0));
-      convolve_input_grad(shape, dy.data(), w.data(), nullptr, dx.data());
+      convolve_input_grad(plan, dy.data(), w.data(), nullptr, dx.data());
       dx.store();
     });
   }
@@ -138,11 +138,11 @@ class ConvWeightGrad final : public ConvGrad {
   }
 
   void run(RunContext& c) const override {
-    const ConvShape& shape = c.state<ConvState>().shape;
+    const ConvPlan& plan = c.state<ConvState>().plan;
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       ComputeInput<T> x(c.input(0)), dy(c.input(1));
       ComputeOutput<T> dw(c.output(0));
-      convolve_weight_grad(shape, x.data(), dy.data(), dw.data());
+      convolve_weight_grad(plan, x.data(), dy.data(), dw.data());
       dw.store();
     });
   }

@@ -1,273 +1,40 @@
 #include "kernels/convolution.h"
 
-#include <optional>
-
-#include "base/threads.h"
-#include "kernels/gemm.h"
-#include "kernels/im2col.h"
-#include "kernels/scratch.h"
+#include "kernels/flat_convolver.h"
+#include "kernels/matrix_convolution.h"
 
 namespace onnxrun {
 
 namespace {
 
-// Elements of a tile of the window matrix: what fits a second-level cache.
-constexpr int64_t tile_elements = 1 << 18;
-// Columns that make the packing of the weights worth its while.
-constexpr int64_t enough_columns = 512;
-// Rows from which on it is worth copying small images together.
-constexpr int64_t enough_rows = 64;
-// Pieces of a batch that are left for threads.
-constexpr int64_t batch_pieces = 4;
-// Multiplications that are worth a piece of a parallel loop.
-constexpr double work_grain = 1 << 17;
-
-int64_t ceil_of(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-// How the columns of the window matrices of all images are cut: large images in tiles, small images
-// several at a time.
-struct Tiling {
-  int64_t images = 1;   // of one piece
-  int64_t columns = 0;  // of one image
-  int64_t tiles = 1;    // of one image
-
-  Tiling(const ConvShape& s, int64_t rows) {
-    int64_t size = s.window.output_size();
-    int64_t fit = std::max(enough_columns, tile_elements / std::max<int64_t>(1, rows));
-    tiles = std::max<int64_t>(1, ceil_of(size, fit));
-    columns = std::max<int64_t>(1, ceil_of(size, tiles));
-    columns = std::min(size, ceil_of(columns, 16) * 16);
-    tiles = columns > 0 ? ceil_of(size, columns) : 1;
-    if (tiles == 1 && size > 0 && size < enough_columns && rows >= enough_rows) {
-      images =
-          std::clamp<int64_t>(ceil_of(s.batch, batch_pieces), 1, ceil_of(enough_columns, size));
-    }
-  }
-};
-
-int64_t pieces_grain(double work_of_piece) {
-  return std::max<int64_t>(1, static_cast<int64_t>(work_grain / std::max(1.0, work_of_piece)));
+bool has_unit_strides(const Window& w) {
+  return std::all_of(w.strides.begin(), w.strides.end(), [](int64_t s) { return s == 1; });
 }
 
-// A kernel over the groups' matrices; offsets of images and groups in x, w and y.
+// Window o of dy's convolution is the position o of x; from there to the first element of dy that
+// it reached lies a window's extent less the padding.
+ConvShape transpose(const ConvShape& s) {
+  ConvShape t = s;
+  std::swap(t.in_channels, t.out_channels);
+  std::swap(t.window.input, t.window.output);
+  for (size_t i = 0; i < s.window.rank(); ++i) {
+    t.window.pads[i] = s.window.extent(i) - 1 - s.window.pads[i];
+  }
+  return t;
+}
+
+// Weights of the transposed convolution: of each group [in][out][reversed positions].
 template <typename T>
-struct Convolution {
-  const ConvShape& s;
-  int64_t taps = s.window.kernel_size(), rows = s.weight_rows();
-  int64_t in = s.window.input_size(), out = s.window.output_size();
-  bool identity = s.window.is_identity();
-
-  explicit Convolution(const ConvShape& shape) : s(shape) {}
-
-  int64_t x_at(int64_t n, int64_t g) const { return (n * s.groups + g) * s.in_channels * in; }
-  int64_t y_at(int64_t n, int64_t g) const { return (n * s.groups + g) * s.out_channels * out; }
-  int64_t w_at(int64_t g) const { return g * s.out_channels * rows; }
-
-  // y = w * columns (+ bias) for columns [begin, end) of one image.
-  void product(const T* w, const T* columns, int64_t ld, int64_t count, const T* bias, T* y,
-               int64_t ldy) const {
-    if (bias) {
-      for (int64_t m = 0; m < s.out_channels; ++m) std::fill_n(y + m * ldy, count, bias[m]);
-    }
-    gemm<T>(false, false, s.out_channels, count, rows, 1, w, rows, columns, ld, bias ? 1 : 0, y,
-            ldy);
-  }
-
-  void forward(const T* x, const T* w, const T* bias, T* y) const {
-    Tiling tiling(s, rows);
-    int64_t blocks = ceil_of(s.batch, tiling.images);
-    int64_t pieces = blocks * s.groups * tiling.tiles;
-    double work =
-        s.group_work() * static_cast<double>(tiling.images) / static_cast<double>(tiling.tiles);
-    parallel_for(pieces, pieces_grain(work), [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p) {
-        int64_t tile = p % tiling.tiles, g = p / tiling.tiles % s.groups,
-                block = p / tiling.tiles / s.groups;
-        int64_t n = block * tiling.images;
-        const T* group_bias = bias ? bias + g * s.out_channels : nullptr;
-        if (int64_t images = std::min(tiling.images, s.batch - n); images > 1) {
-          forward_images(x, w + w_at(g), group_bias, y, n, images, g);
-        } else {
-          int64_t from = tile * tiling.columns, to = std::min(out, from + tiling.columns);
-          forward_tile(x + x_at(n, g), w + w_at(g), group_bias, y + y_at(n, g), from, to);
-        }
-      }
-    });
-  }
-
-  void forward_tile(const T* x, const T* w, const T* bias, T* y, int64_t from, int64_t to) const {
-    if (identity) return product(w, x + from, in, to - from, bias, y + from, out);
-    Scratch scratch(static_cast<size_t>(rows * (to - from)) * sizeof(T));
-    T* columns = scratch.as<T>();
-    im2col(s.window, x, s.in_channels, from, to, columns, to - from);
-    product(w, columns, to - from, to - from, bias, y + from, out);
-  }
-
-  // Several small images side by side, so that the weights are packed once for all of them.
-  void forward_images(const T* x, const T* w, const T* bias, T* y, int64_t n, int64_t images,
-                      int64_t g) const {
-    int64_t width = images * out;
-    Scratch scratch(static_cast<size_t>((rows + s.out_channels) * width) * sizeof(T));
-    T *columns = scratch.as<T>(), *result = columns + rows * width;
-    for (int64_t i = 0; i < images; ++i) {
-      im2col(s.window, x + x_at(n + i, g), s.in_channels, 0, out, columns + i * out, width);
-    }
-    product(w, columns, width, width, bias, result, width);
-    for (int64_t i = 0; i < images; ++i) {
+void transpose_weights(const ConvShape& s, const T* w, T* result) {
+  int64_t taps = s.window.kernel_size();
+  for (int64_t g = 0; g < s.groups; ++g) {
+    for (int64_t c = 0; c < s.in_channels; ++c) {
       for (int64_t m = 0; m < s.out_channels; ++m) {
-        std::copy_n(result + m * width + i * out, out, y + y_at(n + i, g) + m * out);
+        const T* from = w + s.w_at(g) + (m * s.in_channels + c) * taps;
+        result = std::reverse_copy(from, from + taps, result);
       }
     }
   }
-
-  // Channels that one piece of a gradient works on: enough pieces for many threads, by size only.
-  int64_t channel_block(int64_t pieces, double work) const {
-    int64_t wanted = work < 4 * work_grain ? 1 : ceil_of(16, std::max<int64_t>(1, pieces));
-    return std::max<int64_t>(1, ceil_of(s.in_channels, wanted));
-  }
-
-  void input_grad(const T* dy, const T* w, const T* bias, T* dx) const {
-    double total = s.group_work() * static_cast<double>(s.batch * s.groups);
-    int64_t images = Tiling(s, rows).images, blocks = ceil_of(s.batch, images);
-    int64_t block = channel_block(blocks * s.groups, total), splits = ceil_of(s.in_channels, block);
-    int64_t pieces = blocks * s.groups * splits;
-    parallel_for(pieces, pieces_grain(total / static_cast<double>(std::max<int64_t>(1, pieces))),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t p = begin; p < end; ++p) {
-                     int64_t c = p % splits * block, g = p / splits % s.groups,
-                             n = p / splits / s.groups * images;
-                     input_grad_piece(dy, w + w_at(g) + c * taps,
-                                      bias ? bias + g * s.in_channels + c : nullptr, dx, n,
-                                      std::min(images, s.batch - n), g, c,
-                                      std::min(block, s.in_channels - c));
-                   }
-                 });
-  }
-
-  // Images [n, n + images), channels [c, c + channels) of group g.
-  void input_grad_piece(const T* dy, const T* w, const T* bias, T* dx, int64_t n, int64_t images,
-                        int64_t g, int64_t c, int64_t channels) const {
-    for (int64_t i = 0; i < images; ++i) {
-      for (int64_t k = 0; k < channels; ++k) {
-        std::fill_n(dx + x_at(n + i, g) + (c + k) * in, in, bias ? bias[k] : T{0});
-      }
-    }
-    if (images == 1) return spread(dy + y_at(n, g), w, dx + x_at(n, g) + c * in, channels);
-    int64_t width = images * out, height = channels * taps;
-    Scratch scratch(static_cast<size_t>((s.out_channels + height) * width) * sizeof(T));
-    T *side = scratch.as<T>(), *columns = side + s.out_channels * width;
-    gather_cotangents(dy, n, images, g, side);
-    gemm<T>(true, false, height, width, s.out_channels, 1, w, rows, side, width, 0, columns, width);
-    for (int64_t i = 0; i < images; ++i) {
-      col2im(s.window, columns + i * out, width, channels, 0, out, dx + x_at(n + i, g) + c * in);
-    }
-  }
-
-  // dx += the transposed convolution of one image.
-  void spread(const T* dy, const T* w, T* dx, int64_t channels) const {
-    int64_t height = channels * taps;
-    if (identity)
-      return gemm<T>(true, false, height, out, s.out_channels, 1, w, rows, dy, out, 1, dx, in);
-    Tiling tiling(s, height);
-    Scratch scratch(static_cast<size_t>(height * tiling.columns) * sizeof(T));
-    T* columns = scratch.as<T>();
-    for (int64_t from = 0; from < out; from += tiling.columns) {
-      int64_t count = std::min(tiling.columns, out - from);
-      gemm<T>(true, false, height, count, s.out_channels, 1, w, rows, dy + from, out, 0, columns,
-              count);
-      col2im(s.window, columns, count, channels, from, from + count, dx);
-    }
-  }
-
-  void weight_grad(const T* x, const T* dy, T* dw) const {
-    int64_t size = s.groups * s.out_channels * rows;
-    double total = s.group_work() * static_cast<double>(s.batch * s.groups);
-    // Small weights are summed in parts of the batch, the parts then in order.
-    int64_t parts =
-        total < 4 * work_grain || size > tile_elements ? 1 : std::clamp<int64_t>(s.batch, 1, 8);
-    int64_t block = channel_block(parts * s.groups, total), splits = ceil_of(s.in_channels, block);
-    std::optional<Scratch> scratch;
-    T* sums = dw;
-    if (parts > 1) {
-      scratch.emplace(static_cast<size_t>(parts * size) * sizeof(T));
-      sums = scratch->template as<T>();
-    }
-    int64_t share = ceil_of(s.batch, parts), pieces = parts * s.groups * splits;
-    parallel_for(pieces, pieces_grain(total / static_cast<double>(std::max<int64_t>(1, pieces))),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t p = begin; p < end; ++p) {
-                     int64_t c = p % splits * block, g = p / splits % s.groups,
-                             part = p / splits / s.groups;
-                     weight_grad_piece(x, dy, sums + part * size + w_at(g) + c * taps, part * share,
-                                       std::min(s.batch, (part + 1) * share), g, c,
-                                       std::min(block, s.in_channels - c));
-                   }
-                 });
-    if (parts == 1) return;
-    std::copy_n(sums, size, dw);
-    for (int64_t part = 1; part < parts; ++part) {
-      for (int64_t i = 0; i < size; ++i) dw[i] += sums[part * size + i];
-    }
-  }
-
-  // The sum over images [first, last) for channels [c, c + channels) of group g.
-  void weight_grad_piece(const T* x, const T* dy, T* dw, int64_t first, int64_t last, int64_t g,
-                         int64_t c, int64_t channels) const {
-    int64_t height = channels * taps;
-    for (int64_t m = 0; m < s.out_channels; ++m) std::fill_n(dw + m * rows, height, T{0});
-    int64_t images = Tiling(s, height).images;
-    for (int64_t n = first; n < last; n += images) {
-      int64_t some = std::min(images, last - n);
-      if (some > 1) {
-        add_images(x, dy, dw, n, some, g, c, channels);
-      } else {
-        add_image(x + x_at(n, g) + c * in, dy + y_at(n, g), dw, channels);
-      }
-    }
-  }
-
-  // dw += the part of one image.
-  void add_image(const T* x, const T* dy, T* dw, int64_t channels) const {
-    int64_t height = channels * taps;
-    Tiling tiling(s, height);
-    Scratch scratch(static_cast<size_t>(identity ? 0 : height * tiling.columns) * sizeof(T));
-    T* columns = scratch.as<T>();
-    for (int64_t from = 0; from < out; from += tiling.columns) {
-      int64_t count = std::min(tiling.columns, out - from), ld = identity ? in : count;
-      const T* windows = identity ? x + from : columns;
-      if (!identity) im2col(s.window, x, channels, from, from + count, columns, count);
-      gemm<T>(false, true, s.out_channels, height, count, 1, dy + from, out, windows, ld, 1, dw,
-              rows);
-    }
-  }
-
-  // dw += the part of several small images side by side.
-  void add_images(const T* x, const T* dy, T* dw, int64_t n, int64_t images, int64_t g, int64_t c,
-                  int64_t channels) const {
-    int64_t width = images * out, height = channels * taps;
-    Scratch scratch(static_cast<size_t>((s.out_channels + height) * width) * sizeof(T));
-    T *side = scratch.as<T>(), *columns = side + s.out_channels * width;
-    gather_cotangents(dy, n, images, g, side);
-    for (int64_t i = 0; i < images; ++i) {
-      im2col(s.window, x + x_at(n + i, g) + c * in, channels, 0, out, columns + i * out, width);
-    }
-    gemm<T>(false, true, s.out_channels, height, width, 1, side, width, columns, width, 1, dw,
-            rows);
-  }
-
-  // The images' dy side by side, as one matrix.
-  void gather_cotangents(const T* dy, int64_t n, int64_t images, int64_t g, T* side) const {
-    for (int64_t i = 0; i < images; ++i) {
-      for (int64_t m = 0; m < s.out_channels; ++m) {
-        std::copy_n(dy + y_at(n + i, g) + m * out, out, side + (m * images + i) * out);
-      }
-    }
-  }
-};
-
-// Weights without elements may have kernels of any size: they never reach the loops.
-bool has_weights(const ConvShape& s) {
-  return s.groups > 0 && s.in_channels > 0 && s.out_channels > 0;
 }
 
 // Every channel's plane set to its bias.
@@ -279,43 +46,63 @@ void fill_planes(int64_t images, int64_t channels, int64_t plane, const T* bias,
 }
 
 template <typename T>
-void run_forward(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
-  if (has_weights(s)) return Convolution<T>(s).forward(x, w, bias, y);
-  fill_planes(s.batch, s.groups * s.out_channels, s.window.output_size(), bias, y);
+void run_forward(const ConvPlan& p, const T* x, const T* w, const T* bias, T* y) {
+  const ConvShape& s = p.shape;
+  if (!s.has_weights()) {
+    return fill_planes(s.batch, s.groups * s.out_channels, s.window.output_size(), bias, y);
+  }
+  if (p.flat) return FlatConvolver<T>(s, *p.flat).forward(x, w, bias, y);
+  MatrixConvolution<T>(s).forward(x, w, bias, y);
 }
 
 template <typename T>
-void run_input_grad(const ConvShape& s, const T* dy, const T* w, const T* bias, T* dx) {
-  if (has_weights(s)) return Convolution<T>(s).input_grad(dy, w, bias, dx);
-  fill_planes(s.batch, s.groups * s.in_channels, s.window.input_size(), bias, dx);
+void run_input_grad(const ConvPlan& p, const T* dy, const T* w, const T* bias, T* dx) {
+  const ConvShape& s = p.shape;
+  if (!s.has_weights()) {
+    return fill_planes(s.batch, s.groups * s.in_channels, s.window.input_size(), bias, dx);
+  }
+  if (!p.flat_transposed) return MatrixConvolution<T>(s).input_grad(dy, w, bias, dx);
+  Scratch transposed(static_cast<size_t>(s.w_at(s.groups)) * sizeof(T));
+  transpose_weights(s, w, transposed.as<T>());
+  FlatConvolver<T>(p.transposed, *p.flat_transposed).forward(dy, transposed.as<T>(), bias, dx);
 }
 
 template <typename T>
-void run_weight_grad(const ConvShape& s, const T* x, const T* dy, T* dw) {
-  if (has_weights(s)) Convolution<T>(s).weight_grad(x, dy, dw);
+void run_weight_grad(const ConvPlan& p, const T* x, const T* dy, T* dw) {
+  if (!p.shape.has_weights()) return;
+  if (p.flat) return FlatConvolver<T>(p.shape, *p.flat).weight_grad(x, dy, dw);
+  MatrixConvolution<T>(p.shape).weight_grad(x, dy, dw);
 }
 
 }  // namespace
 
-void convolve(const ConvShape& s, const float* x, const float* w, const float* bias, float* y) {
-  run_forward(s, x, w, bias, y);
+ConvPlan::ConvPlan(ConvShape s) : shape(std::move(s)) {
+  if (!shape.has_weights()) return;
+  flat = FlatWindows::of(shape.window, shape.in_channels);
+  if (!has_unit_strides(shape.window)) return;
+  transposed = transpose(shape);
+  flat_transposed = FlatWindows::of(transposed.window, transposed.in_channels);
 }
-void convolve(const ConvShape& s, const double* x, const double* w, const double* bias, double* y) {
-  run_forward(s, x, w, bias, y);
+
+void convolve(const ConvPlan& p, const float* x, const float* w, const float* bias, float* y) {
+  run_forward(p, x, w, bias, y);
 }
-void convolve_input_grad(const ConvShape& s, const float* dy, const float* w, const float* bias,
+void convolve(const ConvPlan& p, const double* x, const double* w, const double* bias, double* y) {
+  run_forward(p, x, w, bias, y);
+}
+void convolve_input_grad(const ConvPlan& p, const float* dy, const float* w, const float* bias,
                          float* dx) {
-  run_input_grad(s, dy, w, bias, dx);
+  run_input_grad(p, dy, w, bias, dx);
 }
-void convolve_input_grad(const ConvShape& s, const double* dy, const double* w, const double* bias,
+void convolve_input_grad(const ConvPlan& p, const double* dy, const double* w, const double* bias,
                          double* dx) {
-  run_input_grad(s, dy, w, bias, dx);
+  run_input_grad(p, dy, w, bias, dx);
 }
-void convolve_weight_grad(const ConvShape& s, const float* x, const float* dy, float* dw) {
-  run_weight_grad(s, x, dy, dw);
+void convolve_weight_grad(const ConvPlan& p, const float* x, const float* dy, float* dw) {
+  run_weight_grad(p, x, dy, dw);
 }
-void convolve_weight_grad(const ConvShape& s, const double* x, const double* dy, double* dw) {
-  run_weight_grad(s, x, dy, dw);
+void convolve_weight_grad(const ConvPlan& p, const double* x, const double* dy, double* dw) {
+  run_weight_grad(p, x, dy, dw);
 }
 
 }  // namespace onnxrun

@@ -1,0 +1,53 @@
+#include "kernels/flat_windows.h"
+
+namespace onnxrun {
+
+namespace {
+
+// Elements of all planes: what a second-level cache holds.
+constexpr int64_t most_elements = 1 << 16;
+
+}  // namespace
+
+std::optional<FlatWindows> FlatWindows::of(const Window& w, int64_t channels) {
+  if (w.is_identity() || w.input_size() == 0 || w.output_size() == 0) return std::nullopt;
+  int64_t plane = 1;
+  for (size_t i = 0; i < w.rank(); ++i) {
+    int64_t padded = (w.output[i] - 1) * w.strides[i] + w.extent(i);
+    if (padded > most_elements) return std::nullopt;
+    plane *= (padded + w.strides[i] - 1) / w.strides[i] * w.strides[i];
+    if (plane > most_elements) return std::nullopt;
+  }
+  if (plane * channels > most_elements) return std::nullopt;
+  FlatWindows flat(w);
+  if (flat.size_ > 2 * w.output_size()) return std::nullopt;
+  return flat;
+}
+
+FlatWindows::FlatWindows(const Window& w)
+    : window_(w), pitch_(w.rank()), phase_step_(w.rank()), reach_(w.rank()) {
+  int64_t phase = 1;
+  for (size_t i = w.rank(); i-- > 0;) {
+    int64_t padded = (w.output[i] - 1) * w.strides[i] + w.extent(i);
+    reach_[i] = (padded + w.strides[i] - 1) / w.strides[i];
+    pitch_[i] = phase;
+    phase *= reach_[i];
+  }
+  plane_ = phase;
+  for (size_t i = w.rank(); i-- > 0;) {
+    phase_step_[i] = plane_;
+    plane_ *= w.strides[i];
+  }
+  size_ = 1;
+  for (size_t i = 0; i < w.rank(); ++i) size_ += (w.output[i] - 1) * pitch_[i];
+  for (int64_t tap = 0; tap < w.kernel_size(); ++tap) {
+    int64_t rest = tap, at = 0;
+    for (size_t i = w.rank(); i-- > 0; rest /= w.kernel[i]) {
+      int64_t position = rest % w.kernel[i] * w.dilations[i];
+      at += position % w.strides[i] * phase_step_[i] + position / w.strides[i] * pitch_[i];
+    }
+    offsets_.push_back(at);
+  }
+}
+
+}  // namespace onnxrun
