@@ -21,14 +21,14 @@ struct PartsState final : KernelState {
   PartsState(const Dims& whole, int64_t axis_or_negative)
       : axis(static_cast<size_t>(
             normalize_axis(axis_or_negative, static_cast<int64_t>(whole.size())))),
-        strides(dense_strides(whole)) {
-    stride = strides[axis];
+        strides_(dense_strides(whole)) {
+    stride = strides_[axis];
   }
-  void join(const Dims& part) { copies.emplace_back(part, dense_strides(part), strides); }
-  void take(const Dims& part) { copies.emplace_back(part, strides, dense_strides(part)); }
+  void join(const Dims& part) { copies.emplace_back(part, dense_strides(part), strides_); }
+  void take(const Dims& part) { copies.emplace_back(part, strides_, dense_strides(part)); }
 
  private:
-  std::vector<int64_t> strides;
+  std::vector<int64_t> strides_;
 };
 
 // The length of v along an axis, as a list of one.

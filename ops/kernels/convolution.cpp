@@ -70,7 +70,7 @@ void run_input_grad(const ConvPlan& p, const T* dy, const T* w, const T* bias, T
 template <typename T>
 void run_weight_grad(const ConvPlan& p, const T* x, const T* dy, T* dw) {
   if (!p.shape.has_weights()) return;
-  if (p.flat) return FlatConvolver<T>(p.shape, *p.flat).weight_grad(x, dy, dw);
+  if (p.is_weight_grad_flat) return FlatConvolver<T>(p.shape, *p.flat).weight_grad(x, dy, dw);
   MatrixConvolution<T>(p.shape).weight_grad(x, dy, dw);
 }
 
@@ -79,6 +79,7 @@ void run_weight_grad(const ConvPlan& p, const T* x, const T* dy, T* dw) {
 ConvPlan::ConvPlan(ConvShape s) : shape(std::move(s)) {
   if (!shape.has_weights()) return;
   flat = FlatWindows::of(shape.window, shape.in_channels);
+  is_weight_grad_flat = flat && shape.window.output_size() >= 2 * shape.in_channels;
   if (!has_unit_strides(shape.window)) return;
   transposed = transpose(shape);
   flat_transposed = FlatWindows::of(transposed.window, transposed.in_channels);

@@ -13,6 +13,8 @@ namespace onnxrun {
 struct ConvPlan {
   ConvShape shape;
   std::optional<FlatWindows> flat;
+  // Sums over few windows of many channels are better products, whatever becomes of the rest.
+  bool is_weight_grad_flat = false;
   // dx is the convolution of dy with the weights' channels exchanged and their positions reversed,
   // if the windows' strides are 1.
   ConvShape transposed;

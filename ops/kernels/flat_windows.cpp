@@ -4,13 +4,18 @@ namespace onnxrun {
 
 namespace {
 
-// Elements of all planes: what a second-level cache holds.
-constexpr int64_t most_elements = 1 << 16;
+// Elements of all planes, and planes: more have their rows too far apart for the caches.
+constexpr int64_t most_elements = 1 << 18, most_channels = 128;
+// Windows below which vectors would be mostly empty, and what planes may have beside the input.
+constexpr int64_t fewest_windows = 4, most_padding = 3;
 
 }  // namespace
 
 std::optional<FlatWindows> FlatWindows::of(const Window& w, int64_t channels) {
-  if (w.is_identity() || w.input_size() == 0 || w.output_size() == 0) return std::nullopt;
+  if (w.is_identity() || w.input_size() == 0 || w.output_size() < fewest_windows) {
+    return std::nullopt;
+  }
+  if (channels > most_channels) return std::nullopt;
   int64_t plane = 1;
   for (size_t i = 0; i < w.rank(); ++i) {
     int64_t padded = (w.output[i] - 1) * w.strides[i] + w.extent(i);
@@ -18,7 +23,9 @@ std::optional<FlatWindows> FlatWindows::of(const Window& w, int64_t channels) {
     plane *= (padded + w.strides[i] - 1) / w.strides[i] * w.strides[i];
     if (plane > most_elements) return std::nullopt;
   }
-  if (plane * channels > most_elements) return std::nullopt;
+  if (plane * channels > most_elements || plane > most_padding * w.input_size()) {
+    return std::nullopt;
+  }
   FlatWindows flat(w);
   if (flat.size_ > 2 * w.output_size()) return std::nullopt;
   return flat;

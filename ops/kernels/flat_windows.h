@@ -16,8 +16,8 @@ namespace onnxrun {
 // window.
 class FlatWindows {
  public:
-  // None if the planes of `channels` channels are more than a cache holds, or if most flat indices
-  // would stand for no window.
+  // None where the planes of `channels` channels would be more than caches hold, mostly padding, or
+  // most flat indices would stand for no window.
   static std::optional<FlatWindows> of(const Window& w, int64_t channels);
 
   // As many elements as the longest vector has: a kernel works on whole ones, and may read that

@@ -1,0 +1,116 @@
+#include "kernels/convolution.h"
+
+#include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+#include <random>
+
+#include "kernels/flat_convolver.h"
+#include "kernels/matrix_convolution.h"
+
+namespace onnxrun {
+namespace {
+
+struct Case {
+  int64_t batch, groups, in_channels, out_channels;
+  Dims input, kernel, strides, dilations, pads;
+};
+
+// Every way to compute them is taken: by its own loops here, and as convolve() chooses.
+const std::vector<Case> cases = {
+    {2, 1, 1, 1, {7}, {3}, {1}, {1}, {1}},
+    {1, 2, 3, 2, {19}, {4}, {2}, {3}, {4}},
+    {3, 1, 2, 5, {9, 8}, {3, 2}, {1, 1}, {1, 1}, {0, 0}},
+    {2, 1, 3, 9, {10, 33}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {2, 3, 1, 1, {11, 9}, {3, 3}, {1, 1}, {2, 1}, {2, 1}},
+    {2, 4, 1, 2, {12, 13}, {5, 3}, {2, 3}, {1, 1}, {2, 0}},
+    {9, 1, 4, 3, {8, 8}, {3, 3}, {2, 2}, {1, 2}, {1, 2}},
+    {1, 1, 2, 17, {20, 40}, {1, 5}, {1, 1}, {1, 1}, {0, 2}},
+    {1, 2, 2, 2, {4, 6, 9}, {2, 3, 2}, {1, 2, 1}, {1, 1, 2}, {1, 1, 0}},
+    {1, 1, 1, 2, {3, 4, 3, 4}, {2, 2, 2, 2}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 0, 1}},
+};
+
+ConvShape shape_of(const Case& c) {
+  Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
+  for (size_t i = 0; i < w.rank(); ++i) {
+    w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
+  }
+  return {w, c.batch, c.groups, c.in_channels, c.out_channels};
+}
+
+template <typename T>
+std::vector<T> numbers(int64_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  std::vector<T> values(static_cast<size_t>(n));
+  for (T& v : values) v = static_cast<T>(uniform(random));
+  return values;
+}
+
+template <typename T>
+void expect_near(const std::vector<T>& actual, const std::vector<T>& expected) {
+  double tolerance = sizeof(T) == 4 ? 1e-4 : 1e-12;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(actual[i], expected[i], tolerance) << "element " << i;
+  }
+}
+
+template <typename T>
+void compare(const Case& c) {
+  ConvShape s = shape_of(c);
+  ConvPlan plan(s);
+  ASSERT_TRUE(plan.flat);
+  int64_t in = s.x_at(s.batch, 0), out = s.y_at(s.batch, 0), weights = s.w_at(s.groups);
+  auto x = numbers<T>(in, 1), w = numbers<T>(weights, 2), dy = numbers<T>(out, 3);
+  auto bias = numbers<T>(s.groups * std::max(s.in_channels, s.out_channels), 4);
+  MatrixConvolution<T> matrix(s);
+  FlatConvolver<T> flat(s, *plan.flat);
+
+  std::vector<T> expected(dy.size()), actual(dy.size());
+  matrix.forward(x.data(), w.data(), bias.data(), expected.data());
+  flat.forward(x.data(), w.data(), bias.data(), actual.data());
+  expect_near(actual, expected);
+  convolve(plan, x.data(), w.data(), bias.data(), actual.data());
+  expect_near(actual, expected);
+
+  expected.resize(w.size());
+  actual.resize(w.size());
+  matrix.weight_grad(x.data(), dy.data(), expected.data());
+  flat.weight_grad(x.data(), dy.data(), actual.data());
+  expect_near(actual, expected);
+  convolve_weight_grad(plan, x.data(), dy.data(), actual.data());
+  expect_near(actual, expected);
+
+  expected.resize(x.size());
+  actual.resize(x.size());
+  matrix.input_grad(dy.data(), w.data(), bias.data(), expected.data());
+  convolve_input_grad(plan, dy.data(), w.data(), bias.data(), actual.data());
+  expect_near(actual, expected);
+}
+
+class Convolutions : public testing::TestWithParam<int64_t> {
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
+INSTANTIATE_TEST_SUITE_P(Targets, Convolutions,
+                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+
+TEST_P(Convolutions, EveryWayGivesTheSame) {
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(i);
+    compare<float>(cases[i]);
+    compare<double>(cases[i]);
+  }
+}
+
+// One image in padding of any size: the planes would be larger than the image by far.
+TEST(ConvPlan, HugeWindowsAreNoReasonForHugeMemory) {
+  Case c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
+  EXPECT_FALSE(ConvPlan(shape_of(c)).flat);
+  EXPECT_FALSE(ConvPlan(shape_of({1, 1, 1, 1, {3}, {3}, {1}, {1}, {40}})).flat);
+}
+
+}  // namespace
+}  // namespace onnxrun
