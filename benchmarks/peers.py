@@ -48,24 +48,56 @@ def onnxrun_rows(program):
     return {row["name"]: row["real_time"] * scale[row["time_unit"]] for row in rows}
 
 
-def torch_rows():
-    import torch
+def torch_nets():
+    """The nets of the stored models: (net, shape of its input, number of samples)."""
     from torch import nn
 
-    torch.set_num_threads(1)
+    class BiLstm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(5, 8, num_layers=2, bidirectional=True, batch_first=True)
+            self.fc = nn.Linear(16, 3)
+
+        def forward(self, x):
+            return self.fc(self.lstm(x)[0].mean(1))
+
+    class Encoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+            self.inp, self.head = nn.Linear(6, 16), nn.Linear(16, 3)
+            self.enc = nn.TransformerEncoder(layer, 2)
+
+        def forward(self, x):
+            return self.head(self.enc(self.inp(x)).mean(1))
+
     xor = nn.Sequential(
         nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 2), nn.Sigmoid(), nn.Linear(2, 1), nn.Sigmoid()
     )
     mnist = nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10))
-    cases = {
-        "xor": (xor, torch.rand(2), torch.zeros(1), nn.functional.binary_cross_entropy),
-        "mnist_mlp": (
-            mnist, torch.rand(32, 28, 28), torch.zeros(32, dtype=torch.int64),
-            nn.functional.cross_entropy,
-        ),
-    }  # fmt: skip
+    cnn = nn.Sequential(
+        nn.Conv2d(1, 4, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 8, 5), nn.ReLU(),
+        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(128, 32), nn.ReLU(), nn.Linear(32, 10),
+    )  # fmt: skip
+    return {
+        "xor": (xor, (2,), 1),
+        "mnist_mlp": (mnist, (32, 28, 28), 32),
+        "cnn": (cnn, (16, 1, 28, 28), 16),
+        "bilstm": (BiLstm(), (8, 20, 5), 8),
+        "transformer": (Encoder(), (6, 5, 6), 6),
+    }
+
+
+def torch_rows():
+    import torch
+    from torch.nn import functional
+
+    torch.set_num_threads(1)
     rows = {}
-    for name, (net, x, target, loss) in cases.items():
+    for name, (net, shape, samples) in torch_nets().items():
+        x, binary = torch.rand(shape), name == "xor"
+        target = torch.zeros(samples, dtype=torch.float32 if binary else torch.int64)
+        loss = functional.binary_cross_entropy if binary else functional.cross_entropy
         optimizer = torch.optim.SGD(net.parameters(), lr=0.001)
 
         def step():
@@ -77,8 +109,9 @@ def torch_rows():
             with torch.inference_mode():
                 net(x)
 
-        rows[f"{name}/run"] = seconds_per_call(run)
         rows[f"{name}/train"] = seconds_per_call(step)
+        net.eval()
+        rows[f"{name}/run"] = seconds_per_call(run)
     return rows
 
 
@@ -89,6 +122,9 @@ def ort_rows():
     cases = {
         "xor": ("s2_xor_bce_dyn", "x", (2,), "y", (1,)),
         "mnist_mlp": ("mlp_mnist_dyn", "image", (32, 28, 28), "logits", (32, 10)),
+        "cnn": ("cnn_folded_dyn", "x", (16, 1, 28, 28), "y", (16, 10)),
+        "bilstm": ("bilstm2_leg", "x", (8, 20, 5), "y", (8, 3)),
+        "transformer": ("tenc_fresh_dyn", "x", (6, 5, 6), "y", (6, 3)),
     }
     rows = {}
     for name, (folder, input_name, input_shape, output_name, output_shape) in cases.items():

@@ -210,16 +210,16 @@ void vpow(const double* x, double y, double* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = std::pow(x[i], y);
 }
 
-#define ONNXRUN_DISPATCH_REDUCTION(T, NAME)                                                     \
-  HWY_EXPORT(NAME##_float);                                                                     \
-  HWY_EXPORT(NAME##_double);                                                                    \
-  T<float> NAME(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(NAME##_float)(x, n); } \
-  T<double> NAME(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(NAME##_double)(x, n); }
-template <typename>
-using Truth = bool;
-ONNXRUN_DISPATCH_REDUCTION(Truth, all_finite)
-ONNXRUN_DISPATCH_REDUCTION(std::type_identity_t, maximum)
-#undef ONNXRUN_DISPATCH_REDUCTION
+HWY_EXPORT(all_finite_float);
+HWY_EXPORT(all_finite_double);
+HWY_EXPORT(maximum_float);
+HWY_EXPORT(maximum_double);
+bool all_finite(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(all_finite_float)(x, n); }
+bool all_finite(const double* x, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(all_finite_double)(x, n);
+}
+float maximum(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(maximum_float)(x, n); }
+double maximum(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(maximum_double)(x, n); }
 
 }  // namespace onnxrun
 #endif  // HWY_ONCE
