@@ -24,7 +24,7 @@ class AverageFamily : public PoolFamily {
 
   std::unique_ptr<KernelState> plan_with_counts(const Dims& x) const {
     auto state = plan(x);
-    state->counts = window_counts(state->window, include_pad_);
+    state->counts = window_counts(state->window(), include_pad_);
     // A window of nothing but padding has the mean 0.
     for (double& n : state->counts) n = std::max(n, 1.0);
     return state;
@@ -43,14 +43,14 @@ class AveragePool final : public AverageFamily {
 
   void run(RunContext& c) const override {
     const auto& s = c.state<PoolState>();
-    int64_t in = s.window.input_size(), out = s.window.output_size();
+    int64_t in = s.window().input_size(), out = s.window().output_size();
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       using C = ComputeType<T>;
       ComputeInput<T> x(c.input(0));
       ComputeOutput<T> y(c.output(0));
       for_each_plane(s.planes, s.work(), [&](int64_t p) {
         C* plane = y.data() + p * out;
-        sum_plane(s.window, x.data() + p * in, plane, [](C v) { return v; });
+        sum_plane(s.walk, x.data() + p * in, plane, [](C v) { return v; });
         for (int64_t i = 0; i < out; ++i)
           plane[i] /= static_cast<C>(s.counts[static_cast<size_t>(i)]);
       });
@@ -87,7 +87,8 @@ class AveragePoolGrad final : public AverageFamily {
       ComputeInput<T> dy(c.input(0));
       ComputeOutput<T> dx(c.output(0));
       for_each_plane(s.planes, s.work(), [&](int64_t p) {
-        spread(s, dy.data() + p * s.window.output_size(), dx.data() + p * s.window.input_size());
+        spread(s, dy.data() + p * s.window().output_size(),
+               dx.data() + p * s.window().input_size());
       });
       dx.store();
     });
@@ -119,9 +120,9 @@ class AveragePoolGrad final : public AverageFamily {
  private:
   template <typename C>
   static void spread(const PoolState& s, const C* dy, C* dx) {
-    std::fill_n(dx, s.window.input_size(), C{0});
-    int64_t step = s.window.strides.back();
-    for_each_stretch(s.window, 1, 0, s.window.output_size(), [&](const Stretch& t) {
+    std::fill_n(dx, s.window().input_size(), C{0});
+    int64_t step = s.window().strides.back();
+    s.walk.for_each([&](const Stretch& t) {
       const C* from = dy + t.column + t.before;
       const double* count = s.counts.data() + t.column + t.before;
       for (int64_t i = 0; i < t.inside; ++i)
@@ -184,7 +185,7 @@ class LpPool final : public PoolFamily {
 
   void run(RunContext& c) const override {
     const auto& s = c.state<PoolState>();
-    int64_t in = s.window.input_size(), out = s.window.output_size();
+    int64_t in = s.window().input_size(), out = s.window().output_size();
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       using C = ComputeType<T>;
       ComputeInput<T> x(c.input(0));
@@ -192,7 +193,7 @@ class LpPool final : public PoolFamily {
       C p = static_cast<C>(p_);
       for_each_plane(s.planes, s.work(), [&](int64_t plane) {
         C* result = y.data() + plane * out;
-        sum_plane(s.window, x.data() + plane * in, result,
+        sum_plane(s.walk, x.data() + plane * in, result,
                   [&](C v) { return power(std::abs(v), p); });
         for (int64_t i = 0; i < out; ++i) {
           result[i] = p_ == 2 ? std::sqrt(result[i]) : std::pow(result[i], C{1} / p);

@@ -33,8 +33,8 @@ class MaxPool final : public PoolFamily {
           if (!c.has_output(1)) {
             ComputeOutput<T> y(c.output(0));
             for_each_plane(s.planes, s.work(), [&](int64_t p) {
-              max_plane<C>(s.window, x.data() + p * s.window.input_size(),
-                           y.data() + p * s.window.output_size());
+              max_plane<C>(s.walk, x.data() + p * s.window().input_size(),
+                           y.data() + p * s.window().output_size());
             });
             return y.store();
           }
@@ -50,14 +50,14 @@ class MaxPool final : public PoolFamily {
  private:
   template <typename T, typename C>
   void with_indices(const PoolState& s, const C* x, const T* values, T* y, int64_t* indices) const {
-    int64_t in = s.window.input_size(), out = s.window.output_size();
+    int64_t in = s.window().input_size(), out = s.window().output_size();
     for_each_plane(s.planes, s.work(), [&](int64_t p) {
       int64_t* at = indices + p * out;
-      argmax_plane(s.window, x + p * in, at);
+      argmax_plane(s.walk, x + p * in, at);
       for (int64_t i = 0; i < out; ++i) {
         if (y) y[p * out + i] = at[i] < 0 ? lowest<T>() : values[p * in + at[i]];
         if (at[i] >= 0)
-          at[i] = p * in + (column_major_ ? by_columns(s.window.input, at[i]) : at[i]);
+          at[i] = p * in + (column_major_ ? by_columns(s.window().input, at[i]) : at[i]);
       }
     });
   }
@@ -116,21 +116,21 @@ class MaxPoolGrad final : public PoolFamily {
     auto state = std::make_unique<PoolState>();
     Dims in(x.begin() + 2, x.end());
     int64_t all = element_count(in);
-    state->window = {{all}, {1}, {all}, {1}, {1}, {0}, {0}};
+    state->walk = PlaneWalk({{all}, {1}, {all}, {1}, {1}, {0}, {0}});
     state->planes = element_count(Dims{x[0], x[1]});
     return state;
   }
 
   void run(RunContext& c) const override {
     const auto& s = c.state<PoolState>();
-    int64_t in = s.window.input_size(), out = s.window.output_size();
+    int64_t in = s.window().input_size(), out = s.window().output_size();
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       ComputeInput<T> dy(c.input(0)), x(c.input(1));
       ComputeOutput<T> dx(c.output(0));
       for_each_plane(s.planes, s.work(), [&](int64_t p) {
         Scratch scratch(static_cast<size_t>(out) * sizeof(int64_t));
         int64_t* at = scratch.as<int64_t>();
-        argmax_plane(s.window, x.data() + p * in, at);
+        argmax_plane(s.walk, x.data() + p * in, at);
         auto* plane = dx.data() + p * in;
         std::fill_n(plane, in, 0);
         for (int64_t i = 0; i < out; ++i) {

@@ -8,11 +8,12 @@
 namespace onnxrun {
 
 struct PoolState final : KernelState {
-  Window window;
+  PlaneWalk walk;
   int64_t planes = 0;
   std::vector<double> counts;  // elements of each window, where the pool needs them
 
-  int64_t work() const { return window.kernel_size() * window.output_size(); }
+  const Window& window() const { return walk.window(); }
+  int64_t work() const { return window().kernel_size() * window().output_size(); }
 };
 
 class PoolFamily : public Op {
@@ -72,7 +73,7 @@ class PoolFamily : public Op {
   std::unique_ptr<PoolState> plan(const Dims& x) const {
     auto state = std::make_unique<PoolState>();
     Dims in(x.begin() + 2, x.end());
-    state->window = window_.resolve(in, *window_.kernel_shape);
+    state->walk = PlaneWalk(window_.resolve(in, *window_.kernel_shape));
     state->planes = element_count(Dims{x[0], x[1]});
     return state;
   }

@@ -13,6 +13,20 @@ static double count_on_axis(const Window& w, size_t axis, int64_t output, bool i
                              taps_before(std::max(first, start)));
 }
 
+// A walk of more steps costs little beside the work of a plane.
+constexpr int64_t most_kept = 1 << 12;
+
+PlaneWalk::PlaneWalk(Window w) : window_(std::move(w)) {
+  int64_t size = window_.output_size();
+  if (size == 0) return;
+  int64_t taps = window_.kernel_size(), lines = size / window_.output.back();
+  is_kept_ = taps <= most_kept && taps * lines <= most_kept;
+  if (!is_kept_) return;
+  for_each_stretch(window_, 1, 0, size, [&](const Stretch& s) {
+    if (s.inside > 0) kept_.push_back(s);
+  });
+}
+
 std::vector<double> window_counts(const Window& w, bool include_pad) {
   std::vector<double> counts = {1};
   for (size_t axis = 0; axis < w.rank(); ++axis) {

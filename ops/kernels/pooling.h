@@ -22,39 +22,71 @@ void for_each_plane(int64_t planes, int64_t work, const F& f) {
   parallel_for(planes, grain, some);
 }
 
-// a NaN wins and stays; the earlier of equals stays.
+// Where the elements of all windows lie in a plane. They lie alike in every plane, so the walk over
+// them is kept unless it is long.
+class PlaneWalk {
+ public:
+  PlaneWalk() = default;
+  explicit PlaneWalk(Window w);
+
+  const Window& window() const { return window_; }
+
+  // Calls f(Stretch) for every stretch that has elements of the plane.
+  template <typename F>
+  void for_each(const F& f) const {
+    if (!is_kept_) return for_each_stretch(window_, 1, 0, window_.output_size(), f);
+    for (const Stretch& s : kept_) f(s);
+  }
+
+ private:
+  Window window_;
+  bool is_kept_ = false;
+  std::vector<Stretch> kept_;
+};
+
+// Calls f(step) with the steps that pools mostly have as constants, for which loops are vectorised.
+template <typename F>
+void with_step(int64_t step, const F& f) {
+  if (step == 1) return f(std::integral_constant<int64_t, 1>());
+  if (step == 2) return f(std::integral_constant<int64_t, 2>());
+  f(step);
+}
+
+// A NaN wins and stays; the earlier of equals stays.
 template <typename T>
 bool exceeds(T x, T best) {
-  if constexpr (std::is_floating_point_v<T>) return x > best || x != x;
+  if constexpr (std::is_floating_point_v<T>) return (x > best) | (x != x);
   return x > best;
 }
 
 // The largest element of each window; windows of nothing but padding get the lowest value.
 template <typename T>
-void max_plane(const Window& w, const T* x, T* y) {
+void max_plane(const PlaneWalk& walk, const T* x, T* y) {
   using Limits = std::numeric_limits<T>;
-  std::fill_n(y, w.output_size(), Limits::has_infinity ? -Limits::infinity() : Limits::lowest());
-  int64_t step = w.strides.back();
-  for_each_stretch(w, 1, 0, w.output_size(), [&](const Stretch& s) {
-    T* best = y + s.column + s.before;
-    for (int64_t i = 0; i < s.inside; ++i) {
-      T v = x[s.input + i * step];
-      best[i] = exceeds(v, best[i]) ? v : best[i];
-    }
+  std::fill_n(y, walk.window().output_size(),
+              Limits::has_infinity ? -Limits::infinity() : Limits::lowest());
+  with_step(walk.window().strides.back(), [&](auto step) {
+    walk.for_each([&](const Stretch& s) {
+      T* best = y + s.column + s.before;
+      for (int64_t i = 0; i < s.inside; ++i) {
+        T v = x[s.input + i * step];
+        best[i] = exceeds(v, best[i]) ? v : best[i];
+      }
+    });
   });
 }
 
 // Where in the plane each window's largest element lies, the first of equals; -1 if it holds none.
 template <typename T>
-void argmax_plane(const Window& w, const T* x, int64_t* at) {
+void argmax_plane(const PlaneWalk& walk, const T* x, int64_t* at) {
   using Limits = std::numeric_limits<T>;
   constexpr T lowest = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
-  int64_t size = w.output_size(), step = w.strides.back();
+  int64_t size = walk.window().output_size(), step = walk.window().strides.back();
   Scratch scratch(static_cast<size_t>(size) * sizeof(T));
   T* largest = scratch.as<T>();
   std::fill_n(largest, size, lowest);
   std::fill_n(at, size, int64_t{-1});
-  for_each_stretch(w, 1, 0, size, [&](const Stretch& s) {
+  walk.for_each([&](const Stretch& s) {
     int64_t first = s.column + s.before;
     for (int64_t i = 0; i < s.inside; ++i) {
       T v = x[s.input + i * step];
@@ -65,7 +97,7 @@ void argmax_plane(const Window& w, const T* x, int64_t* at) {
   });
   if (std::find(at, at + size, -1) == at + size) return;
   // Windows of nothing but the lowest value (or padding).
-  for_each_stretch(w, 1, 0, size, [&](const Stretch& s) {
+  walk.for_each([&](const Stretch& s) {
     int64_t first = s.column + s.before;
     for (int64_t i = 0; i < s.inside; ++i) {
       if (at[first + i] < 0) at[first + i] = s.input + i * step;
@@ -75,12 +107,13 @@ void argmax_plane(const Window& w, const T* x, int64_t* at) {
 
 // y[o] = the sum of f(element) over each window.
 template <typename T, typename F>
-void sum_plane(const Window& w, const T* x, T* y, const F& f) {
-  std::fill_n(y, w.output_size(), T{0});
-  int64_t step = w.strides.back();
-  for_each_stretch(w, 1, 0, w.output_size(), [&](const Stretch& s) {
-    T* sum = y + s.column + s.before;
-    for (int64_t i = 0; i < s.inside; ++i) sum[i] += f(x[s.input + i * step]);
+void sum_plane(const PlaneWalk& walk, const T* x, T* y, const F& f) {
+  std::fill_n(y, walk.window().output_size(), T{0});
+  with_step(walk.window().strides.back(), [&](auto step) {
+    walk.for_each([&](const Stretch& s) {
+      T* sum = y + s.column + s.before;
+      for (int64_t i = 0; i < s.inside; ++i) sum[i] += f(x[s.input + i * step]);
+    });
   });
 }
 
