@@ -7,6 +7,9 @@ namespace onnxrun {
 
 namespace {
 
+// Elements of x for each window up to which the transposed convolution is worth it.
+constexpr int64_t most_inputs_a_window = 4;
+
 bool has_unit_strides(const Window& w) {
   return std::all_of(w.strides.begin(), w.strides.end(), [](int64_t s) { return s == 1; });
 }
@@ -82,6 +85,8 @@ ConvPlan::ConvPlan(ConvShape s) : shape(std::move(s)) {
   is_weight_grad_flat = flat && shape.window.output_size() >= 2 * shape.in_channels;
   if (!has_unit_strides(shape.window)) return;
   transposed = transpose(shape);
+  // Elements of x that few windows see would mostly be multiplied with padding.
+  if (shape.window.input_size() > most_inputs_a_window * shape.window.output_size()) return;
   flat_transposed = FlatWindows::of(transposed.window, transposed.in_channels);
 }
 

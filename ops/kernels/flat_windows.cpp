@@ -6,8 +6,9 @@ namespace {
 
 // Elements of all planes, and planes: more have their rows too far apart for the caches.
 constexpr int64_t most_elements = 1 << 18, most_channels = 128;
-// Windows below which vectors would be mostly empty, and what planes may have beside the input.
-constexpr int64_t fewest_windows = 4, most_padding = 3;
+// Windows below which vectors would be mostly empty, and how much larger than input and output
+// planes may be.
+constexpr int64_t fewest_windows = 4, most_padding = 4;
 
 }  // namespace
 
@@ -23,9 +24,8 @@ std::optional<FlatWindows> FlatWindows::of(const Window& w, int64_t channels) {
     plane *= (padded + w.strides[i] - 1) / w.strides[i] * w.strides[i];
     if (plane > most_elements) return std::nullopt;
   }
-  if (plane * channels > most_elements || plane > most_padding * w.input_size()) {
-    return std::nullopt;
-  }
+  int64_t used = w.input_size() + w.output_size();
+  if (plane * channels > most_elements || plane > most_padding * used) return std::nullopt;
   FlatWindows flat(w);
   if (flat.size_ > 2 * w.output_size()) return std::nullopt;
   return flat;
