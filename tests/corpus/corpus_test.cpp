@@ -27,31 +27,31 @@ std::vector<Type> types_of(const Graph& graph, const std::vector<ValueId>& ids) 
 
 class Corpus : public ::testing::TestWithParam<std::string> {
  protected:
-  Corpus() : reference(GetParam()), model(Model::load(reference.model_path())) {}
+  Corpus() : reference_(GetParam()), model_(Model::load(reference_.model_path())) {}
 
-  bool is_double() const { return reference.training()["dtype"] == "float64"; }
+  bool is_double() const { return reference_.training()["dtype"] == "float64"; }
 
-  CorpusCase reference;
-  Model model;
+  CorpusCase reference_;
+  Model model_;
 };
 
 TEST_P(Corpus, RunsAsItsFrameworkDid) {
-  json random = reference.facts()["nondeterministic_outputs"];
-  for (int set = 0; reference.has("test_data_set_" + std::to_string(set)); ++set) {
+  json random = reference_.facts()["nondeterministic_outputs"];
+  for (int set = 0; reference_.has("test_data_set_" + std::to_string(set)); ++set) {
     std::string folder = "test_data_set_" + std::to_string(set);
-    const Graph& graph = model.graph();
-    auto inputs = reference.values(folder, "input", types_of(graph, graph.inputs));
-    auto outputs = reference.values(folder, "output", types_of(graph, graph.outputs));
+    const Graph& graph = model_.graph();
+    auto inputs = reference_.values(folder, "input", types_of(graph, graph.inputs));
+    auto outputs = reference_.values(folder, "output", types_of(graph, graph.outputs));
     ASSERT_EQ(outputs.size(), graph.outputs.size());
     NamedValues feeds;
     for (size_t i = 0; i < inputs.size(); ++i)
       feeds.emplace_back(graph.name_of(graph.inputs[i]), inputs[i]);
     for (bool optimize : {true, false}) {
-      NamedValues results = Session(model, {.optimize = optimize}).run(feeds);
+      NamedValues results = Session(model_, {.optimize = optimize}).run(feeds);
       for (size_t k = 0; k < outputs.size(); ++k) {
         if (std::find(random.begin(), random.end(), results[k].first) != random.end()) continue;
-        expect_close(results[k].second.tensor, outputs[k].tensor, reference.facts()["rtol"],
-                     reference.facts()["atol"], folder + " " + results[k].first);
+        expect_close(results[k].second.tensor, outputs[k].tensor, reference_.facts()["rtol"],
+                     reference_.facts()["atol"], folder + " " + results[k].first);
       }
     }
   }
@@ -59,13 +59,13 @@ TEST_P(Corpus, RunsAsItsFrameworkDid) {
 
 // The vector-Jacobian products of the whole graph, in double.
 TEST_P(Corpus, HasTheGradientsOfItsFramework) {
-  if (!reference.has("grad/vjp_f64.npz")) GTEST_SUCCEED() << "no gradients are stored";
-  if (!reference.has("grad/vjp_f64.npz")) return;
-  std::map<std::string, Tensor> expected = reference.arrays("grad/vjp_f64.npz");
-  Graph graph = model.graph();
+  if (!reference_.has("grad/vjp_f64.npz")) GTEST_SUCCEED() << "no gradients are stored";
+  if (!reference_.has("grad/vjp_f64.npz")) return;
+  std::map<std::string, Tensor> expected = reference_.arrays("grad/vjp_f64.npz");
+  Graph graph = model_.graph();
   widen_to_double(graph);
   std::vector<RuntimeValue> feeds =
-      reference.values("test_data_set_0", "input", types_of(graph, graph.inputs));
+      reference_.values("test_data_set_0", "input", types_of(graph, graph.inputs));
   for (size_t i = 0; i < feeds.size(); ++i) {
     DType wanted = graph.value(graph.inputs[i]).type.dtype;
     if (feeds[i].tensor.dtype() != wanted) feeds[i] = convert(feeds[i].tensor, wanted);
@@ -73,11 +73,11 @@ TEST_P(Corpus, HasTheGradientsOfItsFramework) {
   std::vector<Seed> seeds;
   std::vector<ValueId> wrt;
   size_t at = 0;
-  std::vector<std::string> differentiated = reference.facts()["grad"]["outputs"];
+  std::vector<std::string> differentiated = reference_.facts()["grad"]["outputs"];
   for (const std::string& name : differentiated) {
     Type type = Type::tensor(DType::Float64);
     Tensor cotangent =
-        reference.values("grad", "cotangent", std::vector<Type>(at + 1, type))[at].tensor;
+        reference_.values("grad", "cotangent", std::vector<Type>(at + 1, type))[at].tensor;
     ++at;
     cotangent = convert(cotangent, DType::Float64);
     ValueId id = graph.add_initializer(graph.unique_name("cotangent"), cotangent);
@@ -127,14 +127,14 @@ Trained train(const Model& model, const CorpusCase& reference, const TrainerOpti
 }
 
 TEST_P(Corpus, TrainsAsItsFrameworkDid) {
-  if (!reference.has("train/train.json")) return;
-  TrainerOptions options = reference.trainer_options();
-  json losses = json::parse(std::ifstream(reference.file("train/losses.json")));
-  Trained trained = train(model, reference, options);
+  if (!reference_.has("train/train.json")) return;
+  TrainerOptions options = reference_.trainer_options();
+  json losses = json::parse(std::ifstream(reference_.file("train/losses.json")));
+  Trained trained = train(model_, reference_, options);
   std::vector<double> expected = losses[is_double() ? "reference_f64" : "reference"];
   EXPECT_LE(relative_difference(trained.losses, expected), is_double() ? 1e-8 : 1e-4);
-  auto final_weights = reference.arrays("train/final_params.npz");
-  json atol = reference.training()["suggested_atol"];
+  auto final_weights = reference_.arrays("train/final_params.npz");
+  json atol = reference_.training()["suggested_atol"];
   for (const auto& [name, value] : final_weights) {
     ASSERT_TRUE(trained.weights.count(name)) << name;
     double limit = atol.contains(name) ? atol[name].get<double>() : 1e-5;
@@ -143,15 +143,15 @@ TEST_P(Corpus, TrainsAsItsFrameworkDid) {
 }
 
 TEST_P(Corpus, TrainsInDouble) {
-  if (!reference.has("train/train.json") || is_double()) return;
-  TrainerOptions options = reference.trainer_options();
+  if (!reference_.has("train/train.json") || is_double()) return;
+  TrainerOptions options = reference_.trainer_options();
   options.double_precision = true;
-  json losses = json::parse(std::ifstream(reference.file("train/losses.json")));
-  Trained trained = train(model, reference, options);
+  json losses = json::parse(std::ifstream(reference_.file("train/losses.json")));
+  Trained trained = train(model_, reference_, options);
   EXPECT_LE(relative_difference(trained.losses, losses["reference_f64"].get<std::vector<double>>()),
             1e-8);
   // A file of float32 can show no more of a run in double than its own rounding.
-  for (const auto& [name, value] : reference.arrays("train/final_params_f64.npz")) {
+  for (const auto& [name, value] : reference_.arrays("train/final_params_f64.npz")) {
     ASSERT_TRUE(trained.weights.count(name)) << name;
     double largest = 1;
     for (double x : to_doubles(value)) largest = std::max(largest, std::abs(x));

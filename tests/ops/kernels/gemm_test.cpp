@@ -98,9 +98,10 @@ void expect_product(const Case& s) {
         sum += term;
         magnitude += std::fabs(term);
       }
+      int64_t roundings = 8 + s.k / 8;
       double expected = s.alpha * sum + (s.beta == 0 ? 0 : s.beta * old.c_at(i, j));
       double tolerance = (std::fabs(s.alpha) * magnitude + std::fabs(s.beta) + 1e-30) *
-                         std::numeric_limits<T>::epsilon() * static_cast<double>(8 + s.k / 8);
+                         std::numeric_limits<T>::epsilon() * static_cast<double>(roundings);
       ASSERT_NEAR(x.c_at(i, j), expected, tolerance) << "row " << i << " column " << j;
     }
   }
