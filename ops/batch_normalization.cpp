@@ -144,12 +144,14 @@ class BatchNormalization final : public Op {
     if (g.has_grad(0)) {
       std::vector<ValueId> inputs = {g.grad(0), g.input(0), scale};
       if (!training_) inputs.insert(inputs.end(), {g.input(3), g.input(4)});
-      size_t outputs = g.wants(2) ? 3 : g.wants(1) ? 2 : 1;
+      bool statistics = !training_ && (g.wants(3) || g.wants(4));
+      size_t outputs = g.wants(2) || statistics ? 3 : g.wants(1) ? 2 : 1;
       auto d = b.add_n("onnxrun.BatchNormalizationGrad", inputs, outputs,
                        {.attributes = {{"epsilon", epsilon_}}});
       dx = d[0];
       if (outputs > 1) g.set(1, d[1]);
       if (outputs > 2) g.set(2, d[2]);
+      if (statistics) given_statistics(g, d[1], d[2]);
     }
     if (training_) running_statistics(g, dx);
     if (dx != no_value) g.set(0, dx);
@@ -164,6 +166,23 @@ class BatchNormalization final : public Op {
     if (c.has_output(2)) {
       set_channel_value(c.output(2), k,
                         channel_value(c.input(4), k) * keep + m.variance * (1 - keep));
+    }
+  }
+
+  // What flows back to the mean and variance that X is normalised by:
+  //     dMean = -dB scale / deviation,  dVar = -dScale scale / (2 deviation^2)
+  void given_statistics(GradientContext& g, ValueId d_scale, ValueId d_bias) const {
+    GraphBuilder& b = g.builder();
+    DType type = g.dtype(g.input(4));
+    ValueId scale = b.cast(g.input(1), type);
+    ValueId square = g.plus(g.input(4), g.scalar_like(epsilon_, g.input(4)));
+    if (g.wants(3)) {
+      ValueId share = g.div(g.mul(b.cast(d_bias, type), scale), g.add("Sqrt", {square}));
+      g.set(3, g.neg(share));
+    }
+    if (g.wants(4)) {
+      ValueId share = g.div(g.mul(b.cast(d_scale, type), scale), square);
+      g.set(4, g.mul(share, g.scalar_like(-0.5, share)));
     }
   }
 
