@@ -1,4 +1,7 @@
 // BatchNormalization and onnxrun.BatchNormalizationGrad.
+#include <algorithm>
+#include <set>
+
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -144,12 +147,18 @@ class BatchNormalization final : public Op {
     if (g.has_grad(0)) {
       std::vector<ValueId> inputs = {g.grad(0), g.input(0), scale};
       if (!training_) inputs.insert(inputs.end(), {g.input(3), g.input(4)});
-      size_t outputs = g.wants(2) ? 3 : g.wants(1) ? 2 : 1;
+      auto moves = [&](size_t i) {
+        return !training_ && g.wants(i) && !is_merged(b.graph(), g.input(i));
+      };
+      bool mean = moves(3), variance = moves(4);
+      size_t outputs = variance ? 5 : mean ? 4 : g.wants(2) ? 3 : g.wants(1) ? 2 : 1;
       auto d = b.add_n("onnxrun.BatchNormalizationGrad", inputs, outputs,
                        {.attributes = {{"epsilon", epsilon_}}});
       dx = d[0];
       if (outputs > 1) g.set(1, d[1]);
       if (outputs > 2) g.set(2, d[2]);
+      if (mean) g.set(3, d[3]);
+      if (variance) g.set(4, d[4]);
     }
     if (training_) running_statistics(g, dx);
     if (dx != no_value) g.set(0, dx);
@@ -165,6 +174,32 @@ class BatchNormalization final : public Op {
       set_channel_value(c.output(2), k,
                         channel_value(c.input(4), k) * keep + m.variance * (1 - keep));
     }
+  }
+
+  // Exporters merge equal tensors: new running statistics with other zeros and ones. A stored
+  // tensor with uses of another kind is a constant where it is a statistic, as its framework has
+  // it.
+  static bool is_merged(const Graph& graph, ValueId v) {
+    auto is_identity = [](const Node& node) { return node.info->spec.name == "Identity"; };
+    for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+      if (is_identity(*node) && node->outputs[0] == v) v = node->inputs[0];
+    }
+    bool state = std::any_of(graph.state.begin(), graph.state.end(),
+                             [&](const StateBinding& s) { return s.in == v; });
+    if (!state && graph.initializers.count(v) == 0) return false;
+    std::set<ValueId> names = {v};
+    for (const Node& node : graph.nodes) {
+      bool norm = node.info->spec.name.starts_with("BatchNormalization");
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        if (names.count(node.inputs[i]) == 0) continue;
+        if (is_identity(node)) {
+          names.insert(node.outputs[0]);
+        } else if (!norm || i < 3) {
+          return true;
+        }
+      }
+    }
+    return false;
   }
 
   // What flows back through the running statistics: r' = r m + batch (1 - m).
@@ -202,9 +237,11 @@ class BatchNormalization final : public Op {
   bool training_ = false;
 };
 
-// dX, dScale and dB; without mean and variance those of the batch, which depend on X.
+// dX, dScale and dB; without mean and variance those of the batch, which depend on X. With them
+// dMean and dVar too.
 //     h = (x - mean) / deviation,  dScale = sum(dY h),  dB = sum(dY)
 //     dX = (dY - dB / n - h dScale / n) scale / deviation    (dY scale / deviation if given)
+//     dMean = -dB scale / deviation,  dVar = -dScale scale / (2 deviation^2)
 class BatchNormalizationGrad final : public Op {
  public:
   void attributes(AttributeVisitor& v) override {
@@ -219,6 +256,10 @@ class BatchNormalizationGrad final : public Op {
       c.reject("{}, but {}", c.describe_input(0), c.describe_input(1));
     if (c.has_input(3) != c.has_input(4)) c.reject("mean and variance belong together");
     for (size_t i = 1; i <= 2; ++i) c.set_output(i, c.dtype(2), Shape{channels});
+    for (size_t i = 3; i < c.num_outputs(); ++i) {
+      if (!c.has_input(4)) c.reject("dMean and dVar need the mean and variance");
+      c.set_output(i, c.dtype(4), Shape{channels});
+    }
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
@@ -242,7 +283,10 @@ class BatchNormalizationGrad final : public Op {
         double dscale = s.sum<C>(k, [&](int64_t i) { return dy[i] * (x[i] - mean); }) * inverse;
         if (c.has_output(1)) set_channel_value(c.output(1), k, dscale);
         if (c.has_output(2)) set_channel_value(c.output(2), k, dbias);
-        C factor = static_cast<C>(channel_value(c.input(2), k) * inverse);
+        double scale = channel_value(c.input(2), k) * inverse;
+        if (c.has_output(3)) set_channel_value(c.output(3), k, -dbias * scale);
+        if (c.has_output(4)) set_channel_value(c.output(4), k, -dscale * scale * inverse / 2);
+        C factor = static_cast<C>(scale);
         C mean_dy = static_cast<C>(given ? 0 : dbias / s.count());
         C slope = static_cast<C>(given ? 0 : dscale / s.count() * inverse);
         s.for_each(k, [&](int64_t i) {
@@ -274,6 +318,14 @@ class BatchNormalizationGrad final : public Op {
     auto total = [&](ValueId v) { return b.cast(b.reduce_sum(v, {0, 2}, false), scale_type); };
     if (d.has_output(1)) d.set(1, total(mul(dy, h)));
     if (d.has_output(2)) d.set(2, total(dy));
+    auto statistic = [&](ValueId v) {
+      ValueId sum = b.cast(b.reduce_sum(v, {0, 2}, false), b.dtype(d.input(4)));
+      return b.add("Neg", {sum});
+    };
+    if (d.has_output(3)) d.set(3, statistic(dx));
+    if (!d.has_output(4)) return;
+    ValueId half = b.scalar_like(0.5, x);
+    d.set(4, statistic(mul(b.add("Div", {mul(dx, h), deviation}), half)));
   }
 
  private:
@@ -368,7 +420,9 @@ void register_batch_normalization(OpRegistry& r) {
                   {"var", "T2", Param::Kind::Optional}},
        .outputs = {{"dX", "T"},
                    {"dScale", "T1", Param::Kind::Optional},
-                   {"dB", "T1", Param::Kind::Optional}},
+                   {"dB", "T1", Param::Kind::Optional},
+                   {"dMean", "T2", Param::Kind::Optional},
+                   {"dVar", "T2", Param::Kind::Optional}},
        .types = {{"T", dtypes::floats}, {"T1", dtypes::floats}, {"T2", dtypes::floats}},
        .gradient = GradientState::Decompose,
        .decomposes = true});

@@ -252,12 +252,39 @@ void upgrade_concat(UpgradeContext& u) {
   if (u.opset() < 4 && !u.has_attribute("axis")) u.attributes()["axis"] = int64_t{1};
 }
 
-// Lengths were an input in opset 1 (besides an attribute), an attribute up to 11, and are an input
-// again. Equal parts are said by their number since 18.
+// Before opset 18 no part may be shorter than the others.
+void check_equal_parts(UpgradeContext& u, int64_t count) {
+  const Type& in = u.type(u.input(0));
+  auto axis = u.attributes().find("axis");
+  const auto* given = axis == u.attributes().end() ? nullptr : std::get_if<int64_t>(&axis->second);
+  int64_t at = given ? *given : 0;
+  if (!in.shape || at < -in.rank() || at >= in.rank()) return;
+  const Dim& whole = (*in.shape)[static_cast<size_t>(at < 0 ? at + in.rank() : at)];
+  if (whole.is_known() && whole.value() % count != 0) {
+    fail(ErrorKind::BadModel, "axis {} of {} is not divisible into {} equal parts", at,
+         in.to_string(), count);
+  }
+}
+
+// Lengths were an input of the data's type in opset 1 (besides an attribute), an attribute up to
+// 11, and are an input again. Equal parts are said by their number since 18.
 void upgrade_split(UpgradeContext& u) {
+  if (u.opset() < 2 && u.has_input(1)) {
+    u.set_input(1, u.builder().cast(u.input(1), DType::Int64));
+  }
   if (u.opset() < 13 && !u.has_input(1)) u.attribute_to_input("split", 1);
   if (u.opset() < 13) u.take<std::vector<int64_t>>("split");
-  if (!u.has_input(1)) u.attributes()["num_outputs"] = static_cast<int64_t>(u.num_outputs());
+  bool numbered = u.has_attribute("num_outputs");
+  if (u.opset() >= 18) {
+    if (numbered == u.has_input(1)) {
+      fail(ErrorKind::BadModel, "{} attribute 'num_outputs' given, expected one of them",
+           numbered ? "both input 'split' and" : "neither input 'split' nor");
+    }
+  } else if (!u.has_input(1)) {
+    auto count = static_cast<int64_t>(u.num_outputs());
+    check_equal_parts(u, count);
+    u.attributes()["num_outputs"] = count;
+  }
 }
 
 }  // namespace

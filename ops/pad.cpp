@@ -89,9 +89,18 @@ struct PlaceTables {
     std::vector<int64_t> strides = dense_strides(in);
     for (size_t a = 0; a < in.size(); ++a) {
       std::vector<int64_t>& table = offsets.emplace_back(static_cast<size_t>(out[a]));
+      // What repeats is what negative pads leave, as in PyTorch and ONNX Runtime.
+      bool repeats = shown == wrap;
+      int64_t skipped = repeats ? std::max<int64_t>(0, -pads.begin[a]) : 0;
+      int64_t length = in[a] - skipped - (repeats ? std::max<int64_t>(0, -pads.end[a]) : 0);
+      if (length <= 0 && out[a] > 0) {
+        fail(ErrorKind::BadInput, "pads {} and {} leave nothing to repeat of an axis of length {}",
+             pads.begin[a], pads.end[a], in[a]);
+      }
       for (int64_t i = 0; i < out[a]; ++i) {
         if (control && i % 65536 == 0) control->check();
-        table[static_cast<size_t>(i)] = shown(i - pads.begin[a], in[a]) * strides[a];
+        int64_t at = shown(i - pads.begin[a] - skipped, length) + skipped;
+        table[static_cast<size_t>(i)] = at * strides[a];
       }
     }
   }

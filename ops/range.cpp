@@ -108,7 +108,11 @@ class Range final : public Op {
     set_length(c, length);
     if (length > 64) return;
     Shape elements;
-    for (int64_t i = 0; i < length; ++i) elements.push_back(start + Dim(i) * delta);
+    // Unsigned numbers pass the whole of the range on the way to an element.
+    auto first = static_cast<uint64_t>(start.value()), step = static_cast<uint64_t>(delta.value());
+    for (int64_t i = 0; i < length; ++i) {
+      elements.push_back(Dim(static_cast<int64_t>(first + static_cast<uint64_t>(i) * step)));
+    }
     c.set_content(0, std::move(elements));
   }
 

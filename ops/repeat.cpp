@@ -13,6 +13,7 @@ namespace {
 
 struct CopyState final : KernelState {
   StridedCopy copy;
+  bool lengths_known = false;
 };
 
 class RepeatOp : public Op {
@@ -52,11 +53,31 @@ class Expand final : public RepeatOp {
       if (in[i] != 1) steps[out.size() - in.size() + i] = dense[i];
     }
     state->copy = StridedCopy(out, steps, dense_strides(out));
+    state->lengths_known = c.constant(1) != nullptr;
     return state;
+  }
+
+  void run(RunContext& c) const override {
+    if (!c.state<CopyState>().lengths_known) check_lengths(c);
+    RepeatOp::run(c);
   }
 
   // Summing over what was repeated is the pass's business.
   void gradient(GradientContext& g) const override { g.set(0, g.grad(0)); }
+
+ private:
+  // Lengths that only the run knows were taken for ones that fit.
+  static void check_lengths(const RunContext& c) {
+    std::vector<int64_t> wanted = to_int64s(c.input(1));
+    const Dims& out = c.output(0).dims();
+    size_t offset = out.size() - wanted.size();
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      if (wanted[i] != 1 && wanted[i] != out[offset + i]) {
+        fail(ErrorKind::BadInput, "{} does not broadcast to {}", c.input(0).type_text(),
+             to_string(wanted));
+      }
+    }
+  }
 };
 
 class Tile final : public RepeatOp {

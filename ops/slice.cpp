@@ -233,7 +233,7 @@ class Slice final : public Op {
       if (last == Dim(0)) return last;
       // Slices begin inside the axis wherever that can be told from their bounds.
       bool told = start.is_known() && (start.value() < 0 || start.value() >= far);
-      return ceil_div(last - (told ? place(start, in) : start), step);
+      return ceil_div(last - (told ? place(start, in) : start), Dim(std::min(step.value(), far)));
     }
     bool whole = start.is_known() && (start.value() == -1 || start.value() >= far) &&
                  end.is_known() && end.value() <= -far;

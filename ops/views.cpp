@@ -63,6 +63,10 @@ class Reshape final : public ViewOp {
         c.reject("shape {} has a negative length", to_string(wanted));
       }
     }
+    bool empty = std::any_of(wanted.begin(), wanted.end(), [](const Dim& d) { return is(d, 0); });
+    if (allowzero_ && inferred && empty) {
+      c.reject("shape {} has a length 0 and a -1", to_string(wanted));
+    }
     if (!in) {
       if (inferred) result[*inferred] = Dim();
       return result;

@@ -102,8 +102,9 @@ T parse_as(const std::string& text, int64_t index, DType to) {
   if (equal_in_any_case(trimmed(text), "true")) return 1;
   if (equal_in_any_case(trimmed(text), "false")) return 0;
   if constexpr (std::is_integral_v<T>) {
-    double wide = 0;
-    if (!parse(text, wide)) no_number(text, index, to);
+    // NaN is in no range.
+    double wide = 0, end = std::is_signed_v<T> ? 0x1p63 : 0x1p64;
+    if (!parse(text, wide) || !(wide >= -0x1p63 && wide < end)) no_number(text, index, to);
     return *convert(Tensor::scalar(wide), dtype_of<T>).template data<T>();
   }
   no_number(text, index, to);

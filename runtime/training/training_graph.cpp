@@ -85,6 +85,7 @@ class Builder {
     statistics_ = set_training_modes(graph_, {options_.batch_statistics, options_.unbiased_variance,
                                               options_.dropout, options_.seed, draws_});
     parameters_ = trainable_values(graph_, options_);
+    check_moving_statistics();
     result_.model_inputs = graph_.inputs.size();
     add_inputs(output);
     ValueId loss = add_loss(builder_, options_.loss, output, target_);
@@ -101,6 +102,16 @@ class Builder {
   }
 
  private:
+  void check_moving_statistics() const {
+    for (const RunningStatistic& s : statistics_) {
+      if (std::find(parameters_.begin(), parameters_.end(), s.in) == parameters_.end()) continue;
+      fail(ErrorKind::Usage,
+           "'{}' is a running statistic that every batch moves; it trains only where batch norms "
+           "are frozen",
+           graph_.name_of(s.in));
+    }
+  }
+
   void add_inputs(ValueId output) {
     result_.has_target = options_.loss.name != "output";
     if (result_.has_target) {

@@ -65,6 +65,19 @@ TEST(Trainer, TrainsWhatItIsTold) {
   EXPECT_EQ(trainer.weights().size(), 1u);
 }
 
+TEST(Trainer, AStatisticThatBatchesMoveIsNoParameter) {
+  Model model = Model::load(CorpusCase("cnn_bn_kept_leg").model_path());
+  TrainerOptions options;
+  options.loss = "cross_entropy";
+  options.trainable = {"fc1.bias", "bn1.running_mean"};
+  try {
+    Trainer trainer(model, options);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::Usage) << e.what();
+  }
+}
+
 TEST(Trainer, EvaluatesWithoutTraining) {
   Trainer trainer(xor_model(), bce());
   double before = trainer.evaluate({{"x", x}}, target).loss;

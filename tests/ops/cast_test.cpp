@@ -80,6 +80,9 @@ TEST(Cast, TextToNumbers) {
       Tensor::of<uint64_t>({1}, {std::numeric_limits<uint64_t>::max()}));
   expect_close(run_op(cast(Tensor::of<std::string>({2}, {"True", "0"}), DType::Bool))[0],
                Tensor::of<bool>({2}, {true, false}));
+  for (const char* bad : {"99999999999999999999", "nan", "-inf", "1e19"}) {
+    expect_error(cast(Tensor::of<std::string>({1}, {bad}), DType::Int64), "is no int64");
+  }
   expect_error(cast(Tensor::of<std::string>({2}, {"1", "Hello"}), DType::Float32),
                "'Hello' (element 1) is no float");
 }

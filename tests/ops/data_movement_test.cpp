@@ -95,6 +95,7 @@ TEST(Expand, Repeats) {
   expect_close(run_op({"Expand", {x, ints({0, 1, 1})}})[0], Tensor(DType::Float32, {0, 2, 1}));
   expect_error({"Expand", {x, ints({3, 1})}}, "does not broadcast to [3,1]");
   expect_error({"Expand", {x, ints({-1, 1})}}, "negative length");
+  expect_error({"Expand", {numbered({3}), ints({2})}}, "does not broadcast to [2]");
   for (const auto& [in, to] : std::vector<std::pair<Dims, std::vector<int64_t>>>{
            {{2, 1}, {2, 3}}, {{}, {2, 2}}, {{3}, {2, 3}}, {{1, 3}, {0, 3}}, {{2, 3}, {1}}}) {
     check_gradient({"Expand", {random_tensor(in, 1), ints(to)}}, {.second_order = true});
@@ -161,7 +162,8 @@ TEST(Slice, HugeBoundsOnASymbolicAxis) {
                                    {-2, highest, 1, "float[2]"},
                                    {-1, lowest, -1, "float[n]"},
                                    {highest, lowest, -1, "float[n]"},
-                                   {0, INT32_MAX, 1, "float[n]"}};
+                                   {0, INT32_MAX, 1, "float[n]"},
+                                   {-10, -3, highest, "float[1]"}};
   for (const Case& c : cases) {
     Graph graph(builtin_ops());
     ValueId x = graph.add_input("x", Type::tensor(DType::Float32, Shape{Dim::symbol("n")}));
@@ -222,6 +224,19 @@ TEST(Split, Takes) {
   OpRun old{"Split", {x}, {{"axis", int64_t{1}}, {"split", std::vector<int64_t>{2, 3}}}, 2};
   old.opset = 2;
   expect_close(run_op(old)[1], Tensor::of<double>({2, 3}, {2, 3, 4, 7, 8, 9}));
+  OpRun first{"Split", {x, Tensor::of<double>({2}, {2, 3})}, {{"axis", int64_t{1}}}, 2};
+  first.opset = 1;
+  expect_close(run_op(first)[1], Tensor::of<double>({2, 3}, {2, 3, 4, 7, 8, 9}));
+  OpRun uneven{"Split", {x}, {{"axis", int64_t{-1}}}, 2};
+  uneven.opset = 13;
+  expect_error(uneven, "is not divisible into 2 equal parts");
+  OpRun three{"Split", {x}, {{"num_outputs", int64_t{3}}}, 2};
+  three.opset = 18;
+  expect_error(three, "num_outputs is 3, but there are 2 outputs");
+  three.inputs.push_back(ints({1, 1}));
+  expect_error(three, "both input 'split' and attribute 'num_outputs'");
+  uneven.opset = 18;
+  expect_error(uneven, "neither input 'split' nor");
   expect_error({"Split", {x, ints({1, 2})}, {{"axis", int64_t{1}}}, 2},
                "lengths [1,2] do not add up to 5");
   check_gradient({"Split", {random_tensor({5, 2}, 1), ints({2, 3})}, {}, 2},

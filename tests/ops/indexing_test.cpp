@@ -210,6 +210,9 @@ TEST(Range, Counts) {
       {"Range",
        {Tensor::scalar<int64_t>(0), Tensor::scalar<int64_t>(1), Tensor::scalar<int64_t>(0)}},
       "delta is 0");
+  constexpr int64_t quarter = int64_t{1} << 62;
+  expect_close(range(Tensor::scalar(INT64_MIN), Tensor::scalar(INT64_MAX), Tensor::scalar(quarter)),
+               ints({INT64_MIN, -quarter, 0, quarter}));
   expect_error({"Range", {Tensor::scalar(0.0), Tensor::scalar(1.0), Tensor::scalar(0.0)}},
                "no range goes from 0 to 1 by 0");
   check_gradient({"Range", {Tensor::scalar(0.5), Tensor::scalar(2.1), Tensor::scalar(0.3)}},

@@ -33,6 +33,8 @@ TEST(Pad, EveryMode) {
                                    {"reflect", {5, 5}, {2, 1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3, 2}},
                                    {"edge", {2, 1}, {1, 1, 1, 2, 3, 3}},
                                    {"wrap", {4, 2}, {3, 1, 2, 3, 1, 2, 3, 1, 2}},
+                                   {"wrap", {3, -1}, {2, 1, 2, 1, 2}},
+                                   {"wrap", {-1, 2}, {2, 3, 2, 3}},
                                    {"reflect", {-1, 2}, {2, 3, 2, 1}}};
   for (const Case& c : cases) {
     SCOPED_TRACE(c.mode + to_string(c.pads));
@@ -79,6 +81,7 @@ TEST(Pad, Rejects) {
   expect_error(pad(floats({2}, {1, 2}), {-3, 0}), "leave nothing");
   expect_error(pad(floats({2}, {1, 2}), {1, 1}, "mirror"), "mode is 'mirror'");
   expect_error(pad(floats({0}, {}), {1, 1}, "edge"), "nothing to fill");
+  expect_error(pad(floats({2}, {1, 2}), {-2, 1}, "wrap"), "nothing to repeat");
 }
 
 TEST(DepthToSpace, AndBack) {

@@ -24,14 +24,11 @@ TEST(Reshape, WorksOutLengths) {
     bool allowzero;
     Dims out;
   };
-  const std::vector<Case> cases = {{{2, 3}, {3, 2}, false, {3, 2}},
-                                   {{2, 3}, {-1}, false, {6}},
-                                   {{2, 3, 4}, {0, -1}, false, {2, 12}},
-                                   {{0, 3, 4}, {0, -1}, false, {0, 12}},
-                                   {{0, 3}, {3, 0}, true, {3, 0}},
-                                   {{1}, {}, false, {}},
-                                   {{2, 3, 4}, {4, 0, -1}, false, {4, 3, 2}},
-                                   {{0, 3, 4}, {0, -1}, true, {0, 12}}};
+  const std::vector<Case> cases = {
+      {{2, 3}, {3, 2}, false, {3, 2}},          {{2, 3}, {-1}, false, {6}},
+      {{2, 3, 4}, {0, -1}, false, {2, 12}},     {{0, 3, 4}, {0, -1}, false, {0, 12}},
+      {{0, 3}, {3, 0}, true, {3, 0}},           {{1}, {}, false, {}},
+      {{2, 3, 4}, {4, 0, -1}, false, {4, 3, 2}}};
   for (const Case& c : cases) {
     SCOPED_TRACE(to_string(c.in) + " to " + to_string(c.shape));
     Tensor in = numbered(c.in);
@@ -48,6 +45,8 @@ TEST(Reshape, RejectsWhatDoesNotFit) {
   expect_error({"Reshape", {numbered({2, 3}), ints({-1, -1})}}, "more than one -1");
   expect_error({"Reshape", {numbered({2, 3}), ints({-2, 3})}}, "negative length");
   expect_error({"Reshape", {numbered({2}), ints({2, 0})}}, "copies axis 1");
+  expect_error({"Reshape", {numbered({0, 3}), ints({0, -1})}, {{"allowzero", int64_t{1}}}},
+               "a length 0 and a -1");
 }
 
 TEST(Reshape, OpsetOneHasTheShapeAsAttribute) {
