@@ -51,8 +51,8 @@ static int threads_from_environment() {
 void add_common_options(CLI::App& app, CommonOptions& o) {
   o.threads = threads_from_environment();
   auto text_option = [&](const char* name, const char* type, const char* help,
-                         std::function<void(const std::string&)> take) {
-    app.add_option_function<std::string>(name, std::move(take), help)
+                         const std::function<void(const std::string&)>& take) {
+    app.add_option_function<std::string>(name, take, help)
         ->type_name(type)
         ->group("Common options");
   };
