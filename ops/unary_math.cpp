@@ -106,6 +106,14 @@ struct ErfRule {
   }
 };
 
+// Before opset 13 integers were allowed; their function is computed in double.
+void upgrade_erf(UpgradeContext& u) {
+  DType dtype = u.type(u.input(0)).dtype;
+  if (u.opset() >= 13 || !is_integer(dtype)) return;
+  GraphBuilder& b = u.builder();
+  u.replace({b.cast(b.add("Erf", {b.cast(u.input(0), DType::Float64)}), dtype)});
+}
+
 struct SinRule {
   static constexpr DTypeSet types = dtypes::floats;
   template <typename T>
@@ -174,7 +182,7 @@ void register_unary_math(OpRegistry& r) {
   add_unary<ExpRule>(r, {"Exp", "e^x", {1, 6, 13}, "input", "output"});
   add_unary<LogRule>(r, {"Log", "the natural logarithm", {1, 6, 13}, "input", "output"});
   add_unary<SqrtRule>(r, {"Sqrt", "the square root", {1, 6, 13}});
-  add_unary<ErfRule>(r, {"Erf", "the error function", {9, 13}, "input", "output"});
+  add_unary<ErfRule>(r, {"Erf", "the error function", {9, 13}, "input", "output", upgrade_erf});
   add_unary<SinRule>(r, {"Sin", "the sine", {7, 22}, "input", "output"});
   add_unary<CosRule>(r, {"Cos", "the cosine", {7, 22}, "input", "output"});
   add_unary<FloorRule>(r, {"Floor", "rounded down", {1, 6, 13}});

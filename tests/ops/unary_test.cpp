@@ -228,6 +228,14 @@ TEST(Unary, SeluOfOpsetOneHasFewerDigits) {
   expect_close(run_op(run)[0], Tensor::of<double>({1}, {2 * static_cast<double>(1.0507f)}), 1e-14);
 }
 
+TEST(Unary, ErfOfOpsetNineTakesIntegers) {
+  for (DType t : {DType::Int8, DType::Int64}) {
+    OpRun run{"Erf", {convert(Tensor::of<double>({4}, {-100, 0, 1, 2}), t)}};
+    run.opset = 9;
+    expect_close(run_op(run)[0], convert(Tensor::of<double>({4}, {-1, 0, 0, 0}), t));
+  }
+}
+
 TEST(Unary, OpsetOneNamesBuffersToOverwrite) {
   OpRun run{
       "Relu", {Tensor::of<float>({2}, {-1, 1})}, {{"consumed_inputs", std::vector<int64_t>{0}}}};
