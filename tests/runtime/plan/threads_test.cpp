@@ -19,6 +19,11 @@ std::vector<OpRun> large_runs() {
   Tensor weight_shape = Tensor::of<int64_t>({4}, {24, 16, 3, 3});
   Tensor image_shape = Tensor::of<int64_t>({4}, {4, 16, 40, 40});
   Tensor cotangent = floats({4, 24, 38, 38}, 3), channel = floats({16}, 4);
+  // More channels than FlatWindows takes.
+  Tensor deep = floats({2, 160, 20, 20}, 8), deep_kernel = floats({160, 160, 3, 3}, 9);
+  Tensor deep_shape = Tensor::of<int64_t>({4}, {2, 160, 20, 20});
+  Tensor deep_weight_shape = Tensor::of<int64_t>({4}, {160, 160, 3, 3});
+  Tensor deep_cotangent = floats({2, 160, 18, 18}, 10);
   Tensor labels(DType::Int64, {2000});
   for (int64_t i = 0; i < labels.size(); ++i) labels.data<int64_t>()[i] = i * i % 30;
   return {
@@ -40,6 +45,9 @@ std::vector<OpRun> large_runs() {
       {"Conv", {image, kernel}},
       {"onnxrun.ConvInputGrad", {cotangent, kernel, image_shape}},
       {"onnxrun.ConvWeightGrad", {image, cotangent, weight_shape}},
+      {"Conv", {deep, deep_kernel}},
+      {"onnxrun.ConvInputGrad", {deep_cotangent, deep_kernel, deep_shape}},
+      {"onnxrun.ConvWeightGrad", {deep, deep_cotangent, deep_weight_shape}},
       {"MaxPool", {image}, {{"kernel_shape", std::vector<int64_t>{3, 3}}}},
       {"AveragePool", {image}, {{"kernel_shape", std::vector<int64_t>{3, 3}}}},
       {"SoftmaxCrossEntropyLoss", {floats({2000, 30}, 5), labels}},
