@@ -164,7 +164,8 @@ void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, con
   Graph& graph = scope.frame.graph;
   std::unordered_set<std::string> seen;
   for (const auto& info : proto.output()) {
-    if (!seen.insert(info.name()).second) {
+    // Callers tell a model's outputs apart by name; a subgraph's are told apart by position.
+    if (scope.depth == 0 && !seen.insert(info.name()).second) {
       fail(ErrorKind::BadModel, "graph output '{}' is listed twice", info.name());
     }
     ValueId id = no_value;

@@ -118,7 +118,9 @@ class Dropout final : public DropOp {
     masked_gradient(g, known ? no_value : g.input(2));
   }
 
-  OpTraits traits() const override { return {.in_place = {{0, 0}}, .deterministic = false}; }
+  OpTraits traits() const override {
+    return {.in_place = {{0, 0}}, .deterministic = seed_.has_value()};
+  }
 
  private:
   std::optional<int64_t> seed_;

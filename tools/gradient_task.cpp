@@ -69,8 +69,9 @@ std::string GradientTask::add_output_with_cotangent(const std::string& name) {
 
 std::string GradientTask::add_loss(const TrainingOptions& options) {
   ValueId output = find_output(graph_, options.output);
-  set_training_modes(graph_,
-                     {options.batch_statistics, options.unbiased_variance, options.dropout});
+  ValueId step = GraphBuilder(graph_, "grad/").int_scalar(0);
+  set_training_modes(graph_, {options.batch_statistics, options.unbiased_variance, options.dropout,
+                              options.seed, step});
   ValueId target = no_value;
   if (options.loss.name != "output") {
     target = graph_.add_input(graph_.unique_name("target"), *options.target);

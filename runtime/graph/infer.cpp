@@ -48,7 +48,8 @@ class TypeCheck {
     size_t at = 0;
     for (const Param& param : spec.inputs) {
       if (param.kind == Param::Kind::Variadic) {
-        if (count < at + static_cast<size_t>(param.min_count)) {
+        // Omitted inputs before one that may be empty leave no trace.
+        if (param.min_count > 0 && count < at + static_cast<size_t>(param.min_count)) {
           fail(ErrorKind::BadModel, "{} inputs given, at least {} expected", count,
                at + static_cast<size_t>(param.min_count));
         }

@@ -1,11 +1,32 @@
 #include "passes/body_gradient.h"
 
+#include "base/error.h"
 #include "graph/builder.h"
 #include "passes/dead_nodes.h"
 
 namespace onnxrun {
 
 ValueId own_value(GraphBuilder& builder, ValueId v) { return builder.add("Identity", {v}); }
+
+// Dropout that is known to be off draws nothing.
+static bool repeats(const Graph& graph, const Node& node) {
+  if (node.op->traits().deterministic) return true;
+  if (node.info->spec.name != "Dropout") return false;
+  if (node.inputs.size() < 3 || node.inputs[2] == no_value) return true;
+  const Tensor* training = graph.constant(node.inputs[2]);
+  return training && training->size() == 1 && !*training->data<bool>();
+}
+
+// What the gradient computes again has to be what it was.
+static void reject_other_draws(const Graph& graph) {
+  for (const Node& node : graph.nodes) {
+    if (!repeats(graph, node)) {
+      fail(ErrorKind::Unsupported, "{} in a subgraph would draw other numbers for the gradient",
+           node.info->spec.name);
+    }
+    for (const Graph& body : node.bodies) reject_other_draws(body);
+  }
+}
 
 BodyGradient body_gradient(const Graph& body, const std::vector<size_t>& seeded,
                            const std::vector<Type>& cotangents, const std::vector<size_t>& wanted) {
@@ -23,6 +44,7 @@ BodyGradient body_gradient(const Graph& body, const std::vector<size_t>& seeded,
   graph.outputs.clear();
   for (ValueId g : gradients) graph.outputs.push_back(own_value(builder, g));
   remove_dead_nodes(graph);
+  reject_other_draws(graph);
   std::vector<int> uses = graph.use_counts();
   for (size_t i = 0; i < body.inputs.size(); ++i) {
     result.reads[i] = uses[static_cast<size_t>(body.inputs[i])] > 0;

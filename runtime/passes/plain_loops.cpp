@@ -45,6 +45,9 @@ class PlainScan {
     in_directions_ = list_of(attributes_, "scan_input_directions", scans_in_);
     out_axes_ = list_of(attributes_, "scan_output_axes", scans_out_);
     out_directions_ = list_of(attributes_, "scan_output_directions", scans_out_);
+    for (size_t i = 0; i < scans_in_; ++i) count_from_front(in_axes_[i], node_.inputs[states_ + i]);
+    for (size_t i = 0; i < scans_out_; ++i)
+      count_from_front(out_axes_[i], node_.outputs[states_ + i]);
   }
 
   void emit() {
@@ -73,17 +76,19 @@ class PlainScan {
   }
 
  private:
+  void count_from_front(int64_t& axis, ValueId v) const {
+    if (v != no_value) axis = normalize_axis(axis, b_.rank(v));
+  }
+
   void turn_input(size_t i) {
     ValueId& v = node_.inputs[states_ + i];
-    int64_t axis = in_axes_[i] < 0 ? in_axes_[i] + b_.rank(v) : in_axes_[i];
-    if (axis != 0) v = moved_axis(b_, v, axis, 0);
+    if (in_axes_[i] != 0) v = moved_axis(b_, v, in_axes_[i], 0);
     if (in_directions_[i] != 0) v = reversed(b_, v);
   }
 
   void turn_output(ValueId made, size_t i, ValueId wanted) {
-    int64_t axis = out_axes_[i] < 0 ? out_axes_[i] + b_.rank(made) : out_axes_[i];
     if (out_directions_[i] != 0) made = reversed(b_, made);
-    if (axis != 0) moved_axis(b_, made, 0, axis);
+    if (out_axes_[i] != 0) moved_axis(b_, made, 0, out_axes_[i]);
     rename_result(b_.graph(), wanted);
   }
 
@@ -109,6 +114,10 @@ class PlainLoop {
   void emit() {
     Graph& graph = b_.graph();
     Graph& body = node_.bodies[0];
+    while (node_.formal_inputs() < 2) {
+      node_.inputs.insert(node_.inputs.begin() + static_cast<std::ptrdiff_t>(node_.formal_inputs()),
+                          no_value);
+    }
     size_t carried = node_.formal_inputs() - 2, stacked = node_.outputs.size() - carried;
     std::vector<Row> rows;
     if (node_.inputs[1] == no_value) node_.inputs[1] = b_.constant(Tensor::scalar<bool>(true));

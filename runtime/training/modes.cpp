@@ -1,9 +1,11 @@
 #include "training/modes.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
 #include "graph/builder.h"
+#include "training/body_draws.h"
 
 namespace onnxrun {
 
@@ -68,6 +70,20 @@ float momentum_of(const Node& node) {
   return it == attributes.end() ? 0.9f : std::get<float>(it->second);
 }
 
+// Bodies count the steps with values of their own.
+void set_body_modes(Graph& graph, Node& node, const TrainingModes& modes, int64_t number) {
+  std::vector<ValueId> steps(node.bodies.size(), no_value);
+  bool draws = std::any_of(node.bodies.begin(), node.bodies.end(), draws_numbers);
+  if (draws && modes.dropout && modes.step != no_value) {
+    steps = hand_in_step(graph, node, modes.step, number);
+  }
+  for (size_t i = 0; i < steps.size(); ++i) {
+    TrainingModes inner = modes;
+    inner.step = steps[i];
+    set_training_modes(node.bodies[i], inner);
+  }
+}
+
 }  // namespace
 
 std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingModes& modes) {
@@ -76,12 +92,9 @@ std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingMod
   std::vector<Node> nodes = std::move(graph.nodes);
   graph.nodes.clear();
   for (Node& node : nodes) {
-    TrainingModes inner = modes;
-    inner.step = no_value;  // a value of this graph
-    for (Graph& body : node.bodies) set_training_modes(body, inner);
-    if (is(node, "Dropout")) {
-      set_dropout(graph, node, modes, static_cast<int64_t>(graph.nodes.size()));
-    }
+    auto number = static_cast<int64_t>(graph.nodes.size());
+    set_body_modes(graph, node, modes, number);
+    if (is(node, "Dropout")) set_dropout(graph, node, modes, number);
     if (!is(node, "BatchNormalization")) {
       graph.nodes.push_back(std::move(node));
       continue;

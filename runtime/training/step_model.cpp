@@ -7,6 +7,7 @@
 #include "passes/decompose.h"
 #include "passes/fold.h"
 #include "passes/plain_forms.h"
+#include "training/body_draws.h"
 
 namespace onnxrun {
 
@@ -21,6 +22,7 @@ static void add_output(Graph& graph, ValueId v, const std::string& name) {
 
 Graph make_step_model(const TrainingGraph& training) {
   Graph graph = training.graph;
+  reject_body_draws(graph);
   std::vector<StateBinding> state = std::move(graph.state);
   graph.state.clear();
   graph.guards.clear();

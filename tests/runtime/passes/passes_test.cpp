@@ -122,7 +122,7 @@ TEST(PlainForms, OfGroupsOfSeveralChannels) {
 
 // Running sums along an axis of a matrix, from either end.
 TEST(PlainForms, OfScansInAllDirections) {
-  for (int64_t axis : {0, 1, -1}) {
+  for (int64_t axis : {0, 1, -1, -2}) {
     for (int64_t direction : {0, 1}) {
       Graph graph(builtin_ops());
       GraphBuilder b(graph);
@@ -149,6 +149,21 @@ TEST(PlainForms, OfScansInAllDirections) {
       EXPECT_EQ(print(graph).find("scan_input_axes"), std::string::npos) << print(graph);
     }
   }
+}
+
+// No carried value, and inputs that are left out at the end.
+TEST(PlainForms, OfLoopsWithOneInput) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  ValueId trips = graph.add_input("trips", Type::tensor(DType::Int64, Shape{}));
+  Graph body(builtin_ops());
+  ValueId i = body.add_input("i", Type::tensor(DType::Int64, Shape{}));
+  ValueId go = body.add_input("go", Type::tensor(DType::Bool, Shape{}));
+  body.outputs = {go, GraphBuilder(body).unsqueeze(i, {0, 1}), i};
+  NodeOptions options;
+  options.bodies.push_back(std::move(body));
+  graph.outputs = b.add_n("Loop", {trips}, 2, std::move(options));
+  expect_plain(graph, {Tensor::scalar<int64_t>(3)}, "nothing");
 }
 
 }  // namespace
