@@ -86,6 +86,12 @@ void BoundPlan::bind_output(size_t k, Tensor memory) {
   ready().bind_output(k, *outputs_[k]);
 }
 
+const RuntimeValue& BoundPlan::output(size_t k) const {
+  if (!current_)
+    fail(ErrorKind::Usage, "outputs are there after a run of the inputs that are bound");
+  return current_->output(k);
+}
+
 void BoundPlan::observe(Execution::Observer observer) {
   observer_ = std::move(observer);
   current_ = nullptr;

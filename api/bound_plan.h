@@ -29,7 +29,8 @@ class BoundPlan {
   // The execution for what is bound now. Throws BadInput if an input is missing.
   Execution& ready();
   void run(const RunControl& control) { ready().run(control); }
-  const RuntimeValue& output(size_t k) const { return current_->output(k); }
+  // Of the last run; throws Usage if there was none with the inputs that are bound.
+  const RuntimeValue& output(size_t k) const;
   void observe(Execution::Observer observer);
 
  private:

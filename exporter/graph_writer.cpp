@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "graph/node_attributes.h"
 #include "opset_changes.h"
 #include "proto_writer.h"
 
@@ -114,7 +115,7 @@ void GraphWriter::write_node(const Graph& graph, const Node& node, const Names& 
     to.add_output(name_of(id));
     if (id != no_value) note_type(graph.value(id).type);
   }
-  Attributes attributes = write_attributes(*node.op, *node.info->make());
+  Attributes attributes = attributes_of(node);
   for (const auto& [name, value] : attributes) *to.add_attribute() = write_attribute(name, value);
   for (size_t k = 0; k < node.bodies.size(); ++k) {
     onnx::AttributeProto* attribute = to.add_attribute();

@@ -3,11 +3,15 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/unknown_field_set.h>
 
+#include <bit>
+
 namespace onnxrun {
 
 namespace {
 
 using onnx::AttributeProto;
+
+static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
 
 void write_dim(const Dim& dim, onnx::TensorShapeProto::Dimension& to) {
   if (dim.is_known()) to.set_dim_value(dim.value());

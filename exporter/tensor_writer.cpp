@@ -80,6 +80,7 @@ onnx::SequenceProto write_sequence(const RuntimeValue& value, const Type& type) 
   onnx::SequenceProto proto;
   Type element = element_of(type);
   switch (item_kind(value, type)) {
+    case Kind::None:  // as onnx.numpy_helper.from_list has it
     case Kind::Tensor:
       proto.set_elem_type(onnx::SequenceProto::TENSOR);
       for (const auto& v : *value.items) *proto.add_tensor_values() = write_tensor(v.tensor);
@@ -95,9 +96,6 @@ onnx::SequenceProto write_sequence(const RuntimeValue& value, const Type& type) 
     case Kind::Optional:
       proto.set_elem_type(onnx::SequenceProto::OPTIONAL);
       for (const auto& v : *value.items) *proto.add_optional_values() = write_optional(v, element);
-      break;
-    case Kind::None:
-      proto.set_elem_type(onnx::SequenceProto::UNDEFINED);
       break;
   }
   return proto;

@@ -9,7 +9,8 @@
 
 namespace onnxrun {
 
-// The message in wire form. `type` says what an empty sequence or optional would hold.
+// The message in wire form, without a name if `name` is empty. `type` says what an empty sequence
+// or optional would hold. Throws CannotWrite for more than the 2 GiB of a protobuf message.
 std::string write_value_bytes(const RuntimeValue& value, const std::string& name = {},
                               const Type& type = {});
 

@@ -37,8 +37,7 @@ struct ImportOptions {
 // - Subgraphs are closed: names of outer scopes are captures of their node (Node::captures).
 // - Functions are inlined; names of their nodes and values follow the calling node's name and '/'.
 // - Floating-point initializers and Constants of subgraphs and functions are initializers of the
-// main
-//   graph, '<node or function>/<name>', one for all calls; others stay where they are.
+//   main graph, '<node or function>/<name>', one for all calls; others stay where they are.
 // - All initializers have Role::Constant; a pass says which are parameters.
 //
 // Throws BadModel for a file that cannot be read, is no model or breaks the standard; Unsupported

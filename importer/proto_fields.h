@@ -11,11 +11,9 @@ namespace onnxrun {
 
 // Field numbers of newer IR versions than libonnx 1.12's.
 namespace onnx_field {
-inline constexpr int model_metadata = 14;
 inline constexpr int node_overload = 8;
 inline constexpr int function_attribute_proto = 11;
 inline constexpr int function_overload = 13;
-inline constexpr int tensor_metadata = 16;
 inline constexpr int value_info_metadata = 4;
 }  // namespace onnx_field
 

@@ -144,13 +144,6 @@ Error named(const Error& e, const std::string& name) { return e.in("tensor '" + 
 
 }  // namespace
 
-void MemoryBudget::take(int64_t bytes) {
-  if (bytes > left_) {
-    fail(ErrorKind::Limit, "{} bytes are needed, {} are left of the memory limit", bytes, left_);
-  }
-  left_ -= bytes;
-}
-
 DType TensorDecoder::dtype_of(const onnx::TensorProto& proto) {
   try {
     return read_dtype(proto.data_type());
@@ -196,7 +189,7 @@ Tensor TensorDecoder::decode_checked(const onnx::TensorProto& proto) const {
   if (dtype == DType::String) {
     int64_t text = 0;
     for (const std::string& s : proto.string_data()) text += static_cast<int64_t>(s.size());
-    budget_.take(text + count * static_cast<int64_t>(sizeof(std::string)));
+    budget_.take(text + count * static_cast<int64_t>(sizeof(std::string)), "the tensor");
     Tensor tensor(dtype, std::move(dims));
     std::copy(proto.string_data().begin(), proto.string_data().end(), tensor.data<std::string>());
     return tensor;
@@ -204,13 +197,13 @@ Tensor TensorDecoder::decode_checked(const onnx::TensorProto& proto) const {
   if (external) {
     if (!external_) fail(ErrorKind::BadModel, "external data is not allowed here");
     ExternalDataReader::Extent extent = external_->locate(proto, bytes);
-    budget_.take(bytes);
+    budget_.take(bytes, "the tensor");
     Tensor tensor(dtype, std::move(dims));
     external_->read(extent, tensor.raw());
     normalize(tensor);
     return tensor;
   }
-  budget_.take(bytes);
+  budget_.take(bytes, "the tensor");
   Tensor tensor(dtype, std::move(dims));
   if (count == 0) return tensor;
   if (!proto.raw_data().empty()) {
@@ -237,7 +230,7 @@ Tensor TensorDecoder::decode_sparse(const onnx::SparseTensorProto& proto) const 
     fail(ErrorKind::BadModel, "sparse indices are {}, {} or {} was expected", indices.type_text(),
          to_string(Dims{count}), to_string(Dims{count, rank}));
   }
-  budget_.take(bytes_of(values.dtype(), element_count(dims)));
+  budget_.take(bytes_of(values.dtype(), element_count(dims)), "the tensor");
   Tensor dense(values.dtype(), dims);
   std::memset(dense.raw(), 0, static_cast<size_t>(dense.bytes()));
 

@@ -3,21 +3,11 @@
 
 #include <onnx/onnx_pb.h>
 
+#include "data/byte_source.h"
 #include "external_data.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
-
-// Bytes that may still be allocated.
-class MemoryBudget {
- public:
-  explicit MemoryBudget(int64_t bytes) : left_(bytes) {}
-  // Throws Limit if there are not so many left.
-  void take(int64_t bytes);
-
- private:
-  int64_t left_;
-};
 
 class TensorDecoder {
  public:

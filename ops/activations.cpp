@@ -24,12 +24,7 @@ struct ReluRule {
   }
 };
 
-struct SigmoidRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    vsigmoid(x, y, n);
-  }
+struct SigmoidRule : VectorRule<vsigmoid, vsigmoid> {
   // s' = s (1 - s)
   void gradient(GradientContext& g) const {
     ValueId y = g.output(0);
@@ -37,12 +32,7 @@ struct SigmoidRule {
   }
 };
 
-struct TanhRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    vtanh(x, y, n);
-  }
+struct TanhRule : VectorRule<vtanh, vtanh> {
   // t' = 1 - t^2
   void gradient(GradientContext& g) const {
     ValueId y = g.output(0);
@@ -50,12 +40,7 @@ struct TanhRule {
   }
 };
 
-struct SoftplusRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    vsoftplus(x, y, n);
-  }
+struct SoftplusRule : VectorRule<vsoftplus, vsoftplus> {
   void gradient(GradientContext& g) const {
     g.set(0, g.mul(g.grad(0), g.add("Sigmoid", {g.input(0)})));
   }

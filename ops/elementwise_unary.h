@@ -97,6 +97,15 @@ class UnaryOp final : public Op {
   Rule rule_;
 };
 
+// The part of a Rule that is one of the functions of kernels/vector_math.h, named for both types.
+template <void (*Float)(const float*, float*, int64_t),
+          void (*Double)(const double*, double*, int64_t)>
+struct VectorRule {
+  static constexpr DTypeSet types = dtypes::floats;
+  void apply(const float* x, float* y, int64_t n) const { Float(x, y, n); }
+  void apply(const double* x, double* y, int64_t n) const { Double(x, y, n); }
+};
+
 // What distinguishes one operator of the family from another in its spec.
 struct UnarySpec {
   std::string_view name;

@@ -11,13 +11,14 @@
 
 namespace onnxrun {
 
-// How a scale or bias lies over the rows.
+// How a scale or bias lies over the rows: the numbers of RowFactor.
 struct FactorLayout {
   int64_t rows = 1, row_step = 0, span = 1;
   // Set if the factor must be repeated to the input's shape first.
   std::optional<BroadcastRows<1>> repeat;
 };
 
+// The input as [rows, length].
 struct RowState final : KernelState {
   int64_t rows = 0, length = 0;
   FactorLayout scale, bias;
@@ -48,7 +49,9 @@ class Factor {
   RowFactor<C> row_;
 };
 
-// Normalises all rows. With `centred` false only the root of the mean square is divided by.
+// result = x / sqrt(mean(x^2) + epsilon) of every row of input 0, with `centred` of x - mean(x),
+// times scale, plus bias if there is an input 2. Outputs 1 and 2, where they are wanted, get each
+// row's mean and 1 / sqrt(...). Rows run in parallel.
 template <typename T>
 void normalize_rows(const RunContext& c, const RowState& s, double epsilon, bool centred,
                     const Tensor& scale_tensor, Tensor& result) {
@@ -84,6 +87,7 @@ void normalize_rows(const RunContext& c, const RowState& s, double epsilon, bool
   y.store();
 }
 
+// The same for the type of `y`, with the state that the node has prepared.
 inline void normalize_rows(const RunContext& c, double epsilon, bool centred, const Tensor& scale,
                            Tensor& y) {
   dispatch_float(y.dtype(), [&]<typename T>() {

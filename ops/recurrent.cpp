@@ -21,12 +21,16 @@ static CellKind cell_kind(std::string_view name) {
   fail(ErrorKind::BadModel, "cell is '{}', expected 'RNN', 'GRU' or 'LSTM'", name);
 }
 
-void RecurrentAttributes::visit(AttributeVisitor& v) {
+void RecurrentAttributes::visit_common(AttributeVisitor& v) {
   v.visit("activation_alpha", activation_alpha, "alpha of the activations that have one, in order");
   v.visit("activation_beta", activation_beta, "beta of the activations that have one, in order");
   v.visit("activations", activations, "functions of each direction; sigmoid and tanh if empty");
   v.visit("clip", clip, "bound of the gates' arguments; none if empty");
   v.visit("direction", direction, "forward, reverse or bidirectional");
+}
+
+void RecurrentAttributes::visit(AttributeVisitor& v) {
+  visit_common(v);
   v.visit("hidden_size", hidden_size, "length of the state; that of R if empty");
   if (kind == CellKind::LSTM) v.visit("input_forget", input_forget, "the forget gate is 1 - i");
   v.visit("layout", layout, "the batch is the first axis, not the second");
@@ -39,11 +43,7 @@ void RecurrentAttributes::visit_private(AttributeVisitor& v) {
   std::string cell(to_string(kind));
   v.visit("cell", cell, "RNN, GRU or LSTM");
   kind = cell_kind(cell);
-  v.visit("activation_alpha", activation_alpha, "alpha of the activations that have one, in order");
-  v.visit("activation_beta", activation_beta, "beta of the activations that have one, in order");
-  v.visit("activations", activations, "functions of each direction; sigmoid and tanh if empty");
-  v.visit("clip", clip, "bound of the gates' arguments; none if empty");
-  v.visit("direction", direction, "forward, reverse or bidirectional");
+  visit_common(v);
   v.visit("input_forget", input_forget, "LSTM: the forget gate is 1 - i");
   v.visit("linear_before_reset", linear_before_reset, "GRU: reset R h + Rb instead of h");
 }
@@ -365,24 +365,14 @@ class Recurrent final : public Op {
   void run_as(RunContext& c) const {
     using C = ComputeType<T>;
     const auto& state = c.state<RecurrentState>();
-    auto input = [&](size_t i) { return ComputeInput<T>(c.has_input(i) ? &c.input(i) : nullptr); };
-    const ComputeInput<T> x = input(In::X), w = input(In::W), r = input(In::R), b = input(In::B);
-    const ComputeInput<T> h0 = input(In::InitialH), c0 = input(In::InitialC), p = input(In::P);
+    const RecurrentInputs<T> in(c);
     ComputeOutputs<T, 3> out(c);
     ScratchLayout scratch(c.scratch());
-    RecurrentForward<C> arrays;
-    arrays = {.x = x.data(),
-              .w = w.data(),
-              .r = r.data(),
-              .b = b.data(),
-              .h0 = h0.data(),
-              .c0 = c0.data(),
-              .p = p.data(),
-              .lengths = checked_lengths(c, state.problem.steps),
-              .r_transposed = state.template transposed_or_null<C>(),
-              .y = out[0],
-              .y_h = out[1],
-              .y_c = out[2]};
+    RecurrentForward<C> arrays = in.arrays(c, state.problem.steps);
+    arrays.r_transposed = state.template transposed_or_null<C>();
+    arrays.y = out[0];
+    arrays.y_h = out[1];
+    arrays.y_c = out[2];
     recurrent_forward(state.problem, arrays, scratch);
     out.store();
   }

@@ -63,7 +63,7 @@ class RecurrentBackwardOp final : public Op {
   void run_as(RunContext& c) const {
     using C = ComputeType<T>;
     const RecurrentProblem& problem = c.state<BackwardState>().problem;
-    auto input = [&](size_t i) { return ComputeInput<T>(c.has_input(i) ? &c.input(i) : nullptr); };
+    auto input = [&](size_t i) { return compute_input<T>(c, i); };
     const ComputeInput<T> x = input(In::X), w = input(In::W), r = input(In::R);
     const ComputeInput<T> h0 = input(In::InitialH), c0 = input(In::InitialC), p = input(In::P);
     const ComputeInput<T> y = input(In::Y), gates = input(In::Gates), cells = input(In::Cells);
@@ -73,31 +73,30 @@ class RecurrentBackwardOp final : public Op {
     const ComputeInput<T> d_arguments = input(In::DArguments);
     ComputeOutputs<T, Out::Count> out(c);
     ScratchLayout scratch(c.scratch());
-    RecurrentBackward<C> arrays;
-    arrays = {.x = x.data(),
-              .w = w.data(),
-              .r = r.data(),
-              .h0 = h0.data(),
-              .c0 = c0.data(),
-              .p = p.data(),
-              .lengths = checked_lengths(c, problem.steps),
-              .y = y.data(),
-              .gates = gates.data(),
-              .arguments = arguments.data(),
-              .cells = cells.data(),
-              .d_y = d_y.data(),
-              .d_y_h = d_y_h.data(),
-              .d_y_c = d_y_c.data(),
-              .d_gates = d_gates.data(),
-              .d_arguments = d_arguments.data(),
-              .d_cells = d_cells.data(),
-              .d_x = out[Out::X],
-              .d_w = out[Out::W],
-              .d_r = out[Out::R],
-              .d_b = out[Out::B],
-              .d_h0 = out[Out::InitialH],
-              .d_c0 = out[Out::InitialC],
-              .d_p = out[Out::P]};
+    const RecurrentBackward<C> arrays = {.x = x.data(),
+                                         .w = w.data(),
+                                         .r = r.data(),
+                                         .h0 = h0.data(),
+                                         .c0 = c0.data(),
+                                         .p = p.data(),
+                                         .lengths = checked_lengths(c, problem.steps),
+                                         .y = y.data(),
+                                         .gates = gates.data(),
+                                         .arguments = arguments.data(),
+                                         .cells = cells.data(),
+                                         .d_y = d_y.data(),
+                                         .d_y_h = d_y_h.data(),
+                                         .d_y_c = d_y_c.data(),
+                                         .d_gates = d_gates.data(),
+                                         .d_arguments = d_arguments.data(),
+                                         .d_cells = d_cells.data(),
+                                         .d_x = out[Out::X],
+                                         .d_w = out[Out::W],
+                                         .d_r = out[Out::R],
+                                         .d_b = out[Out::B],
+                                         .d_h0 = out[Out::InitialH],
+                                         .d_c0 = out[Out::InitialC],
+                                         .d_p = out[Out::P]};
     recurrent_backward(problem, arrays, scratch);
     out.store();
   }

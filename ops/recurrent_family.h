@@ -69,6 +69,9 @@ struct RecurrentAttributes {
   std::vector<Cell> cells() const;
   // True if the backward pass needs the arguments of the gates.
   bool keeps_arguments() const;
+
+ private:
+  void visit_common(AttributeVisitor& v);
 };
 
 // The lengths that inputs X, W, R, B, sequence_lens, initial_h, initial_c and P (as many as there
@@ -86,6 +89,43 @@ RecurrentProblem recurrent_problem(const RecurrentAttributes& a, const Tensor& x
 
 // The elements of sequence_lens, or null; throws BadInput unless 0 <= length <= steps.
 const int32_t* checked_lengths(const RunContext& c, int64_t steps);
+
+// An input of a node as its kernel reads it; empty where it is not there.
+template <typename T>
+ComputeInput<T> compute_input(const RunContext& c, size_t i) {
+  return ComputeInput<T>(c.has_input(i) ? &c.input(i) : nullptr);
+}
+
+// The inputs of a forward operator as its kernel reads them. A local variable.
+template <typename T>
+class RecurrentInputs {
+ public:
+  explicit RecurrentInputs(const RunContext& c)
+      : x_(compute_input<T>(c, In::X)),
+        w_(compute_input<T>(c, In::W)),
+        r_(compute_input<T>(c, In::R)),
+        b_(compute_input<T>(c, In::B)),
+        h0_(compute_input<T>(c, In::InitialH)),
+        c0_(compute_input<T>(c, In::InitialC)),
+        p_(compute_input<T>(c, In::P)) {}
+
+  // Without outputs; valid as long as this and the context's inputs are. Throws as
+  // checked_lengths() does.
+  RecurrentForward<ComputeType<T>> arrays(const RunContext& c, int64_t steps) const {
+    return {.x = x_.data(),
+            .w = w_.data(),
+            .r = r_.data(),
+            .b = b_.data(),
+            .h0 = h0_.data(),
+            .c0 = c0_.data(),
+            .p = p_.data(),
+            .lengths = checked_lengths(c, steps)};
+  }
+
+ private:
+  using In = RecurrentInput;
+  ComputeInput<T> x_, w_, r_, b_, h0_, c0_, p_;
+};
 
 // The outputs of a node as its kernel computes them; null where one is not there. A local variable.
 template <typename T, size_t N>

@@ -78,28 +78,17 @@ class RecurrentForwardOp final : public Op {
 
   template <typename T>
   void run_as(RunContext& c) const {
-    using C = ComputeType<T>;
     const RecurrentProblem& problem = c.state<ForwardState>().problem;
-    auto input = [&](size_t i) { return ComputeInput<T>(c.has_input(i) ? &c.input(i) : nullptr); };
-    const ComputeInput<T> x = input(In::X), w = input(In::W), r = input(In::R), b = input(In::B);
-    const ComputeInput<T> h0 = input(In::InitialH), c0 = input(In::InitialC), p = input(In::P);
+    const RecurrentInputs<T> in(c);
     ComputeOutputs<T, Out::Count> out(c);
     ScratchLayout scratch(c.scratch());
-    RecurrentForward<C> arrays;
-    arrays = {.x = x.data(),
-              .w = w.data(),
-              .r = r.data(),
-              .b = b.data(),
-              .h0 = h0.data(),
-              .c0 = c0.data(),
-              .p = p.data(),
-              .lengths = checked_lengths(c, problem.steps),
-              .y = out[Out::Y],
-              .y_h = out[Out::Yh],
-              .y_c = out[Out::Yc],
-              .gates = out[Out::Gates],
-              .arguments = out[Out::Arguments],
-              .cells = out[Out::Cells]};
+    RecurrentForward<ComputeType<T>> arrays = in.arrays(c, problem.steps);
+    arrays.y = out[Out::Y];
+    arrays.y_h = out[Out::Yh];
+    arrays.y_c = out[Out::Yc];
+    arrays.gates = out[Out::Gates];
+    arrays.arguments = out[Out::Arguments];
+    arrays.cells = out[Out::Cells];
     recurrent_forward(problem, arrays, scratch);
     out.store();
   }

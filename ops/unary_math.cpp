@@ -63,41 +63,21 @@ struct ReciprocalRule {
   }
 };
 
-struct ExpRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    vexp(x, y, n);
-  }
+struct ExpRule : VectorRule<vexp, vexp> {
   void gradient(GradientContext& g) const { g.set(0, g.mul(g.grad(0), g.output(0))); }
 };
 
-struct LogRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    vlog(x, y, n);
-  }
+struct LogRule : VectorRule<vlog, vlog> {
   void gradient(GradientContext& g) const { g.set(0, g.div(g.grad(0), g.input(0))); }
 };
 
-struct SqrtRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    vsqrt(x, y, n);
-  }
+struct SqrtRule : VectorRule<vsqrt, vsqrt> {
   void gradient(GradientContext& g) const {
     g.set(0, g.div(g.grad(0), g.mul(g.output(0), g.scalar_like(2, g.output(0)))));
   }
 };
 
-struct ErfRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    verf(x, y, n);
-  }
+struct ErfRule : VectorRule<verf, verf> {
   // erf'(x) = 2 / sqrt(pi) exp(-x^2)
   void gradient(GradientContext& g) const {
     ValueId x = g.input(0);
@@ -114,23 +94,13 @@ void upgrade_erf(UpgradeContext& u) {
   u.replace({b.cast(b.add("Erf", {b.cast(u.input(0), DType::Float64)}), dtype)});
 }
 
-struct SinRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    vsin(x, y, n);
-  }
+struct SinRule : VectorRule<vsin, vsin> {
   void gradient(GradientContext& g) const {
     g.set(0, g.mul(g.grad(0), g.add("Cos", {g.input(0)})));
   }
 };
 
-struct CosRule {
-  static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  void apply(const T* x, T* y, int64_t n) const {
-    vcos(x, y, n);
-  }
+struct CosRule : VectorRule<vcos, vcos> {
   void gradient(GradientContext& g) const {
     g.set(0, g.neg(g.mul(g.grad(0), g.add("Sin", {g.input(0)}))));
   }

@@ -43,7 +43,7 @@ CLI::Validator one_of(std::vector<std::string> choices);
 
 // "2G", "512M", "1.5GiB", "100000": bytes. Throws Usage naming the option.
 int64_t parse_bytes(std::string_view option, const std::string& text);
-// "30s", "500ms", "2m", "1h", "0.5": seconds.
+// "30s", "500ms", "2m", "1h", "0.5": seconds. This and the readers below throw as parse_bytes().
 double parse_seconds(std::string_view option, const std::string& text);
 // "3", "-1e-3", "1/255".
 double parse_number(std::string_view option, const std::string& text);
@@ -56,6 +56,7 @@ std::pair<std::string, std::string> parse_assignment(std::string_view option,
 // "a,b,c" without empty pieces.
 std::vector<std::string> split_list(std::string_view text, char separator = ',');
 
+// Throws `e` again, naming `place` if it is about the model and its data and does not yet.
 [[noreturn]] void throw_in_context(const std::string& place, const Error& e);
 // Calls f(); errors about the model and its data that it throws name `place` (a file, an option).
 template <typename F>

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "data/print.h"
+#include "graph/node_attributes.h"
 
 namespace onnxrun::tool {
 
@@ -98,7 +99,7 @@ std::string node_text(const Graph& graph, const Node& node) {
   };
   values("inputs", node.inputs);
   values("outputs", node.outputs);
-  Attributes attributes = write_attributes(*node.op, *node.info->make());
+  Attributes attributes = attributes_of(node);
   if (!attributes.empty()) text += "attributes:\n";
   std::vector<std::vector<std::string>> rows;
   for (const auto& [name, value] : attributes) rows.push_back({name, to_string(value)});
@@ -116,7 +117,7 @@ Json node_json(const Graph& graph, const Node& node) {
     return list;
   };
   Json attributes = Json::object();
-  for (const auto& [name, value] : write_attributes(*node.op, *node.info->make())) {
+  for (const auto& [name, value] : attributes_of(node)) {
     attributes[name] = to_string(value);
   }
   return {{"name", node.name},

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "common_options.h"
+#include "graph/node_attributes.h"
 #include "inputs.h"
 #include "messages.h"
 
@@ -35,11 +36,9 @@ int64_t index_bound(const Graph& graph, ValueId v) {
     bool indexes = (op == "Gather" || op == "GatherElements") && carriers.count(node.inputs[1]);
     const std::optional<Shape>& shape = graph.value(node.inputs[0]).type.shape;
     if (!indexes || !shape || shape->empty()) continue;
-    Attributes attributes = write_attributes(*node.op, *node.info->make());
-    auto axis = attributes.find("axis");
-    int64_t a = axis == attributes.end() ? 0 : std::get<int64_t>(axis->second);
-    const Dim& d =
-        (*shape)[static_cast<size_t>(normalize_axis(a, static_cast<int64_t>(shape->size())))];
+    int64_t axis =
+        normalize_axis(attribute_or<int64_t>(node, "axis", 0), static_cast<int64_t>(shape->size()));
+    const Dim& d = (*shape)[static_cast<size_t>(axis)];
     if (d.is_known()) bound = std::min(bound, d.value());
   }
   return bound;

@@ -24,15 +24,18 @@ struct LossChoice {
   }
 };
 
+// --optimizer and the numbers that belong to it; unset ones are the optimizer's defaults.
 struct OptimizerChoice {
   std::string name = "sgd";
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
 };
 
+// --only and --freeze: lists of names and globs, as match_names() takes them.
 struct ParameterChoice {
   std::vector<std::string> only, freeze;
 };
 
+// --batchnorm, --bn-variance, --dropout, --precision.
 struct ModeChoice {
   std::string batchnorm = "batch", dropout = "on", precision;
   std::optional<std::string> bn_variance;

@@ -7,7 +7,7 @@
 #include "data/print.h"
 #include "input_file.h"
 #include "tensor_reader.h"
-#include "value_writer.h"
+#include "tensor_writer.h"
 
 namespace onnxrun::tool {
 
@@ -19,7 +19,7 @@ ProtoFormat proto_format() {
     std::string bytes = read_input_file(path, ErrorKind::BadInput);
     return NamedTensor{read_value_name(bytes, Type{}), read_value_bytes(bytes, Type{}).tensor};
   };
-  format.to_bytes = [](const NamedTensor& t) { return write_value_bytes(t.name, t.tensor); };
+  format.to_bytes = [](const NamedTensor& t) { return write_value_bytes(t.tensor, t.name); };
   return format;
 }
 
@@ -80,7 +80,7 @@ void write_values(const std::string& path, const NamedValues& values) {
   if (error) fail(ErrorKind::CannotWrite, "{}: {}", path, error.message());
   for (size_t k = 0; k < values.size(); ++k) {
     write_file(fmt::format("{}/output_{}.pb", path, k),
-               write_value_bytes(values[k].first, values[k].second));
+               write_value_bytes(values[k].second, values[k].first));
   }
 }
 

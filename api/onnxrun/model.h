@@ -23,10 +23,10 @@ struct LoadOptions {
   int64_t max_memory = INT64_MAX;
 };
 
-// An input or output: "float[batch,3]".
+// An input or output.
 struct ValueInfo {
   std::string name;
-  std::string type;
+  std::string type;  // "float[batch,3]"
 };
 
 // Weights and constants of the file.
@@ -52,8 +52,9 @@ class Model {
 
   // Writes the file this model was loaded from with other payloads for some of its initializers, by
   // name; each must have its initializer's type and shape. Nothing else changes, but that tensors
-  // kept outside the file go to `path`.data. Atomic; throws CannotWrite, also if `path` is the file
-  // this model was loaded from, unless `in_place`.
+  // kept outside the file go to `path`.data. Atomic. With `in_place`, `path` may be the file this
+  // model was loaded from, whose data files are then replaced, too. Throws CannotWrite; Usage for a
+  // name that the file does not store, BadInput for another type or shape.
   void save(const std::string& path, const std::map<std::string, Tensor>& weights,
             bool in_place = false) const;
 

@@ -21,8 +21,12 @@ struct SessionOptions {
   bool optimize = true;
   // Values to compute: any of the graph's, inner ones included; the model's outputs if empty.
   std::vector<std::string> outputs = {};
+  // Bytes of a plan's buffers, and of what a run sizes while it runs; more is an Error of kind
+  // Limit.
   int64_t max_memory = INT64_MAX;
+  // Of any one loop of the model; more is an Error of kind Limit.
   int64_t max_loop_iterations = 100'000'000;
+  // Wall time of one run, checked between nodes; then it throws Timeout.
   std::optional<double> timeout_seconds = {};
 };
 
@@ -32,6 +36,7 @@ using NamedValues = std::vector<std::pair<std::string, RuntimeValue>>;
 // by one thread at a time, cancel() excepted; several sessions of one model share its weights.
 class Session {
  public:
+  // Throws BadInput for an output that the graph does not have.
   explicit Session(const Model& model, SessionOptions options = {});
   ~Session();
   Session(Session&&) noexcept;
@@ -42,25 +47,27 @@ class Session {
   // Names of the computed outputs, in order.
   const std::vector<std::string>& output_names() const;
 
-  // One run. Throws BadInput for a missing or unknown input, or a type or shape that does not fit.
-  // Outputs own their memory.
+  // One run. Throws BadInput for a missing or unknown input, or a type or shape that does not fit;
+  // Limit, Timeout and Cancelled. Outputs own their memory, unless they are bound. Initializers
+  // that the model lists as inputs, too, may be given.
   NamedValues run(const NamedValues& inputs);
 
   // Runs without copies: bound inputs are read from, and bound outputs written to the caller's
   // memory, again in every run until they are bound anew. Inputs must all be bound before the first
   // run() and outputs after the inputs (their shapes follow from them); one that is not bound owns
-  // its memory.
+  // its memory. Binding throws BadInput for a name, type or shape that does not fit.
   void bind_input(const std::string& name, Tensor tensor);
   void bind_output(const std::string& name, Tensor memory);
   void run();
-  // An output of the last run().
+  // An output of the last run; throws Usage if there was none since inputs of other shapes were
+  // bound. Valid until the next run.
   const RuntimeValue& output(const std::string& name) const;
 
   // Ends the run in progress, from any thread; it throws Cancelled.
   void cancel();
 
-  // Called after every node with its operator, name and seconds, for profiles; and with its
-  // outputs.
+  // Called after every node of the main graph, in the thread of run(). What the record points at
+  // lives as long as the call.
   struct NodeRecord {
     std::string_view op, name;
     std::vector<std::string> output_names;

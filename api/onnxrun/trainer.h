@@ -24,20 +24,23 @@ struct TrainerOptions {
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
   // Names of initializers to train; by default those the model says are parameters.
   std::optional<std::vector<std::string>> trainable;
-  bool batch_statistics = true;  // BatchNormalization normalises by the batch
-  std::optional<bool>
-      unbiased_variance;  // running variance as PyTorch keeps it; default by producer
+  // BatchNormalization normalises by the batch and moves the running statistics.
+  bool batch_statistics = true;
+  // Their variance is n / (n - 1) times the batch's, as PyTorch keeps it; default by producer.
+  std::optional<bool> unbiased_variance;
   bool dropout = true;
   uint64_t seed = 0;  // of Dropout's random numbers; equal seeds train alike
   // Compute in double and write the file's own types back.
   bool double_precision = false;
   bool optimize = true;  // as SessionOptions::optimize
+  // As in SessionOptions.
   int threads = 1;
   int64_t max_memory = INT64_MAX;
   int64_t max_loop_iterations = 100'000'000;
 };
 
-// Owns the weights it trains; the model stays as it was. Used by one thread at a time.
+// Owns the weights it trains; the model stays as it was. Used by one thread at a time, cancel()
+// excepted.
 class Trainer {
  public:
   // Throws Usage for options that contradict the model, Unsupported where an operator on the way
@@ -59,7 +62,8 @@ class Trainer {
   void bind_target(Tensor target);
   double step();
 
-  // The output that the loss reads, as the last step computed it.
+  // The output that the loss reads, as the last step computed it; valid until the next. Throws
+  // Usage if there was none since inputs of other shapes were bound.
   const Tensor& output() const;
 
   // The loss of the current weights on a batch in the model's inference meaning: running
@@ -74,6 +78,7 @@ class Trainer {
   // stay as they were before it.
   void cancel();
 
+  // For the steps to come. Throws Usage if it is not finite in the type of the weights.
   void set_learning_rate(double lr);
   double learning_rate() const;
 
@@ -82,7 +87,7 @@ class Trainer {
   // Current weights and moving statistics by name, in the model's own element types; shared with
   // the trainer's memory unless converted, so copy what should stay.
   std::map<std::string, Tensor> weights() const;
-  // Writes the model with the trained weights (Model::save).
+  // Writes the model with the trained weights (Model::save, whose errors it throws).
   void save(const std::string& path, bool in_place = false) const;
 
   // Writes the training step (forward, loss, backward, update) as a model of standard operators

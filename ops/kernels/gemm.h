@@ -27,11 +27,13 @@ struct MatrixView {
   int64_t row_step, column_step;
 };
 
+// op(X) of a matrix as stored.
 template <typename T>
 MatrixView<T> matrix_view(const T* data, int64_t ld, bool transposed) {
   return transposed ? MatrixView<T>{data, 1, ld} : MatrixView<T>{data, ld, 1};
 }
 
+// The letters of the formula above.
 template <typename T>
 struct GemmArgs {
   int64_t m, n, k;
@@ -51,6 +53,7 @@ void gemm(const GemmArgs<int64_t>& args);
 void gemm(const GemmArgs<uint32_t>& args);
 void gemm(const GemmArgs<uint64_t>& args);
 
+// The same with the arguments of BLAS's gemm.
 template <typename T>
 void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
           std::type_identity_t<T> alpha, const T* a, int64_t lda, const T* b, int64_t ldb,

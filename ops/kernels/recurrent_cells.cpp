@@ -123,6 +123,23 @@ struct LstmForward {
   }
 };
 
+// z and r, from their arguments; both are stored.
+template <bool usual, bool partial, typename T>
+HWY_INLINE void start_gru(const Cell& cell, const ForwardRow<T>& row, Lanes<partial, T> l,
+                          Vector<T>& z, Vector<T>& r) {
+  const Tag<T> d;
+  const Functions<usual> functions{cell};
+  Vector<T> xz = l.load(row.gates), xr = l.load(row.gates + cell.hidden);
+  if (row.arguments) {
+    l.store(xz, row.arguments);
+    l.store(xr, row.arguments + cell.hidden);
+  }
+  z = functions.f(d, xz);
+  r = functions.f(d, xr);
+  l.store(z, row.gates);
+  l.store(r, row.gates + cell.hidden);
+}
+
 // z, r and r h.
 template <bool usual, typename T>
 struct GruForwardBegin {
@@ -131,16 +148,8 @@ struct GruForwardBegin {
 
   template <bool partial>
   HWY_INLINE void operator()(const ForwardRow<T>& row, Lanes<partial, T> l) const {
-    const Tag<T> d;
-    const Functions<usual> functions{cell};
-    Vector<T> xz = l.load(row.gates), xr = l.load(row.gates + cell.hidden);
-    if (row.arguments) {
-      l.store(xz, row.arguments);
-      l.store(xr, row.arguments + cell.hidden);
-    }
-    Vector<T> r = functions.f(d, xr);
-    l.store(functions.f(d, xz), row.gates);
-    l.store(r, row.gates + cell.hidden);
+    Vector<T> z, r;
+    start_gru<usual>(cell, row, l, z, r);
     l.store(hn::Mul(r, l.load(row.h)), row.reset);
   }
 };
@@ -176,17 +185,9 @@ struct LinearGruForward {
 
   template <bool partial>
   HWY_INLINE void operator()(const ForwardRow<T>& row, Lanes<partial, T> l) const {
-    const Tag<T> d;
-    const Functions<usual> functions{cell};
+    Vector<T> z, r;
+    start_gru<usual>(cell, row, l, z, r);
     const int64_t n = cell.hidden;
-    Vector<T> xz = l.load(row.gates), xr = l.load(row.gates + n);
-    if (row.arguments) {
-      l.store(xz, row.arguments);
-      l.store(xr, row.arguments + n);
-    }
-    Vector<T> z = functions.f(d, xz), r = functions.f(d, xr);
-    l.store(z, row.gates);
-    l.store(r, row.gates + n);
     Vector<T> xn = hn::MulAdd(r, l.load(row.gates + 2 * n), l.load(row.gates + 3 * n));
     finish_gru<usual>(cell, row, l, z, xn);
   }
@@ -217,14 +218,13 @@ HWY_INLINE bool has_ended(const int32_t* lengths, int64_t row, int64_t time) {
 }
 
 template <typename T>
-void rest(const Cell& cell, const CellStep<T>& step, const ForwardRow<T>& row) {
+void rest(const Cell& cell, const ForwardRow<T>& row) {
   const int64_t n = cell.hidden;
   if (row.y) std::fill_n(row.y, n, T(0));
   std::fill_n(row.gates, cell.kept() * n, T(0));
   if (row.arguments) std::fill_n(row.arguments, cell.gates() * n, T(0));
   if (row.cells) std::copy_n(row.c, n, row.cells);
   if (row.reset) std::fill_n(row.reset, n, T(0));
-  (void)step;
 }
 
 template <class Compute, typename T>
@@ -233,7 +233,7 @@ void forward_rows(const Cell& cell, const CellStep<T>& step) {
   for (int64_t i = 0; i < step.rows; ++i) {
     ForwardRow<T> row(step, i, cell.hidden);
     if (has_ended<T>(step.lengths, i, step.time)) {
-      rest(cell, step, row);
+      rest(cell, row);
     } else {
       for_each_vector<T>(cell.hidden, OnRow<Compute, ForwardRow<T>>{compute, row});
     }

@@ -27,7 +27,7 @@ class Captures {
   std::vector<ValueId> values_, inputs_;
 };
 
-// a + b for tensors and sequences.
+// x + y; sequences element by element.
 ValueId add_cotangents(GraphBuilder& b, ValueId x, ValueId y);
 
 }  // namespace onnxrun

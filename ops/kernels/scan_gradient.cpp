@@ -1,5 +1,6 @@
 #include "base/error.h"
 #include "graph/inline_graph.h"
+#include "graph/node_attributes.h"
 #include "kernels/loop_gradient.h"
 #include "kernels/reverse_body.h"
 
@@ -15,7 +16,7 @@ class ScanGradient {
       : g_(g),
         b_(g.builder()),
         node_(g.node()),
-        attributes_(write_attributes(*node_.op, *node_.info->make())),
+        attributes_(attributes_of(node_)),
         scans_in_(static_cast<size_t>(std::get<int64_t>(attributes_.at("num_scan_inputs")))),
         states_(g.num_inputs() - scans_in_),
         scans_out_(g.num_outputs() - states_) {}
@@ -82,9 +83,7 @@ class ScanGradient {
     Attributes extended = attributes_;
     extended["scan_output_axes"] = list("scan_output_axes", scans_out_ + added);
     extended["scan_output_directions"] = list("scan_output_directions", scans_out_ + added);
-    std::shared_ptr<Op> op = forward.info->make();
-    read_attributes(*op, extended);
-    forward.op = std::move(op);
+    set_attributes(forward, extended);
     infer_node(graph, forward);
   }
 

@@ -34,6 +34,7 @@ class ScratchLayout {
     if (overflows) fail(ErrorKind::Limit, "the working memory's size overflows");
     return reinterpret_cast<T*>(at);
   }
+  // The same if `wanted`, else null and no memory.
   template <typename T>
   T* take_if(bool wanted, std::initializer_list<int64_t> lengths) {
     return wanted ? take<T>(lengths) : nullptr;

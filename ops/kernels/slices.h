@@ -5,7 +5,8 @@
 
 namespace onnxrun {
 
-// Element `index` of an axis, without that axis. The axis must be in range.
+// A copy of element `index` of an axis, without that axis; both must be in range. Memory is counted
+// against the run's limit, here and below.
 Tensor take_slice(const Tensor& t, int64_t axis, int64_t index, const RunControl& control);
 
 // Writes `slice` as element `index` of the axis; dims must fit.

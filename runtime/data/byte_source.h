@@ -40,7 +40,7 @@ class DataFile {
   int64_t size() const { return size_; }
   // Exactly to.size() bytes; throws BadInput if the file has fewer.
   void read_at(int64_t offset, std::span<std::byte> to) const;
-  // The bytes of [offset, offset + length).
+  // The bytes of [offset, offset + length); throws as read_at(), Limit beyond the budget.
   std::string text(int64_t offset, int64_t length, MemoryBudget& budget) const;
   // The same for short records that are not kept.
   std::string record(int64_t offset, int64_t length) const;
@@ -90,7 +90,7 @@ class RangeStream final : public ByteStream {
   int64_t offset_, end_;
 };
 
-// Little- or big-endian unsigned integers of 2, 4 or 8 bytes at `bytes`.
+// An unsigned integer at `bytes`, which need not be aligned.
 template <typename T>
 T load_integer(const void* bytes, std::endian order) {
   T value = 0;

@@ -9,8 +9,7 @@ namespace onnxrun {
 
 // One array. All numeric and bool types in either byte order and either axis order; 'U' and 'S'
 // strings become String without their trailing zeros, 'U' as UTF-8. ml_dtypes' types are read by
-// name
-// ('bfloat16', 'float8_e4m3fn', ...); an unnamed two-byte 'V2', as numpy.save writes it for
+// name ('bfloat16', 'float8_e4m3fn', ...); an unnamed two-byte 'V2', as numpy.save writes it for
 // bfloat16, is BFloat16. The stream must end with the array. Throws BadInput on anything else
 // (objects, records, dates, long doubles), Limit if it is too large.
 Tensor read_npy(ByteStream& stream, MemoryBudget& budget);

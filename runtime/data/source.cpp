@@ -177,7 +177,13 @@ NamedTensors read_standard_input(const ReadOptions& options, MemoryBudget& budge
   if (first != std::string::npos && is_inline(std::string_view(text).substr(first))) {
     return {{"", parse_inline(text, options.dtype)}};
   }
-  return read_table(r, ',');
+  NamedTensors columns = read_table(r, ',');
+  for (NamedTensor& column : columns) {
+    bool text_column = column.tensor.dtype() == DType::String || options.dtype == DType::String;
+    if (options.dtype == DType::Undefined || text_column) continue;
+    column.tensor = convert(column.tensor, options.dtype);
+  }
+  return columns;
 }
 
 NamedTensor read_proto(const std::string& path, const ProtoFormat& proto) {

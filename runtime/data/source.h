@@ -20,7 +20,8 @@ struct ProtoFormat {
 };
 
 struct ReadOptions {
-  // The element type of inline values that name none; Undefined: the values decide.
+  // The element type of inline values that name none, and of numbers in a table on standard input;
+  // Undefined: the values decide.
   DType dtype = DType::Undefined;
   // Memory for everything that is read; default: the machine's.
   std::optional<int64_t> max_bytes;

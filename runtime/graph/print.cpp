@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "graph/graph.h"
+#include "graph/node_attributes.h"
 
 namespace onnxrun {
 
@@ -23,7 +24,7 @@ void print_graph(const Graph& graph, const std::string& indent, std::string& out
 
 void print_node(const Graph& graph, const Node& node, const std::string& indent, std::string& out) {
   std::string attributes;
-  for (const auto& [name, value] : write_attributes(*node.op, *node.info->make())) {
+  for (const auto& [name, value] : attributes_of(node)) {
     attributes += fmt::format("{}{}={}", attributes.empty() ? " {" : ", ", name, to_string(value));
   }
   if (!attributes.empty()) attributes += "}";

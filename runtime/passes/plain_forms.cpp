@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "graph/builder.h"
+#include "graph/node_attributes.h"
 #include "passes/plain_loops.h"
 
 namespace onnxrun {
@@ -44,9 +45,7 @@ void append_plain_pad(Graph& graph, Node node, Ints pads) {
 // The groups of a ConvTranspose that has several, unless each is one channel.
 int64_t several_groups(const Graph& graph, const Node& node) {
   if (!is(node, "ConvTranspose")) return 1;
-  Attributes attributes = write_attributes(*node.op, *node.info->make());
-  auto it = attributes.find("group");
-  int64_t groups = it == attributes.end() ? 1 : std::get<int64_t>(it->second);
+  int64_t groups = attribute_or<int64_t>(node, "group", 1);
   const auto& weight = graph.value(node.inputs[1]).type.shape;
   bool of_one_channel = weight && (*weight)[0] == Dim(groups) && (*weight)[1] == Dim(1);
   return of_one_channel ? 1 : groups;
@@ -59,7 +58,7 @@ void append_plain_transposed_convolution(Graph& graph, const Node& node, int64_t
     options.attributes = {{"axis", axis}, {"num_outputs", groups}};
     return b.add_n("Split", {node.inputs[input]}, static_cast<size_t>(groups), std::move(options));
   };
-  Attributes attributes = write_attributes(*node.op, *node.info->make());
+  Attributes attributes = attributes_of(node);
   attributes.erase("group");
   std::vector<ValueId> x = parts(0, 1), w = parts(1, 0), results;
   for (size_t k = 0; k < x.size(); ++k) {
@@ -79,12 +78,6 @@ void append_plain_transposed_convolution(Graph& graph, const Node& node, int64_t
 bool moves_statistics(const Graph& graph, const Node& node) {
   return is(node, "BatchNormalization") && node.outputs.size() > 1 &&
          graph.value(node.inputs[0]).type.shape;
-}
-
-float attribute_or(const Node& node, const std::string& name, float otherwise) {
-  Attributes attributes = write_attributes(*node.op, *node.info->make());
-  auto it = attributes.find(name);
-  return it == attributes.end() ? otherwise : std::get<float>(it->second);
 }
 
 // y = (x - mean) / sqrt(var + epsilon) * scale + bias, with the batch's mean and variance of each

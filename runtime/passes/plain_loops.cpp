@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "graph/builder.h"
+#include "graph/node_attributes.h"
 
 namespace onnxrun {
 
@@ -37,7 +38,7 @@ ValueId moved_axis(GraphBuilder& b, ValueId v, int64_t from, int64_t to) {
 class PlainScan {
  public:
   PlainScan(Graph& graph, Node node) : b_(graph, "plain/"), node_(std::move(node)) {
-    attributes_ = write_attributes(*node_.op, *node_.info->make());
+    attributes_ = attributes_of(node_);
     scans_in_ = static_cast<size_t>(std::get<int64_t>(attributes_.at("num_scan_inputs")));
     states_ = node_.formal_inputs() - scans_in_;
     scans_out_ = node_.outputs.size() - std::min(states_, node_.outputs.size());
@@ -62,9 +63,7 @@ class PlainScan {
                              "scan_output_directions"}) {
       attributes_.erase(name);
     }
-    std::shared_ptr<Op> plain = node_.info->make();
-    read_attributes(*plain, attributes_);
-    node_.op = std::move(plain);
+    set_attributes(node_, attributes_);
     infer_node(b_.graph(), node_);
     std::vector<ValueId> made = node_.outputs;
     b_.graph().nodes.push_back(std::move(node_));

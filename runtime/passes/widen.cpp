@@ -1,6 +1,7 @@
 #include "passes/widen.h"
 
 #include "base/error.h"
+#include "graph/node_attributes.h"
 
 namespace onnxrun {
 
@@ -36,7 +37,7 @@ void widen_attribute(const std::string& name, AttributeValue& value) {
 // zero. A stash_type says what the statistics come out as; where they do not, it stays the
 // standard's.
 void widen_node(Node& node) {
-  Attributes attributes = write_attributes(*node.op, *node.info->make());
+  Attributes attributes = attributes_of(node);
   for (const AttributeInfo& info : list_attributes(*node.op)) {
     if ((info.name == "stash_type" && node.outputs.size() > 1) ||
         (info.name == "dtype" && node.info->spec.name == "SequenceEmpty")) {
@@ -49,9 +50,7 @@ void widen_node(Node& node) {
   for (auto& [name, value] : attributes) {
     if (name != "stash_type" || node.outputs.size() > 1) widen_attribute(name, value);
   }
-  std::shared_ptr<Op> op = node.info->make();
-  read_attributes(*op, attributes);
-  node.op = std::move(op);
+  set_attributes(node, attributes);
 }
 
 void widen_graph(Graph& graph) {

@@ -188,11 +188,6 @@ void Execution::bind_output(size_t k, Tensor memory) {
   }
 }
 
-void Execution::unbind_output(size_t k) {
-  bound_[k] = false;
-  outputs_[k] = RuntimeValue();
-}
-
 Tensor Execution::new_result(const Tensor& like, const RunControl& control) const {
   return counted_ ? control.allocate(like.dtype(), like.dims()) : Tensor(like.dtype(), like.dims());
 }

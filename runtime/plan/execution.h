@@ -31,7 +31,6 @@ class Execution {
   // Output k is written to this tensor's memory, in this run and later ones. An unbound output is
   // memory of its own in every run.
   void bind_output(size_t k, Tensor memory);
-  void unbind_output(size_t k);
 
   // Throws Numeric, with the state as it was, if a guarded value is not finite; the text names the
   // first node that made it so. Other errors carry operator and node.

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "training/find_named.h"
 
 namespace onnxrun {
 
@@ -83,7 +84,7 @@ int64_t class_axis_of(const LossOptions& options, const Type& output, const Type
     fail(ErrorKind::Usage, "loss '{}' needs an output with a class axis", options.name);
   if (options.class_axis) {
     if (*options.class_axis < -rank || *options.class_axis >= rank) {
-      fail(ErrorKind::Usage, "--class-axis {} is out of range for output {}", *options.class_axis,
+      fail(ErrorKind::Usage, "class axis {} is out of range for output {}", *options.class_axis,
            output.to_string());
     }
     return normalize_axis(*options.class_axis, rank);
@@ -160,14 +161,7 @@ const std::vector<LossInfo>& loss_list() {
   return list;
 }
 
-const LossInfo& find_loss(const std::string& name) {
-  std::string names;
-  for (const LossInfo& info : loss_list()) {
-    if (info.name == name) return info;
-    names += (names.empty() ? "" : ", ") + std::string(info.name);
-  }
-  fail(ErrorKind::Usage, "there is no loss '{}'; there are {}", name, names);
-}
+const LossInfo& find_loss(const std::string& name) { return find_named(loss_list(), name, "loss"); }
 
 Type target_type(const LossOptions& options, const Type& output) {
   // An elementwise loss broadcasts, so the target's shape is the caller's affair.

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "training/find_named.h"
 
 namespace onnxrun {
 
@@ -27,13 +28,7 @@ int64_t top_count(const std::string& name) {
 }
 
 void check_name(const std::string& name) {
-  std::string names;
-  for (const MetricInfo& info : metric_list()) {
-    if (info.name == name) return;
-    names += (names.empty() ? "" : ", ") + std::string(info.name);
-  }
-  if (top_count(name) > 0) return;
-  fail(ErrorKind::Usage, "there is no metric '{}'; there are {}", name, names);
+  if (top_count(name) == 0) find_named(metric_list(), name, "metric");
 }
 
 Dims without(Dims dims, int64_t axis) {

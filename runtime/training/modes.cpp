@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "graph/builder.h"
+#include "graph/node_attributes.h"
 #include "training/body_draws.h"
 
 namespace onnxrun {
@@ -12,20 +13,16 @@ namespace onnxrun {
 namespace {
 
 void set_attribute(Node& node, const std::string& name, AttributeValue value) {
-  Attributes attributes = write_attributes(*node.op, *node.info->make());
+  Attributes attributes = attributes_of(node);
   attributes[name] = std::move(value);
-  std::shared_ptr<Op> op = node.info->make();
-  read_attributes(*op, attributes);
-  node.op = std::move(op);
+  set_attributes(node, attributes);
 }
 
 bool is(const Node& node, std::string_view name) {
   return node.info->spec.name == name && node.info->spec.domain.empty();
 }
 
-bool has_seed(const Node& node) {
-  return write_attributes(*node.op, *node.info->make()).count("seed") > 0;
-}
+bool has_seed(const Node& node) { return attributes_of(node).count("seed") > 0; }
 
 // Dropout's third input is training_mode; the private operator in its place has the step there.
 // Their gradient reads the mask.
@@ -62,12 +59,6 @@ ValueId unbiased(GraphBuilder& b, ValueId x, ValueId old, ValueId updated, float
   ValueId kept = b.add("Mul", {old, b.scalar(momentum, dtype)});
   ValueId batch = b.add("Sub", {updated, kept});
   return b.add("Add", {kept, b.add("Mul", {batch, factor})});
-}
-
-float momentum_of(const Node& node) {
-  Attributes attributes = write_attributes(*node.op, *node.info->make());
-  auto it = attributes.find("momentum");
-  return it == attributes.end() ? 0.9f : std::get<float>(it->second);
 }
 
 // Bodies count the steps with values of their own.
@@ -112,7 +103,7 @@ std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingMod
     infer_node(graph, node);
     ValueId x = node.inputs[0], mean = node.inputs[3], var = node.inputs[4];
     ValueId next_mean = node.outputs[1], next_var = node.outputs[2];
-    float momentum = momentum_of(node);
+    float momentum = attribute_or(node, "momentum", 0.9f);
     graph.nodes.push_back(std::move(node));
     if (modes.unbiased_variance) {
       GraphBuilder builder(graph, "train/");

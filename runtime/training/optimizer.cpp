@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "training/find_named.h"
 
 namespace onnxrun {
 
@@ -79,12 +80,7 @@ const std::vector<OptimizerInfo>& optimizer_list() {
 }
 
 const OptimizerInfo& find_optimizer(const std::string& name) {
-  std::string names;
-  for (const OptimizerInfo& info : optimizer_list()) {
-    if (info.name == name) return info;
-    names += (names.empty() ? "" : ", ") + std::string(info.name);
-  }
-  fail(ErrorKind::Usage, "there is no optimizer '{}'; there are {}", name, names);
+  return find_named(optimizer_list(), name, "optimizer");
 }
 
 const OptimizerInfo& optimizer_for(const OptimizerOptions& options) {

@@ -52,7 +52,6 @@ struct TrainingGraph {
 
   size_t target_input() const { return model_inputs; }
   size_t lr_input() const { return model_inputs + (has_target ? 1 : 0); }
-  size_t first_state_input() const { return lr_input() + 1; }
 };
 
 // The model output of this name, its first if the name is empty. Throws Usage listing the names

@@ -34,6 +34,13 @@ TEST(Session, GivesInnerValues) {
   EXPECT_THROW(Session(xor_model(), {.outputs = {"nothing"}}), Error);
 }
 
+TEST(Session, HasNoOutputsBeforeARun) {
+  Session session(xor_model());
+  EXPECT_THROW(session.output("y"), Error);
+  session.run({{"x", Tensor::of<float>({2}, {0, 1})}});
+  EXPECT_EQ(session.output("y").tensor.size(), 1);
+}
+
 std::string message_of(Session& session, const NamedValues& inputs) {
   try {
     session.run(inputs);

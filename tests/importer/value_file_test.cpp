@@ -159,6 +159,12 @@ TEST(ValueFile, WhatIsWrittenIsReadBack) {
   }
 }
 
+TEST(ValueFile, AnEmptySequenceOfNoKnownTypeIsOneOfTensors) {
+  RuntimeValue empty = RuntimeValue::sequence({});
+  Type tensors = Type::sequence(Type::tensor(DType::Float32));
+  EXPECT_EQ(write_value_bytes(empty), write_value_bytes(empty, "", tensors));
+}
+
 TEST(ValueFile, DamageIsBadInput) {
   TempDir dir;
   dir.write("x.pb", "no protobuf");

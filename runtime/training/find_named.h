@@ -1,0 +1,25 @@
+// Losses, optimizers and metrics by name.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+// The element of `list` whose field `name` this is. Throws Usage, naming `what` and listing the
+// names there are.
+template <typename Info>
+const Info& find_named(const std::vector<Info>& list, std::string_view name,
+                       std::string_view what) {
+  std::string names;
+  for (const Info& info : list) {
+    if (info.name == name) return info;
+    names += (names.empty() ? "" : ", ") + std::string(info.name);
+  }
+  fail(ErrorKind::Usage, "there is no {} '{}'; there are {}", what, name, names);
+}
+
+}  // namespace onnxrun
