@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "graph/builder.h"
+#include "graph/node_attributes.h"
 
 namespace onnxrun {
 
@@ -47,7 +48,7 @@ ValueId carried(Graph& graph, Node& node, ValueId start, size_t before) {
 bool draws_numbers(const Graph& graph) {
   for (const Node& node : graph.nodes) {
     if (node.info->spec.name == "Dropout" && node.info->spec.domain.empty() &&
-        !write_attributes(*node.op, *node.info->make()).count("seed")) {
+        !attributes_of(node).count("seed")) {
       return true;
     }
     for (const Graph& body : node.bodies) {
