@@ -201,7 +201,7 @@ const Row rows[] = {
      },
      ErrorKind::BadModel, "not read from a folder"},
     {"huge sparse tensor", [](ModelMaker& m) { add_sparse(m, int64_t{1} << 50, {1}); },
-     ErrorKind::Limit, "of the memory limit"},
+     ErrorKind::Limit, "but the limit leaves"},
     {"sparse index out of range", [](ModelMaker& m) { add_sparse(m, 4, {4}); }, ErrorKind::BadModel,
      "must ascend below 4"},
     {"sparse indices out of order",
