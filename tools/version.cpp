@@ -52,7 +52,7 @@ class Version final : public Command {
           {"opset", current_opset},         {"ml_opset", current_ml_opset},
           {"operators", operators},         {"compiler", __VERSION__},
           {"cpu_features", cpu_features()}, {"processors", processors},
-          {"threads", available_threads()}};
+          {"threads", available_threads()}, {"libraries", ONNXRUN_LIBRARIES}};
       print(json_text(doc));
       return exit_ok;
     }
@@ -60,17 +60,18 @@ class Version final : public Command {
         fmt::format("onnxrun {}\n"
                     "opsets: ai.onnx 1 to {}, ai.onnx.ml 1 to {}; {} operators\n"
                     "compiler: {}\n"
+                    "libraries: {}\n"
                     "processor features: {}\n"
                     "threads: {} ({} processors online)\n",
                     ONNXRUN_VERSION, current_opset, current_ml_opset, operators, __VERSION__,
-                    joined(cpu_features()), available_threads(), processors));
+                    ONNXRUN_LIBRARIES, joined(cpu_features()), available_threads(), processors));
     return exit_ok;
   }
 };
 
 }  // namespace
 
-const CommandInfo version_command = {"version", "versions, processor features, threads",
+const CommandInfo version_command = {"version", "versions, libraries, processor features, threads",
                                      "  onnxrun version\n"
                                      "  onnxrun version --json",
                                      make_command<Version>};
