@@ -164,8 +164,9 @@ void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, con
   Graph& graph = scope.frame.graph;
   std::unordered_set<std::string> seen;
   for (const auto& info : proto.output()) {
-    // Callers tell a model's outputs apart by name; a subgraph's are told apart by position.
-    if (scope.depth == 0 && !seen.insert(info.name()).second) {
+    const bool again = !seen.insert(info.name()).second;
+    // Callers know the model's outputs by name, a node those of its bodies by position.
+    if (again && &scope.frame == &main_) {
       fail(ErrorKind::BadModel, "graph output '{}' is listed twice", info.name());
     }
     ValueId id = no_value;
@@ -175,6 +176,7 @@ void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, con
       throw e.in("graph output '" + info.name() + "'");
     }
     if (id == no_value) fail(ErrorKind::BadModel, "a graph output has no name");
+    if (again) id = GraphBuilder(graph, info.name() + "/").add("Identity", {id});
     graph.outputs.push_back(id);
   }
   for (const auto& [name, info] : scope.declared) {

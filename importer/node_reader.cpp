@@ -44,8 +44,12 @@ void check_version(const OpInfo& info, int64_t opset) {
        since.front());
 }
 
-size_t used_outputs(const onnx::NodeProto& node) {
+// Without the last ones that have no name; of variadic outputs the number says something.
+size_t used_outputs(const onnx::NodeProto& node, const OpSpec& spec) {
   int count = node.output_size();
+  if (!spec.outputs.empty() && spec.outputs.back().kind == Param::Kind::Variadic) {
+    return static_cast<size_t>(count);
+  }
   while (count > 1 && node.output(count - 1).empty()) --count;
   return static_cast<size_t>(count);
 }
@@ -184,7 +188,7 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
                                                int64_t opset, std::vector<ValueId> inputs,
                                                Scope& scope, NodeOptions options) {
   Graph& graph = scope.frame.graph;
-  size_t count = used_outputs(node);
+  size_t count = used_outputs(node, info.spec);
   options.name = node.name().empty() ? "" : scope.prefix + node.name();
   std::string base = options.name.empty() && node.output_size() > 0 ? node.output(0) : options.name;
   GraphBuilder builder(graph, base.empty() ? "" : base + "/");

@@ -102,6 +102,28 @@ TEST(ImportSubgraphs, FormalInputsAreTypedByTheOperator) {
   EXPECT_EQ(g.value(g.outputs[0]).type.dtype, DType::Float32);
 }
 
+// A body's outputs count by position: those that the node gives no name, and one listed twice, too.
+TEST(ImportSubgraphs, OutputsHavePlaces) {
+  ModelMaker m;
+  m.input("c", {}, onnx::TensorProto::BOOL);
+  m.input("x", {"2"});
+  auto& node = m.node("If", {"c"}, {"y", "", ""});
+  for (const char* name : {"then_branch", "else_branch"}) {
+    auto& branch = ModelMaker::body(node, name);
+    ModelMaker::add_node(*branch.mutable_node(), "Relu", {"x"}, {"a"});
+    ModelMaker::add_node(*branch.mutable_node(), "Identity", {"x"}, {"b"});
+    for (const char* output : {"a", "b", "a"}) add_output(branch, output);
+  }
+  m.output("y");
+  Graph g = m.import();
+  verify(g);
+  const Node& made = g.nodes[0];
+  ASSERT_EQ(made.outputs.size(), 3u);
+  EXPECT_EQ(made.outputs[1], no_value);
+  EXPECT_EQ(made.outputs[2], no_value);
+  EXPECT_EQ(made.bodies[0].outputs.size(), 3u);
+}
+
 // F(a, b) = Add(Mul(a, const), b), called twice; const: value = [2]
 ModelMaker calls() {
   ModelMaker m;
