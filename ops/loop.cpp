@@ -136,7 +136,7 @@ class Loop final : public Op {
 
 // A value may start as an optional and go on as its element: the body then wraps what it passes on,
 // and the last is unwrapped.
-void upgrade(UpgradeContext& c) {
+void upgrade_optionals(UpgradeContext& c) {
   Graph& body = c.bodies()[0];
   std::vector<size_t> wrapped;
   for (size_t k = 0; 2 + k < c.inputs().size() && 1 + k < body.outputs.size(); ++k) {
@@ -158,6 +158,12 @@ void upgrade(UpgradeContext& c) {
     if (k < outputs.size()) outputs[k] = c.builder().add("OptionalGetElement", {outputs[k]});
   }
   c.replace(std::move(outputs));
+}
+
+void upgrade(UpgradeContext& c) {
+  // M and cond have a place even if they are not there and nothing is carried.
+  c.inputs().resize(std::max(c.inputs().size(), size_t{2}), no_value);
+  upgrade_optionals(c);
 }
 
 }  // namespace

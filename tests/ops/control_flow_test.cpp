@@ -7,6 +7,7 @@
 #include "builtin_ops.h"
 #include "graph/builder.h"
 #include "support/graph_tester.h"
+#include "support/model_maker.h"
 
 namespace onnxrun::testing {
 
@@ -110,6 +111,21 @@ TEST(Loop, InnerLoopOfNoIterationsPassesItsStateOn) {
     EXPECT_DOUBLE_EQ(found.data<double>()[0], expected);
     expected = std::tanh(expected * std::exp(0.5) + 0.5) * (n % 2 == 1 ? -1 : 1);
   }
+}
+
+// The names of absent inputs at the end go, of which M and cond may be the last.
+TEST(Loop, MayCarryNothingAndLackItsCondition) {
+  ModelMaker m;
+  m.input("n", {}, onnx::TensorProto::INT64);
+  m.input("x", {"2"});
+  auto& body = ModelMaker::body(m.node("Loop", {"n", ""}, {"y"}), "body");
+  for (const char* name : {"i", "cond"}) body.add_input()->set_name(name);
+  ModelMaker::add_node(*body.mutable_node(), "Neg", {"x"}, {"a"});
+  for (const char* name : {"cond", "a"}) body.add_output()->set_name(name);
+  m.output("y");
+  Graph g = import_model_bytes(m.bytes(), "", builtin_ops());
+  Tensor y = run_graph(g, {Tensor::scalar<int64_t>(2), Tensor::of<float>({2}, {1, 2})})[0];
+  EXPECT_EQ(to_doubles(y), (std::vector<double>{-1, -2, -1, -2}));
 }
 
 TEST(Loop, EndsWhenItsConditionFallsAndAtTheLimit) {
