@@ -156,12 +156,11 @@ void Execution::bind_input(size_t k, RuntimeValue value) {
   RuntimeValue& slot = values_[static_cast<size_t>(id)];
   if (value.is_tensor() && slot.is_tensor() && slot.tensor.dtype() == value.tensor.dtype() &&
       slot.tensor.dims() == value.tensor.dims()) {
-    // Views of the input move with it.
-    if (b.values.size() == 1) {
-      slot.tensor = std::move(value.tensor);
-    } else {
-      std::shared_ptr<void> owner = std::make_shared<Tensor>(value.tensor);
-      point_buffer(b, value.tensor.raw(), owner);
+    // Views of the input move with it. They share its buffer itself: an owner around it would grow
+    // by one with every iteration of a loop that passes its state on.
+    for (ValueId v : b.values) {
+      Tensor& view = values_[static_cast<size_t>(v)].tensor;
+      view = value.tensor.view(view.dims());
     }
     return;
   }

@@ -128,6 +128,25 @@ TEST(Loop, MayCarryNothingAndLackItsCondition) {
   EXPECT_EQ(to_doubles(y), (std::vector<double>{-1, -2, -1, -2}));
 }
 
+// Were a handle put around the state in every iteration, releasing the last would recurse through
+// all of them.
+TEST(Loop, HandsAStateOnAMillionTimes) {
+  Graph g(builtin_ops());
+  GraphBuilder b(g);
+  ValueId trips = g.add_input("trips", scalar_type(DType::Int64)),
+          x = g.add_input("x", vector_type(2));
+  LoopBody body;
+  ValueId v = body.graph.add_input("v", vector_type(2));
+  body.graph.outputs = {body.builder.add("Identity", {body.condition}),
+                        body.builder.add("Identity", {v})};
+  NodeOptions options;
+  options.bodies.push_back(body.graph);
+  g.outputs = b.add_n("Loop", {trips, no_value, x}, 1, options);
+  constexpr int64_t many = 1'000'000;
+  Tensor y = run_graph(g, {Tensor::scalar(many), Tensor::of<double>({2}, {3, 4})}, many)[0];
+  EXPECT_EQ(to_doubles(y), (std::vector<double>{3, 4}));
+}
+
 TEST(Loop, EndsWhenItsConditionFallsAndAtTheLimit) {
   Graph g(builtin_ops());
   GraphBuilder b(g);
