@@ -111,13 +111,7 @@ class LoopGradient {
 
   // What flows into carried value k from behind the Loop.
   ValueId final_cotangent(size_t k) {
-    if (g_.has_output(k)) return g_.grad(k);
-    Graph& graph = b_.graph();
-    ValueId last = graph.add_value(graph.unique_name("last"));
-    Node& forward = original_node(g_);
-    forward.outputs[k] = last;
-    infer_node(graph, forward);
-    return b_.zeros_like(last);
+    return g_.has_output(k) ? g_.grad(k) : zeros_like_output(g_, k);
   }
 
   void emit_reverse(const Graph& inner) {

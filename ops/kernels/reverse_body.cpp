@@ -17,6 +17,15 @@ Node& original_node(GradientContext& g) {
   fail(ErrorKind::Internal, "the node to differentiate is not in its graph");
 }
 
+ValueId zeros_like_output(GradientContext& g, size_t i) {
+  GraphBuilder& b = g.builder();
+  Node& node = original_node(g);
+  ValueId unused = b.graph().add_value(b.graph().unique_name("unused"));
+  node.outputs[i] = unused;
+  infer_node(b.graph(), node);
+  return b.zeros_like(unused);
+}
+
 bool same_shape_always(const Type& type) {
   return type.is_tensor() && type.shape &&
          std::none_of(type.shape->begin(), type.shape->end(),

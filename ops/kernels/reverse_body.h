@@ -9,6 +9,9 @@ namespace onnxrun {
 // The node of the graph that the context's copy was made from: rules for loops add outputs to it.
 Node& original_node(GradientContext& g);
 
+// Zeros like output i, which nothing reads: the original node is made to give it.
+ValueId zeros_like_output(GradientContext& g, size_t i);
+
 // True if the type says that all iterations have the same shape.
 bool same_shape_always(const Type& type);
 

@@ -87,6 +87,11 @@ class ScanGradient {
     infer_node(graph, forward);
   }
 
+  // What flows into state i from behind the Scan.
+  ValueId final_cotangent(size_t i) {
+    return g_.has_output(i) ? g_.grad(i) : zeros_like_output(g_, i);
+  }
+
   // One input of the reverse Scan: what to scan, along which axis, in which direction.
   void scan(ValueId v, int64_t axis, bool from_end) {
     sources_.push_back(v);
@@ -102,7 +107,7 @@ class ScanGradient {
       initial.push_back(start);
       flowing.push_back(reverse.add_input(reverse.unique_name("flowing"), std::move(type)));
     };
-    for (size_t i : state_) carry(g_.grad(i), input_type(i));
+    for (size_t i : state_) carry(final_cotangent(i), input_type(i));
     for (size_t i : captures_) carry(b_.zeros_like(node_.inputs[i]), b_.type(node_.inputs[i]));
     auto slice = [&](const Type& type) {
       return reverse.add_input(reverse.unique_name("slice"), type);

@@ -209,8 +209,9 @@ TEST(If, GradientsFlowThroughTheBranchTaken) {
   check_graph_gradient(g, {random_tensor({3}, 1, -1, -0.1), random_tensor({3}, 2)});
 }
 
-// s <- s * w + x over the slices of x along an axis, in a direction.
-Graph scan(int64_t axis, int64_t direction) {
+// s <- sin(s * w + x) over the slices of x along an axis, in a direction; the outputs are s, unless
+// it is dropped, and the s x.
+Graph scan(int64_t axis, int64_t direction, bool drops_state = false) {
   Graph g(builtin_ops());
   GraphBuilder b(g);
   ValueId s0 = g.add_input("s0", vector_type(2)), w = g.add_input("w", vector_type(2));
@@ -231,7 +232,16 @@ Graph scan(int64_t axis, int64_t direction) {
                         {"scan_output_axes", std::vector<int64_t>{1 - axis}},
                         {"scan_output_directions", std::vector<int64_t>{1 - direction}}};
   g.outputs = b.add_n("Scan", {s0, x}, 2, options);
+  if (drops_state) {
+    g.outputs.erase(g.outputs.begin());
+    g.nodes.back().outputs[0] = no_value;
+  }
   return g;
+}
+
+TEST(Scan, GradientsWithoutTheFinalState) {
+  check_graph_gradient(scan(0, 0, true),
+                       {random_tensor({2}, 1), random_tensor({2}, 2), random_tensor({3, 2}, 3)});
 }
 
 TEST(Scan, GradientsOverAxesAndDirections) {
