@@ -70,18 +70,6 @@ TEST(ImportSubgraphs, FloatsMoveToTheMainGraph) {
             (Path{{7, 0}, {1, 0}, {5, 1}, {6, 0}, {5, 0}}));
 }
 
-TEST(ImportSubgraphs, MayGiveAValueTwice) {
-  ModelMaker m = branches();
-  auto& node = *m.graph().mutable_node(0);
-  node.add_output("z");
-  add_output(*node.mutable_attribute(0)->mutable_g(), "a");
-  m.output("z");
-  add_output(*node.mutable_attribute(1)->mutable_g(), "b");
-  Graph g = m.import();
-  verify(g);
-  EXPECT_EQ(names(g.nodes[0].bodies[1], g.nodes[0].bodies[1].outputs), "b b");
-}
-
 TEST(ImportSubgraphs, FormalInputsAreTypedByTheOperator) {
   ModelMaker m;
   m.input("n", {}, onnx::TensorProto::INT64);
