@@ -56,7 +56,7 @@ class Loop final : public Op {
     bool going = c.has_input(1) ? scalar<bool>(c.input(1), "cond") : true;
     std::vector<RuntimeValue> formal(2);
     for (size_t k = 0; k < carried; ++k) formal.push_back(c.value(2 + k));
-    std::vector<std::vector<RuntimeValue>> scans(c.num_outputs() - carried);
+    std::vector<SliceStack> scans(c.num_outputs() - carried, {c.control(), "a scan output"});
     for (int64_t i = 0; i < trips && going; ++i) {
       if (i >= c.control().max_loop_iterations) {
         fail(ErrorKind::Limit, "more than {} iterations", c.control().max_loop_iterations);
@@ -67,8 +67,9 @@ class Loop final : public Op {
       std::vector<RuntimeValue> results = c.bodies().run(0, formal);
       going = scalar<bool>(results[0].tensor, "the body's condition");
       for (size_t k = 0; k < carried; ++k) formal[2 + k] = std::move(results[1 + k]);
-      for (size_t k = 0; k < scans.size(); ++k)
-        scans[k].push_back(std::move(results[1 + carried + k]));
+      for (size_t k = 0; k < scans.size(); ++k) {
+        if (c.has_output(carried + k)) scans[k].add(std::move(results[1 + carried + k]));
+      }
     }
     for (size_t k = 0; k < carried; ++k) {
       if (c.has_output(k)) c.set_value(k, std::move(formal[2 + k]));
@@ -76,8 +77,7 @@ class Loop final : public Op {
     for (size_t k = 0; k < scans.size(); ++k) {
       if (!c.has_output(carried + k)) continue;
       Type type = c.bodies().output_type(0, 1 + carried + k);
-      c.set_value(carried + k, stack_slices(scans[k], type.dtype, shape_without_data(type), 0,
-                                            false, c.control(), "a scan output"));
+      c.set_value(carried + k, scans[k].stacked(type.dtype, shape_without_data(type), 0, false));
     }
   }
 

@@ -66,7 +66,7 @@ class Scan final : public Op {
     }
     std::vector<RuntimeValue> formal(states + scans);
     for (size_t i = 0; i < states; ++i) formal[i] = c.value(i);
-    std::vector<std::vector<RuntimeValue>> stacked(outs);
+    std::vector<SliceStack> stacked(outs, {c.control(), "a scan output"});
     for (int64_t t = 0; t < length; ++t) {
       c.control().check();
       for (size_t i = 0; i < scans; ++i) {
@@ -76,7 +76,9 @@ class Scan final : public Op {
       }
       std::vector<RuntimeValue> results = c.bodies().run(0, formal);
       for (size_t i = 0; i < states; ++i) formal[i] = std::move(results[i]);
-      for (size_t k = 0; k < outs; ++k) stacked[k].push_back(std::move(results[states + k]));
+      for (size_t k = 0; k < outs; ++k) {
+        if (c.has_output(states + k)) stacked[k].add(std::move(results[states + k]));
+      }
     }
     for (size_t i = 0; i < states; ++i) {
       if (c.has_output(i)) c.set_value(i, std::move(formal[i]));
@@ -84,10 +86,9 @@ class Scan final : public Op {
     for (size_t k = 0; k < outs; ++k) {
       if (!c.has_output(states + k)) continue;
       Type type = c.bodies().output_type(0, states + k);
-      c.set_value(
-          states + k,
-          stack_slices(stacked[k], type.dtype, lengths(type), at(scan_output_axes, k, 0),
-                       at(scan_output_directions, k, 0) != 0, c.control(), "a scan output"));
+      c.set_value(states + k,
+                  stacked[k].stacked(type.dtype, lengths(type), at(scan_output_axes, k, 0),
+                                     at(scan_output_directions, k, 0) != 0));
     }
   }
 

@@ -40,6 +40,17 @@ void copy_run(const Tensor& from, int64_t from_at, Tensor& to, int64_t to_at, in
   }
 }
 
+constexpr size_t gathered_slices = 1024;
+constexpr int64_t small_elements = 256;
+
+// put_slice() of the elements of `from` that begin at `from_at`.
+void put_elements(const Tensor& from, int64_t from_at, Tensor& t, int64_t axis, int64_t index) {
+  Around a(t.dims(), axis);
+  for (int64_t o = 0; o < a.outer; ++o) {
+    copy_run(from, from_at + o * a.inner, t, (o * a.length + index) * a.inner, a.inner);
+  }
+}
+
 }  // namespace
 
 Tensor take_slice(const Tensor& t, int64_t axis, int64_t index, const RunControl& control) {
@@ -54,10 +65,7 @@ Tensor take_slice(const Tensor& t, int64_t axis, int64_t index, const RunControl
 }
 
 void put_slice(const Tensor& slice, Tensor& t, int64_t axis, int64_t index) {
-  Around a(t.dims(), axis);
-  for (int64_t o = 0; o < a.outer; ++o) {
-    copy_run(slice, o * a.inner, t, (o * a.length + index) * a.inner, a.inner);
-  }
+  put_elements(slice, 0, t, axis, index);
 }
 
 Tensor stack_slices(const std::vector<RuntimeValue>& slices, DType dtype, const Dims& empty,
@@ -77,6 +85,42 @@ Tensor stack_slices(const std::vector<RuntimeValue>& slices, DType dtype, const 
               reverse ? count - 1 - i : i);
   }
   return stacked;
+}
+
+void SliceStack::add(RuntimeValue slice) {
+  single_.push_back(std::move(slice));
+  const Tensor& last = single_.back().tensor;
+  if (single_.size() < gathered_slices || last.size() > small_elements) return;
+  gathered_.push_back(stack_slices(single_, last.dtype(), last.dims(), 0, false, control_, what_));
+  single_.clear();
+}
+
+Tensor SliceStack::stacked(DType dtype, const Dims& empty, int64_t axis, bool reverse) const {
+  if (gathered_.empty()) {
+    return stack_slices(single_, dtype, empty, axis, reverse, control_, what_);
+  }
+  std::vector<Tensor> parts = gathered_;
+  const Dims slice(parts[0].dims().begin() + 1, parts[0].dims().end());
+  parts.push_back(stack_slices(single_, dtype, slice, 0, false, control_, what_));
+  int64_t count = 0;
+  for (const Tensor& part : parts) {
+    if (!std::equal(slice.begin(), slice.end(), part.dims().begin() + 1, part.dims().end())) {
+      fail(ErrorKind::BadInput, "{} is {} in one iteration and {} in another", what_,
+           to_string(slice), to_string(Dims(part.dims().begin() + 1, part.dims().end())));
+    }
+    count += part.dim(0);
+  }
+  Dims dims = slice;
+  axis = normalize_axis(axis, static_cast<int64_t>(dims.size()) + 1);
+  dims.insert(dims.begin() + axis, count);
+  Tensor result = control_.allocate(dtype, dims);
+  int64_t at = 0, elements = element_count(slice);
+  for (const Tensor& part : parts) {
+    for (int64_t i = 0; i < part.dim(0); ++i, ++at) {
+      put_elements(part, i * elements, result, axis, reverse ? count - 1 - at : at);
+    }
+  }
+  return result;
 }
 
 }  // namespace onnxrun

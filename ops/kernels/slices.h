@@ -18,4 +18,22 @@ void put_slice(const Tensor& slice, Tensor& t, int64_t axis, int64_t index);
 Tensor stack_slices(const std::vector<RuntimeValue>& slices, DType dtype, const Dims& empty,
                     int64_t axis, bool reverse, const RunControl& control, std::string_view what);
 
+// The slices that a loop gives one by one. Many small ones are gathered on the way: as tensors of
+// their own they would take a hundred times the memory of their elements, and uncounted.
+class SliceStack {
+ public:
+  // `what` names the result in errors.
+  SliceStack(const RunControl& control, std::string_view what) : control_(control), what_(what) {}
+
+  void add(RuntimeValue slice);
+  // All slices as stack_slices() would have them.
+  Tensor stacked(DType dtype, const Dims& empty, int64_t axis, bool reverse) const;
+
+ private:
+  const RunControl& control_;
+  std::string_view what_;
+  std::vector<Tensor> gathered_;      // along axis 0, each of `gathered_slices`
+  std::vector<RuntimeValue> single_;  // the last ones
+};
+
 }  // namespace onnxrun
