@@ -1,4 +1,6 @@
 // SplitToSequence, ConcatFromSequence.
+#include <utility>
+
 #include "base/error.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
@@ -125,20 +127,14 @@ class ConcatFromSequence final : public Op {
                                   "an element"));
       return;
     }
-    std::vector<RuntimeValue> slices;
-    int64_t at = normalize_axis(axis, items[0].tensor.rank());
+    int64_t at = normalize_axis(axis, items[0].tensor.rank()), begin = 0;
+    Tensor joined =
+        c.control().allocate(items[0].tensor.dtype(), joined_dims(items, static_cast<size_t>(at)));
     for (const RuntimeValue& item : items) {
-      if (item.tensor.rank() != items[0].tensor.rank()) {
-        fail(ErrorKind::BadInput, "elements are {} and {}", items[0].tensor.type_text(),
-             item.tensor.type_text());
-      }
-      for (int64_t i = 0; i < item.tensor.dim(at); ++i)
-        slices.push_back(take_slice(item.tensor, at, i, c.control()));
+      put_range(item.tensor, joined, at, begin);
+      begin += item.tensor.dim(at);
     }
-    Dims rest = items[0].tensor.dims();
-    rest.erase(rest.begin() + at);
-    c.set_value(0, stack_slices(slices, items[0].tensor.dtype(), rest, at, false, c.control(),
-                                "an element"));
+    c.set_value(0, std::move(joined));
   }
 
   // Split as the elements were; where each had length 1 on a new axis, without that axis.
@@ -149,6 +145,23 @@ class ConcatFromSequence final : public Op {
     }
     ValueId lengths = g.add("onnxrun.SequenceDims", {g.input(0)}, {{"axis", axis}});
     g.set(0, g.add("SplitToSequence", {g.grad(0), lengths}, {{"axis", axis}}));
+  }
+
+ private:
+  static Dims joined_dims(const std::vector<RuntimeValue>& items, size_t axis) {
+    Dims joined = items[0].tensor.dims();
+    joined[axis] = 0;
+    int64_t total = 0;
+    for (const RuntimeValue& item : items) {
+      Dims dims = item.tensor.dims();
+      if (dims.size() == joined.size()) total += std::exchange(dims[axis], 0);
+      if (dims != joined) {
+        fail(ErrorKind::BadInput, "elements are {} and {}", items[0].tensor.type_text(),
+             item.tensor.type_text());
+      }
+    }
+    joined[axis] = total;
+    return joined;
   }
 };
 

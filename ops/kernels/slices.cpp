@@ -68,6 +68,14 @@ void put_slice(const Tensor& slice, Tensor& t, int64_t axis, int64_t index) {
   put_elements(slice, 0, t, axis, index);
 }
 
+void put_range(const Tensor& part, Tensor& t, int64_t axis, int64_t begin) {
+  Around from(part.dims(), axis), to(t.dims(), axis);
+  int64_t count = from.length * from.inner;
+  for (int64_t o = 0; o < from.outer; ++o) {
+    copy_run(part, o * count, t, (o * to.length + begin) * to.inner, count);
+  }
+}
+
 Tensor stack_slices(const std::vector<RuntimeValue>& slices, DType dtype, const Dims& empty,
                     int64_t axis, bool reverse, const RunControl& control, std::string_view what) {
   Dims dims = slices.empty() ? empty : slices[0].tensor.dims();

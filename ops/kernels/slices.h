@@ -12,6 +12,9 @@ Tensor take_slice(const Tensor& t, int64_t axis, int64_t index, const RunControl
 // Writes `slice` as element `index` of the axis; dims must fit.
 void put_slice(const Tensor& slice, Tensor& t, int64_t axis, int64_t index);
 
+// Writes `part` over the elements of the axis from `begin` on; all other dims must be equal.
+void put_range(const Tensor& part, Tensor& t, int64_t axis, int64_t begin);
+
 // Slices of equal type, stacked along a new axis at `axis`; in reverse order if asked. `empty` is
 // the shape of a slice where there is none to take it from. Throws BadInput naming `what` if slices
 // differ.

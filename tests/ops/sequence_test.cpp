@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "builtin_ops.h"
 #include "graph/builder.h"
+#include "support/allocations.h"
 #include "support/graph_tester.h"
 
 namespace onnxrun::testing {
@@ -131,6 +132,25 @@ TEST(Sequence, SplitsAndJoins) {
     EXPECT_EQ(results[0].dims(), t.first);
     EXPECT_EQ(results[1].dims(), t.joined);
     m.check();
+  }
+}
+
+TEST(Sequence, JoiningTakesMemoryForTheResultAlone) {
+  if (!counts_allocations()) GTEST_SKIP();
+  Maker m;
+  ValueId x = m.input({20000});
+  m.graph.outputs = {m.b.add("ConcatFromSequence", {m.construct({x, x})}, {{"axis", int64_t{0}}})};
+  int64_t before = allocations();
+  EXPECT_EQ(m.run()[0].dims(), Dims{40000});
+  EXPECT_LT(allocations() - before, 5000);
+}
+
+TEST(Sequence, WhatIsJoinedMustFit) {
+  for (const Dims& other : {Dims{2, 4}, Dims{0, 4}, Dims{3}}) {
+    Maker m;
+    ValueId parts = m.construct({m.input({2, 3}), m.input(other)});
+    m.graph.outputs = {m.b.add("ConcatFromSequence", {parts}, {{"axis", int64_t{0}}})};
+    EXPECT_THROW(m.run(), Error) << to_string(other);
   }
 }
 
