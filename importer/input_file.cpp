@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 namespace onnxrun {
 
@@ -58,7 +60,11 @@ void silence_protobuf() {
 }
 
 int64_t memory_limit(int64_t bytes) {
-  return bytes > 0 ? bytes : int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
+  if (bytes > 0) return bytes;
+  int64_t machine = int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE), group = 0;
+  // "max" where the control group (cgroup v2, memory.max) sets no limit.
+  bool limited = static_cast<bool>(std::ifstream("/sys/fs/cgroup/memory.max") >> group);
+  return limited && group > 0 ? std::min(machine, group) : machine;
 }
 
 }  // namespace onnxrun

@@ -15,7 +15,7 @@ std::string read_input_file(const std::string& path, ErrorKind kind);
 // Protobuf prints complaints of its own to standard error; ours say what matters.
 void silence_protobuf();
 
-// `bytes`, or the machine's memory if that is 0.
+// `bytes`, or if that is 0 the memory of the machine or, if less, of the control group.
 int64_t memory_limit(int64_t bytes);
 
 }  // namespace onnxrun

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "input_file.h"
 #include "messages.h"
 
 namespace onnxrun::tool {
@@ -50,6 +51,7 @@ static int threads_from_environment() {
 
 void add_common_options(CLI::App& app, CommonOptions& o) {
   o.threads = threads_from_environment();
+  o.max_memory = memory_limit(0) / 2;
   auto text_option = [&](const char* name, const char* type, const char* help,
                          const std::function<void(const std::string&)>& take) {
     app.add_option_function<std::string>(name, take, help)
@@ -62,8 +64,11 @@ void add_common_options(CLI::App& app, CommonOptions& o) {
   option("--threads", o.threads, "N",
          "threads to use (default: ONNXRUN_NUM_THREADS, else what the machine allows)")
       ->check(between(1, 4096));
-  text_option("--max-memory", "SIZE", "most memory for tensors, e.g. 2G",
-              [&o](const std::string& text) { o.max_memory = parse_bytes("--max-memory", text); });
+  text_option("--max-memory", "SIZE", "most memory for tensors, e.g. 2G (default: half of all)",
+              [&o](const std::string& text) {
+                o.max_memory = parse_bytes("--max-memory", text);
+                o.is_max_memory_given = true;
+              });
   text_option("--timeout", "TIME", "wall time after which the command ends, e.g. 30s",
               [&o](const std::string& t) { o.timeout_seconds = parse_seconds("--timeout", t); });
   option("--max-loop-iterations", o.max_loop_iterations, "N",

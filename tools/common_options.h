@@ -17,7 +17,9 @@ namespace onnxrun::tool {
 
 struct CommonOptions {
   int threads = 0;
+  // Unless given, half of what there is: the other half is for what is not counted.
   int64_t max_memory = INT64_MAX;
+  bool is_max_memory_given = false;
   std::optional<double> timeout_seconds;
   int64_t max_loop_iterations = 100'000'000;
   std::string external_data = "model-dir";

@@ -61,7 +61,9 @@ class Test final : public Command {
     limits_.seconds = common_.timeout_seconds.value_or(60);
     // Beside tensors a process needs room for code, stacks and what allocators reserve.
     constexpr int64_t room = int64_t{2} << 30;
-    if (common_.max_memory < INT64_MAX / 2) limits_.memory = 2 * common_.max_memory + room;
+    if (common_.is_max_memory_given && common_.max_memory < INT64_MAX / 2) {
+      limits_.memory = 2 * common_.max_memory + room;
+    }
     if (common_.threads == 0) common_.threads = 1;
     std::vector<CaseResult> results = run_cases(
         cases.size(), limits_, [&](size_t k) { return run_case(cases[k].folder); },
