@@ -66,8 +66,6 @@ ThreadScope::ThreadScope(int threads) : previous_(scope_threads) {
 }
 ThreadScope::~ThreadScope() { scope_threads = previous_; }
 
-int current_threads() { return scope_threads; }
-
 #ifdef ONNXRUN_PLAIN_THREADS
 
 static void run_pieces(int64_t pieces, const RangeFunction& piece) {

@@ -36,9 +36,6 @@ class ThreadScope {
   int previous_;
 };
 
-// How many threads the calling thread's scope allows (1 outside any scope).
-int current_threads();
-
 // Calls f(begin, end) on consecutive pieces that cover [0, n). Every piece but the last has exactly
 // `grain` elements (grain >= 1), whatever the number of threads; pieces run in any order and at the
 // same time. So a result that depends only on the pieces is the same on any number of threads.

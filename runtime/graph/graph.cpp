@@ -95,16 +95,6 @@ std::vector<int> Graph::use_counts() const {
   return counts;
 }
 
-void Graph::replace_uses(ValueId from, ValueId to) {
-  auto swap = [&](ValueId& v) {
-    if (v == from) v = to;
-  };
-  for (Node& node : nodes) std::for_each(node.inputs.begin(), node.inputs.end(), swap);
-  std::for_each(outputs.begin(), outputs.end(), swap);
-  std::for_each(guards.begin(), guards.end(), swap);
-  for (StateBinding& s : state) swap(s.out);
-}
-
 std::string describe(const Graph& graph, const Node& node) {
   std::string name = node.name;
   for (size_t i = 0; name.empty() && i < node.outputs.size(); ++i)

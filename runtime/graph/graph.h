@@ -101,7 +101,7 @@ class Graph {
   // Initializers that a caller may feed as inputs (files that list an initializer as an input too).
   std::vector<ValueId> overridable;
   std::vector<StateBinding> state;
-  // Values that must be finite before a run may move its state: the loss, gradients.
+  // Values that must be finite before a run may move its state: the loss, what the state becomes.
   std::vector<ValueId> guards;
   std::shared_ptr<const ModelSource> source;
 
@@ -126,8 +126,6 @@ class Graph {
   std::vector<int> producers() const;
   // How often each value is read by nodes, as an output or as state.
   std::vector<int> use_counts() const;
-  // Makes every reader of `from` (nodes, outputs, state, guards) read `to`.
-  void replace_uses(ValueId from, ValueId to);
 
  private:
   const OpRegistry* registry_;

@@ -56,7 +56,7 @@ class InferContext {
     return graph_.constant(node_.inputs[num_inputs() + k]);
   }
   // Infers body k for formal inputs of these types (captures get theirs by themselves); returns the
-  // types of its outputs. `known` may give the elements of some formal inputs.
+  // types of its outputs.
   std::vector<Type> infer_body(size_t k, const std::vector<Type>& formal);
 
   // Throws BadModel.
