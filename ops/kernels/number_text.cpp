@@ -49,7 +49,7 @@ std::string print_float(T value) {
   if (size != 0 && (size < 1e-4 || size >= 1e16)) return text;
   if (exponent < 0)
     return sign + "0." + std::string(static_cast<size_t>(-exponent) - 1, '0') + digits;
-  auto whole = static_cast<size_t>(exponent + 1);
+  auto whole = static_cast<size_t>(exponent) + 1;
   if (digits.size() <= whole) return sign + digits + std::string(whole - digits.size(), '0') + ".0";
   return sign + digits.substr(0, whole) + "." + digits.substr(whole);
 }
