@@ -13,29 +13,6 @@ namespace {
 
 using onnx::AttributeProto;
 
-Type without_shape(const Type& type) { return type.is_tensor() ? Type::tensor(type.dtype) : type; }
-
-// What the operator says of its subgraph's formal inputs: files need not declare their types.
-std::vector<Type> formal_types(std::string_view op, const Graph& graph,
-                               const std::vector<ValueId>& inputs) {
-  std::vector<Type> types;
-  auto type_of = [&](size_t i) {
-    return inputs[i] == no_value ? Type() : graph.value(inputs[i]).type;
-  };
-  if (op == "Loop") {
-    types = {Type::tensor(DType::Int64, Shape{}), Type::tensor(DType::Bool, Shape{})};
-    for (size_t i = 2; i < inputs.size(); ++i) types.push_back(without_shape(type_of(i)));
-  } else if (op == "Scan") {
-    for (size_t i = 0; i < inputs.size(); ++i) types.push_back(without_shape(type_of(i)));
-  } else if (op == "SequenceMap") {
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      Type type = type_of(i);
-      types.push_back(type.kind == Type::Kind::Sequence ? *type.element : type);
-    }
-  }
-  return types;
-}
-
 // The version of the operator that `opset` means: the newest that is not newer.
 void check_version(const OpInfo& info, int64_t opset) {
   const auto& since = info.spec.since;
@@ -164,7 +141,9 @@ void GraphReader::read_bodies(const onnx::NodeProto& node, const OpInfo& info, c
                               const std::vector<ValueId>& inputs, Scope& scope,
                               NodeOptions& options) {
   std::vector<std::unique_ptr<Frame>> frames;
-  std::vector<Type> formal = formal_types(info.spec.name, scope.frame.graph, inputs);
+  std::vector<Type> types;
+  for (ValueId v : inputs) types.push_back(v == no_value ? Type() : scope.frame.graph.value(v).type);
+  std::vector<Type> formal = info.make()->body_inputs(types);
   std::string owner = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
   for (std::string_view name : info.spec.bodies) {
     auto it = formed.bodies.find(std::string(name));

@@ -266,21 +266,21 @@ struct HardSwishRule {
 }  // namespace
 
 void register_activations(OpRegistry& r) {
-  add_unary<ReluRule>(r, {"Relu", "max(x, 0)", {1, 6, 13, 14}});
-  add_unary<SigmoidRule>(r, {"Sigmoid", "1 / (1 + e^-x)", {1, 6, 13}});
-  add_unary<TanhRule>(r, {"Tanh", "the hyperbolic tangent", {1, 6, 13}, "input", "output"});
-  add_unary<SoftplusRule>(r, {"Softplus", "log(1 + e^x)", {1, 22}});
-  add_unary<SoftsignRule>(r, {"Softsign", "x / (1 + |x|)", {1, 22}, "input", "output"});
-  add_unary<GeluRule>(r, {"Gelu", "x times the normal distribution's value at x", {20}});
-  add_unary<SwishRule>(r, {"Swish", "x sigmoid(alpha x)", {24}});
-  add_unary<MishRule>(r, {"Mish", "x tanh(log(1 + e^x))", {18, 22}});
-  add_unary<LeakyReluRule>(r, {"LeakyRelu", "x, below zero times alpha", {1, 6, 16}});
-  add_unary<ThresholdedReluRule>(
+  add_activation<ReluRule>(r, {"Relu", "max(x, 0)", {1, 6, 13, 14}});
+  add_activation<SigmoidRule>(r, {"Sigmoid", "1 / (1 + e^-x)", {1, 6, 13}}, Meaning::Probability);
+  add_activation<TanhRule>(r, {"Tanh", "the hyperbolic tangent", {1, 6, 13}, "input", "output"});
+  add_activation<SoftplusRule>(r, {"Softplus", "log(1 + e^x)", {1, 22}});
+  add_activation<SoftsignRule>(r, {"Softsign", "x / (1 + |x|)", {1, 22}, "input", "output"});
+  add_activation<GeluRule>(r, {"Gelu", "x times the normal distribution's value at x", {20}});
+  add_activation<SwishRule>(r, {"Swish", "x sigmoid(alpha x)", {24}});
+  add_activation<MishRule>(r, {"Mish", "x tanh(log(1 + e^x))", {18, 22}});
+  add_activation<LeakyReluRule>(r, {"LeakyRelu", "x, below zero times alpha", {1, 6, 16}});
+  add_activation<ThresholdedReluRule>(
       r, {"ThresholdedRelu", "x where it is above alpha, else 0", {10, 22}});
-  add_unary<ShrinkRule>(
+  add_activation<ShrinkRule>(
       r, {"Shrink", "0 up to lambd from zero, beyond it x moved by bias", {9}, "input", "output"});
-  add_unary<HardSigmoidRule>(r, {"HardSigmoid", "alpha x + beta limited to [0, 1]", {1, 6, 22}});
-  add_unary<HardSwishRule>(r, {"HardSwish", "x (x / 6 + 1 / 2 limited to [0, 1])", {14, 22}});
+  add_activation<HardSigmoidRule>(r, {"HardSigmoid", "alpha x + beta limited to [0, 1]", {1, 6, 22}});
+  add_activation<HardSwishRule>(r, {"HardSwish", "x (x / 6 + 1 / 2 limited to [0, 1])", {14, 22}});
 }
 
 }  // namespace onnxrun

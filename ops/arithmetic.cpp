@@ -5,25 +5,6 @@
 
 namespace onnxrun {
 
-void upgrade_binary_broadcast(UpgradeContext& u) {
-  u.take<std::vector<int64_t>>("consumed_inputs");
-  auto axis = u.take<int64_t>("axis");
-  bool broadcasts = u.take<int64_t>("broadcast").value_or(0) != 0;
-  if (!axis || !broadcasts) return;
-  const Type &a = u.type(u.input(0)), &b = u.type(u.input(1));
-  if (!a.shape || !b.shape) {
-    fail(ErrorKind::Unsupported, "attribute 'axis' needs inputs of known rank");
-  }
-  int64_t behind = a.rank() - normalize_axis(*axis, a.rank()) - b.rank();
-  if (behind < 0) {
-    fail(ErrorKind::BadModel, "axis {} leaves no room for {} in {}", *axis, b.to_string(),
-         a.to_string());
-  }
-  std::vector<int64_t> axes;
-  for (int64_t i = 0; i < behind; ++i) axes.push_back(b.rank() + i);
-  if (!axes.empty()) u.set_input(1, u.builder().unsqueeze(u.input(1), axes));
-}
-
 namespace {
 
 struct AddRule {
@@ -122,13 +103,14 @@ class Arithmetic final : public BinaryOp {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, std::string_view doc) {
+void add(OpRegistry& r, std::string_view name, OpKind kind, std::string_view doc) {
   r.add<Arithmetic<Rule>>({.name = name,
                            .doc = doc,
                            .since = {1, 6, 7, 13, 14},
                            .inputs = {{"A", "T"}, {"B", "T"}},
                            .outputs = {{"C", "T"}},
                            .types = {{"T", dtypes::numeric}},
+                           .kind = kind,
                            .gradient = GradientState::Rule,
                            .upgrade = upgrade_binary_broadcast});
 }
@@ -136,10 +118,10 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc) {
 }  // namespace
 
 void register_arithmetic(OpRegistry& r) {
-  add<AddRule>(r, "Add", "a + b with broadcasting");
-  add<SubRule>(r, "Sub", "a - b with broadcasting");
-  add<MulRule>(r, "Mul", "a * b with broadcasting");
-  add<DivRule>(r, "Div", "a / b with broadcasting; integers truncate towards zero");
+  add<AddRule>(r, "Add", OpKind::Sum, "a + b with broadcasting");
+  add<SubRule>(r, "Sub", OpKind::Sum, "a - b with broadcasting");
+  add<MulRule>(r, "Mul", OpKind::Multiply, "a * b with broadcasting");
+  add<DivRule>(r, "Div", OpKind::Divide, "a / b with broadcasting; integers truncate towards zero");
 }
 
 }  // namespace onnxrun

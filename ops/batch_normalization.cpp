@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <set>
 
+#include "emit/plain_batch_normalization.h"
+#include "emit/running_statistics.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -114,6 +116,14 @@ class BatchNormalization final : public Op {
       c.reject("running statistics are outputs in training mode only");
     }
     for (size_t i = 1; i <= 2; ++i) c.set_output(i, c.dtype(3), Shape{channels});
+  }
+
+  void set_mode(ModeContext& c) const override { set_batch_mode(c, momentum_); }
+
+  bool emit_plain(Graph& graph, Node& node) const override {
+    if (node.outputs.size() < 2 || !graph.value(node.inputs[0]).type.shape) return false;
+    emit_plain_batch_normalization(graph, std::move(node));
+    return true;
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
@@ -400,12 +410,16 @@ void register_batch_normalization(OpRegistry& r) {
       {.name = "BatchNormalization",
        .doc = "mean 0 and variance 1 in each channel, then scale and bias",
        .since = {1, 6, 7, 9, 14, 15},
-       .inputs =
-           {{"X", "T"}, {"scale", "T1"}, {"B", "T1"}, {"input_mean", "T2"}, {"input_var", "T2"}},
+       .inputs = {{"X", "T"},
+                  {"scale", "T1", InputRole::Scale},
+                  {"B", "T1", InputRole::Bias},
+                  {"input_mean", "T2", InputRole::Statistic},
+                  {"input_var", "T2", InputRole::Statistic}},
        .outputs = {{"Y", "T"},
                    {"running_mean", "T2", Param::Kind::Optional},
                    {"running_var", "T2", Param::Kind::Optional}},
        .types = {{"T", dtypes::floats}, {"T1", dtypes::floats}, {"T2", dtypes::floats}},
+       .kind = OpKind::Normalization,
        .gradient = GradientState::Rule,
        .upgrade = upgrade_batch});
   r.add<BatchNormalizationGrad>(

@@ -90,10 +90,10 @@ void register_clip(OpRegistry& r) {
                .doc = "x limited to [min, max]",
                .since = {1, 6, 11, 12, 13},
                .inputs = {{"input", "T"},
-                          {"min", "T", Param::Kind::Optional},
-                          {"max", "T", Param::Kind::Optional}},
+                          {"min", "T", Param::Kind::Optional, InputRole::Setting},
+                          {"max", "T", Param::Kind::Optional, InputRole::Setting}},
                .outputs = {{"output", "T"}},
-               .types = {{"T", dtypes::numeric}},
+               .types = {{"T", dtypes::numeric}}, .kind = OpKind::Extreme,
                .upgrade = upgrade_clip});
 }
 

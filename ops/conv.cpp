@@ -1,4 +1,5 @@
 // Conv and ConvTranspose. Their gradients are made of the operators of conv_grad.cpp.
+#include "emit/plain_transposed_convolution.h"
 #include "conv_family.h"
 #include "graph/gradient_context.h"
 #include "kernels/compute_buffers.h"
@@ -70,6 +71,10 @@ class ConvTranspose final : public ConvFamily {
   void own_attributes(AttributeVisitor& v) override {
     v.visit("output_padding", output_padding_, "elements added at the end of each spatial axis");
     v.visit("output_shape", output_shape_, "spatial lengths of Y, which determine the padding");
+  }
+
+  bool emit_plain(Graph& graph, Node& node) const override {
+    return emit_plain_transposed_convolution(graph, node, group_);
   }
 
   void infer(InferContext& c) const override {
@@ -201,16 +206,16 @@ void register_conv(OpRegistry& r) {
   r.add<Conv>({.name = "Conv",
                .doc = "convolution over any number of spatial axes",
                .since = {1, 11, 22},
-               .inputs = {{"X", "T"}, {"W", "T"}, {"B", "T", Param::Kind::Optional}},
+               .inputs = {{"X", "T"}, {"W", "T", InputRole::Weight}, {"B", "T", Param::Kind::Optional, InputRole::Bias}},
                .outputs = {{"Y", "T"}},
-               .types = {{"T", dtypes::floats}},
+               .types = {{"T", dtypes::floats}}, .kind = OpKind::Product,
                .gradient = GradientState::Rule});
   r.add<ConvTranspose>({.name = "ConvTranspose",
                         .doc = "transposed convolution over any number of spatial axes",
                         .since = {1, 11, 22},
-                        .inputs = {{"X", "T"}, {"W", "T"}, {"B", "T", Param::Kind::Optional}},
+                        .inputs = {{"X", "T"}, {"W", "T", InputRole::Weight}, {"B", "T", Param::Kind::Optional, InputRole::Bias}},
                         .outputs = {{"Y", "T"}},
-                        .types = {{"T", dtypes::floats}},
+                        .types = {{"T", dtypes::floats}}, .kind = OpKind::Product,
                         .gradient = GradientState::Rule});
 }
 

@@ -88,7 +88,7 @@ void register_cum_sum(OpRegistry& r) {
   r.add<CumSum>({.name = "CumSum",
                  .doc = "sums of all elements up to each place along an axis",
                  .since = {11, 14},
-                 .inputs = {{"x", "T"}, {"axis", "T2"}},
+                 .inputs = {{"x", "T"}, {"axis", "T2", InputRole::Setting}},
                  .outputs = {{"y", "T"}},
                  .types = {{"T", dtypes::floats | DTypeSet{DType::Int32, DType::Int64,
                                                            DType::UInt32, DType::UInt64}},

@@ -6,6 +6,8 @@
 #include "base/threads.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
+#include "graph/mode_context.h"
+#include "graph/node_attributes.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/scalar.h"
@@ -119,7 +121,36 @@ class Dropout final : public DropOp {
   }
 
   OpTraits traits() const override {
-    return {.in_place = {{0, 0}}, .deterministic = seed_.has_value()};
+    return {.in_place = {{0, 0}}, .random = true, .deterministic = seed_.has_value()};
+  }
+
+  // Where it is known to be off it draws nothing.
+  bool repeats(const Graph& graph, const Node& node) const override {
+    if (seed_ || node.inputs.size() < 3 || node.inputs[2] == no_value) return true;
+    const Tensor* training = graph.constant(node.inputs[2]);
+    return training && training->size() == 1 && !*training->data<bool>();
+  }
+
+  // onnxrun.DropoutStep takes its place where the steps are counted. The gradient reads the mask.
+  void set_mode(ModeContext& c) const override {
+    Node& node = c.node();
+    const TrainingModes& modes = c.modes();
+    GraphBuilder builder(c.graph());
+    node.inputs.resize(3, no_value);
+    if (!modes.dropout || modes.step == no_value || seed_) {
+      node.inputs[2] = builder.constant(Tensor::scalar<bool>(modes.dropout));
+    } else {
+      node.info = &c.graph().registry().get("onnxrun.DropoutStep");
+      set_attributes(node,
+                     {{"seed", static_cast<int64_t>(modes.seed)}, {"node", c.number()}});
+      node.inputs[2] = modes.step;
+    }
+    if (!modes.dropout) return;
+    node.outputs.resize(2, no_value);
+    if (node.outputs[1] != no_value) return;
+    Graph& graph = c.graph();
+    node.outputs[1] = graph.add_value(graph.unique_name(graph.name_of(node.outputs[0]) + "::mask"));
+    infer_node(graph, node);
   }
 
  private:
@@ -154,7 +185,7 @@ class DropoutStep final : public DropOp {
     }
   }
 
-  OpTraits traits() const override { return {.in_place = {{0, 0}}}; }
+  OpTraits traits() const override { return {.in_place = {{0, 0}}, .random = true}; }
 
  private:
   int64_t seed_ = 0, node_ = 0;
@@ -184,8 +215,8 @@ void register_dropout(OpRegistry& r) {
                   .doc = "in training elements are set to zero at random, and all others scaled up",
                   .since = {1, 6, 7, 10, 12, 13, 22},
                   .inputs = {{"data", "T"},
-                             {"ratio", "T1", Param::Kind::Optional},
-                             {"training_mode", "T2", Param::Kind::Optional}},
+                             {"ratio", "T1", Param::Kind::Optional, InputRole::Setting},
+                             {"training_mode", "T2", Param::Kind::Optional, InputRole::Setting}},
                   .outputs = {{"output", "T"}, {"mask", "T2", Param::Kind::Optional}},
                   .types = {{"T", droppable}, {"T1", droppable}, {"T2", DType::Bool}},
                   .upgrade = upgrade_dropout});
@@ -194,7 +225,9 @@ void register_dropout(OpRegistry& r) {
        .domain = private_domain,
        .doc = "Dropout at work, with random numbers that a counter of steps decides",
        .since = {1},
-       .inputs = {{"data", "T"}, {"ratio", "T1", Param::Kind::Optional}, {"step", "T2"}},
+       .inputs = {{"data", "T"},
+                  {"ratio", "T1", Param::Kind::Optional, InputRole::Setting},
+                  {"step", "T2", InputRole::Setting}},
        .outputs = {{"output", "T"}, {"mask", "T3", Param::Kind::Optional}},
        .types = {{"T", droppable}, {"T1", droppable}, {"T2", DType::Int64}, {"T3", DType::Bool}},
        .decomposes = true});

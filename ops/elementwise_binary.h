@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "emit/binary_broadcast.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -66,9 +67,5 @@ class BinaryOp : public Op {
 
   OpTraits traits() const override { return {.in_place = {{0, 0}, {1, 0}}, .elementwise = true}; }
 };
-
-// Opsets 1 to 6 broadcast the second input only, and only if `broadcast` is 1: its axes are matched
-// with those of the first from `axis` on (from the end if there is no `axis`).
-void upgrade_binary_broadcast(UpgradeContext& u);
 
 }  // namespace onnxrun

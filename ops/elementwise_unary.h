@@ -114,6 +114,8 @@ struct UnarySpec {
   std::string_view input = "X";
   std::string_view output = "Y";
   void (*upgrade)(UpgradeContext&) = nullptr;
+  OpKind kind = OpKind::Other;
+  Meaning meaning = Meaning::Any;
 };
 
 // Opset 1 of many operators named inputs that may be overwritten; nothing follows from it.
@@ -131,8 +133,17 @@ void add_unary(OpRegistry& r, UnarySpec s) {
        .inputs = {{s.input, "T"}},
        .outputs = {{s.output, "T"}},
        .types = {{"T", Rule::types}},
+       .kind = s.kind,
+       .meaning = s.meaning,
        .gradient = differentiable ? GradientState::Rule : GradientState::NotDifferentiable,
        .upgrade = s.upgrade ? s.upgrade : drop_consumed_inputs});
+}
+
+template <typename Rule>
+void add_activation(OpRegistry& r, UnarySpec s, Meaning meaning = Meaning::Any) {
+  s.kind = OpKind::Activation;
+  s.meaning = meaning;
+  add_unary<Rule>(r, std::move(s));
 }
 
 }  // namespace onnxrun

@@ -206,9 +206,9 @@ void register_gather(OpRegistry& r) {
   r.add<Gather>({.name = "Gather",
                  .doc = "the slices of an axis that indices name",
                  .since = {1, 11, 13},
-                 .inputs = {{"data", "T"}, {"indices", "Tind"}},
+                 .inputs = {{"data", "T", InputRole::Table}, {"indices", "Tind", InputRole::Index}},
                  .outputs = {{"output", "T"}},
-                 .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}});
+                 .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}, .kind = OpKind::Move});
   r.add<GatherGrad>(
       {.name = "GatherGrad",
        .domain = private_domain,

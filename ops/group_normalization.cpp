@@ -101,6 +101,8 @@ class GroupNormalization final : public ChannelGroups {
             "type of the statistics; they are computed at least as exactly");
   }
 
+  bool types_an_output(std::string_view, const Node&) const override { return false; }
+
  protected:
   int64_t groups(int64_t) const override { return groups_; }
   ValueId group_count(GraphBuilder& b, ValueId) const override { return b.ints({groups_}); }
@@ -131,18 +133,18 @@ void register_group_normalization(OpRegistry& r) {
   r.add<InstanceNormalization>({.name = "InstanceNormalization",
                                 .doc = "mean 0 and variance 1 in each channel of each image",
                                 .since = {1, 6, 22},
-                                .inputs = {{"input", "T"}, {"scale", "T"}, {"B", "T"}},
+                                .inputs = {{"input", "T"}, {"scale", "T", InputRole::Scale}, {"B", "T", InputRole::Bias}},
                                 .outputs = {{"output", "T"}},
-                                .types = {{"T", dtypes::floats}},
+                                .types = {{"T", dtypes::floats}}, .kind = OpKind::Normalization,
                                 .gradient = GradientState::Decompose,
                                 .decomposes = true,
                                 .upgrade = upgrade_instance});
   r.add<GroupNormalization>({.name = "GroupNormalization",
                              .doc = "mean 0 and variance 1 in each group of channels of each image",
                              .since = {18, 21},
-                             .inputs = {{"X", "T"}, {"scale", "T"}, {"bias", "T"}},
+                             .inputs = {{"X", "T"}, {"scale", "T", InputRole::Scale}, {"bias", "T", InputRole::Bias}},
                              .outputs = {{"Y", "T"}},
-                             .types = {{"T", dtypes::floats}},
+                             .types = {{"T", dtypes::floats}}, .kind = OpKind::Normalization,
                              .gradient = GradientState::Decompose,
                              .decomposes = true,
                              .upgrade = upgrade_group});

@@ -39,6 +39,8 @@ class If final : public Op {
     }
   }
 
+  BodyLayout body_layout() const override { return {.once = true}; }
+
   // An If of the branches' gradients; each computes again what it needs of its branch.
   void gradient(GradientContext& g) const override {
     const Node& node = g.node();

@@ -56,6 +56,10 @@ class AxisNormalization : public Op {
     return state;
   }
 
+  bool types_an_output(std::string_view, const Node& node) const override {
+    return node.outputs.size() > 1;
+  }
+
  protected:
   size_t axis_of(const InferContext& c, const Shape& x) const {
     auto rank = static_cast<int64_t>(x.size());
@@ -312,11 +316,11 @@ void register_layer_normalization(OpRegistry& r) {
       {.name = "LayerNormalization",
        .doc = "mean 0 and variance 1 over the last axes, then scale and bias",
        .since = {17},
-       .inputs = {{"X", "T"}, {"Scale", "T"}, {"B", "T", Param::Kind::Optional}},
+       .inputs = {{"X", "T"}, {"Scale", "T", InputRole::Scale}, {"B", "T", Param::Kind::Optional, InputRole::Bias}},
        .outputs = {{"Y", "T"},
                    {"Mean", "U", Param::Kind::Optional},
                    {"InvStdDev", "U", Param::Kind::Optional}},
-       .types = {{"T", dtypes::floats}, {"U", {DType::Float32, DType::BFloat16}}},
+       .types = {{"T", dtypes::floats}, {"U", {DType::Float32, DType::BFloat16}}}, .kind = OpKind::Normalization,
        .gradient = GradientState::Rule});
   r.add<LayerNormalizationGrad>(
       {.name = "LayerNormalizationGrad",
@@ -333,9 +337,9 @@ void register_layer_normalization(OpRegistry& r) {
   r.add<RmsNormalization>({.name = "RMSNormalization",
                            .doc = "root of the mean square 1 over the last axes, then scale",
                            .since = {23},
-                           .inputs = {{"X", "T"}, {"scale", "V"}},
+                           .inputs = {{"X", "T"}, {"scale", "V", InputRole::Scale}},
                            .outputs = {{"Y", "V"}},
-                           .types = {{"T", dtypes::floats}, {"V", dtypes::floats}},
+                           .types = {{"T", dtypes::floats}, {"V", dtypes::floats}}, .kind = OpKind::Normalization,
                            .gradient = GradientState::Decompose,
                            .decomposes = true});
 }

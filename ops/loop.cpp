@@ -5,7 +5,8 @@
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
-#include "kernels/loop_gradient.h"
+#include "emit/loop_gradient.h"
+#include "emit/plain_loop.h"
 #include "kernels/slices.h"
 
 namespace onnxrun {
@@ -82,6 +83,22 @@ class Loop final : public Op {
   }
 
   void gradient(GradientContext& g) const override { loop_gradient(g); }
+
+  BodyLayout body_layout() const override {
+    return {.takes_inputs = true, .carried_input = 2, .carried_output = 1};
+  }
+
+  std::vector<Type> body_inputs(const std::vector<Type>& inputs) const override {
+    std::vector<Type> types = {Type::tensor(DType::Int64, Shape{}),
+                               Type::tensor(DType::Bool, Shape{})};
+    for (size_t i = 2; i < inputs.size(); ++i) types.push_back(without_shape(inputs[i]));
+    return types;
+  }
+
+  bool emit_plain(Graph& graph, Node& node) const override {
+    emit_plain_loop(graph, std::move(node));
+    return true;
+  }
 
  private:
   static std::vector<Type> infer_once(InferContext& c, const std::vector<Type>& state) {

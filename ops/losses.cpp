@@ -431,10 +431,10 @@ void register_losses(OpRegistry& r) {
   constexpr auto optional = Param::Kind::Optional;
   add_loss<false>(r, "NegativeLogLikelihoodLoss",
                   "minus the input at each sample's class, weighted", {12, 13, 22},
-                  {{"input", "T"}, {"target", "Tind"}, {"weight", "T", optional}}, {{"loss", "T"}});
+                  {{"input", "T"}, {"target", "Tind"}, {"weight", "T", optional, InputRole::Setting}}, {{"loss", "T"}});
   add_loss<true>(r, "SoftmaxCrossEntropyLoss",
                  "minus the log-softmax at each sample's class, weighted", {12, 13},
-                 {{"scores", "T"}, {"labels", "Tind"}, {"weights", "T", optional}},
+                 {{"scores", "T"}, {"labels", "Tind"}, {"weights", "T", optional, InputRole::Setting}},
                  {{"output", "T"}, {"log_prob", "T", optional}});
   add_gradient<false>(r, "NegativeLogLikelihoodLossGrad",
                       "the gradient of NegativeLogLikelihoodLoss' input");

@@ -5,7 +5,8 @@
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/data_movement.h"
-#include "kernels/scatter_back.h"
+#include "emit/plain_pad.h"
+#include "emit/scatter_back.h"
 #include "kernels/shape_rules.h"
 
 namespace onnxrun {
@@ -142,6 +143,8 @@ class Pad final : public Op {
     v.visit("mode", mode_, "what is put there: 'constant', 'reflect', 'edge' or 'wrap'");
   }
 
+  bool emit_plain(Graph& graph, Node& node) const override { return emit_plain_pad(graph, node); }
+
   void infer(InferContext& c) const override {
     if (mode_ != "constant" && !shown()) {
       c.reject("mode is '{}', expected 'constant', 'reflect', 'edge' or 'wrap'", mode_);
@@ -276,11 +279,11 @@ void register_pad(OpRegistry& r) {
        .doc = "elements added at, or dropped from, the ends of axes",
        .since = {1, 2, 11, 13, 18, 19, 21, 23, 24, 25},
        .inputs = {{"data", "T"},
-                  {"pads", "tensor(int64)"},
-                  {"constant_value", "T", Param::Kind::Optional},
-                  {"axes", "Tind", Param::Kind::Optional}},
+                  {"pads", "tensor(int64)", InputRole::Setting},
+                  {"constant_value", "T", Param::Kind::Optional, InputRole::Setting},
+                  {"axes", "Tind", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"output", "T"}},
-       .types = {{"T", dtypes::all}, {"tensor(int64)", DType::Int64}, {"Tind", dtypes::index}},
+       .types = {{"T", dtypes::all}, {"tensor(int64)", DType::Int64}, {"Tind", dtypes::index}}, .kind = OpKind::Move,
        .upgrade = upgrade_pad});
 }
 

@@ -76,9 +76,9 @@ void register_prelu(OpRegistry& r) {
   r.add<PRelu>({.name = "PRelu",
                 .doc = "x, below zero times a slope that broadcasts to x",
                 .since = {1, 6, 7, 9, 16},
-                .inputs = {{"X", "T"}, {"slope", "T"}},
+                .inputs = {{"X", "T"}, {"slope", "T", InputRole::Weight}},
                 .outputs = {{"Y", "T"}},
-                .types = {{"T", prelu_types}},
+                .types = {{"T", prelu_types}}, .kind = OpKind::Activation,
                 .upgrade = upgrade_prelu});
 }
 

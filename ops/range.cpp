@@ -16,6 +16,8 @@ class Range final : public Op {
     v.visit("stash_type", stash_type_, "the type that float16 and bfloat16 are computed in");
   }
 
+  bool types_an_output(std::string_view, const Node&) const override { return false; }
+
   void infer(InferContext& c) const override {
     if (stash_type_ != DType::Float32 && stash_type_ != DType::Float64) {
       c.reject("stash_type is {}, expected float or double", to_string(stash_type_));
@@ -126,7 +128,7 @@ void register_range(OpRegistry& r) {
       {.name = "Range",
        .doc = "numbers from start up to (not including) limit, delta apart",
        .since = {11, 27},
-       .inputs = {{"start", "T"}, {"limit", "T"}, {"delta", "T"}},
+       .inputs = {{"start", "T", InputRole::Setting}, {"limit", "T", InputRole::Setting}, {"delta", "T", InputRole::Setting}},
        .outputs = {{"output", "T"}},
        .types = {{"T", dtypes::floats | DTypeSet{DType::Int16, DType::Int32, DType::Int64}}}});
 }

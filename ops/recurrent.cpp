@@ -389,19 +389,19 @@ void add_recurrent(OpRegistry& r, CellKind kind, std::string_view doc, std::vect
                  .doc = doc,
                  .since = std::move(since),
                  .inputs = {{"X", "T"},
-                            {"W", "T"},
-                            {"R", "T"},
-                            {"B", "T", Optional},
-                            {"sequence_lens", "T1", Optional},
-                            {"initial_h", "T", Optional}},
+                            {"W", "T", InputRole::Weight},
+                            {"R", "T", InputRole::Weight},
+                            {"B", "T", Optional, InputRole::Bias},
+                            {"sequence_lens", "T1", Optional, InputRole::Setting},
+                            {"initial_h", "T", Optional, InputRole::State}},
                  .outputs = {{"Y", "T", Optional}, {"Y_h", "T", Optional}},
                  .types = {{"T", dtypes::floats}, {"T1", DType::Int32}},
                  .gradient = GradientState::Decompose,
                  .decomposes = true,
                  .upgrade = upgrade_recurrent};
   if (kind == CellKind::LSTM) {
-    spec.inputs.push_back({"initial_c", "T", Optional});
-    spec.inputs.push_back({"P", "T", Optional});
+    spec.inputs.push_back({"initial_c", "T", Optional, InputRole::State});
+    spec.inputs.push_back({"P", "T", Optional, InputRole::Weight});
     spec.outputs.push_back({"Y_c", "T", Optional});
   }
   r.add(std::move(spec), [kind] { return std::make_shared<Recurrent>(kind); });

@@ -26,6 +26,8 @@ class RepeatOp : public Op {
 
 class Expand final : public RepeatOp {
  public:
+  OpTraits traits() const override { return {.noop_if_same_type = true}; }
+
   void infer(InferContext& c) const override {
     std::optional<Shape> wanted = requested_lengths(c, 1), result;
     if (wanted && c.shape(0)) {
@@ -146,15 +148,15 @@ void register_repeat(OpRegistry& r) {
   r.add<Expand>({.name = "Expand",
                  .doc = "the input broadcast with a shape",
                  .since = {8, 13},
-                 .inputs = {{"input", "T"}, {"shape", "tensor(int64)"}},
+                 .inputs = {{"input", "T"}, {"shape", "tensor(int64)", InputRole::Setting}},
                  .outputs = {{"output", "T"}},
-                 .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}});
+                 .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move});
   r.add<Tile>({.name = "Tile",
                .doc = "the input repeated along each axis",
                .since = {1, 6, 13},
-               .inputs = {{"input", "T"}, {"repeats", "T1"}},
+               .inputs = {{"input", "T"}, {"repeats", "T1", InputRole::Setting}},
                .outputs = {{"output", "T"}},
-               .types = {{"T", dtypes::basic}, {"T1", DType::Int64}},
+               .types = {{"T", dtypes::basic}, {"T1", DType::Int64}}, .kind = OpKind::Move,
                .upgrade = upgrade_tile});
 }
 

@@ -80,9 +80,9 @@ void register_reverse_sequence(OpRegistry& r) {
       {.name = "ReverseSequence",
        .doc = "the first steps of each sequence in reverse order, as many as its length",
        .since = {10, 28},
-       .inputs = {{"input", "T"}, {"sequence_lens", "tensor(int64)"}},
+       .inputs = {{"input", "T"}, {"sequence_lens", "tensor(int64)", InputRole::Setting}},
        .outputs = {{"Y", "T"}},
-       .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}});
+       .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

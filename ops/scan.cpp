@@ -6,7 +6,8 @@
 #include "graph/inline_graph.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
-#include "kernels/loop_gradient.h"
+#include "emit/plain_scan.h"
+#include "emit/scan_gradient.h"
 #include "kernels/slices.h"
 
 namespace onnxrun {
@@ -93,6 +94,18 @@ class Scan final : public Op {
   }
 
   void gradient(GradientContext& g) const override { scan_gradient(g); }
+
+  BodyLayout body_layout() const override {
+    return {.takes_inputs = true, .carried_input = 0, .carried_output = 0};
+  }
+
+  std::vector<Type> body_inputs(const std::vector<Type>& inputs) const override {
+    std::vector<Type> types;
+    for (const Type& type : inputs) types.push_back(without_shape(type));
+    return types;
+  }
+
+  bool emit_plain(Graph& graph, Node& node) const override { return emit_plain_scan(graph, node); }
 
  private:
   static int64_t at(const Ints& list, size_t i, int64_t fallback) {

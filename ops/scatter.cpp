@@ -250,23 +250,23 @@ void register_scatter(OpRegistry& r) {
   r.add({.name = "ScatterElements",
          .doc = "the data, with updates put at an index each along an axis",
          .since = {11, 13, 16, 18},
-         .inputs = {{"data", "T"}, {"indices", "Tind"}, {"updates", "T"}},
+         .inputs = {{"data", "T"}, {"indices", "Tind", InputRole::Index}, {"updates", "T"}},
          .outputs = {{"output", "T"}},
-         .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}},
+         .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}, .kind = OpKind::Move},
         [] { return std::make_shared<ScatterElements>(true); });
   r.add({.name = "Scatter",
          .doc = "ScatterElements under its first name",
          .since = {9, 11},
-         .inputs = {{"data", "T"}, {"indices", "Tind"}, {"updates", "T"}},
+         .inputs = {{"data", "T"}, {"indices", "Tind", InputRole::Index}, {"updates", "T"}},
          .outputs = {{"output", "T"}},
-         .types = {{"T", dtypes::basic - DTypeSet(DType::BFloat16)}, {"Tind", dtypes::index}}},
+         .types = {{"T", dtypes::basic - DTypeSet(DType::BFloat16)}, {"Tind", dtypes::index}}, .kind = OpKind::Move},
         [] { return std::make_shared<ScatterElements>(false); });
   r.add<ScatterND>({.name = "ScatterND",
                     .doc = "the data, with updates put where tuples of indices say",
                     .since = {11, 13, 16, 18},
-                    .inputs = {{"data", "T"}, {"indices", "tensor(int64)"}, {"updates", "T"}},
+                    .inputs = {{"data", "T"}, {"indices", "tensor(int64)", InputRole::Setting}, {"updates", "T"}},
                     .outputs = {{"output", "T"}},
-                    .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}});
+                    .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

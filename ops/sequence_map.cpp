@@ -12,12 +12,9 @@ namespace {
 class SequenceMap final : public Op {
  public:
   void infer(InferContext& c) const override {
-    std::vector<Type> formal;
-    for (size_t i = 0; i < c.num_inputs(); ++i) {
-      const Type& t = c.type(i);
-      formal.push_back(t.kind == Type::Kind::Sequence ? *t.element : t);
-    }
-    std::vector<Type> outputs = c.infer_body(0, formal);
+    std::vector<Type> inputs;
+    for (size_t i = 0; i < c.num_inputs(); ++i) inputs.push_back(c.type(i));
+    std::vector<Type> outputs = c.infer_body(0, body_inputs(inputs));
     if (outputs.size() != c.num_outputs()) {
       c.reject("the body gives {} outputs, the node has {}", outputs.size(), c.num_outputs());
     }
@@ -37,6 +34,16 @@ class SequenceMap final : public Op {
     for (size_t i = 0; i < results.size(); ++i) {
       if (c.has_output(i)) c.set_value(i, RuntimeValue::sequence(std::move(results[i])));
     }
+  }
+
+  BodyLayout body_layout() const override { return {.takes_inputs = true}; }
+
+  std::vector<Type> body_inputs(const std::vector<Type>& inputs) const override {
+    std::vector<Type> types;
+    for (const Type& t : inputs) {
+      types.push_back(t.kind == Type::Kind::Sequence && t.element ? *t.element : t);
+    }
+    return types;
   }
 
   // A Loop that takes one element of every sequence and appends one to every result.

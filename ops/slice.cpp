@@ -6,7 +6,7 @@
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/data_movement.h"
-#include "kernels/scatter_back.h"
+#include "emit/scatter_back.h"
 #include "kernels/shape_rules.h"
 
 namespace onnxrun {
@@ -324,12 +324,12 @@ void register_slice(OpRegistry& r) {
                 .doc = "elements from starts to ends, steps apart, along some axes",
                 .since = {1, 10, 11, 13},
                 .inputs = {{"data", "T"},
-                           {"starts", "Tind"},
-                           {"ends", "Tind"},
-                           {"axes", "Tind", Param::Kind::Optional},
-                           {"steps", "Tind", Param::Kind::Optional}},
+                           {"starts", "Tind", InputRole::Setting},
+                           {"ends", "Tind", InputRole::Setting},
+                           {"axes", "Tind", Param::Kind::Optional, InputRole::Setting},
+                           {"steps", "Tind", Param::Kind::Optional, InputRole::Setting}},
                 .outputs = {{"output", "T"}},
-                .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}},
+                .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}, .kind = OpKind::Move,
                 .upgrade = upgrade_slice});
   r.add<SliceGrad>(
       {.name = "SliceGrad",

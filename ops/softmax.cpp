@@ -264,6 +264,7 @@ void upgrade_flattened(UpgradeContext& u, std::string_view name) {
 struct Names {
   std::string_view name, doc;
   GradientState gradient = GradientState::Rule;
+  Meaning meaning = Meaning::Any;
 };
 
 template <typename Rule>
@@ -274,6 +275,7 @@ void add(OpRegistry& r, Names n, void (*upgrade)(UpgradeContext&)) {
                           .inputs = {{"input", "T"}},
                           .outputs = {{"output", "T"}},
                           .types = {{"T", dtypes::floats}},
+                          .meaning = n.meaning,
                           .gradient = n.gradient,
                           .upgrade = upgrade});
 }
@@ -281,9 +283,9 @@ void add(OpRegistry& r, Names n, void (*upgrade)(UpgradeContext&)) {
 }  // namespace
 
 void register_softmax(OpRegistry& r) {
-  add<SoftmaxRule>(r, {"Softmax", "e^x over its sum along an axis"},
+  add<SoftmaxRule>(r, {"Softmax", "e^x over its sum along an axis", GradientState::Rule, Meaning::Probabilities},
                    [](UpgradeContext& u) { upgrade_flattened(u, "Softmax"); });
-  add<LogSoftmaxRule>(r, {"LogSoftmax", "the logarithm of Softmax"},
+  add<LogSoftmaxRule>(r, {"LogSoftmax", "the logarithm of Softmax", GradientState::Rule, Meaning::LogProbabilities},
                       [](UpgradeContext& u) { upgrade_flattened(u, "LogSoftmax"); });
   add<HardmaxRule>(r,
                    {"Hardmax", "1 at the first of the largest elements along an axis, else 0",

@@ -9,6 +9,8 @@ namespace {
 
 class SumTo final : public Op {
  public:
+  OpTraits traits() const override { return {.noop_if_same_type = true}; }
+
   void infer(InferContext& c) const override {
     std::optional<Shape> shape;
     if (auto content = c.content(1)) {
@@ -81,7 +83,7 @@ void register_sum_to(OpRegistry& r) {
                 .domain = private_domain,
                 .doc = "the sum over what broadcasting from a shape repeated",
                 .since = {1},
-                .inputs = {{"x", "T"}, {"shape", "I"}},
+                .inputs = {{"x", "T"}, {"shape", "I", InputRole::Setting}},
                 .outputs = {{"y", "T"}},
                 .types = {{"T", dtypes::floats}, {"I", DType::Int64}},
                 .gradient = GradientState::Rule,

@@ -166,13 +166,14 @@ class VariadicOp final : public Op {
 
 template <typename Rule>
 void add(OpRegistry& r, std::string_view name, std::string_view output, std::string_view doc,
-         std::vector<int> since) {
+         std::vector<int> since, OpKind kind) {
   r.add<VariadicOp<Rule>>({.name = name,
                            .doc = doc,
                            .since = std::move(since),
                            .inputs = {{"data_0", "T", Param::Kind::Variadic}},
                            .outputs = {{output, "T"}},
                            .types = {{"T", Rule::types}},
+                           .kind = kind,
                            .upgrade = drop_consumed_inputs});
 }
 
@@ -180,11 +181,11 @@ void add(OpRegistry& r, std::string_view name, std::string_view output, std::str
 
 void register_variadic(OpRegistry& r) {
   add<ExtremeRule<1>>(r, "Max", "max", "the largest of all inputs, with broadcasting",
-                      {1, 6, 8, 12, 13});
+                      {1, 6, 8, 12, 13}, OpKind::Extreme);
   add<ExtremeRule<-1>>(r, "Min", "min", "the smallest of all inputs, with broadcasting",
-                       {1, 6, 8, 12, 13});
-  add<SumRule>(r, "Sum", "sum", "the sum of all inputs, with broadcasting", {1, 6, 8, 13});
-  add<MeanRule>(r, "Mean", "mean", "the mean of all inputs, with broadcasting", {1, 6, 8, 13});
+                       {1, 6, 8, 12, 13}, OpKind::Extreme);
+  add<SumRule>(r, "Sum", "sum", "the sum of all inputs, with broadcasting", {1, 6, 8, 13}, OpKind::Sum);
+  add<MeanRule>(r, "Mean", "mean", "the mean of all inputs, with broadcasting", {1, 6, 8, 13}, OpKind::Sum);
 }
 
 }  // namespace onnxrun

@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "data/print.h"
 #include "input_file.h"
-#include "tensor_reader.h"
-#include "tensor_writer.h"
+#include "value_reader.h"
+#include "value_writer.h"
 
 namespace onnxrun::tool {
 

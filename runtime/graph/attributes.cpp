@@ -86,11 +86,15 @@ class Collector final : public AttributeVisitor {
   std::vector<AttributeInfo> infos;
 
  private:
+  void element_type(std::string_view name) override { type_name_ = name; }
   void attribute(std::string_view name, std::optional<AttributeValue>& value, size_t alternative,
                  std::string_view doc, bool required) override {
     values[std::string(name)] = value;
-    infos.push_back({std::string(name), std::string(doc), alternative, required});
+    infos.push_back({std::string(name), std::string(doc), alternative, required, name == type_name_,
+                     value});
   }
+
+  std::string_view type_name_;
 };
 
 Collector collect(const Op& op) {

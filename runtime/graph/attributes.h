@@ -43,6 +43,8 @@ class AttributeVisitor {
   }
 
  protected:
+  // Said of an attribute whose integer names an element type, before it is passed on.
+  virtual void element_type(std::string_view) {}
   // Reads into `value`, or takes it from there; an optional may be empty.
   virtual void attribute(std::string_view name, std::optional<AttributeValue>& value,
                          size_t alternative, std::string_view doc, bool required) = 0;
@@ -65,6 +67,7 @@ class AttributeVisitor {
     } else {
       any = value;
     }
+    if constexpr (std::is_same_v<T, DType>) element_type(name);
     attribute(name, any, alternative_of<T>(), doc, required);
     if (!any) return;
     if constexpr (std::is_same_v<T, bool>) {
@@ -78,9 +81,16 @@ class AttributeVisitor {
   template <typename T>
   void field(std::string_view name, std::optional<T>& value, std::string_view doc, bool required) {
     std::optional<AttributeValue> any;
-    if (value) any = *value;
-    attribute(name, any, alternative_of<T>(), doc, required);
-    if (any) value = std::get<T>(*any);
+    if constexpr (std::is_same_v<T, DType>) {
+      element_type(name);
+      if (value) any = static_cast<int64_t>(*value);
+      attribute(name, any, alternative_of<T>(), doc, required);
+      if (any) value = checked_dtype(name, std::get<int64_t>(*any));
+    } else {
+      if (value) any = *value;
+      attribute(name, any, alternative_of<T>(), doc, required);
+      if (any) value = std::get<T>(*any);
+    }
   }
   static DType checked_dtype(std::string_view name, int64_t value);
 };
@@ -100,6 +110,8 @@ struct AttributeInfo {
   std::string doc;
   size_t alternative;  // index of AttributeValue
   bool required;
+  bool element_type;                    // an integer that names one
+  std::optional<AttributeValue> value;  // as it stands, defaults included
 };
 std::vector<AttributeInfo> list_attributes(const Op& op);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +16,9 @@ class PrepareContext;
 class RunContext;
 class GradientContext;
 class DecomposeContext;
+class Graph;
+class ModeContext;
+struct Node;
 
 // What an operator found out once per plan (kernels chosen, strides, packed weights). Shared by
 // concurrent runs, so never changed after prepare().
@@ -28,10 +32,26 @@ struct OpTraits {
   std::vector<std::pair<int, int>> in_place;
   // Output 0 is input 0 with another shape: a view, and no work at run time.
   bool view = false;
+  // Output 0 is input 0 as it is wherever both have the same type and shape.
+  bool noop_if_same_type = false;
+  // Outputs depend on random numbers.
+  bool random = false;
   // The same inputs give the same outputs, without side effects: may be folded and merged.
   bool deterministic = true;
   // Output element i depends on element i of the (broadcast) inputs only.
   bool elementwise = false;
+};
+
+// How the formal inputs and outputs of a node's bodies go with the node's own.
+struct BodyLayout {
+  // Formal input i of a body is formal input i of the node, begins as it, or is a part of it.
+  bool takes_inputs = false;
+  // Where carried values begin: among the inputs of node and body, and among the outputs of the
+  // body; the node's outputs begin with their last values.
+  std::optional<size_t> carried_input = {};
+  size_t carried_output = 0;
+  // A body runs at most once.
+  bool once = false;
 };
 
 // One node's computation with its attributes. Immutable once its node is built; all methods are
@@ -62,6 +82,28 @@ class Op {
   virtual void decompose(DecomposeContext& d) const;
 
   virtual OpTraits traits() const { return {}; }
+
+  // For operators with subgraphs.
+  virtual BodyLayout body_layout() const { return {}; }
+  // The types of a body's formal inputs, as far as those of the node's inputs say: files need not
+  // declare them. Asked before the node's own attributes are read.
+  virtual std::vector<Type> body_inputs(const std::vector<Type>& inputs) const;
+
+  // True if `node`, one of this operator, gives the same outputs whenever its inputs are the same;
+  // an input that is known may decide.
+  virtual bool repeats(const Graph& graph, const Node& node) const;
+
+  // Whether attribute `name`, an element type, is that of an output the node has. Such attributes
+  // change where a graph is widened to doubles.
+  virtual bool types_an_output(std::string_view name, const Node& node) const;
+
+  // For operators that behave in training as they do not in inference: puts the node into the mode
+  // that the context asks for.
+  virtual void set_mode(ModeContext&) const {}
+
+  // For nodes of a form that some runtimes do not take: appends to `graph` what is equal to `node`,
+  // giving its outputs, and returns true. The node may be taken apart.
+  virtual bool emit_plain(Graph& graph, Node& node) const;
 };
 
 using OpPtr = std::shared_ptr<const Op>;

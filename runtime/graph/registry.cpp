@@ -16,6 +16,11 @@ void Op::decompose(DecomposeContext&) const {
   fail(ErrorKind::Internal, "this operator has no decomposition");
 }
 
+std::vector<Type> Op::body_inputs(const std::vector<Type>&) const { return {}; }
+bool Op::repeats(const Graph&, const Node&) const { return traits().deterministic; }
+bool Op::types_an_output(std::string_view, const Node&) const { return true; }
+bool Op::emit_plain(Graph&, Node&) const { return false; }
+
 static std::string key_of(std::string_view domain, std::string_view name) {
   if (domain.empty() || domain == "ai.onnx") return std::string(name);
   return std::string(domain) + "." + std::string(name);

@@ -29,14 +29,73 @@ struct TypeConstraint {
   bool map = false;
 };
 
+// What an input is to its operator.
+enum class InputRole : uint8_t {
+  Data,       // what it computes with
+  Weight,     // a matrix, kernel or slope, learned where it is stored in the model
+  Bias,       // what it adds, learned
+  Scale,      // what a normalisation multiplies by, learned
+  Table,      // rows to look up, learned where it is stored in the model
+  Statistic,  // a running mean or variance
+  State,      // what a recurrent layer starts with
+  Index,      // places along the axis of input 0 that attribute 'axis' names
+  Setting,    // how it computes: shapes, axes, limits, ratios; nothing to learn
+};
+
+// True for roles that training may move.
+constexpr bool is_learned(InputRole role) {
+  return role == InputRole::Weight || role == InputRole::Bias || role == InputRole::Scale ||
+         role == InputRole::Table;
+}
+
+// {"X", "T"}, {"B", "T", Param::Kind::Optional, InputRole::Bias}, {"W", "T", InputRole::Weight},
+// {"inputs", "T", Param::Kind::Variadic, false, 0}.
 struct Param {
   enum class Kind : uint8_t { Single, Optional, Variadic };
+
+  constexpr Param(std::string_view name_, std::string_view type_, Kind kind_ = Kind::Single,
+                  bool homogeneous_ = true, int min_count_ = 1)
+      : name(name_),
+        type(type_),
+        kind(kind_),
+        homogeneous(homogeneous_),
+        min_count(min_count_) {}
+  constexpr Param(std::string_view name_, std::string_view type_, InputRole role_)
+      : name(name_), type(type_), role(role_) {}
+  constexpr Param(std::string_view name_, std::string_view type_, Kind kind_, InputRole role_)
+      : name(name_), type(type_), kind(kind_), role(role_) {}
 
   std::string_view name;
   std::string_view type;  // the name of a TypeConstraint
   Kind kind = Kind::Single;
   bool homogeneous = true;  // Variadic: all of one type
   int min_count = 1;        // Variadic
+  InputRole role = InputRole::Data;
+};
+
+// What an operator is to those who look for patterns in a model.
+enum class OpKind : uint8_t {
+  Other,
+  Move,           // outputs hold elements of the data inputs, in other places or of another type
+  Sum,            // a + b, a - b
+  Multiply,       // a * b
+  Divide,         // a / b
+  Reciprocal,     // 1 / x
+  Extreme,        // the larger or smaller of its inputs, limits
+  Root,           // the square root
+  Reduction,      // sums, means and sums of squares over axes
+  Norm,           // the root of such a reduction
+  Product,        // matrix products, convolutions: sums of products with a weight
+  Activation,     // a function of each element, and pools: channels stay what they were
+  Normalization,  // mean and variance taken out, then scale and bias
+};
+
+// What the elements of an operator's first output are.
+enum class Meaning : uint8_t {
+  Any,
+  Probability,       // each of them of its own event
+  Probabilities,     // those along an axis sum to one
+  LogProbabilities,  // logarithms of such
 };
 
 enum class GradientState : uint8_t {
@@ -45,7 +104,7 @@ enum class GradientState : uint8_t {
   NotDifferentiable,  // nothing flows back: comparisons, shapes, indices, rounding
 };
 
-// Everything the library says about an operator: checks, help and tests read it from here.
+// Everything the library says about an operator: checks, passes, help and tests read it from here.
 struct OpSpec {
   std::string_view name;
   std::string_view domain = "";  // "" is ai.onnx
@@ -54,12 +113,21 @@ struct OpSpec {
   std::vector<Param> inputs;
   std::vector<Param> outputs;
   std::vector<TypeConstraint> types;
+  OpKind kind = OpKind::Other;
+  Meaning meaning = Meaning::Any;
   GradientState gradient = GradientState::Rule;
   bool decomposes = false;  // decompose() is there (besides or instead of a kernel and a rule)
   std::vector<std::string_view> bodies = {};  // names of its subgraph attributes
   // Rewrites a node of an older opset in today's terms; null if no version differs in form or
   // meaning.
   void (*upgrade)(UpgradeContext&) = nullptr;
+
+  // What input i is; the last parameter, if it is variadic, speaks for all that follow.
+  InputRole role_of(size_t i) const {
+    if (i < inputs.size()) return inputs[i].role;
+    bool repeats = !inputs.empty() && inputs.back().kind == Param::Kind::Variadic;
+    return repeats ? inputs.back().role : InputRole::Data;
+  }
 };
 
 struct OpInfo {

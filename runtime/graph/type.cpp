@@ -44,6 +44,10 @@ std::string Type::to_string() const {
   return "";
 }
 
+Type without_shape(const Type& type) {
+  return type.is_tensor() ? Type::tensor(type.dtype) : type;
+}
+
 bool same_elements(const Type& a, const Type& b) {
   if (!a.is_known() || !b.is_known()) return true;
   if (a.kind != b.kind) return false;

@@ -40,6 +40,9 @@ struct Type {
 // True if kinds, element types, ranks and known lengths do not contradict each other.
 bool compatible(const Type& a, const Type& b);
 
+// A tensor's type without its shape; any other as it is.
+Type without_shape(const Type& type);
+
 // True if `a` and `b` agree in kind and element types; shapes do not matter.
 bool same_elements(const Type& a, const Type& b);
 

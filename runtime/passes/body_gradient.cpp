@@ -8,19 +8,10 @@ namespace onnxrun {
 
 ValueId own_value(GraphBuilder& builder, ValueId v) { return builder.add("Identity", {v}); }
 
-// Dropout that is known to be off draws nothing.
-static bool repeats(const Graph& graph, const Node& node) {
-  if (node.op->traits().deterministic) return true;
-  if (node.info->spec.name != "Dropout") return false;
-  if (node.inputs.size() < 3 || node.inputs[2] == no_value) return true;
-  const Tensor* training = graph.constant(node.inputs[2]);
-  return training && training->size() == 1 && !*training->data<bool>();
-}
-
 // What the gradient computes again has to be what it was.
 static void reject_other_draws(const Graph& graph) {
   for (const Node& node : graph.nodes) {
-    if (!repeats(graph, node)) {
+    if (!node.op->repeats(graph, node)) {
       fail(ErrorKind::Unsupported, "{} in a subgraph would draw other numbers for the gradient",
            node.info->spec.name);
     }

@@ -6,14 +6,6 @@ namespace onnxrun {
 
 namespace {
 
-// Operators that change nothing but element type or shape, if they change anything.
-bool may_do_nothing(const Node& node) {
-  static constexpr std::string_view names[] = {"Identity", "Cast",      "CastLike",
-                                               "Expand",   "Reshape",   "Flatten",
-                                               "Squeeze",  "Unsqueeze", "SumTo"};
-  return std::find(std::begin(names), std::end(names), node.info->spec.name) != std::end(names);
-}
-
 bool is_kept(const Graph& graph, ValueId v) {
   auto is = [v](ValueId other) { return other == v; };
   return std::any_of(graph.outputs.begin(), graph.outputs.end(), is) ||
@@ -33,7 +25,7 @@ void remove_noops(Graph& graph) {
   for (Node& node : graph.nodes) {
     std::for_each(node.inputs.begin(), node.inputs.end(), resolve);
     bool drops =
-        may_do_nothing(node) && node.inputs[0] != no_value && !is_kept(graph, node.outputs[0]);
+        node.op->traits().noop_if_same_type && node.inputs[0] != no_value && !is_kept(graph, node.outputs[0]);
     if (drops) {
       const Type &in = graph.value(node.inputs[0]).type, &out = graph.value(node.outputs[0]).type;
       drops = in.is_concrete() && in.to_string() == out.to_string();

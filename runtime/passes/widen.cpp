@@ -15,40 +15,25 @@ Type widened(Type t) {
   return t;
 }
 
-// Integer attributes whose value is an element type.
-bool names_dtype(std::string_view attribute) {
-  return attribute == "to" || attribute == "dtype" || attribute == "stash_type" ||
-         attribute == "output_dtype";
-}
-
-void widen_attribute(const std::string& name, AttributeValue& value) {
+void widen_value(AttributeValue& value, bool element_type) {
   if (Tensor* t = std::get_if<Tensor>(&value); t && narrow(t->dtype())) {
     *t = convert(*t, DType::Float64);
-  } else if (int64_t* i = std::get_if<int64_t>(&value); i && names_dtype(name)) {
-    if (*i > 0 && *i < dtype_count && narrow(static_cast<DType>(*i))) {
-      *i = static_cast<int64_t>(DType::Float64);
-    }
+  } else if (int64_t* i = std::get_if<int64_t>(&value); i && element_type) {
+    if (narrow(static_cast<DType>(*i))) *i = static_cast<int64_t>(DType::Float64);
   } else if (Type* type = std::get_if<Type>(&value)) {
     *type = widened(*type);
   }
 }
 
-// Defaults count too: a stash_type or dtype that is not written is float32, as is ConstantOfShape's
-// zero. A stash_type says what the statistics come out as; where they do not, it stays the
-// standard's.
+// Defaults count, too: an element type that is not written may be float32.
 void widen_node(Node& node) {
   Attributes attributes = attributes_of(node);
   for (const AttributeInfo& info : list_attributes(*node.op)) {
-    if ((info.name == "stash_type" && node.outputs.size() > 1) ||
-        (info.name == "dtype" && node.info->spec.name == "SequenceEmpty")) {
-      attributes.emplace(info.name, static_cast<int64_t>(DType::Float32));
-    }
-    if (info.name == "value" && node.info->spec.name == "ConstantOfShape") {
-      attributes.emplace(info.name, Tensor::of<float>({1}, {0.0f}));
-    }
-  }
-  for (auto& [name, value] : attributes) {
-    if (name != "stash_type" || node.outputs.size() > 1) widen_attribute(name, value);
+    bool is_type = info.element_type && node.op->types_an_output(info.name, node);
+    if (!info.value) continue;
+    AttributeValue value = *info.value;
+    widen_value(value, is_type);
+    if (!equal(value, *info.value)) attributes[info.name] = std::move(value);
   }
   set_attributes(node, attributes);
 }

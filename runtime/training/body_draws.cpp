@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "graph/builder.h"
-#include "graph/node_attributes.h"
 
 namespace onnxrun {
 
@@ -28,16 +27,16 @@ void insert_at(std::vector<T>& list, size_t at, T value) {
   list.insert(list.begin() + static_cast<std::ptrdiff_t>(at), value);
 }
 
-// One more carried value, the first; `before` inputs stand before the carried ones, of which the
-// body gives back all but one.
-ValueId carried(Graph& graph, Node& node, ValueId start, size_t before) {
+// One more carried value, the first.
+ValueId carried(Graph& graph, Node& node, ValueId start, const BodyLayout& layout) {
+  const size_t before = *layout.carried_input;
   while (node.formal_inputs() < before) insert_at(node.inputs, node.formal_inputs(), no_value);
   Graph& body = node.bodies[0];
   ValueId in = body.add_value(body.unique_name(value_name), step_type());
   GraphBuilder b(body, "train/");
   ValueId next = b.add("Add", {in, b.int_scalar(1)});
   insert_at(body.inputs, before, in);
-  insert_at(body.outputs, before == 0 ? 0 : before - 1, next);
+  insert_at(body.outputs, layout.carried_output, next);
   insert_at(node.inputs, before, start);
   insert_at(node.outputs, 0, graph.add_value(graph.unique_name(value_name), step_type()));
   return in;
@@ -47,10 +46,8 @@ ValueId carried(Graph& graph, Node& node, ValueId start, size_t before) {
 
 bool draws_numbers(const Graph& graph) {
   for (const Node& node : graph.nodes) {
-    if (node.info->spec.name == "Dropout" && node.info->spec.domain.empty() &&
-        !attributes_of(node).count("seed")) {
-      return true;
-    }
+    const OpTraits traits = node.op->traits();
+    if (traits.random && !traits.deterministic) return true;
     for (const Graph& body : node.bodies) {
       if (draws_numbers(body)) return true;
     }
@@ -60,23 +57,23 @@ bool draws_numbers(const Graph& graph) {
 
 std::vector<ValueId> hand_in_step(Graph& graph, Node& node, ValueId step, int64_t number) {
   std::vector<ValueId> inner(node.bodies.size(), no_value);
-  const std::string_view op = node.info->spec.name;
-  if (op == "If") {
+  const BodyLayout layout = node.op->body_layout();
+  if (layout.once) {
     for (size_t i = 0; i < inner.size(); ++i) {
       Graph& body = node.bodies[i];
       inner[i] = body.add_input(body.unique_name(value_name), step_type());
     }
     node.inputs.push_back(mixed(graph, step, number));
     ++node.captures;
-  } else if (op == "Loop" || op == "Scan") {
-    inner[0] = carried(graph, node, mixed(graph, step, number), op == "Loop" ? 2 : 0);
+  } else if (layout.carried_input) {
+    inner[0] = carried(graph, node, mixed(graph, step, number), layout);
   }
   return inner;
 }
 
 static void reject_draws(const Graph& body) {
   for (const Node& node : body.nodes) {
-    if (node.info->spec.name == "DropoutStep") {
+    if (node.op->traits().random && node.info->spec.domain == private_domain) {
       fail(ErrorKind::Unsupported,
            "Dropout '{}' is inside a subgraph: no standard operator draws the same numbers again "
            "for "

@@ -5,12 +5,12 @@
 
 namespace onnxrun {
 
-// True if the graph, or a body in it, has a Dropout node without a seed of its own.
+// True if the graph, or a body in it, has a node that draws other numbers in every run.
 bool draws_numbers(const Graph& graph);
 
-// Hands `step`, a scalar int64 of `graph`, to the bodies of an If, Loop or Scan that is about to be
-// appended to it, made different for every node (by `number`) and every iteration. Returns what
-// stands for it in each body: no_value for other operators. A gradient that computes a body again
+// Hands `step`, a scalar int64 of `graph`, to the bodies of a node that is about to be appended to
+// it, made different for every node (by `number`) and every iteration. Returns what stands for it
+// in each body: no_value where the operator carries no values from one iteration to the next. A gradient that computes a body again
 // thus finds the numbers of the first time.
 std::vector<ValueId> hand_in_step(Graph& graph, Node& node, ValueId step, int64_t number);
 

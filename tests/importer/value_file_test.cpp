@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "support/model_maker.h"
-#include "tensor_reader.h"
-#include "tensor_writer.h"
+#include "value_reader.h"
+#include "value_writer.h"
 
 namespace onnxrun {
 namespace {

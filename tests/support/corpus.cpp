@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "data/source.h"
-#include "tensor_reader.h"
+#include "value_reader.h"
 
 namespace onnxrun::testing {
 

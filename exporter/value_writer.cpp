@@ -1,4 +1,4 @@
-#include "tensor_writer.h"
+#include "value_writer.h"
 
 #include <onnx/onnx-data_pb.h>
 

@@ -1,4 +1,4 @@
-#include "tensor_reader.h"
+#include "value_reader.h"
 
 #include <onnx/onnx-data_pb.h>
 

@@ -1,8 +1,9 @@
+#include "emit/scan_gradient.h"
+
 #include "base/error.h"
 #include "graph/inline_graph.h"
 #include "graph/node_attributes.h"
-#include "kernels/loop_gradient.h"
-#include "kernels/reverse_body.h"
+#include "emit/reverse_body.h"
 
 namespace onnxrun {
 

@@ -1,8 +1,8 @@
-#include "kernels/loop_gradient.h"
+#include "emit/loop_gradient.h"
 
 #include "base/error.h"
 #include "graph/inline_graph.h"
-#include "kernels/reverse_body.h"
+#include "emit/reverse_body.h"
 
 namespace onnxrun {
 

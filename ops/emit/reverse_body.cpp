@@ -1,4 +1,4 @@
-#include "kernels/reverse_body.h"
+#include "emit/reverse_body.h"
 
 #include <algorithm>
 

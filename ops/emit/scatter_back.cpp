@@ -1,4 +1,4 @@
-#include "kernels/scatter_back.h"
+#include "emit/scatter_back.h"
 
 namespace onnxrun {
 
