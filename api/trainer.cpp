@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "bound_plan.h"
-#include "data/npz.h"
+#include "formats/npz.h"
 #include "onnx_exporter.h"
 #include "passes/widen.h"
 #include "training/step_model.h"

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "data_options.h"
+#include "fit/metrics_log.h"
+#include "loss_plot.h"
 #include "onnxrun/trainer.h"
-#include "training/loss_plot.h"
-#include "training/metrics_log.h"
 
 namespace onnxrun::tool {
 
