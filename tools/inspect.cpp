@@ -13,8 +13,7 @@
 #include "interrupt.h"
 #include "loss_choice.h"
 #include "messages.h"
-#include "passes/dead_nodes.h"
-#include "passes/fold.h"
+#include "passes/lower.h"
 #include "plan/plan.h"
 #include "training/training_graph.h"
 
@@ -40,6 +39,8 @@ class Inspect final : public Command {
              "(as it runs), or the plan")
         .type_name("parsed|portable|gradient|machine|plan")
         .check(one_of({"parsed", "portable", "gradient", "machine", "plan"}));
+    options.add("--stop-after", stop_after_, "of --stage machine: the last pass to run")
+        .type_name("PASS");
     options.add("--loss", loss_.loss, "of --stage gradient").type_name("[OUTPUT=]NAME");
     options.add("--optimizer", optimizer_, "of --stage gradient (default: sgd)").type_name("NAME");
     options.add("--dot", dot_, "write the graph for Graphviz").type_name("FILE");
@@ -51,6 +52,9 @@ class Inspect final : public Command {
 
   int execute() override {
     bool of_gradient = !loss_.loss.empty() || !optimizer_.empty();
+    if (!stop_after_.empty() && stage_ != "machine") {
+      fail(ErrorKind::Usage, "--stop-after belongs to --stage machine");
+    }
     if (of_gradient && stage_ != "gradient") {
       fail(ErrorKind::Usage, "--loss and --optimizer belong to --stage gradient");
     }
@@ -96,8 +100,7 @@ class Inspect final : public Command {
     if (stage_ == "parsed") {
       text = onnxrun::print(graph);
     } else if (stage_ == "portable") {
-      fold_constants(graph);
-      remove_dead_nodes(graph, true);
+      run_passes(graph, portable_passes());
       text = onnxrun::print(graph);
     } else if (stage_ == "gradient") {
       TrainingOptions options;
@@ -111,15 +114,21 @@ class Inspect final : public Command {
            options.optimizer.name);
       text = onnxrun::print(make_training_graph(graph, options).graph);
     } else {
-      PlanOptions options{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
-      std::vector<Type> types = input_types(graph);
-      std::shared_ptr<const Plan> plan = Plan::compile(graph, types, options);
-      text = stage_ == "machine" ? onnxrun::print(plan->graph()) : plan->to_string();
+      LowerOptions lowering{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
+      lowering.passes.stop_after = stop_after_;
+      std::shared_ptr<const MachineGraph> machine = lower(graph, lowering);
+      debug("{}{} bytes of tensors made", to_string(machine->records()), machine->added_bytes());
+      text = stage_ == "machine" ? onnxrun::print(machine->graph()) : plan_text(machine->graph());
     }
     if (common_.json) {
       text = Json{{"schema", "onnxrun.inspect/1"}, {"stage", stage_}, {"text", text}}.text();
     }
     print(text);
+  }
+
+  std::string plan_text(const Graph& graph) const {
+    PlanOptions options{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
+    return Plan::compile(graph, input_types(graph), options)->to_string();
   }
 
   void print_node(const Graph& graph) const {
@@ -298,7 +307,7 @@ class Inspect final : public Command {
     }
   }
 
-  std::string path_, node_, stage_, dot_, optimizer_;
+  std::string path_, node_, stage_, stop_after_, dot_, optimizer_;
   bool nodes_ = false, params_ = false, shapes_ = false, weights_ = false;
   LossChoice loss_;
   InputOptions shape_options_;
