@@ -3,22 +3,26 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "graph/value_type.h"
 
 namespace onnxrun {
 
 // Shapes beyond this many in turn are compiled again, so that memory stays bounded.
 static constexpr size_t max_cached_plans = 32;
 
-BoundPlan::BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state)
-    : graph_(std::move(graph)),
+BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions options,
+                     std::vector<Tensor> state)
+    : machine_(std::move(machine)),
       options_(options),
       state_(std::move(state)),
-      state_input_(graph_.inputs.size(), false),
-      inputs_(graph_.inputs.size()),
-      bound_(graph_.inputs.size(), false),
-      outputs_(graph_.outputs.size()) {
-  for (const StateBinding& s : graph_.state) {
-    auto at = std::find(graph_.inputs.begin(), graph_.inputs.end(), s.in) - graph_.inputs.begin();
+      state_input_(graph().inputs.size(), false),
+      inputs_(graph().inputs.size()),
+      types_(graph().inputs.size()),
+      bound_(graph().inputs.size(), false),
+      outputs_(graph().outputs.size()) {
+  for (const StateBinding& s : graph().state) {
+    auto at =
+        std::find(graph().inputs.begin(), graph().inputs.end(), s.in) - graph().inputs.begin();
     state_input_[static_cast<size_t>(at)] = true;
   }
 }
@@ -35,44 +39,20 @@ static size_t index_of(const Graph& graph, const std::vector<ValueId>& ids, cons
 }
 
 size_t BoundPlan::input_index(const std::string& name) const {
-  return index_of(graph_, graph_.inputs, name, "input");
+  return index_of(graph(), graph().inputs, name, "input");
 }
 size_t BoundPlan::output_index(const std::string& name) const {
-  return index_of(graph_, graph_.outputs, name, "output");
-}
-
-static Type type_of(const RuntimeValue& value, const Type& declared) {
-  if (!value.is_tensor()) return declared;
-  return Type::tensor(value.tensor.dtype(), to_shape(value.tensor.dims()));
-}
-
-static bool right_kind(const Type& declared, const RuntimeValue& value) {
-  switch (declared.kind) {
-    case Type::Kind::Unknown:
-      return true;
-    case Type::Kind::Tensor:
-      return value.kind == RuntimeValue::Kind::Tensor;
-    case Type::Kind::Sequence:
-      return value.kind == RuntimeValue::Kind::Sequence;
-    case Type::Kind::Optional:
-      return true;
-    case Type::Kind::Map:
-      return value.kind == RuntimeValue::Kind::Map;
-  }
-  return false;
+  return index_of(graph(), graph().outputs, name, "output");
 }
 
 void BoundPlan::bind_input(size_t k, RuntimeValue value) {
-  const Type& declared = graph_.value(graph_.inputs[k]).type;
-  Type given = type_of(value, declared);
-  if (!right_kind(declared, value) || !compatible(declared, given)) {
-    fail(ErrorKind::BadInput, "input '{}' is {}, got {}", graph_.name_of(graph_.inputs[k]),
-         declared.to_string(), value.is_tensor() ? value.tensor.type_text() : "no tensor");
-  }
+  const Value& input = graph().value(graph().inputs[k]);
+  Type admitted = admit(value, input.type, input.name);
   bool same = bound_[k] && current_ && inputs_[k].is_tensor() && value.is_tensor() &&
               inputs_[k].tensor.dtype() == value.tensor.dtype() &&
               inputs_[k].tensor.dims() == value.tensor.dims();
   inputs_[k] = std::move(value);
+  types_[k] = std::move(admitted);
   bound_[k] = true;
   if (same) {
     current_->bind_input(k, inputs_[k]);
@@ -82,8 +62,10 @@ void BoundPlan::bind_input(size_t k, RuntimeValue value) {
 }
 
 void BoundPlan::bind_output(size_t k, Tensor memory) {
+  // The other outputs need not fit yet: they may be bound anew, too, before the run.
+  Execution& execution = current_ ? *current_ : prepared();
+  execution.bind_output(k, memory);
   outputs_[k] = std::move(memory);
-  ready().bind_output(k, *outputs_[k]);
 }
 
 const RuntimeValue& BoundPlan::output(size_t k) const {
@@ -98,39 +80,43 @@ void BoundPlan::observe(Execution::Observer observer) {
 }
 
 Execution& BoundPlan::ready() {
-  if (!current_) select();
-  return *current_;
+  if (current_) return *current_;
+  Execution& execution = prepared();
+  for (size_t k = 0; k < outputs_.size(); ++k) {
+    if (outputs_[k]) execution.bind_output(k, *outputs_[k]);
+  }
+  // Only now: a binding that failed would be forgotten otherwise.
+  current_ = &execution;
+  return execution;
 }
 
-void BoundPlan::select() {
+Execution& BoundPlan::prepared() {
   std::vector<Type> types;
   for (size_t k = 0; k < inputs_.size(); ++k) {
-    const Value& value = graph_.value(graph_.inputs[k]);
+    const Value& value = graph().value(graph().inputs[k]);
     if (!bound_[k] && !is_state(k)) {
       fail(ErrorKind::BadInput, "input '{}' ({}) is missing", value.name, value.type.to_string());
     }
-    types.push_back(is_state(k) ? value.type : type_of(inputs_[k], value.type));
+    types.push_back(is_state(k) ? value.type : types_[k]);
   }
   auto same = [&](const Cached& c) {
     return std::equal(types.begin(), types.end(), c.types.begin(),
-                      [](const Type& a, const Type& b) { return a.to_string() == b.to_string(); });
+                      [](const Type& a, const Type& b) { return identical(a, b); });
   };
   auto it = std::find_if(cache_.begin(), cache_.end(), same);
   if (it == cache_.end()) {
-    auto execution = std::make_unique<Execution>(Plan::compile(graph_, types, options_), state_);
+    auto execution = std::make_unique<Execution>(Plan::compile(graph(), types, options_), state_);
     if (cache_.size() == max_cached_plans) cache_.erase(cache_.begin());
     cache_.push_back({std::move(types), std::move(execution)});
   } else {
     std::rotate(it, it + 1, cache_.end());
   }
-  current_ = cache_.back().execution.get();
-  current_->observe(observer_);
+  Execution& chosen = *cache_.back().execution;
+  chosen.observe(observer_);
   for (size_t k = 0; k < inputs_.size(); ++k) {
-    if (!is_state(k)) current_->bind_input(k, inputs_[k]);
+    if (!is_state(k)) chosen.bind_input(k, inputs_[k]);
   }
-  for (size_t k = 0; k < outputs_.size(); ++k) {
-    if (outputs_[k]) current_->bind_output(k, *outputs_[k]);
-  }
+  return chosen;
 }
 
 }  // namespace onnxrun

@@ -1,32 +1,32 @@
 #include "inputs.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 
 #include "base/error.h"
-#include "data/image.h"
-#include "data/inline.h"
+#include "base/file_names.h"
+#include "formats/image.h"
+#include "formats/inline.h"
 #include "messages.h"
 #include "random_inputs.h"
 #include "value_files.h"
 
 namespace onnxrun::tool {
 
-void add_input_options(CLI::App& app, InputOptions& o) {
-  add_repeated(
-      app, "-i,--input", o.inputs,
-      "NAME=FILE, NAME=[[0,1],[1,0]], a file with named arrays, a test-data directory, or - "
-      "for standard input; .npy .npz[:key] .pb .safetensors[:key] .csv[:columns] .idx "
-      ".png .jpg .bmp .raw:TYPE:SHAPE")
-      ->type_name("SPEC");
-  add_repeated(app, "--dim", o.dims, "length of a symbolic dimension: batch=8")
-      ->type_name("NAME=N");
-  add_repeated(app, "--shape", o.shapes, "shape of an input: x=1x3x224x224")
-      ->type_name("NAME=SHAPE");
-  app.add_flag("--random", o.random, "fill inputs that are not given with random numbers");
-  add_repeated(app, "--range", o.ranges, "of random numbers: x=0..1, or 0..1 for all inputs")
-      ->type_name("[NAME=]LOW..HIGH");
+void add_input_options(Options& options, InputOptions& o) {
+  options
+      .add_repeated(
+          "-i,--input", o.inputs,
+          "NAME=FILE, NAME=[[0,1],[1,0]], a file with named arrays, a test-data directory, or - "
+          "for standard input; .npy .npz[:key] .pb .safetensors[:key] .csv[:columns] .idx "
+          ".png .jpg .bmp .raw:TYPE:SHAPE")
+      .type_name("SPEC");
+  options.add_repeated("--dim", o.dims, "length of a symbolic dimension: batch=8")
+      .type_name("NAME=N");
+  options.add_repeated("--shape", o.shapes, "shape of an input: x=1x3x224x224")
+      .type_name("NAME=SHAPE");
+  options.add_switch("--random", o.random, "fill inputs that are not given with random numbers");
+  options.add_repeated("--range", o.ranges, "of random numbers: x=0..1, or 0..1 for all inputs")
+      .type_name("[NAME=]LOW..HIGH");
 }
 
 std::vector<ValueId> all_inputs(const Graph& graph) {
@@ -98,7 +98,7 @@ void bind_dim(const Graph& graph, const std::string& text, ShapeBindings& bindin
 
 // Text and pictures have no element type of their own to keep.
 bool takes_model_type(const std::string& spec) {
-  if (is_inline(spec) && !std::filesystem::exists(spec)) return false;  // read in the right type
+  if (is_inline(spec) && !file_exists(spec)) return false;  // read in the right type
   for (const char* extension : {".csv", ".tsv"}) {
     if (spec.find(extension) != std::string::npos) return true;
   }
@@ -151,8 +151,7 @@ Given split_input(const Graph& graph, const std::string& text) {
   }
   if (!best.empty()) return {best, text.substr(best.size() + 1)};
   size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0 || std::filesystem::exists(text) ||
-      is_inline(text)) {
+  if (equals == std::string::npos || equals == 0 || file_exists(text) || is_inline(text)) {
     return {"", text};
   }
   return {text.substr(0, equals), text.substr(equals + 1)};
@@ -203,7 +202,7 @@ ShapeBindings parse_bindings(const Graph& graph, const InputOptions& options) {
 }
 
 NamedValues read_unnamed(const Graph& graph, const std::string& spec, int64_t max_memory) {
-  if (std::filesystem::is_directory(spec)) return read_directory(graph, spec, max_memory);
+  if (is_folder(spec)) return read_directory(graph, spec, max_memory);
   bool single = graph.inputs.size() == 1;
   DType dtype = single ? graph.value(graph.inputs[0]).type.dtype : DType::Undefined;
   NamedTensors arrays = read_arrays(spec, read_options(max_memory, dtype));

@@ -12,45 +12,50 @@ namespace onnxrun::tool {
 
 namespace {
 
-// The operator that gives the value its meaning, behind what only moves elements.
-std::string_view last_operator(const Graph& graph, ValueId v) {
-  static constexpr std::string_view movers[] = {"Identity", "Reshape",   "Squeeze", "Unsqueeze",
-                                                "Flatten",  "Transpose", "Cast"};
+// The operator that gives the value its meaning, behind what only moves elements of one tensor.
+const OpSpec* last_operator(const Graph& graph, ValueId v) {
   std::vector<int> producers = graph.producers();
   while (v != no_value && producers[static_cast<size_t>(v)] >= 0) {
     const Node& node = graph.nodes[static_cast<size_t>(producers[static_cast<size_t>(v)])];
-    std::string_view op = node.info->spec.name;
-    if (std::find(std::begin(movers), std::end(movers), op) == std::end(movers)) return op;
+    const OpSpec& spec = node.info->spec;
+    bool moves_one = spec.kind == OpKind::Move;
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      moves_one &= node.inputs[i] == no_value || spec.role_of(i) != InputRole::Data;
+    }
+    if (!moves_one) return &spec;
     v = node.inputs.front();
   }
-  return "";
+  return nullptr;
 }
 
-std::string default_loss(std::string_view last, const Tensor& target) {
+Meaning meaning_of(const OpSpec* last) { return last ? last->meaning : Meaning::Any; }
+
+std::string default_loss(Meaning meaning, const Tensor& target) {
   if (!target.defined()) return "output";
   bool classes = is_integer(target.dtype());
-  if (last == "LogSoftmax") return classes ? "nll" : "kl";
-  if (last == "Softmax") return classes ? "nll_probs" : "mse";
-  if (last == "Sigmoid") return "bce";
+  if (meaning == Meaning::LogProbabilities) return classes ? "nll" : "kl";
+  if (meaning == Meaning::Probabilities) return classes ? "nll_probs" : "mse";
+  if (meaning == Meaning::Probability) return "bce";
   return classes ? "cross_entropy" : "mse";
 }
 
-void warn_of_logits(const ChosenLoss& loss, std::string_view last) {
-  if (loss.name == "cross_entropy" && (last == "Softmax" || last == "LogSoftmax")) {
+void warn_of_logits(const ChosenLoss& loss, const OpSpec* last) {
+  const Meaning meaning = meaning_of(last);
+  bool logs = meaning == Meaning::LogProbabilities, probabilities = meaning == Meaning::Probabilities;
+  if (loss.name == "cross_entropy" && (probabilities || logs)) {
     warn("output '{}' comes from a {}, and loss 'cross_entropy' applies one itself; '{}' does not",
-         loss.output, last, last == "Softmax" ? "nll_probs" : "nll");
+         loss.output, last->name, probabilities ? "nll_probs" : "nll");
   }
-  if (loss.name == "bce_with_logits" && last == "Sigmoid") {
+  if (loss.name == "bce_with_logits" && meaning == Meaning::Probability) {
     warn(
-        "output '{}' comes from a Sigmoid, and loss 'bce_with_logits' applies one itself; 'bce' "
-        "does not",
-        loss.output);
+        "output '{}' comes from a {}, and loss 'bce_with_logits' applies one itself; 'bce' does not",
+        loss.output, last->name);
   }
-  if (loss.name == "nll" && last == "Softmax") {
+  if (loss.name == "nll" && probabilities) {
     warn(
-        "output '{}' comes from a Softmax, and loss 'nll' takes log-probabilities; 'nll_probs' "
-        "takes probabilities",
-        loss.output);
+        "output '{}' comes from a {}, and loss 'nll' takes log-probabilities; 'nll_probs' takes "
+        "probabilities",
+        loss.output, last->name);
   }
 }
 
@@ -84,13 +89,13 @@ ChosenLoss choose_loss(const Graph& graph, const LossChoice& choice,
   }
   if (output.empty()) output = target_output;
   ValueId v = find_output(graph, output);
-  std::string_view last = last_operator(graph, v);
+  const OpSpec* last = last_operator(graph, v);
   ChosenLoss loss{name, graph.name_of(v), name.empty()};
   if (loss.by_default && !target.defined() && graph.value(v).type.rank() != 0) {
     fail(ErrorKind::BadInput,
          "the data have no array target, y or label (--target KEY chooses one)");
   }
-  if (loss.by_default) loss.name = default_loss(last, target);
+  if (loss.by_default) loss.name = default_loss(meaning_of(last), target);
   find_loss(loss.name);
   if (loss.name == "output" && choice.reduction) {
     fail(ErrorKind::Usage, "--reduction has no meaning for loss 'output'");

@@ -15,27 +15,26 @@ namespace onnxrun::tool {
 
 namespace {
 
-// Operators whose first input goes on with its values.
-bool passes_on(std::string_view op) {
-  static const std::set<std::string_view> ops = {"Cast",    "Identity", "Reshape",   "Flatten",
-                                                 "Squeeze", "Expand",   "Unsqueeze", "Transpose",
-                                                 "Slice",   "Split"};
-  return ops.count(op) > 0;
-}
-
 // The length of the shortest axis that elements of `v` choose from, as far as the graph shows it.
 int64_t index_bound(const Graph& graph, ValueId v) {
   std::set<ValueId> carriers = {v};
   int64_t bound = INT64_MAX;
+  auto indexes = [&](const Node& node) {
+    for (size_t i = 1; i < node.formal_inputs(); ++i) {
+      if (node.info->spec.role_of(i) == InputRole::Index && carriers.count(node.inputs[i])) {
+        return true;
+      }
+    }
+    return false;
+  };
   for (const Node& node : graph.nodes) {
-    if (!node.info->spec.domain.empty() || node.inputs.empty()) continue;
-    std::string_view op = node.info->spec.name;
-    if (passes_on(op) && carriers.count(node.inputs[0])) {
+    if (node.inputs.empty()) continue;
+    if (node.info->spec.kind == OpKind::Move && carriers.count(node.inputs[0])) {
       carriers.insert(node.outputs.begin(), node.outputs.end());
     }
-    bool indexes = (op == "Gather" || op == "GatherElements") && carriers.count(node.inputs[1]);
+    if (node.inputs[0] == no_value || !indexes(node)) continue;
     const std::optional<Shape>& shape = graph.value(node.inputs[0]).type.shape;
-    if (!indexes || !shape || shape->empty()) continue;
+    if (!shape || shape->empty()) continue;
     int64_t axis =
         normalize_axis(attribute_or<int64_t>(node, "axis", 0), static_cast<int64_t>(shape->size()));
     const Dim& d = (*shape)[static_cast<size_t>(axis)];

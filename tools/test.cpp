@@ -1,12 +1,11 @@
 #include <fnmatch.h>
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file_names.h"
 #include "case_runner.h"
 #include "command.h"
 #include "comparison.h"
@@ -28,26 +27,29 @@ class Test final : public Command {
  public:
   Test() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("directories", roots_,
-                   "folders with model.onnx and test_data_set_N/{input,output}_K.pb, at any depth")
-        ->type_name("DIR")
-        ->required();
-    add_repeated(app, "-k", patterns_, "only cases whose name contains this or matches this glob")
-        ->type_name("PATTERN");
-    app.add_option("-j,--jobs", limits_.jobs, "cases at a time (default: 1)")
-        ->type_name("N")
-        ->check(between(1, 1024));
-    app.add_option("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
-        ->type_name("X")
-        ->check(at_least(0));
-    app.add_option("--atol", tolerance_.atol, "absolute tolerance (default: 1e-7)")
-        ->type_name("X")
-        ->check(at_least(0));
-    app.add_option("--expect", expect_,
-                   "names of cases, one a line: these have to pass, others need not")
-        ->type_name("LIST");
-    app.add_option("--junit", junit_, "write the results as JUnit XML")->type_name("FILE");
+  void declare(Options& options) override {
+    options
+        .add_repeated(
+            "directories", roots_,
+            "folders with model.onnx and test_data_set_N/{input,output}_K.pb, at any depth")
+        .type_name("DIR")
+        .required();
+    options
+        .add_repeated("-k", patterns_, "only cases whose name contains this or matches this glob")
+        .type_name("PATTERN");
+    options.add("-j,--jobs", limits_.jobs, "cases at a time (default: 1)")
+        .type_name("N")
+        .check(between(1, 1024));
+    options.add("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
+        .type_name("X")
+        .check(at_least(0));
+    options.add("--atol", tolerance_.atol, "absolute tolerance (default: 1e-7)")
+        .type_name("X")
+        .check(at_least(0));
+    options
+        .add("--expect", expect_, "names of cases, one a line: these have to pass, others need not")
+        .type_name("LIST");
+    options.add("--junit", junit_, "write the results as JUnit XML").type_name("FILE");
   }
 
   // --timeout is for each case.
@@ -91,14 +93,14 @@ class Test final : public Command {
     std::vector<TestCase> cases;
     std::map<std::string, int> names;
     for (const std::string& root : roots_) {
-      if (!fs::is_directory(root)) fail(ErrorKind::BadInput, "{}: there is no such folder", root);
+      if (!is_folder(root)) fail(ErrorKind::BadInput, "{}: there is no such folder", root);
       auto add = [&](const fs::path& folder) {
         cases.push_back({fs::absolute(folder).lexically_normal().filename().string(), folder});
         ++names[cases.back().name];
       };
-      if (fs::exists(fs::path(root) / "model.onnx")) add(root);
+      if (file_exists(fs::path(root) / "model.onnx")) add(root);
       for (const auto& entry : fs::recursive_directory_iterator(root)) {
-        if (entry.is_directory() && fs::exists(entry.path() / "model.onnx")) add(entry.path());
+        if (entry.is_directory() && file_exists(entry.path() / "model.onnx")) add(entry.path());
       }
     }
     for (TestCase& c : cases) {
@@ -168,7 +170,7 @@ class Test final : public Command {
   std::string differences(const Graph& graph, Session& session, const std::string& set) const {
     std::vector<std::string> needed = session.input_names();
     NamedValues inputs;
-    if (fs::exists(set + "/input_0.pb")) inputs = read_unnamed(graph, set, common_.max_memory);
+    if (file_exists(set + "/input_0.pb")) inputs = read_unnamed(graph, set, common_.max_memory);
     std::erase_if(inputs, [&](const auto& input) {
       return std::find(needed.begin(), needed.end(), input.first) == needed.end() &&
              std::find(graph.inputs.begin(), graph.inputs.end(), graph.find(input.first)) !=

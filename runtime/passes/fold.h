@@ -11,11 +11,16 @@ struct FoldOptions {
   // A result may have this many bytes, or twice its inputs' if that is more: folding must not blow
   // a small file up.
   int64_t max_bytes = 1 << 20;
+  // All results together may have this many, and twice those of the initializers there are.
+  int64_t max_total = 1 << 28;
+  // But never more than this.
+  int64_t max_added = INT64_MAX;
 };
 
 // Replaces nodes whose inputs are all known by their results, as initializers of the same values.
 // Parameters and buffers stay what they are. Nodes that fail to compute stay, to fail when run.
-void fold_constants(Graph& graph, const FoldOptions& options = {});
+// Returns the bytes of all results.
+int64_t fold_constants(Graph& graph, const FoldOptions& options = {});
 
 // Runs one node on tensors, outside any plan; returns its outputs. Throws what the operator throws.
 std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* const> inputs);
