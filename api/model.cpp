@@ -77,6 +77,7 @@ void Model::save(const std::string& path, const std::map<std::string, Tensor>& w
            tensor.type_text());
     }
     payloads[it->second.stored] = tensor;
+    for (int copy : it->second.copies) payloads[copy] = tensor;
   }
   export_trained(*graph_, payloads, path, {.in_place = in_place});
 }

@@ -142,7 +142,8 @@ void GraphReader::read_bodies(const onnx::NodeProto& node, const OpInfo& info, c
                               NodeOptions& options) {
   std::vector<std::unique_ptr<Frame>> frames;
   std::vector<Type> types;
-  for (ValueId v : inputs) types.push_back(v == no_value ? Type() : scope.frame.graph.value(v).type);
+  for (ValueId v : inputs)
+    types.push_back(v == no_value ? Type() : scope.frame.graph.value(v).type);
   std::vector<Type> formal = info.make()->body_inputs(types);
   std::string owner = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
   for (std::string_view name : info.spec.bodies) {

@@ -9,6 +9,7 @@
 #include "external_data.h"
 #include "graph_reader.h"
 #include "input_file.h"
+#include "proto_fields.h"
 
 namespace onnxrun {
 
@@ -62,6 +63,9 @@ Graph import_parsed(ModelSource source, const onnx::ModelProto& model, const std
   source.opsets = read_opsets(model.opset_import());
   source.producer = model.producer_name();
   if (!model.producer_version().empty()) source.producer += " " + model.producer_version();
+  for (auto& [key, value] : read_metadata(model.graph(), onnx_field::graph_metadata)) {
+    source.metadata[key] = value;
+  }
   check_versions(model, source.opsets);
 
   MemoryBudget budget(memory_limit(options.max_memory));

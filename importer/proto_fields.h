@@ -15,6 +15,7 @@ inline constexpr int node_overload = 8;
 inline constexpr int function_attribute_proto = 11;
 inline constexpr int function_overload = 13;
 inline constexpr int value_info_metadata = 4;
+inline constexpr int graph_metadata = 16;
 }  // namespace onnx_field
 
 // The contents of all occurrences of a string, bytes or message field (messages in wire form).

@@ -3,8 +3,8 @@
 
 #include <onnx/onnx_pb.h>
 
-#include "tensor/byte_source.h"
 #include "external_data.h"
+#include "tensor/byte_source.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {

@@ -279,7 +279,8 @@ void register_activations(OpRegistry& r) {
       r, {"ThresholdedRelu", "x where it is above alpha, else 0", {10, 22}});
   add_activation<ShrinkRule>(
       r, {"Shrink", "0 up to lambd from zero, beyond it x moved by bias", {9}, "input", "output"});
-  add_activation<HardSigmoidRule>(r, {"HardSigmoid", "alpha x + beta limited to [0, 1]", {1, 6, 22}});
+  add_activation<HardSigmoidRule>(r,
+                                  {"HardSigmoid", "alpha x + beta limited to [0, 1]", {1, 6, 22}});
   add_activation<HardSwishRule>(r, {"HardSwish", "x (x / 6 + 1 / 2 limited to [0, 1])", {14, 22}});
 }
 

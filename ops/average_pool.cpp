@@ -296,14 +296,16 @@ void register_average_pool(OpRegistry& r) {
                       .since = {1, 7, 10, 11, 19, 22},
                       .inputs = {{"X", "T"}},
                       .outputs = {{"Y", "T"}},
-                      .types = {{"T", dtypes::floats}}, .kind = OpKind::Activation,
+                      .types = {{"T", dtypes::floats}},
+                      .kind = OpKind::Activation,
                       .gradient = GradientState::Rule});
   r.add<LpPool>({.name = "LpPool",
                  .doc = "the p-norm of each window",
                  .since = {1, 2, 11, 18, 22},
                  .inputs = {{"X", "T"}},
                  .outputs = {{"Y", "T"}},
-                 .types = {{"T", dtypes::floats}}, .kind = OpKind::Activation,
+                 .types = {{"T", dtypes::floats}},
+                 .kind = OpKind::Activation,
                  .gradient = GradientState::Decompose,
                  .decomposes = true,
                  .upgrade = upgrade_lp_pool});
@@ -312,7 +314,8 @@ void register_average_pool(OpRegistry& r) {
                             .since = {1, 22},
                             .inputs = {{"X", "T"}},
                             .outputs = {{"Y", "T"}},
-                            .types = {{"T", dtypes::floats}}, .kind = OpKind::Reduction,
+                            .types = {{"T", dtypes::floats}},
+                            .kind = OpKind::Reduction,
                             .gradient = GradientState::Rule});
   r.add<AveragePoolGrad>({.name = "AveragePoolGrad",
                           .domain = private_domain,

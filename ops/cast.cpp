@@ -156,14 +156,16 @@ void register_cast(OpRegistry& r) {
                .since = {1, 6, 9, 13, 19, 21, 23, 24, 25, 28},
                .inputs = {{"input", "T1"}},
                .outputs = {{"output", "T2"}},
-               .types = {{"T1", castable}, {"T2", castable}}, .kind = OpKind::Move,
+               .types = {{"T1", castable}, {"T2", castable}},
+               .kind = OpKind::Move,
                .upgrade = upgrade_cast});
   r.add<CastLike>({.name = "CastLike",
                    .doc = "the elements converted to the type of another tensor",
                    .since = {15, 19, 21, 23, 24, 25},
                    .inputs = {{"input", "T1"}, {"target_type", "T2", InputRole::Setting}},
                    .outputs = {{"output", "T2"}},
-                   .types = {{"T1", castable_like}, {"T2", castable_like}}, .kind = OpKind::Move});
+                   .types = {{"T1", castable_like}, {"T2", castable_like}},
+                   .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

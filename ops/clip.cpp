@@ -93,7 +93,8 @@ void register_clip(OpRegistry& r) {
                           {"min", "T", Param::Kind::Optional, InputRole::Setting},
                           {"max", "T", Param::Kind::Optional, InputRole::Setting}},
                .outputs = {{"output", "T"}},
-               .types = {{"T", dtypes::numeric}}, .kind = OpKind::Extreme,
+               .types = {{"T", dtypes::numeric}},
+               .kind = OpKind::Extreme,
                .upgrade = upgrade_clip});
 }
 

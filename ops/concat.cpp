@@ -295,14 +295,17 @@ void register_concat(OpRegistry& r) {
                  .since = {1, 4, 11, 13},
                  .inputs = {{"inputs", "T", Param::Kind::Variadic}},
                  .outputs = {{"concat_result", "T"}},
-                 .types = {{"T", dtypes::basic}}, .kind = OpKind::Move,
+                 .types = {{"T", dtypes::basic}},
+                 .kind = OpKind::Move,
                  .upgrade = upgrade_concat});
   r.add<Split>({.name = "Split",
                 .doc = "parts of a tensor along an axis",
                 .since = {1, 2, 11, 13, 18},
-                .inputs = {{"input", "T"}, {"split", "tensor(int64)", Param::Kind::Optional, InputRole::Setting}},
+                .inputs = {{"input", "T"},
+                           {"split", "tensor(int64)", Param::Kind::Optional, InputRole::Setting}},
                 .outputs = {{"outputs", "T", Param::Kind::Variadic}},
-                .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move,
+                .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}},
+                .kind = OpKind::Move,
                 .upgrade = upgrade_split});
 }
 

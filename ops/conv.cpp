@@ -1,6 +1,6 @@
 // Conv and ConvTranspose. Their gradients are made of the operators of conv_grad.cpp.
-#include "emit/plain_transposed_convolution.h"
 #include "conv_family.h"
+#include "emit/plain_transposed_convolution.h"
 #include "graph/gradient_context.h"
 #include "kernels/compute_buffers.h"
 
@@ -206,16 +206,22 @@ void register_conv(OpRegistry& r) {
   r.add<Conv>({.name = "Conv",
                .doc = "convolution over any number of spatial axes",
                .since = {1, 11, 22},
-               .inputs = {{"X", "T"}, {"W", "T", InputRole::Weight}, {"B", "T", Param::Kind::Optional, InputRole::Bias}},
+               .inputs = {{"X", "T"},
+                          {"W", "T", InputRole::Weight},
+                          {"B", "T", Param::Kind::Optional, InputRole::Bias}},
                .outputs = {{"Y", "T"}},
-               .types = {{"T", dtypes::floats}}, .kind = OpKind::Product,
+               .types = {{"T", dtypes::floats}},
+               .kind = OpKind::Product,
                .gradient = GradientState::Rule});
   r.add<ConvTranspose>({.name = "ConvTranspose",
                         .doc = "transposed convolution over any number of spatial axes",
                         .since = {1, 11, 22},
-                        .inputs = {{"X", "T"}, {"W", "T", InputRole::Weight}, {"B", "T", Param::Kind::Optional, InputRole::Bias}},
+                        .inputs = {{"X", "T"},
+                                   {"W", "T", InputRole::Weight},
+                                   {"B", "T", Param::Kind::Optional, InputRole::Bias}},
                         .outputs = {{"Y", "T"}},
-                        .types = {{"T", dtypes::floats}}, .kind = OpKind::Product,
+                        .types = {{"T", dtypes::floats}},
+                        .kind = OpKind::Product,
                         .gradient = GradientState::Rule});
 }
 

@@ -138,13 +138,15 @@ void register_depth_to_space(OpRegistry& r) {
                        .since = {1, 11, 13, 28},
                        .inputs = {{"input", "T"}},
                        .outputs = {{"output", "T"}},
-                       .types = {{"T", dtypes::basic}}, .kind = OpKind::Move});
+                       .types = {{"T", dtypes::basic}},
+                       .kind = OpKind::Move});
   r.add<SpaceToDepth>({.name = "SpaceToDepth",
                        .doc = "blocks of pixels laid out as channels",
                        .since = {1, 13, 28},
                        .inputs = {{"input", "T"}},
                        .outputs = {{"output", "T"}},
-                       .types = {{"T", dtypes::basic}}, .kind = OpKind::Move});
+                       .types = {{"T", dtypes::basic}},
+                       .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

@@ -141,8 +141,7 @@ class Dropout final : public DropOp {
       node.inputs[2] = builder.constant(Tensor::scalar<bool>(modes.dropout));
     } else {
       node.info = &c.graph().registry().get("onnxrun.DropoutStep");
-      set_attributes(node,
-                     {{"seed", static_cast<int64_t>(modes.seed)}, {"node", c.number()}});
+      set_attributes(node, {{"seed", static_cast<int64_t>(modes.seed)}, {"node", c.number()}});
       node.inputs[2] = modes.step;
     }
     if (!modes.dropout) return;

@@ -86,8 +86,8 @@ void register_exponential_units(OpRegistry& r) {
   add_activation<ExponentialRule<Elu>>(r, {"Elu", "x, below zero alpha (e^x - 1)", {1, 6, 22}});
   add_activation<ExponentialRule<Selu>>(
       r, {"Selu", "gamma x, below zero gamma alpha (e^x - 1)", {1, 6, 22}, "X", "Y", upgrade_selu});
-  add_activation<ExponentialRule<Celu>>(r,
-                                   {"Celu", "x, below zero alpha (e^(x / alpha) - 1)", {12, 28}});
+  add_activation<ExponentialRule<Celu>>(
+      r, {"Celu", "x, below zero alpha (e^(x / alpha) - 1)", {12, 28}});
 }
 
 }  // namespace onnxrun

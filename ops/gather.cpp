@@ -208,7 +208,8 @@ void register_gather(OpRegistry& r) {
                  .since = {1, 11, 13},
                  .inputs = {{"data", "T", InputRole::Table}, {"indices", "Tind", InputRole::Index}},
                  .outputs = {{"output", "T"}},
-                 .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}, .kind = OpKind::Move});
+                 .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}},
+                 .kind = OpKind::Move});
   r.add<GatherGrad>(
       {.name = "GatherGrad",
        .domain = private_domain,

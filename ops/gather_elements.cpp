@@ -1,8 +1,8 @@
 // GatherElements, GatherND.
+#include "emit/scatter_back.h"
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "kernels/index_places.h"
-#include "emit/scatter_back.h"
 #include "kernels/shape_rules.h"
 
 namespace onnxrun {
@@ -120,13 +120,15 @@ void register_gather_elements(OpRegistry& r) {
                          .since = {11, 13},
                          .inputs = {{"data", "T"}, {"indices", "Tind", InputRole::Index}},
                          .outputs = {{"output", "T"}},
-                         .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}, .kind = OpKind::Move});
+                         .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}},
+                         .kind = OpKind::Move});
   r.add<GatherND>({.name = "GatherND",
                    .doc = "elements or slices chosen by tuples of indices",
                    .since = {11, 12, 13},
                    .inputs = {{"data", "T"}, {"indices", "tensor(int64)", InputRole::Setting}},
                    .outputs = {{"output", "T"}},
-                   .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move});
+                   .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}},
+                   .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

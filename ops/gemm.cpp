@@ -2,13 +2,13 @@
 #include <cmath>
 #include <limits>
 
+#include "emit/matrix_products.h"
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/broadcast.h"
 #include "kernels/compute_buffers.h"
 #include "kernels/gemm.h"
-#include "emit/matrix_products.h"
 
 namespace onnxrun {
 
@@ -177,10 +177,13 @@ void register_gemm(OpRegistry& r) {
   r.add<Gemm>({.name = "Gemm",
                .doc = "alpha A' B' + beta C of matrices that may be transposed",
                .since = {1, 6, 7, 9, 11, 13},
-               .inputs = {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}, {"C", "T", Param::Kind::Optional, InputRole::Bias}},
+               .inputs = {{"A", "T", InputRole::Weight},
+                          {"B", "T", InputRole::Weight},
+                          {"C", "T", Param::Kind::Optional, InputRole::Bias}},
                .outputs = {{"Y", "T"}},
                .types = {{"T", dtypes::floats | DTypeSet{DType::Int32, DType::Int64, DType::UInt32,
-                                                         DType::UInt64}}}, .kind = OpKind::Product,
+                                                         DType::UInt64}}},
+               .kind = OpKind::Product,
                .gradient = GradientState::Rule,
                .upgrade = upgrade_gemm});
 }

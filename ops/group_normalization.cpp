@@ -130,24 +130,28 @@ void upgrade_instance(UpgradeContext& u) { u.take<std::vector<int64_t>>("consume
 }  // namespace
 
 void register_group_normalization(OpRegistry& r) {
-  r.add<InstanceNormalization>({.name = "InstanceNormalization",
-                                .doc = "mean 0 and variance 1 in each channel of each image",
-                                .since = {1, 6, 22},
-                                .inputs = {{"input", "T"}, {"scale", "T", InputRole::Scale}, {"B", "T", InputRole::Bias}},
-                                .outputs = {{"output", "T"}},
-                                .types = {{"T", dtypes::floats}}, .kind = OpKind::Normalization,
-                                .gradient = GradientState::Decompose,
-                                .decomposes = true,
-                                .upgrade = upgrade_instance});
-  r.add<GroupNormalization>({.name = "GroupNormalization",
-                             .doc = "mean 0 and variance 1 in each group of channels of each image",
-                             .since = {18, 21},
-                             .inputs = {{"X", "T"}, {"scale", "T", InputRole::Scale}, {"bias", "T", InputRole::Bias}},
-                             .outputs = {{"Y", "T"}},
-                             .types = {{"T", dtypes::floats}}, .kind = OpKind::Normalization,
-                             .gradient = GradientState::Decompose,
-                             .decomposes = true,
-                             .upgrade = upgrade_group});
+  r.add<InstanceNormalization>(
+      {.name = "InstanceNormalization",
+       .doc = "mean 0 and variance 1 in each channel of each image",
+       .since = {1, 6, 22},
+       .inputs = {{"input", "T"}, {"scale", "T", InputRole::Scale}, {"B", "T", InputRole::Bias}},
+       .outputs = {{"output", "T"}},
+       .types = {{"T", dtypes::floats}},
+       .kind = OpKind::Normalization,
+       .gradient = GradientState::Decompose,
+       .decomposes = true,
+       .upgrade = upgrade_instance});
+  r.add<GroupNormalization>(
+      {.name = "GroupNormalization",
+       .doc = "mean 0 and variance 1 in each group of channels of each image",
+       .since = {18, 21},
+       .inputs = {{"X", "T"}, {"scale", "T", InputRole::Scale}, {"bias", "T", InputRole::Bias}},
+       .outputs = {{"Y", "T"}},
+       .types = {{"T", dtypes::floats}},
+       .kind = OpKind::Normalization,
+       .gradient = GradientState::Decompose,
+       .decomposes = true,
+       .upgrade = upgrade_group});
 }
 
 }  // namespace onnxrun

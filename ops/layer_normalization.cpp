@@ -316,11 +316,14 @@ void register_layer_normalization(OpRegistry& r) {
       {.name = "LayerNormalization",
        .doc = "mean 0 and variance 1 over the last axes, then scale and bias",
        .since = {17},
-       .inputs = {{"X", "T"}, {"Scale", "T", InputRole::Scale}, {"B", "T", Param::Kind::Optional, InputRole::Bias}},
+       .inputs = {{"X", "T"},
+                  {"Scale", "T", InputRole::Scale},
+                  {"B", "T", Param::Kind::Optional, InputRole::Bias}},
        .outputs = {{"Y", "T"},
                    {"Mean", "U", Param::Kind::Optional},
                    {"InvStdDev", "U", Param::Kind::Optional}},
-       .types = {{"T", dtypes::floats}, {"U", {DType::Float32, DType::BFloat16}}}, .kind = OpKind::Normalization,
+       .types = {{"T", dtypes::floats}, {"U", {DType::Float32, DType::BFloat16}}},
+       .kind = OpKind::Normalization,
        .gradient = GradientState::Rule});
   r.add<LayerNormalizationGrad>(
       {.name = "LayerNormalizationGrad",
@@ -339,7 +342,8 @@ void register_layer_normalization(OpRegistry& r) {
                            .since = {23},
                            .inputs = {{"X", "T"}, {"scale", "V", InputRole::Scale}},
                            .outputs = {{"Y", "V"}},
-                           .types = {{"T", dtypes::floats}, {"V", dtypes::floats}}, .kind = OpKind::Normalization,
+                           .types = {{"T", dtypes::floats}, {"V", dtypes::floats}},
+                           .kind = OpKind::Normalization,
                            .gradient = GradientState::Decompose,
                            .decomposes = true});
 }

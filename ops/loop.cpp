@@ -2,11 +2,11 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "emit/loop_gradient.h"
+#include "emit/plain_loop.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
-#include "emit/loop_gradient.h"
-#include "emit/plain_loop.h"
 #include "kernels/slices.h"
 
 namespace onnxrun {

@@ -429,13 +429,16 @@ void add_gradient(OpRegistry& r, std::string_view name, std::string_view doc) {
 
 void register_losses(OpRegistry& r) {
   constexpr auto optional = Param::Kind::Optional;
-  add_loss<false>(r, "NegativeLogLikelihoodLoss",
-                  "minus the input at each sample's class, weighted", {12, 13, 22},
-                  {{"input", "T"}, {"target", "Tind"}, {"weight", "T", optional, InputRole::Setting}}, {{"loss", "T"}});
-  add_loss<true>(r, "SoftmaxCrossEntropyLoss",
-                 "minus the log-softmax at each sample's class, weighted", {12, 13},
-                 {{"scores", "T"}, {"labels", "Tind"}, {"weights", "T", optional, InputRole::Setting}},
-                 {{"output", "T"}, {"log_prob", "T", optional}});
+  add_loss<false>(
+      r, "NegativeLogLikelihoodLoss", "minus the input at each sample's class, weighted",
+      {12, 13, 22},
+      {{"input", "T"}, {"target", "Tind"}, {"weight", "T", optional, InputRole::Setting}},
+      {{"loss", "T"}});
+  add_loss<true>(
+      r, "SoftmaxCrossEntropyLoss", "minus the log-softmax at each sample's class, weighted",
+      {12, 13},
+      {{"scores", "T"}, {"labels", "Tind"}, {"weights", "T", optional, InputRole::Setting}},
+      {{"output", "T"}, {"log_prob", "T", optional}});
   add_gradient<false>(r, "NegativeLogLikelihoodLossGrad",
                       "the gradient of NegativeLogLikelihoodLoss' input");
   add_gradient<true>(r, "SoftmaxCrossEntropyLossGrad",

@@ -1,10 +1,10 @@
 // MatMul, and onnxrun.MatMulT, which takes its operands transposed.
 #include "base/threads.h"
+#include "emit/matrix_products.h"
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "kernels/compute_buffers.h"
 #include "kernels/gemm.h"
-#include "emit/matrix_products.h"
 #include "passes/gradient.h"
 
 namespace onnxrun {
@@ -322,7 +322,8 @@ void register_matmul(OpRegistry& r) {
                  .since = {1, 9, 13},
                  .inputs = {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}},
                  .outputs = {{"Y", "T"}},
-                 .types = {{"T", product_types}}, .kind = OpKind::Product,
+                 .types = {{"T", product_types}},
+                 .kind = OpKind::Product,
                  .gradient = GradientState::Rule});
   r.add<MatMulT>({.name = "MatMulT",
                   .domain = private_domain,
@@ -330,7 +331,8 @@ void register_matmul(OpRegistry& r) {
                   .since = {1},
                   .inputs = {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}},
                   .outputs = {{"Y", "T"}},
-                  .types = {{"T", product_types}}, .kind = OpKind::Product,
+                  .types = {{"T", product_types}},
+                  .kind = OpKind::Product,
                   .gradient = GradientState::Rule,
                   .decomposes = true});
 }

@@ -220,7 +220,8 @@ void register_max_pool(OpRegistry& r) {
        .since = {1, 8, 10, 11, 12, 22},
        .inputs = {{"X", "T"}},
        .outputs = {{"Y", "T"}, {"Indices", "I", Param::Kind::Optional}},
-       .types = {{"T", dtypes::floats | DTypeSet{DType::Int8, DType::UInt8}}, {"I", DType::Int64}}, .kind = OpKind::Activation,
+       .types = {{"T", dtypes::floats | DTypeSet{DType::Int8, DType::UInt8}}, {"I", DType::Int64}},
+       .kind = OpKind::Activation,
        .gradient = GradientState::Rule});
   r.add<GlobalMaxPool>({.name = "GlobalMaxPool",
                         .doc = "the largest element of each channel",

@@ -105,7 +105,9 @@ void register_one_hot(OpRegistry& r) {
   r.add<OneHot>({.name = "OneHot",
                  .doc = "a new axis that is `on` at the place an index names, else `off`",
                  .since = {9, 11, 28},
-                 .inputs = {{"indices", "T1"}, {"depth", "T2", InputRole::Setting}, {"values", "T3", InputRole::Setting}},
+                 .inputs = {{"indices", "T1"},
+                            {"depth", "T2", InputRole::Setting},
+                            {"values", "T3", InputRole::Setting}},
                  .outputs = {{"output", "T3"}},
                  .types = {{"T1", counts}, {"T2", counts}, {"T3", dtypes::basic}}});
 }

@@ -1,12 +1,12 @@
 // Pad.
 #include <algorithm>
 
+#include "emit/plain_pad.h"
+#include "emit/scatter_back.h"
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/data_movement.h"
-#include "emit/plain_pad.h"
-#include "emit/scatter_back.h"
 #include "kernels/shape_rules.h"
 
 namespace onnxrun {
@@ -283,7 +283,8 @@ void register_pad(OpRegistry& r) {
                   {"constant_value", "T", Param::Kind::Optional, InputRole::Setting},
                   {"axes", "Tind", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"output", "T"}},
-       .types = {{"T", dtypes::all}, {"tensor(int64)", DType::Int64}, {"Tind", dtypes::index}}, .kind = OpKind::Move,
+       .types = {{"T", dtypes::all}, {"tensor(int64)", DType::Int64}, {"Tind", dtypes::index}},
+       .kind = OpKind::Move,
        .upgrade = upgrade_pad});
 }
 

@@ -78,7 +78,8 @@ void register_prelu(OpRegistry& r) {
                 .since = {1, 6, 7, 9, 16},
                 .inputs = {{"X", "T"}, {"slope", "T", InputRole::Weight}},
                 .outputs = {{"Y", "T"}},
-                .types = {{"T", prelu_types}}, .kind = OpKind::Activation,
+                .types = {{"T", prelu_types}},
+                .kind = OpKind::Activation,
                 .upgrade = upgrade_prelu});
 }
 

@@ -128,7 +128,9 @@ void register_range(OpRegistry& r) {
       {.name = "Range",
        .doc = "numbers from start up to (not including) limit, delta apart",
        .since = {11, 27},
-       .inputs = {{"start", "T", InputRole::Setting}, {"limit", "T", InputRole::Setting}, {"delta", "T", InputRole::Setting}},
+       .inputs = {{"start", "T", InputRole::Setting},
+                  {"limit", "T", InputRole::Setting},
+                  {"delta", "T", InputRole::Setting}},
        .outputs = {{"output", "T"}},
        .types = {{"T", dtypes::floats | DTypeSet{DType::Int16, DType::Int32, DType::Int64}}}});
 }

@@ -150,13 +150,15 @@ void register_repeat(OpRegistry& r) {
                  .since = {8, 13},
                  .inputs = {{"input", "T"}, {"shape", "tensor(int64)", InputRole::Setting}},
                  .outputs = {{"output", "T"}},
-                 .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move});
+                 .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}},
+                 .kind = OpKind::Move});
   r.add<Tile>({.name = "Tile",
                .doc = "the input repeated along each axis",
                .since = {1, 6, 13},
                .inputs = {{"input", "T"}, {"repeats", "T1", InputRole::Setting}},
                .outputs = {{"output", "T"}},
-               .types = {{"T", dtypes::basic}, {"T1", DType::Int64}}, .kind = OpKind::Move,
+               .types = {{"T", dtypes::basic}, {"T1", DType::Int64}},
+               .kind = OpKind::Move,
                .upgrade = upgrade_tile});
 }
 

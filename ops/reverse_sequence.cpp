@@ -82,7 +82,8 @@ void register_reverse_sequence(OpRegistry& r) {
        .since = {10, 28},
        .inputs = {{"input", "T"}, {"sequence_lens", "tensor(int64)", InputRole::Setting}},
        .outputs = {{"Y", "T"}},
-       .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move});
+       .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}},
+       .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

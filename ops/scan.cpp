@@ -2,12 +2,12 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "emit/plain_scan.h"
+#include "emit/scan_gradient.h"
 #include "graph/infer_context.h"
 #include "graph/inline_graph.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
-#include "emit/plain_scan.h"
-#include "emit/scan_gradient.h"
 #include "kernels/slices.h"
 
 namespace onnxrun {

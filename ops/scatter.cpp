@@ -252,21 +252,26 @@ void register_scatter(OpRegistry& r) {
          .since = {11, 13, 16, 18},
          .inputs = {{"data", "T"}, {"indices", "Tind", InputRole::Index}, {"updates", "T"}},
          .outputs = {{"output", "T"}},
-         .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}, .kind = OpKind::Move},
+         .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}},
+         .kind = OpKind::Move},
         [] { return std::make_shared<ScatterElements>(true); });
   r.add({.name = "Scatter",
          .doc = "ScatterElements under its first name",
          .since = {9, 11},
          .inputs = {{"data", "T"}, {"indices", "Tind", InputRole::Index}, {"updates", "T"}},
          .outputs = {{"output", "T"}},
-         .types = {{"T", dtypes::basic - DTypeSet(DType::BFloat16)}, {"Tind", dtypes::index}}, .kind = OpKind::Move},
+         .types = {{"T", dtypes::basic - DTypeSet(DType::BFloat16)}, {"Tind", dtypes::index}},
+         .kind = OpKind::Move},
         [] { return std::make_shared<ScatterElements>(false); });
   r.add<ScatterND>({.name = "ScatterND",
                     .doc = "the data, with updates put where tuples of indices say",
                     .since = {11, 13, 16, 18},
-                    .inputs = {{"data", "T"}, {"indices", "tensor(int64)", InputRole::Setting}, {"updates", "T"}},
+                    .inputs = {{"data", "T"},
+                               {"indices", "tensor(int64)", InputRole::Setting},
+                               {"updates", "T"}},
                     .outputs = {{"output", "T"}},
-                    .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move});
+                    .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}},
+                    .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

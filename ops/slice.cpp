@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "emit/scatter_back.h"
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/data_movement.h"
-#include "emit/scatter_back.h"
 #include "kernels/shape_rules.h"
 
 namespace onnxrun {
@@ -329,7 +329,8 @@ void register_slice(OpRegistry& r) {
                            {"axes", "Tind", Param::Kind::Optional, InputRole::Setting},
                            {"steps", "Tind", Param::Kind::Optional, InputRole::Setting}},
                 .outputs = {{"output", "T"}},
-                .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}}, .kind = OpKind::Move,
+                .types = {{"T", dtypes::basic}, {"Tind", dtypes::index}},
+                .kind = OpKind::Move,
                 .upgrade = upgrade_slice});
   r.add<SliceGrad>(
       {.name = "SliceGrad",

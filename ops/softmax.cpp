@@ -283,10 +283,12 @@ void add(OpRegistry& r, Names n, void (*upgrade)(UpgradeContext&)) {
 }  // namespace
 
 void register_softmax(OpRegistry& r) {
-  add<SoftmaxRule>(r, {"Softmax", "e^x over its sum along an axis", GradientState::Rule, Meaning::Probabilities},
-                   [](UpgradeContext& u) { upgrade_flattened(u, "Softmax"); });
-  add<LogSoftmaxRule>(r, {"LogSoftmax", "the logarithm of Softmax", GradientState::Rule, Meaning::LogProbabilities},
-                      [](UpgradeContext& u) { upgrade_flattened(u, "LogSoftmax"); });
+  add<SoftmaxRule>(
+      r, {"Softmax", "e^x over its sum along an axis", GradientState::Rule, Meaning::Probabilities},
+      [](UpgradeContext& u) { upgrade_flattened(u, "Softmax"); });
+  add<LogSoftmaxRule>(
+      r, {"LogSoftmax", "the logarithm of Softmax", GradientState::Rule, Meaning::LogProbabilities},
+      [](UpgradeContext& u) { upgrade_flattened(u, "LogSoftmax"); });
   add<HardmaxRule>(r,
                    {"Hardmax", "1 at the first of the largest elements along an axis, else 0",
                     GradientState::NotDifferentiable},

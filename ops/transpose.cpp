@@ -81,7 +81,8 @@ void register_transpose(OpRegistry& r) {
                     .since = {1, 13, 21, 23, 24, 25},
                     .inputs = {{"data", "T"}},
                     .outputs = {{"transposed", "T"}},
-                    .types = {{"T", dtypes::all}}, .kind = OpKind::Move});
+                    .types = {{"T", dtypes::all}},
+                    .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

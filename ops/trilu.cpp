@@ -63,9 +63,11 @@ void register_trilu(OpRegistry& r) {
   r.add<Trilu>({.name = "Trilu",
                 .doc = "the upper or lower triangle of matrices, zero elsewhere",
                 .since = {14},
-                .inputs = {{"input", "T"}, {"k", "tensor(int64)", Param::Kind::Optional, InputRole::Setting}},
+                .inputs = {{"input", "T"},
+                           {"k", "tensor(int64)", Param::Kind::Optional, InputRole::Setting}},
                 .outputs = {{"output", "T"}},
-                .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move});
+                .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}},
+                .kind = OpKind::Move});
 }
 
 }  // namespace onnxrun

@@ -149,7 +149,7 @@ void register_unary_math(OpRegistry& r) {
   add_unary<AbsRule>(r, {"Abs", "the absolute value", {1, 6, 13}});
   add_unary<SignRule>(r, {"Sign", "-1, 0 or 1", {9, 13}, "input", "output"});
   add_unary<ReciprocalRule>(
- r, {"Reciprocal", "1 / x", {1, 6, 13}, "X", "Y", nullptr, OpKind::Reciprocal});
+      r, {"Reciprocal", "1 / x", {1, 6, 13}, "X", "Y", nullptr, OpKind::Reciprocal});
   add_unary<ExpRule>(r, {"Exp", "e^x", {1, 6, 13}, "input", "output"});
   add_unary<LogRule>(r, {"Log", "the natural logarithm", {1, 6, 13}, "input", "output"});
   add_unary<SqrtRule>(r, {"Sqrt", "the square root", {1, 6, 13}, "X", "Y", nullptr, OpKind::Root});

@@ -184,8 +184,10 @@ void register_variadic(OpRegistry& r) {
                       {1, 6, 8, 12, 13}, OpKind::Extreme);
   add<ExtremeRule<-1>>(r, "Min", "min", "the smallest of all inputs, with broadcasting",
                        {1, 6, 8, 12, 13}, OpKind::Extreme);
-  add<SumRule>(r, "Sum", "sum", "the sum of all inputs, with broadcasting", {1, 6, 8, 13}, OpKind::Sum);
-  add<MeanRule>(r, "Mean", "mean", "the mean of all inputs, with broadcasting", {1, 6, 8, 13}, OpKind::Sum);
+  add<SumRule>(r, "Sum", "sum", "the sum of all inputs, with broadcasting", {1, 6, 8, 13},
+               OpKind::Sum);
+  add<MeanRule>(r, "Mean", "mean", "the mean of all inputs, with broadcasting", {1, 6, 8, 13},
+                OpKind::Sum);
 }
 
 }  // namespace onnxrun

@@ -218,33 +218,39 @@ void register_views(OpRegistry& r) {
                    .inputs = {{"input", "V"}},
                    .outputs = {{"output", "V"}},
                    .types = {{"V", every_dtype, dtypes::basic - DTypeSet(DType::BFloat16),
-                              dtypes::basic - DTypeSet(DType::BFloat16)}}, .kind = OpKind::Move});
+                              dtypes::basic - DTypeSet(DType::BFloat16)}},
+                   .kind = OpKind::Move});
   r.add<Reshape>({.name = "Reshape",
                   .doc = "the elements in another shape; one -1 is worked out, 0 copies a length",
                   .since = {1, 5, 13, 14, 19, 21, 23, 24, 25},
                   .inputs = {{"data", "T"}, {"shape", "tensor(int64)", InputRole::Setting}},
                   .outputs = {{"reshaped", "T"}},
-                  .types = {{"T", every_dtype}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move,
+                  .types = {{"T", every_dtype}, {"tensor(int64)", DType::Int64}},
+                  .kind = OpKind::Move,
                   .upgrade = upgrade_reshape});
   r.add<Flatten>({.name = "Flatten",
                   .doc = "a matrix: the axes before `axis`, and those from it on",
                   .since = {1, 9, 11, 13, 21, 23, 24, 25},
                   .inputs = {{"input", "T"}},
                   .outputs = {{"output", "T"}},
-                  .types = {{"T", every_dtype}}, .kind = OpKind::Move});
+                  .types = {{"T", every_dtype}},
+                  .kind = OpKind::Move});
   r.add<Squeeze>({.name = "Squeeze",
                   .doc = "drops axes of length 1",
                   .since = {1, 11, 13, 21, 23, 24, 25},
-                  .inputs = {{"data", "T"}, {"axes", "tensor(int64)", Param::Kind::Optional, InputRole::Setting}},
+                  .inputs = {{"data", "T"},
+                             {"axes", "tensor(int64)", Param::Kind::Optional, InputRole::Setting}},
                   .outputs = {{"squeezed", "T"}},
-                  .types = {{"T", every_dtype}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move,
+                  .types = {{"T", every_dtype}, {"tensor(int64)", DType::Int64}},
+                  .kind = OpKind::Move,
                   .upgrade = upgrade_axes});
   r.add<Unsqueeze>({.name = "Unsqueeze",
                     .doc = "adds axes of length 1",
                     .since = {1, 11, 13, 21, 23, 24, 25},
                     .inputs = {{"data", "T"}, {"axes", "tensor(int64)", InputRole::Setting}},
                     .outputs = {{"expanded", "T"}},
-                    .types = {{"T", every_dtype}, {"tensor(int64)", DType::Int64}}, .kind = OpKind::Move,
+                    .types = {{"T", every_dtype}, {"tensor(int64)", DType::Int64}},
+                    .kind = OpKind::Move,
                     .upgrade = upgrade_axes});
 }
 

@@ -41,14 +41,16 @@ std::string default_loss(Meaning meaning, const Tensor& target) {
 
 void warn_of_logits(const ChosenLoss& loss, const OpSpec* last) {
   const Meaning meaning = meaning_of(last);
-  bool logs = meaning == Meaning::LogProbabilities, probabilities = meaning == Meaning::Probabilities;
+  bool logs = meaning == Meaning::LogProbabilities,
+       probabilities = meaning == Meaning::Probabilities;
   if (loss.name == "cross_entropy" && (probabilities || logs)) {
     warn("output '{}' comes from a {}, and loss 'cross_entropy' applies one itself; '{}' does not",
          loss.output, last->name, probabilities ? "nll_probs" : "nll");
   }
   if (loss.name == "bce_with_logits" && meaning == Meaning::Probability) {
     warn(
-        "output '{}' comes from a {}, and loss 'bce_with_logits' applies one itself; 'bce' does not",
+        "output '{}' comes from a {}, and loss 'bce_with_logits' applies one itself; 'bce' does "
+        "not",
         loss.output, last->name);
   }
   if (loss.name == "nll" && probabilities) {

@@ -1,8 +1,8 @@
 #include "emit/loop_gradient.h"
 
 #include "base/error.h"
-#include "graph/inline_graph.h"
 #include "emit/reverse_body.h"
+#include "graph/inline_graph.h"
 
 namespace onnxrun {
 

@@ -1,9 +1,9 @@
 #include "emit/scan_gradient.h"
 
 #include "base/error.h"
+#include "emit/reverse_body.h"
 #include "graph/inline_graph.h"
 #include "graph/node_attributes.h"
-#include "emit/reverse_body.h"
 
 namespace onnxrun {
 

@@ -90,8 +90,8 @@ class Collector final : public AttributeVisitor {
   void attribute(std::string_view name, std::optional<AttributeValue>& value, size_t alternative,
                  std::string_view doc, bool required) override {
     values[std::string(name)] = value;
-    infos.push_back({std::string(name), std::string(doc), alternative, required, name == type_name_,
-                     value});
+    infos.push_back(
+        {std::string(name), std::string(doc), alternative, required, name == type_name_, value});
   }
 
   std::string_view type_name_;

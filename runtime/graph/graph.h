@@ -40,6 +40,8 @@ struct Initializer {
   Role role = Role::Constant;
   std::string reason = {};  // why it has this role, for people
   int stored = -1;          // which tensor of the model file it is (ModelSource), or -1
+  // Other tensors of the file that are copies of this one, and are written with it.
+  std::vector<int> copies = {};
 };
 
 class Graph;
@@ -78,6 +80,7 @@ struct ModelSource {
   std::string producer;                           // "pytorch 2.13.0"
   int64_t ir_version = 0;
   std::map<std::string, int64_t> opsets;
+  std::map<std::string, std::string, std::less<>> metadata = {};  // GraphProto.metadata_props
 };
 
 // State that a run moves: `in` is one of Graph::inputs, `out`, of the same type, its value after

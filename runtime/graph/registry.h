@@ -55,11 +55,7 @@ struct Param {
 
   constexpr Param(std::string_view name_, std::string_view type_, Kind kind_ = Kind::Single,
                   bool homogeneous_ = true, int min_count_ = 1)
-      : name(name_),
-        type(type_),
-        kind(kind_),
-        homogeneous(homogeneous_),
-        min_count(min_count_) {}
+      : name(name_), type(type_), kind(kind_), homogeneous(homogeneous_), min_count(min_count_) {}
   constexpr Param(std::string_view name_, std::string_view type_, InputRole role_)
       : name(name_), type(type_), role(role_) {}
   constexpr Param(std::string_view name_, std::string_view type_, Kind kind_, InputRole role_)

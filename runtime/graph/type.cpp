@@ -46,9 +46,7 @@ std::string Type::to_string() const {
   return "";
 }
 
-Type without_shape(const Type& type) {
-  return type.is_tensor() ? Type::tensor(type.dtype) : type;
-}
+Type without_shape(const Type& type) { return type.is_tensor() ? Type::tensor(type.dtype) : type; }
 
 bool identical(const Type& a, const Type& b) {
   if (a.kind != b.kind || a.dtype != b.dtype || a.shape.has_value() != b.shape.has_value() ||

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
+
+#include "passes/weight_uses.h"
 
 namespace onnxrun {
 
@@ -11,20 +14,43 @@ namespace {
 
 constexpr std::string_view kind_key = "pkg.torch.export.graph_signature.InputSpec.kind";
 constexpr std::string_view folded_key = "pkg.onnxscript.optimizer.folded_from";
+constexpr std::string_view signature_key = "pkg.torch.export.ExportedProgram.graph_signature";
 
 std::string metadata(const Value& value, std::string_view key) {
   auto it = value.metadata.find(std::string(key));
   return it == value.metadata.end() ? "" : it->second;
 }
 
-// "['rec.weight_ih_l0', 'val_0']": the names with a dot, which are those of module attributes.
-std::vector<std::string> module_names(const std::string& list) {
+// What the exporter calls each tensor of the module: PARAMETER, BUFFER, CONSTANT_TENSOR. From lines
+// such as
+//     p_rec_weight_ih_l0: PARAMETER target='rec.weight_ih_l0'
+std::map<std::string, std::string, std::less<>> signature_of(const Graph& graph) {
+  std::map<std::string, std::string, std::less<>> kinds;
+  if (!graph.source) return kinds;
+  auto it = graph.source->metadata.find(signature_key);
+  if (it == graph.source->metadata.end()) return kinds;
+  constexpr std::string_view mark = " target='";
+  std::string_view text = it->second;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    size_t colon = line.find(": "), target = line.find(mark), end = line.rfind('\'');
+    if (colon == line.npos || target == line.npos || target <= colon) continue;
+    size_t first = target + mark.size();
+    if (end < first) continue;
+    std::string_view kind = line.substr(colon + 2, target - colon - 2);
+    kinds.emplace(line.substr(first, end - first), kind.substr(0, kind.find(' ')));
+  }
+  return kinds;
+}
+
+// "['rec.weight_ih_l0', 'val_0']".
+std::vector<std::string> quoted_names(const std::string& list) {
   std::vector<std::string> names;
   for (size_t at = list.find('\''); at != std::string::npos; at = list.find('\'', at + 1)) {
     size_t end = list.find('\'', at + 1);
     if (end == std::string::npos) break;
-    std::string name = list.substr(at + 1, end - at - 1);
-    if (name.find('.') != std::string::npos) names.push_back(name);
+    names.push_back(list.substr(at + 1, end - at - 1));
     at = end;
   }
   return names;
@@ -35,255 +61,122 @@ bool all_zero(const Tensor& t) {
   return std::all_of(values.begin(), values.end(), [](double v) { return v == 0; });
 }
 
+// Exporters write -inf, or the most negative number of a type, where attention must not look.
+bool is_mask(const Tensor& t) {
+  constexpr double half_range = 6e4;
+  std::vector<double> values = to_doubles(t);
+  return std::any_of(values.begin(), values.end(), [](double v) { return v < -half_range; });
+}
+
+// "cls", "encoder.layers.0.norm1.weight", and not "onnx::MatMul_17", "Constant_3", "/a/Add_output",
+// "val_4", "12".
+bool is_module_name(std::string_view name) {
+  if (name.starts_with("Constant") || name.starts_with("val_")) return false;
+  bool starts = true;
+  for (char c : name) {
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    bool digit = c >= '0' && c <= '9';
+    if (!letter && !digit && c != '.') return false;
+    if (starts && c == '.') return false;
+    starts = c == '.';
+  }
+  return !name.empty() && !starts && !(name[0] >= '0' && name[0] <= '9');
+}
+
 struct Verdict {
   Role role = Role::Constant;
   std::string reason;
   bool beside = false;  // only an operand beside a product or a norm
 };
 
-// Inputs that operators take as weights, biases, scales or tables; -1 is any input.
-const std::map<std::string_view, std::vector<int>>& weight_positions() {
-  static const std::map<std::string_view, std::vector<int>> positions = {
-      {"MatMul", {0, 1}},
-      {"Gemm", {0, 1, 2}},
-      {"Conv", {1, 2}},
-      {"ConvTranspose", {1, 2}},
-      {"RNN", {1, 2, 3}},
-      {"GRU", {1, 2, 3}},
-      {"LSTM", {1, 2, 3, 7}},
-      {"PRelu", {1}},
-      {"Gather", {0}},
-      {"Einsum", {-1}},
-      {"DeformConv", {1, 3}},
-      {"BatchNormalization", {1, 2}},
-      {"LayerNormalization", {1, 2}},
-      {"InstanceNormalization", {1, 2}},
-      {"GroupNormalization", {1, 2}},
-      {"RMSNormalization", {1}}};
-  return positions;
-}
-
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> list) {
-  return std::find(list.begin(), list.end(), name) != list.end();
-}
-
-bool passes_on(std::string_view op) {
-  return is_one_of(op, {"Transpose", "Reshape", "Slice", "Concat", "Identity", "Cast", "Unsqueeze",
-                        "Squeeze", "Flatten", "Split", "Expand"});
-}
-
-bool makes_product(std::string_view op) {
-  return is_one_of(op, {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum"});
-}
-
-bool is_activation(std::string_view op) {
-  return is_one_of(op, {"Relu", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Gelu",
-                        "Clip", "HardSigmoid", "HardSwish", "MaxPool", "AveragePool"});
-}
-
-const Node* producer_of(const Graph& graph, ValueId v) {
-  for (const Node& node : graph.nodes) {
-    if (std::find(node.outputs.begin(), node.outputs.end(), v) != node.outputs.end()) return &node;
-  }
-  return nullptr;
-}
-
-// True if `v` is a mean or a sum of squares, a root of one if `rooted`: what a norm that is written
-// out divides by.
-bool is_spread(const Graph& graph, ValueId v, bool rooted = false, int depth = 0) {
-  const Node* node = v == no_value || depth > 8 ? nullptr : producer_of(graph, v);
-  if (node == nullptr) return false;
-  std::string_view op = node->info->spec.name;
-  if (op == "ReduceL2") return true;
-  if (is_one_of(op, {"ReduceMean", "ReduceSum", "ReduceSumSquare", "GlobalAveragePool"}))
-    return rooted;
-  if (!is_one_of(op, {"Sqrt", "Reciprocal", "Add", "Max", "Clip", "Cast", "Expand", "Div", "Mul"}))
-    return false;
-  return std::any_of(node->inputs.begin(), node->inputs.end(), [&](ValueId in) {
-    return is_spread(graph, in, rooted || op == "Sqrt", depth + 1);
-  });
-}
-
-// True for x / spread and x * (1 / spread).
-bool is_norm(const Graph& graph, const Node& node) {
-  std::string_view op = node.info->spec.name;
-  if (op == "InstanceNormalization") return true;
-  if (op == "Div") return is_spread(graph, node.inputs[1]);
-  return op == "Mul" && (is_spread(graph, node.inputs[0]) || is_spread(graph, node.inputs[1]));
-}
-
-// Follows values forward from an initializer to the nodes that use it.
-class Follower {
+// The roles of a graph's initializers, by the exporter's marks if there are any, else by name and
+// use.
+class Judge {
  public:
-  Verdict follow(const Graph& graph, ValueId v) {
-    top_ = &graph;
-    // A number without axes is a factor of the formula, or what a state is filled with.
-    const Type& type = graph.value(v).type;
-    if (type.shape && type.shape->empty()) return {};
-    visit(graph, v);
-    if (!statistics_.empty()) return {Role::Buffer, "running statistic of " + statistics_};
-    if (!weight_.empty()) return {Role::Parameter, weight_, beside_};
-    return {};
+  explicit Judge(const Graph& graph)
+      : graph_(graph), uses_(weight_uses(graph)), signature_(signature_of(graph)) {
+    marked_ = std::any_of(signature_.begin(), signature_.end(),
+                          [](const auto& entry) { return entry.second == "PARAMETER"; });
+    for (const auto& [id, init] : graph.initializers) {
+      stored_.insert(graph.name_of(id));
+      marked_ |= metadata(graph.value(id), kind_key) == "PARAMETER";
+    }
+    names_ = graph.source && graph.source->producer.starts_with("pytorch");
+  }
+
+  Verdict verdict(ValueId v, const Tensor& tensor) const {
+    const WeightUse& use = uses_[static_cast<size_t>(v)];
+    if (use.statistic) {
+      return {Role::Buffer,
+              "running statistic of " + describe(*use.statistic_graph, *use.statistic)};
+    }
+    if (marked_) return by_mark(v, tensor, use);
+    if (names_ && is_module_name(graph_.name_of(v))) return by_name(tensor, use);
+    if (graph_.name_of(v).find("ReadVariableOp") != std::string::npos && !use.node) {
+      return {Role::Parameter, "named as a variable"};
+    }
+    return by_use(tensor, use);
   }
 
  private:
-  void visit(const Graph& graph, ValueId v) {
-    if (!seen_.insert({&graph, v}).second) return;
-    for (const Node& node : graph.nodes) {
-      for (size_t i = 0; i < node.inputs.size(); ++i) {
-        if (node.inputs[i] == v) use(graph, node, i);
-      }
+  static Verdict by_use(const Tensor& tensor, const WeightUse& use) {
+    // A number without axes is a factor of the formula, or what a state is filled with.
+    if (!use.node || tensor.dims().empty()) return {Role::Constant, "not used as a weight"};
+    return {Role::Parameter,
+            fmt::format("input {} of {}", use.input, describe(*use.graph, *use.node)), use.beside};
+  }
+
+  static Verdict by_name(const Tensor& tensor, const WeightUse& use) {
+    if (!use.computes) return {Role::Constant, "named by a module, but only a setting"};
+    if (is_mask(tensor)) return {Role::Constant, "named by a module, but its values are a mask's"};
+    Verdict v = by_use(tensor, use);
+    return {Role::Parameter, v.role == Role::Parameter ? v.reason : "named by a module"};
+  }
+
+  std::string kind_of(std::string_view name) const {
+    auto it = signature_.find(name);
+    return it == signature_.end() ? "" : it->second;
+  }
+
+  Verdict by_mark(ValueId v, const Tensor& tensor, const WeightUse& use) const {
+    const Value& value = graph_.value(v);
+    std::string kind = metadata(value, kind_key);
+    if (kind.empty()) kind = kind_of(value.name);
+    if (kind == "PARAMETER") return {Role::Parameter, "marked PARAMETER"};
+    if (kind == "BUFFER") return {Role::Buffer, "marked BUFFER"};
+    if (!kind.empty()) return {Role::Constant, "marked " + kind};
+    std::vector<std::string> origins = parameters_among(quoted_names(metadata(value, folded_key)));
+    if (origins.empty()) {
+      // A convolution that took up its batch norm has a new bias, which has a module's name only.
+      bool named = value.name.find('.') != std::string::npos && value.metadata.empty();
+      Verdict by_position = by_use(tensor, use);
+      if (named && by_position.role == Role::Parameter) return by_position;
+      return {Role::Constant, "not marked as a parameter"};
     }
+    // A product of stored weights with a zero state is no weight of its own, unless a bias went
+    // into it.
+    bool baked = std::all_of(origins.begin(), origins.end(),
+                             [&](const std::string& name) { return stored_.count(name) > 0; });
+    if (baked && all_zero(tensor)) return {Role::Constant, "a baked zero"};
+    return {Role::Parameter,
+            "folded from " + origins.front() + (origins.size() > 1 ? " and others" : "")};
   }
 
-  void use(const Graph& graph, const Node& node, size_t i) {
-    std::string_view op = node.info->spec.name;
-    if (op == "BatchNormalization" && i >= 3) statistics_ = describe(graph, node);
-    auto it = weight_positions().find(op);
-    if (it != weight_positions().end()) {
-      for (int at : it->second) {
-        if (at >= 0 && at != static_cast<int>(i)) continue;
-        found(graph, node, i, op == "InstanceNormalization");
-      }
-    }
-    if (is_one_of(op, {"Add", "Sub", "Mul", "Sum"}) && beside_product(graph, node, i)) {
-      found(graph, node, i, true);
-    }
-    if (passes_on(op)) {
-      for (ValueId out : node.outputs) {
-        if (out != no_value) visit(graph, out);
-      }
-    }
-    for (const Graph& body : node.bodies) enter(node, body, i);
+  // Without a signature a dot tells the names of a module's tensors from those of values.
+  std::vector<std::string> parameters_among(std::vector<std::string> names) const {
+    std::erase_if(names, [&](const std::string& name) {
+      return signature_.empty() ? name.find('.') == std::string::npos
+                                : kind_of(name) != "PARAMETER";
+    });
+    return names;
   }
 
-  void found(const Graph& graph, const Node& node, size_t i, bool beside) {
-    if (weight_.empty()) weight_ = fmt::format("input {} of {}", i, describe(graph, node));
-    beside_ &= beside;
-  }
-
-  // Captures come after the formal inputs; carried state and scan inputs are formal inputs, behind
-  // Loop's trip count and condition.
-  void enter(const Node& node, const Graph& body, size_t i) {
-    size_t at = i;
-    if (i >= node.formal_inputs()) {
-      at = body.inputs.size() - static_cast<size_t>(node.captures) + (i - node.formal_inputs());
-    } else if (node.info->spec.name == "If") {
-      return;
-    }
-    if (at < body.inputs.size()) visit(body, body.inputs[at]);
-  }
-
-  // True if another operand of the node comes from a product with a weight, from a norm, or from
-  // one that was folded behind them.
-  bool beside_product(const Graph& graph, const Node& node, size_t i) const {
-    bool affine = is_affine(graph, node, i);
-    for (size_t k = 0; k < node.inputs.size(); ++k) {
-      if (k == i || node.inputs[k] == no_value) continue;
-      if (from_product(graph, node.inputs[k], affine, 0)) return true;
-      if (node.info->spec.name == "Mul" && is_spread(graph, node.inputs[k])) return true;
-    }
-    return false;
-  }
-
-  // With `affine` also through activations: a norm that follows one stays behind it when folded.
-  bool from_product(const Graph& graph, ValueId v, bool affine, int depth) const {
-    const Node* node = depth > 6 ? nullptr : producer_of(graph, v);
-    if (node == nullptr) return false;
-    std::string_view op = node->info->spec.name;
-    if (makes_product(op)) return has_weight(graph, *node);
-    if (is_norm(graph, *node)) return true;
-    bool folded = passes_on(op) || (affine && is_activation(op)) ||
-                  (is_one_of(op, {"Mul", "Add", "Sub"}) && has_constant(graph, *node));
-    return folded && node->inputs[0] != no_value &&
-           std::any_of(node->inputs.begin(), node->inputs.end(), [&](ValueId in) {
-             return in != no_value && from_product(graph, in, affine, depth + 1);
-           });
-  }
-
-  // True for both constants of x * a + b if they have the same axes, of which one is longer than 1.
-  static bool is_affine(const Graph& graph, const Node& node, size_t i) {
-    auto channels = [&](ValueId v) {
-      auto it = graph.initializers.find(v);
-      if (it == graph.initializers.end()) return Dims{};
-      const Dims& shape = it->second.value.dims();
-      bool one = std::count_if(shape.begin(), shape.end(), [](int64_t n) { return n > 1; }) == 1;
-      return one ? shape : Dims{};
-    };
-    auto other_constant = [&](const Node& n) {
-      for (ValueId in : n.inputs) {
-        if (in != no_value && !channels(in).empty()) return channels(in);
-      }
-      return Dims{};
-    };
-    Dims mine = channels(node.inputs[i]);
-    if (mine.empty()) return false;
-    std::string_view op = node.info->spec.name;
-    if (op == "Add") {
-      for (size_t k = 0; k < node.inputs.size(); ++k) {
-        const Node* before = k == i ? nullptr : producer_of(graph, node.inputs[k]);
-        if (before != nullptr && before->info->spec.name == "Mul" &&
-            other_constant(*before) == mine)
-          return true;
-      }
-      return false;
-    }
-    return op == "Mul" && std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& n) {
-             return n.info->spec.name == "Add" && other_constant(n) == mine &&
-                    std::find(n.inputs.begin(), n.inputs.end(), node.outputs[0]) != n.inputs.end();
-           });
-  }
-
-  // False if all operands are computed, as queries and keys are: what is added to their product is
-  // a mask. Inside a body a weight may come from outside.
-  bool has_weight(const Graph& graph, const Node& product) const {
-    return std::any_of(product.inputs.begin(), product.inputs.end(),
-                       [&](ValueId v) { return v != no_value && may_be_weight(graph, v, 0); });
-  }
-
-  bool may_be_weight(const Graph& graph, ValueId v, int depth) const {
-    if (graph.initializers.count(v) > 0) return true;
-    const Node* node = depth > 6 ? nullptr : producer_of(graph, v);
-    if (node == nullptr) {
-      return &graph != top_ &&
-             std::find(graph.inputs.begin(), graph.inputs.end(), v) != graph.inputs.end();
-    }
-    return passes_on(node->info->spec.name) && node->inputs[0] != no_value &&
-           may_be_weight(graph, node->inputs[0], depth + 1);
-  }
-
-  static bool has_constant(const Graph& graph, const Node& node) {
-    return std::any_of(node.inputs.begin(), node.inputs.end(),
-                       [&](ValueId v) { return graph.initializers.count(v) > 0; });
-  }
-
-  const Graph* top_ = nullptr;
-  std::set<std::pair<const Graph*, ValueId>> seen_;
-  std::string statistics_, weight_;
-  bool beside_ = true;
+  const Graph& graph_;
+  std::vector<WeightUse> uses_;
+  std::map<std::string, std::string, std::less<>> signature_;
+  std::set<std::string> stored_;
+  bool marked_ = false, names_ = false;
 };
-
-Verdict by_mark(const Graph& graph, ValueId v, const Tensor& tensor,
-                const std::set<std::string>& stored, const Verdict& use) {
-  const Value& value = graph.value(v);
-  std::string kind = metadata(value, kind_key);
-  if (kind == "PARAMETER") return {Role::Parameter, "marked PARAMETER"};
-  if (kind == "BUFFER") return {Role::Buffer, "marked BUFFER"};
-  std::vector<std::string> origins = module_names(metadata(value, folded_key));
-  if (origins.empty()) {
-    // A convolution that took up its batch norm has new weights, which keep the names only.
-    bool named = value.name.find('.') != std::string::npos && value.metadata.empty();
-    if (named && use.role == Role::Parameter) return use;
-    return {Role::Constant, "not marked as a parameter"};
-  }
-  // A product of stored weights with a zero state is no weight of its own, unless a bias went into
-  // it.
-  bool baked = std::all_of(origins.begin(), origins.end(),
-                           [&](const std::string& name) { return stored.count(name) > 0; });
-  if (baked && all_zero(tensor)) return {Role::Constant, "a baked zero"};
-  return {Role::Parameter,
-          "folded from " + origins.front() + (origins.size() > 1 ? " and others" : "")};
-}
 
 // True for the value of a Constant node of the main graph.
 bool in_constant_node(const Graph& graph, const Initializer& init) {
@@ -310,30 +203,63 @@ void leave_constant_nodes(Graph& graph, const std::vector<ValueId>& beside) {
   }
 }
 
+// Replaces inputs of nodes in the order of one pass over the graph.
+void redirect(Graph& graph, const std::map<ValueId, ValueId>& stands_for) {
+  auto resolve = [&](ValueId& v) {
+    auto it = stands_for.find(v);
+    if (it != stands_for.end()) v = it->second;
+  };
+  for (Node& node : graph.nodes) std::for_each(node.inputs.begin(), node.inputs.end(), resolve);
+  std::for_each(graph.outputs.begin(), graph.outputs.end(), resolve);
+}
+
+// Parameters that were folded from the same tensors of the module in the same way, as the steps of
+// an unrolled layer have them, become one, which is written back to all places.
+void join_copies(Graph& graph) {
+  std::map<std::string, std::vector<ValueId>> by_origin;
+  for (const auto& [id, init] : graph.initializers) {
+    std::string origin = metadata(graph.value(id), folded_key);
+    if (init.role == Role::Parameter && !origin.empty()) by_origin[origin].push_back(id);
+  }
+  std::map<ValueId, ValueId> stands_for;
+  for (const auto& [origin, all] : by_origin) {
+    std::vector<ValueId> firsts;
+    for (ValueId v : all) {
+      Initializer& init = graph.initializers.at(v);
+      auto same = std::find_if(firsts.begin(), firsts.end(), [&](ValueId first) {
+        return identical(graph.initializers.at(first).value, init.value);
+      });
+      if (same == firsts.end()) {
+        firsts.push_back(v);
+        continue;
+      }
+      graph.initializers.at(*same).copies.push_back(init.stored);
+      stands_for[v] = *same;
+    }
+  }
+  if (stands_for.empty()) return;
+  redirect(graph, stands_for);
+  for (const auto& [copy, first] : stands_for) {
+    Initializer& init = graph.initializers.at(copy);
+    init.role = Role::Constant;
+    init.reason = "a copy of " + graph.name_of(first) + ", which trains for both";
+  }
+}
+
 }  // namespace
 
 void choose_parameters(Graph& graph) {
-  std::set<std::string> stored;
   std::vector<ValueId> beside;
-  bool marked = false;
-  for (const auto& [id, init] : graph.initializers) {
-    stored.insert(graph.name_of(id));
-    marked |= metadata(graph.value(id), kind_key) == "PARAMETER";
-  }
+  Judge judge(graph);
   for (auto& [id, init] : graph.initializers) {
     if (!is_differentiable(init.value.dtype()) || init.stored < 0) continue;
-    Verdict use = Follower().follow(graph, id);
-    Verdict verdict = use;
-    if (marked && use.role != Role::Buffer) verdict = by_mark(graph, id, init.value, stored, use);
-    if (!marked && verdict.role == Role::Constant &&
-        graph.name_of(id).find("ReadVariableOp") != std::string::npos) {
-      verdict = {Role::Parameter, "named as a variable"};
-    }
+    Verdict verdict = judge.verdict(id, init.value);
     if (verdict.beside) beside.push_back(id);
     init.role = verdict.role;
-    init.reason = verdict.reason.empty() ? "not used as a weight" : verdict.reason;
+    init.reason = std::move(verdict.reason);
   }
   leave_constant_nodes(graph, beside);
+  join_copies(graph);
 }
 
 }  // namespace onnxrun

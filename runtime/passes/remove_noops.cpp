@@ -24,8 +24,8 @@ void remove_noops(Graph& graph) {
   std::vector<Node> kept;
   for (Node& node : graph.nodes) {
     std::for_each(node.inputs.begin(), node.inputs.end(), resolve);
-    bool drops =
-        node.op->traits().noop_if_same_type && node.inputs[0] != no_value && !is_kept(graph, node.outputs[0]);
+    bool drops = node.op->traits().noop_if_same_type && node.inputs[0] != no_value &&
+                 !is_kept(graph, node.outputs[0]);
     if (drops) {
       const Type &in = graph.value(node.inputs[0]).type, &out = graph.value(node.outputs[0]).type;
       drops = in.is_concrete() && in.to_string() == out.to_string();

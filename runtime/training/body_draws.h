@@ -10,8 +10,8 @@ bool draws_numbers(const Graph& graph);
 
 // Hands `step`, a scalar int64 of `graph`, to the bodies of a node that is about to be appended to
 // it, made different for every node (by `number`) and every iteration. Returns what stands for it
-// in each body: no_value where the operator carries no values from one iteration to the next. A gradient that computes a body again
-// thus finds the numbers of the first time.
+// in each body: no_value where the operator carries no values from one iteration to the next. A
+// gradient that computes a body again thus finds the numbers of the first time.
 std::vector<ValueId> hand_in_step(Graph& graph, Node& node, ValueId step, int64_t number);
 
 // Throws Unsupported if a body draws random numbers: standard operators cannot repeat them.

@@ -284,6 +284,65 @@ TEST(OperatorContract, SaysWhatItIs) {
   }
 }
 
+// An input whose name says that it is learned, or a factor of a quantisation.
+static bool sounds_learned(std::string_view name) {
+  for (std::string_view learned : {"W", "R", "P", "slope", "bias", "scale", "Scale", "weight"}) {
+    if (name == learned) return true;
+  }
+  return false;
+}
+
+TEST(OperatorContract, WeightsHaveRoles) {
+  for (const OpInfo* info : builtin_ops().all()) {
+    std::string name = info->qualified_name();
+    for (const Param& input : info->spec.inputs) {
+      bool learned = sounds_learned(input.name) && !is_private(*info);
+      EXPECT_FALSE(learned && input.role == InputRole::Data) << name << ": " << input.name;
+      if (is_learned(input.role)) {
+        EXPECT_NE(info->spec.kind, OpKind::Other) << name << " has weights, but is nothing";
+      }
+    }
+    for (const AttributeInfo& attribute : list_attributes(*info->make())) {
+      bool sounds_type = attribute.alternative == 0 &&
+                         (attribute.name == "to" || attribute.name.ends_with("dtype") ||
+                          attribute.name.ends_with("_type"));
+      EXPECT_EQ(attribute.element_type, sounds_type) << name << ": " << attribute.name;
+    }
+    if (!info->spec.bodies.empty()) {
+      BodyLayout layout = info->make()->body_layout();
+      EXPECT_TRUE(layout.once || layout.takes_inputs) << name;
+    }
+  }
+}
+
+// Facts about operators are asked of them (docs/decisions/0005-operators-say-what-they-are.md).
+TEST(OperatorContract, AlgorithmsNameNoOperator) {
+  std::set<std::string> operators;
+  for (const auto& [name, op] : standard()) operators.insert(name);
+  for (const OpInfo* info : builtin_ops().all()) operators.insert(std::string(info->spec.name));
+  for (const char* file : {"runtime/passes/parameters.cpp", "runtime/passes/weight_uses.cpp",
+                           "runtime/passes/plain_forms.cpp", "runtime/passes/widen.cpp",
+                           "runtime/passes/remove_noops.cpp", "runtime/passes/body_gradient.cpp",
+                           "runtime/training/modes.cpp", "tools/loss_choice.cpp",
+                           "tools/random_inputs.cpp", "importer/node_reader.cpp"}) {
+    std::ifstream stream(std::string(ONNXRUN_SOURCE) + "/" + file);
+    ASSERT_TRUE(stream) << file;
+    std::string line;
+    for (int number = 1; std::getline(stream, line); ++number) {
+      if (line.find(".add(") != std::string::npos) continue;  // emits it
+      for (size_t at = line.find('"'); at != std::string::npos;) {
+        size_t end = line.find('"', at + 1);
+        if (end == std::string::npos) break;
+        std::string literal = line.substr(at + 1, end - at - 1);
+        bool constant = literal == "Constant";  // whose tensors become initializers
+        EXPECT_TRUE(constant || !operators.count(literal))
+            << file << ":" << number << ": " << literal;
+        at = line.find('"', end + 1);
+      }
+    }
+  }
+}
+
 // What all other suites of this program wrote into the folder.
 static TriedOperators tried_by_other_suites(const std::string& folder) {
   const ::testing::UnitTest& program = *::testing::UnitTest::GetInstance();
