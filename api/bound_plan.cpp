@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "graph/value_type.h"
 
 namespace onnxrun {
 
@@ -15,6 +16,7 @@ BoundPlan::BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state
       state_(std::move(state)),
       state_input_(graph_.inputs.size(), false),
       inputs_(graph_.inputs.size()),
+      types_(graph_.inputs.size()),
       bound_(graph_.inputs.size(), false),
       outputs_(graph_.outputs.size()) {
   for (const StateBinding& s : graph_.state) {
@@ -41,38 +43,14 @@ size_t BoundPlan::output_index(const std::string& name) const {
   return index_of(graph_, graph_.outputs, name, "output");
 }
 
-static Type type_of(const RuntimeValue& value, const Type& declared) {
-  if (!value.is_tensor()) return declared;
-  return Type::tensor(value.tensor.dtype(), to_shape(value.tensor.dims()));
-}
-
-static bool right_kind(const Type& declared, const RuntimeValue& value) {
-  switch (declared.kind) {
-    case Type::Kind::Unknown:
-      return true;
-    case Type::Kind::Tensor:
-      return value.kind == RuntimeValue::Kind::Tensor;
-    case Type::Kind::Sequence:
-      return value.kind == RuntimeValue::Kind::Sequence;
-    case Type::Kind::Optional:
-      return true;
-    case Type::Kind::Map:
-      return value.kind == RuntimeValue::Kind::Map;
-  }
-  return false;
-}
-
 void BoundPlan::bind_input(size_t k, RuntimeValue value) {
-  const Type& declared = graph_.value(graph_.inputs[k]).type;
-  Type given = type_of(value, declared);
-  if (!right_kind(declared, value) || !compatible(declared, given)) {
-    fail(ErrorKind::BadInput, "input '{}' is {}, got {}", graph_.name_of(graph_.inputs[k]),
-         declared.to_string(), value.is_tensor() ? value.tensor.type_text() : "no tensor");
-  }
+  const Value& input = graph_.value(graph_.inputs[k]);
+  Type admitted = admit(value, input.type, input.name);
   bool same = bound_[k] && current_ && inputs_[k].is_tensor() && value.is_tensor() &&
               inputs_[k].tensor.dtype() == value.tensor.dtype() &&
               inputs_[k].tensor.dims() == value.tensor.dims();
   inputs_[k] = std::move(value);
+  types_[k] = std::move(admitted);
   bound_[k] = true;
   if (same) {
     current_->bind_input(k, inputs_[k]);
@@ -82,8 +60,10 @@ void BoundPlan::bind_input(size_t k, RuntimeValue value) {
 }
 
 void BoundPlan::bind_output(size_t k, Tensor memory) {
+  // The other outputs need not fit yet: they may be bound anew, too, before the run.
+  Execution& execution = current_ ? *current_ : prepared();
+  execution.bind_output(k, memory);
   outputs_[k] = std::move(memory);
-  ready().bind_output(k, *outputs_[k]);
 }
 
 const RuntimeValue& BoundPlan::output(size_t k) const {
@@ -98,22 +78,28 @@ void BoundPlan::observe(Execution::Observer observer) {
 }
 
 Execution& BoundPlan::ready() {
-  if (!current_) select();
-  return *current_;
+  if (current_) return *current_;
+  Execution& execution = prepared();
+  for (size_t k = 0; k < outputs_.size(); ++k) {
+    if (outputs_[k]) execution.bind_output(k, *outputs_[k]);
+  }
+  // Only now: a binding that failed would be forgotten otherwise.
+  current_ = &execution;
+  return execution;
 }
 
-void BoundPlan::select() {
+Execution& BoundPlan::prepared() {
   std::vector<Type> types;
   for (size_t k = 0; k < inputs_.size(); ++k) {
     const Value& value = graph_.value(graph_.inputs[k]);
     if (!bound_[k] && !is_state(k)) {
       fail(ErrorKind::BadInput, "input '{}' ({}) is missing", value.name, value.type.to_string());
     }
-    types.push_back(is_state(k) ? value.type : type_of(inputs_[k], value.type));
+    types.push_back(is_state(k) ? value.type : types_[k]);
   }
   auto same = [&](const Cached& c) {
     return std::equal(types.begin(), types.end(), c.types.begin(),
-                      [](const Type& a, const Type& b) { return a.to_string() == b.to_string(); });
+                      [](const Type& a, const Type& b) { return identical(a, b); });
   };
   auto it = std::find_if(cache_.begin(), cache_.end(), same);
   if (it == cache_.end()) {
@@ -123,14 +109,12 @@ void BoundPlan::select() {
   } else {
     std::rotate(it, it + 1, cache_.end());
   }
-  current_ = cache_.back().execution.get();
-  current_->observe(observer_);
+  Execution& chosen = *cache_.back().execution;
+  chosen.observe(observer_);
   for (size_t k = 0; k < inputs_.size(); ++k) {
-    if (!is_state(k)) current_->bind_input(k, inputs_[k]);
+    if (!is_state(k)) chosen.bind_input(k, inputs_[k]);
   }
-  for (size_t k = 0; k < outputs_.size(); ++k) {
-    if (outputs_[k]) current_->bind_output(k, *outputs_[k]);
-  }
+  return chosen;
 }
 
 }  // namespace onnxrun

@@ -22,8 +22,10 @@ class BoundPlan {
   size_t input_index(const std::string& name) const;
   size_t output_index(const std::string& name) const;
 
-  // Checks element type and shape against the graph's declaration.
+  // Throws BadInput unless the value is what the graph declares (graph/value_type.h).
   void bind_input(size_t k, RuntimeValue value);
+  // Throws BadInput unless the memory fits what the inputs that are bound give; the binding before
+  // then stays. One that no longer fits after other inputs were bound fails every run.
   void bind_output(size_t k, Tensor memory);
 
   // The execution for what is bound now. Throws BadInput if an input is missing.
@@ -40,13 +42,15 @@ class BoundPlan {
   };
 
   bool is_state(size_t k) const { return state_input_[k]; }
-  void select();
+  // The execution for the inputs that are bound, with them.
+  Execution& prepared();
 
   Graph graph_;
   PlanOptions options_;
   std::vector<Tensor> state_;
   std::vector<bool> state_input_;
   std::vector<RuntimeValue> inputs_;
+  std::vector<Type> types_;  // what the inputs were admitted as
   std::vector<bool> bound_;
   std::vector<std::optional<Tensor>> outputs_;
   std::vector<Cached> cache_;  // most recently used last

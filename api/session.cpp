@@ -66,7 +66,6 @@ struct Session::Impl {
 
   void run() {
     ThreadScope threads(options.threads);
-    control.reset();
     if (options.timeout_seconds) {
       control.deadline = std::chrono::steady_clock::now() +
                          std::chrono::duration_cast<std::chrono::steady_clock::duration>(

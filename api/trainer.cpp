@@ -1,6 +1,7 @@
 #include "onnxrun/trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/atomic_file.h"
@@ -111,7 +112,6 @@ struct Trainer::Impl {
 
   double step() {
     ThreadScope threads(options.threads);
-    control.reset();
     plan->run(control);
     return loss_of(*plan);
   }
@@ -177,7 +177,6 @@ Trainer::Evaluation Trainer::evaluate(const NamedValues& inputs, const Tensor& t
   size_t k = impl_->training.target_input();
   if (impl_->training.has_target) plan.bind_input(k, impl_->fitted(k, target));
   ThreadScope threads(impl_->options.threads);
-  impl_->control.reset();
   plan.run(impl_->control);
   return {Impl::loss_of(plan), plan.output(1).tensor};
 }
@@ -229,8 +228,7 @@ void Trainer::export_step(const std::string& path) const {
   write_npz(values, initial);
   AtomicFile model(path);
   model.write(step);
-  values.commit();
-  model.commit();
+  AtomicFile::commit(std::array{&values, &model});
 }
 
 }  // namespace onnxrun

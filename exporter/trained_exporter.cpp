@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -48,10 +49,13 @@ class TrainedExporter {
     name_data_files();
     check_targets();
     std::string model = rewrite();
-    for (const auto& [location, name] : new_names_) write_data_file(location, name);
-    AtomicFile file(out_path_);
-    file.write(model);
-    file.commit();
+    std::vector<std::unique_ptr<AtomicFile>> files;
+    for (const auto& [location, name] : new_names_) files.push_back(data_file(location, name));
+    files.push_back(std::make_unique<AtomicFile>(out_path_));
+    files.back()->write(model);
+    std::vector<AtomicFile*> together;
+    for (const auto& file : files) together.push_back(file.get());
+    AtomicFile::commit(together);
   }
 
  private:
@@ -186,17 +190,17 @@ class TrainedExporter {
            std::memcmp(a.value.raw(), b.value.raw(), static_cast<size_t>(a.bytes)) == 0;
   }
 
-  void write_data_file(const std::string& location, const std::string& name) {
+  std::unique_ptr<AtomicFile> data_file(const std::string& location, const std::string& name) {
     std::vector<Patch>& patches = patches_[location];
     check_overlaps(patches, location);
-    AtomicFile out(data_path(name).string());
-    copy_file(source_.data_files.at(location), out);
+    auto out = std::make_unique<AtomicFile>(data_path(name).string());
+    copy_file(source_.data_files.at(location), *out);
     for (const Patch& patch : patches) {
       if (patch.value.defined()) {
-        out.write_at(patch.offset, {patch.value.raw(), static_cast<size_t>(patch.bytes)});
+        out->write_at(patch.offset, {patch.value.raw(), static_cast<size_t>(patch.bytes)});
       }
     }
-    out.commit();
+    return out;
   }
 
   static void copy_file(const std::string& path, AtomicFile& out) {

@@ -11,13 +11,13 @@ namespace {
 class If final : public Op {
  public:
   void infer(InferContext& c) const override {
+    c.require_one(c.type(0), DType::Bool, "cond");
     std::vector<Type> then_types = c.infer_body(0, {}), else_types = c.infer_body(1, {});
     if (then_types.size() != c.num_outputs() || else_types.size() != c.num_outputs()) {
       c.reject("the branches give {} and {} outputs, the node has {}", then_types.size(),
                else_types.size(), c.num_outputs());
     }
     const Tensor* cond = c.constant(0);
-    if (cond && cond->size() != 1) c.reject("{}, expected one element", c.describe_input(0));
     for (size_t i = 0; i < then_types.size(); ++i) {
       if (!same_elements(then_types[i], else_types[i])) {
         c.reject("output {} is {} in one branch and {} in the other", i, then_types[i].to_string(),
@@ -31,9 +31,10 @@ class If final : public Op {
 
   void run(RunContext& c) const override {
     if (c.input(0).size() != 1) {
-      fail(ErrorKind::BadInput, "cond is {}, expected one element", c.input(0).type_text());
+      fail(ErrorKind::BadInput, "cond is {}, expected one element", describe(c.value(0)));
     }
-    std::vector<RuntimeValue> results = c.bodies().run(*c.input(0).data<bool>() ? 0 : 1, {});
+    std::vector<RuntimeValue> results;
+    c.bodies().run(*c.input(0).data<bool>() ? 0 : 1, {}, results, true);
     for (size_t i = 0; i < results.size(); ++i) {
       if (c.has_output(i)) c.set_value(i, std::move(results[i]));
     }

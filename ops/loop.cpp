@@ -12,61 +12,49 @@ namespace onnxrun {
 
 namespace {
 
-// Types that join keep losing dimensions, so this many rounds always suffice.
-constexpr int max_rounds = 64;
-
 class Loop final : public Op {
  public:
   void infer(InferContext& c) const override {
+    if (c.has_input(0)) c.require_one(c.type(0), DType::Int64, "M");
+    if (c.has_input(1)) c.require_one(c.type(1), DType::Bool, "cond");
     size_t carried = c.num_inputs() < 2 ? 0 : c.num_inputs() - 2;
-    std::vector<Type> state, outputs;
-    for (size_t k = 0; k < carried; ++k) state.push_back(c.type(2 + k));
-    for (int round = 0; round < max_rounds; ++round) {
-      outputs = infer_once(c, state);
-      if (outputs.size() < carried + 1 || outputs.size() != c.num_outputs() + 1) {
-        c.reject(
-            "the body gives {} outputs; with {} carried values and {} outputs of the node {} are "
-            "expected",
-            outputs.size(), carried, c.num_outputs(), c.num_outputs() + 1);
-      }
-      bool stable = true;
-      for (size_t k = 0; k < carried; ++k) {
-        if (!same_elements(state[k], outputs[1 + k])) {
-          c.reject("carried value {} is {} and becomes {}", k, state[k].to_string(),
-                   outputs[1 + k].to_string());
-        }
-        Type joined = join(state[k], outputs[1 + k]);
-        stable &= joined.to_string() == state[k].to_string();
-        state[k] = std::move(joined);
-      }
-      if (stable) break;
+    std::vector<Type> formal = {Type::tensor(DType::Int64, Shape{}),
+                                Type::tensor(DType::Bool, Shape{})};
+    for (size_t k = 0; k < carried; ++k) formal.push_back(c.type(2 + k));
+    std::vector<Type> outputs = c.settle_body(0, formal, 2, carried, 1);
+    if (outputs.size() < carried + 1 || outputs.size() != c.num_outputs() + 1) {
+      c.reject(
+          "the body gives {} outputs; with {} carried values and {} outputs of the node {} are "
+          "expected",
+          outputs.size(), carried, c.num_outputs(), c.num_outputs() + 1);
     }
-    for (size_t k = 0; k < carried; ++k) c.set_output(k, state[k]);
+    c.require_one(outputs[0], DType::Bool, "the body's condition");
+    for (size_t k = 0; k < carried; ++k) c.set_output(k, formal[2 + k]);
     Dim trips = trip_count(c);
     for (size_t k = carried; k < c.num_outputs(); ++k) {
-      Type scan = outputs[1 + k];
-      if (scan.shape) scan.shape->insert(scan.shape->begin(), trips);
-      c.set_output(k, std::move(scan));
+      c.set_output(k, stacked_type(c, outputs[1 + k], k - carried, 0, trips));
     }
   }
 
   void run(RunContext& c) const override {
     size_t carried = c.num_inputs() < 2 ? 0 : c.num_inputs() - 2;
-    int64_t trips = c.has_input(0) ? scalar<int64_t>(c.input(0), "M") : INT64_MAX;
-    bool going = c.has_input(1) ? scalar<bool>(c.input(1), "cond") : true;
-    std::vector<RuntimeValue> formal(2);
-    for (size_t k = 0; k < carried; ++k) formal.push_back(c.value(2 + k));
+    int64_t trips = c.has_input(0) ? scalar<int64_t>(c.value(0), "M") : INT64_MAX;
+    bool going = c.has_input(1) ? scalar<bool>(c.value(1), "cond") : true;
+    std::vector<RuntimeValue> formal(2), results;
+    for (size_t k = 0; k < carried; ++k) formal.push_back(c.take(2 + k));
     std::vector<SliceStack> scans(c.num_outputs() - carried, {c.control(), "a scan output"});
     for (int64_t i = 0; i < trips && going; ++i) {
       if (i >= c.control().max_loop_iterations) {
         fail(ErrorKind::Limit, "more than {} iterations", c.control().max_loop_iterations);
       }
       c.control().check();
-      formal[0] = Tensor::scalar<int64_t>(i);
-      formal[1] = Tensor::scalar<bool>(going);
-      std::vector<RuntimeValue> results = c.bodies().run(0, formal);
-      going = scalar<bool>(results[0].tensor, "the body's condition");
-      for (size_t k = 0; k < carried; ++k) formal[2 + k] = std::move(results[1 + k]);
+      set_scalar<int64_t>(formal[0], i);
+      set_scalar<bool>(formal[1], going);
+      c.bodies().run(0, formal, results);
+      going = scalar<bool>(results[0], "the body's condition");
+      results[0] = RuntimeValue();
+      // What went in is memory for what comes out next.
+      for (size_t k = 0; k < carried; ++k) std::swap(formal[2 + k], results[1 + k]);
       for (size_t k = 0; k < scans.size(); ++k) {
         if (c.has_output(carried + k)) scans[k].add(std::move(results[1 + carried + k]));
       }
@@ -77,20 +65,13 @@ class Loop final : public Op {
     for (size_t k = 0; k < scans.size(); ++k) {
       if (!c.has_output(carried + k)) continue;
       Type type = c.bodies().output_type(0, 1 + carried + k);
-      c.set_value(carried + k, scans[k].stacked(type.dtype, shape_without_data(type), 0, false));
+      c.set_value(carried + k, scans[k].stacked(type, 0, false));
     }
   }
 
   void gradient(GradientContext& g) const override { loop_gradient(g); }
 
  private:
-  static std::vector<Type> infer_once(InferContext& c, const std::vector<Type>& state) {
-    std::vector<Type> formal = {Type::tensor(DType::Int64, Shape{}),
-                                Type::tensor(DType::Bool, Shape{})};
-    formal.insert(formal.end(), state.begin(), state.end());
-    return c.infer_body(0, formal);
-  }
-
   // M, where nothing in the loop can end it earlier.
   static Dim trip_count(const InferContext& c) {
     if (c.has_input(1) && !is_true(c.constant(1))) return Dim();
@@ -100,7 +81,9 @@ class Loop final : public Op {
     return m.is_known() ? Dim(std::max<int64_t>(m.value(), 0)) : m;
   }
 
-  static bool is_true(const Tensor* t) { return t && t->size() == 1 && *t->data<bool>(); }
+  static bool is_true(const Tensor* t) {
+    return t && t->dtype() == DType::Bool && t->size() == 1 && *t->data<bool>();
+  }
 
   // The body's condition is the one it got, or always true; PyTorch casts it, too.
   static bool goes_on(const InferContext& c) {
@@ -120,17 +103,19 @@ class Loop final : public Op {
   }
 
   template <typename T>
-  static T scalar(const Tensor& t, std::string_view what) {
-    if (t.size() != 1)
-      fail(ErrorKind::BadInput, "{} is {}, expected one element", what, t.type_text());
-    return *t.data<T>();
+  static T scalar(const RuntimeValue& v, std::string_view what) {
+    if (!v.is_tensor() || v.tensor.dtype() != dtype_of<T> || v.tensor.size() != 1) {
+      fail(ErrorKind::BadInput, "{} is {}, expected one {}", what, describe(v),
+           to_string(dtype_of<T>));
+    }
+    return *v.tensor.data<T>();
   }
 
-  static Dims shape_without_data(const Type& type) {
-    Dims dims;
-    if (!type.shape) return dims;
-    for (const Dim& d : *type.shape) dims.push_back(d.is_known() ? d.value() : 0);
-    return dims;
+  // In the same memory, unless the body kept it.
+  template <typename T>
+  static void set_scalar(RuntimeValue& v, T value) {
+    if (!v.is_tensor() || !v.tensor.unique()) v = Tensor::scalar<T>(value);
+    *v.tensor.data<T>() = value;
   }
 };
 

@@ -35,7 +35,7 @@ class OptionalHasElement final : public Op {
   void infer(InferContext& c) const override { c.set_output(0, DType::Bool, Shape{}); }
   void run(RunContext& c) const override {
     bool has = c.has_input(0) && c.value(0).kind != RuntimeValue::Kind::None;
-    if (has && c.value(0).kind == RuntimeValue::Kind::Optional) has = !c.value(0).items->empty();
+    if (has && c.value(0).kind == RuntimeValue::Kind::Optional) has = !c.items(0).empty();
     *c.output(0).data<bool>() = has;
   }
 };
@@ -44,14 +44,14 @@ class OptionalGetElement final : public Op {
  public:
   void infer(InferContext& c) const override {
     const Type& t = c.type(0);
-    c.set_output(0, t.kind == Type::Kind::Optional ? *t.element : t);
+    c.set_output(0, t.kind != Type::Kind::Optional ? t : t.element ? *t.element : Type());
   }
   void run(RunContext& c) const override {
     const RuntimeValue& v = c.value(0);
     if (v.is_tensor()) return copy_elements(v.tensor, c.output(0));
     if (v.kind != RuntimeValue::Kind::Optional) return c.set_value(0, v);
-    if (v.items->empty()) fail(ErrorKind::BadInput, "the optional has no element");
-    c.set_value(0, v.items->front());
+    if (v.elements().empty()) fail(ErrorKind::BadInput, "the optional has no element");
+    c.set_value(0, v.elements().front());
   }
   void gradient(GradientContext& g) const override {
     bool optional = g.type(g.input(0)).kind == Type::Kind::Optional;

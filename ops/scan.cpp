@@ -54,7 +54,15 @@ class Scan final : public Op {
       }
       formal.push_back(std::move(type));
     }
-    set_outputs(c, settle(c, formal, states), states, length);
+    std::vector<Type> outputs = c.settle_body(0, formal, 0, states, 0);
+    if (outputs.size() != c.num_outputs() || outputs.size() < states) {
+      c.reject("the body gives {} outputs, the node has {}", outputs.size(), c.num_outputs());
+    }
+    for (size_t i = 0; i < states; ++i) c.set_output(i, formal[i]);
+    for (size_t i = states; i < outputs.size(); ++i) {
+      c.set_output(
+          i, stacked_type(c, outputs[i], i - states, at(scan_output_axes, i - states, 0), length));
+    }
   }
 
   void run(RunContext& c) const override {
@@ -64,8 +72,8 @@ class Scan final : public Op {
     if (length > c.control().max_loop_iterations) {
       fail(ErrorKind::Limit, "more than {} iterations", c.control().max_loop_iterations);
     }
-    std::vector<RuntimeValue> formal(states + scans);
-    for (size_t i = 0; i < states; ++i) formal[i] = c.value(i);
+    std::vector<RuntimeValue> formal(states + scans), results;
+    for (size_t i = 0; i < states; ++i) formal[i] = c.take(i);
     std::vector<SliceStack> stacked(outs, {c.control(), "a scan output"});
     for (int64_t t = 0; t < length; ++t) {
       c.control().check();
@@ -74,8 +82,8 @@ class Scan final : public Op {
         int64_t index = at(scan_input_directions, i, 0) ? length - 1 - t : t;
         formal[states + i] = take_slice(x, axis_of(x, i), index, c.control());
       }
-      std::vector<RuntimeValue> results = c.bodies().run(0, formal);
-      for (size_t i = 0; i < states; ++i) formal[i] = std::move(results[i]);
+      c.bodies().run(0, formal, results);
+      for (size_t i = 0; i < states; ++i) std::swap(formal[i], results[i]);
       for (size_t k = 0; k < outs; ++k) {
         if (c.has_output(states + k)) stacked[k].add(std::move(results[states + k]));
       }
@@ -86,9 +94,8 @@ class Scan final : public Op {
     for (size_t k = 0; k < outs; ++k) {
       if (!c.has_output(states + k)) continue;
       Type type = c.bodies().output_type(0, states + k);
-      c.set_value(states + k,
-                  stacked[k].stacked(type.dtype, lengths(type), at(scan_output_axes, k, 0),
-                                     at(scan_output_directions, k, 0) != 0));
+      c.set_value(states + k, stacked[k].stacked(type, at(scan_output_axes, k, 0),
+                                                 at(scan_output_directions, k, 0) != 0));
     }
   }
 
@@ -124,46 +131,6 @@ class Scan final : public Op {
     }
     return length;
   }
-
-  // The body's output types once the states' have stopped changing.
-  std::vector<Type> settle(InferContext& c, std::vector<Type>& formal, size_t states) const {
-    for (;;) {
-      std::vector<Type> outputs = c.infer_body(0, formal);
-      if (outputs.size() != c.num_outputs() || outputs.size() < states) {
-        c.reject("the body gives {} outputs, the node has {}", outputs.size(), c.num_outputs());
-      }
-      bool stable = true;
-      for (size_t i = 0; i < states; ++i) {
-        if (!same_elements(formal[i], outputs[i])) {
-          c.reject("state {} is {} and becomes {}", i, formal[i].to_string(),
-                   outputs[i].to_string());
-        }
-        Type joined = join(formal[i], outputs[i]);
-        stable &= joined.to_string() == formal[i].to_string();
-        formal[i] = std::move(joined);
-      }
-      if (stable) return outputs;
-    }
-  }
-
-  void set_outputs(InferContext& c, std::vector<Type> outputs, size_t states,
-                   const Dim& length) const {
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      Type& type = outputs[i];
-      if (i >= states && type.shape) {
-        int64_t axis = normalize_axis(at(scan_output_axes, i - states, 0), type.rank() + 1);
-        type.shape->insert(type.shape->begin() + axis, length);
-      }
-      c.set_output(i, std::move(type));
-    }
-  }
-
-  static Dims lengths(const Type& type) {
-    Dims dims;
-    if (!type.shape) return dims;
-    for (const Dim& d : *type.shape) dims.push_back(d.is_known() ? d.value() : 0);
-    return dims;
-  }
 };
 
 // Opset 8: every input and output has a batch axis in front, and a first input may give the length
@@ -173,9 +140,13 @@ class BatchedScan {
  public:
   explicit BatchedScan(UpgradeContext& u)
       : u_(u), b_(u.builder()), body_(b_.graph().registry()), bb_(body_), lengths_(u.has_input(0)) {
-    scans_ = static_cast<size_t>(u.take<int64_t>("num_scan_inputs").value_or(0));
+    int64_t scans = u.take<int64_t>("num_scan_inputs").value_or(0);
+    if (scans < 1 || scans >= static_cast<int64_t>(u.inputs().size())) {
+      fail(ErrorKind::BadModel, "num_scan_inputs is {}, the node has {} inputs", scans,
+           u.inputs().size());
+    }
+    scans_ = static_cast<size_t>(scans);
     directions_ = u.take<Ints>("directions").value_or(Ints(scans_, 0));
-    if (u.inputs().size() < scans_ + 1) fail(ErrorKind::BadModel, "num_scan_inputs is {}", scans_);
   }
 
   void run() {

@@ -8,7 +8,7 @@ namespace onnxrun {
 
 namespace {
 
-using Items = std::vector<RuntimeValue>;
+using Items = RuntimeValue::Items;
 
 const Type& element_of(const InferContext& c, size_t i) {
   static const Type unknown;
@@ -50,7 +50,7 @@ class SequenceConstruct final : public Op {
   void run(RunContext& c) const override {
     Items items;
     for (size_t i = 0; i < c.num_inputs(); ++i) items.push_back(c.value(i));
-    c.set_value(0, RuntimeValue::sequence(std::move(items)));
+    c.set_value(0, c.control().sequence(std::move(items)));
   }
   void gradient(GradientContext& g) const override {
     for (size_t i = 0; i < g.num_inputs(); ++i) {
@@ -64,7 +64,7 @@ class SequenceAt final : public Op {
  public:
   void infer(InferContext& c) const override { c.set_output(0, element_of(c, 0)); }
   void run(RunContext& c) const override {
-    const Items& items = *c.value(0).items;
+    const Items& items = c.items(0);
     c.set_value(0, items[position_of(c.input(1), items.size(), items.size())]);
   }
   // Zeros everywhere else.
@@ -96,11 +96,11 @@ class SequenceInsert final : public Op {
     c.set_output(0, Type::sequence(std::move(joined)));
   }
   void run(RunContext& c) const override {
-    Items items = *c.value(0).items;
-    size_t at = items.size();
-    if (c.has_input(2)) at = position_of(c.input(2), items.size(), items.size() + 1);
+    size_t length = c.items(0).size(), at = length;
+    if (c.has_input(2)) at = position_of(c.input(2), length, length + 1);
+    Items items = c.take(0).take_elements();
     items.insert(items.begin() + static_cast<std::ptrdiff_t>(at), c.value(1));
-    c.set_value(0, RuntimeValue::sequence(std::move(items)));
+    c.set_value(0, c.control().sequence(std::move(items)));
   }
   void gradient(GradientContext& g) const override {
     ValueId at = g.has_input(2) ? inserted_at(g) : g.builder().int_scalar(-1);
@@ -122,12 +122,12 @@ class SequenceErase final : public Op {
  public:
   void infer(InferContext& c) const override { c.set_output(0, c.type(0)); }
   void run(RunContext& c) const override {
-    Items items = *c.value(0).items;
-    if (items.empty()) fail(ErrorKind::BadInput, "nothing to erase in an empty sequence");
-    size_t at =
-        c.has_input(1) ? position_of(c.input(1), items.size(), items.size()) : items.size() - 1;
+    size_t length = c.items(0).size();
+    if (length == 0) fail(ErrorKind::BadInput, "nothing to erase in an empty sequence");
+    size_t at = c.has_input(1) ? position_of(c.input(1), length, length) : length - 1;
+    Items items = c.take(0).take_elements();
     items.erase(items.begin() + static_cast<std::ptrdiff_t>(at));
-    c.set_value(0, RuntimeValue::sequence(std::move(items)));
+    c.set_value(0, c.control().sequence(std::move(items)));
   }
   // The erased element gets zeros.
   void gradient(GradientContext& g) const override {
@@ -144,7 +144,7 @@ class SequenceLength final : public Op {
  public:
   void infer(InferContext& c) const override { c.set_output(0, DType::Int64, Shape{}); }
   void run(RunContext& c) const override {
-    *c.output(0).data<int64_t>() = static_cast<int64_t>(c.value(0).items->size());
+    *c.output(0).data<int64_t>() = static_cast<int64_t>(c.items(0).size());
   }
 };
 

@@ -15,27 +15,38 @@ class SequenceMap final : public Op {
     std::vector<Type> formal;
     for (size_t i = 0; i < c.num_inputs(); ++i) {
       const Type& t = c.type(i);
-      formal.push_back(t.kind == Type::Kind::Sequence ? *t.element : t);
+      formal.push_back(t.kind != Type::Kind::Sequence ? t : t.element ? *t.element : Type());
     }
     std::vector<Type> outputs = c.infer_body(0, formal);
     if (outputs.size() != c.num_outputs()) {
       c.reject("the body gives {} outputs, the node has {}", outputs.size(), c.num_outputs());
     }
-    for (size_t i = 0; i < outputs.size(); ++i) c.set_output(i, Type::sequence(outputs[i]));
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (outputs[i].is_known() && !outputs[i].is_tensor()) {
+        c.reject("output {} of the body is {}, expected a tensor", i, outputs[i].to_string());
+      }
+      c.set_output(i, Type::sequence(outputs[i]));
+    }
   }
 
   void run(RunContext& c) const override {
-    size_t length = c.value(0).items->size();
-    std::vector<std::vector<RuntimeValue>> results(c.num_outputs());
+    size_t length = c.items(0).size();
+    std::vector<RuntimeValue> formal(c.num_inputs()), outputs;
+    std::vector<RuntimeValue::Items> results(c.num_outputs());
     for (size_t k = 0; k < length; ++k) {
       c.control().check();
-      std::vector<RuntimeValue> formal;
-      for (size_t i = 0; i < c.num_inputs(); ++i) formal.push_back(element(c.value(i), k, length));
-      std::vector<RuntimeValue> outputs = c.bodies().run(0, formal);
-      for (size_t i = 0; i < outputs.size(); ++i) results[i].push_back(std::move(outputs[i]));
+      for (size_t i = 0; i < c.num_inputs(); ++i) formal[i] = element(c.value(i), k, length);
+      c.bodies().run(0, formal, outputs);
+      for (size_t i = 0; i < outputs.size(); ++i) {
+        if (!outputs[i].is_tensor()) {
+          fail(ErrorKind::BadInput, "output {} of the body is {}, expected a tensor", i,
+               describe(outputs[i]));
+        }
+        results[i].push_back(std::move(outputs[i]));
+      }
     }
     for (size_t i = 0; i < results.size(); ++i) {
-      if (c.has_output(i)) c.set_value(i, RuntimeValue::sequence(std::move(results[i])));
+      if (c.has_output(i)) c.set_value(i, c.control().sequence(std::move(results[i])));
     }
   }
 
@@ -78,10 +89,10 @@ class SequenceMap final : public Op {
  private:
   static RuntimeValue element(const RuntimeValue& v, size_t k, size_t length) {
     if (v.kind != RuntimeValue::Kind::Sequence) return v;
-    if (v.items->size() != length) {
-      fail(ErrorKind::BadInput, "sequences have {} and {} elements", length, v.items->size());
+    if (v.elements().size() != length) {
+      fail(ErrorKind::BadInput, "sequences have {} and {} elements", length, v.elements().size());
     }
-    return (*v.items)[k];
+    return v.elements()[k];
   }
 };
 

@@ -10,7 +10,7 @@ namespace onnxrun {
 
 namespace {
 
-using Items = std::vector<RuntimeValue>;
+using Items = RuntimeValue::Items;
 
 RuntimeValue zeros_of(const RuntimeValue& v, const RunControl& control) {
   if (v.is_tensor()) {
@@ -20,8 +20,8 @@ RuntimeValue zeros_of(const RuntimeValue& v, const RunControl& control) {
   }
   RuntimeValue result = v;
   Items items;
-  for (const RuntimeValue& item : *v.items) items.push_back(zeros_of(item, control));
-  result.items = std::make_shared<const Items>(std::move(items));
+  for (const RuntimeValue& item : v.elements()) items.push_back(zeros_of(item, control));
+  result.items = std::make_shared<Items>(std::move(items));
   return result;
 }
 
@@ -60,13 +60,13 @@ class AddSequences final : public Op {
  public:
   void infer(InferContext& c) const override { infer_same(c); }
   void run(RunContext& c) const override {
-    const Items &a = *c.value(0).items, &b = *c.value(1).items;
+    const Items &a = c.items(0), &b = c.items(1);
     if (a.size() != b.size())
       fail(ErrorKind::Internal, "sequences of {} and {} elements", a.size(), b.size());
     Items sums;
     for (size_t i = 0; i < a.size(); ++i)
       sums.push_back(sum(a[i].tensor, b[i].tensor, c.control()));
-    c.set_value(0, RuntimeValue::sequence(std::move(sums)));
+    c.set_value(0, c.control().sequence(std::move(sums)));
   }
   void gradient(GradientContext& g) const override {
     g.set(0, g.grad(0));
@@ -82,10 +82,14 @@ class AddSequences final : public Op {
  private:
   static Tensor sum(const Tensor& a, const Tensor& b, const RunControl& control) {
     Tensor result = control.allocate(a.dtype(), a.dims());
+    if (a.dims() != b.dims()) {
+      fail(ErrorKind::Internal, "elements {} and {} are added", a.type_text(), b.type_text());
+    }
     dispatch_float(a.dtype(), [&]<typename T>() {
+      const T *x = a.data<T>(), *y = b.data<T>();
+      T* sum = result.data<T>();
       for (int64_t i = 0; i < a.size(); ++i) {
-        result.data<T>()[i] =
-            static_cast<T>(ComputeType<T>(a.data<T>()[i]) + ComputeType<T>(b.data<T>()[i]));
+        sum[i] = static_cast<T>(ComputeType<T>(x[i]) + ComputeType<T>(y[i]));
       }
     });
     return result;
@@ -99,7 +103,7 @@ class SequenceDims final : public Op {
   void infer(InferContext& c) const override { c.set_output(0, DType::Int64, Shape{Dim()}); }
   void run(RunContext& c) const override {
     std::vector<int64_t> lengths;
-    for (const RuntimeValue& item : *c.value(0).items) {
+    for (const RuntimeValue& item : c.items(0)) {
       lengths.push_back(item.tensor.dim(normalize_axis(axis, item.tensor.rank())));
     }
     c.set_value(0, Tensor::of<int64_t>({static_cast<int64_t>(lengths.size())}, lengths));

@@ -14,11 +14,11 @@ namespace {
 // Elements [begin, end) of one axis.
 Tensor take_range(const Tensor& t, int64_t axis, int64_t begin, int64_t end,
                   const RunControl& control) {
-  std::vector<RuntimeValue> slices;
-  for (int64_t i = begin; i < end; ++i) slices.push_back(take_slice(t, axis, i, control));
-  Dims slice_dims = t.dims();
-  slice_dims.erase(slice_dims.begin() + axis);
-  return stack_slices(slices, t.dtype(), slice_dims, axis, false, control, "a part");
+  Dims dims = t.dims();
+  dims[static_cast<size_t>(axis)] = end - begin;
+  Tensor part = control.allocate(t.dtype(), dims);
+  take_elements(t, axis, begin, part);
+  return part;
 }
 
 class SplitToSequence final : public Op {
@@ -51,6 +51,7 @@ class SplitToSequence final : public Op {
     std::vector<RuntimeValue> parts;
     int64_t begin = 0;
     for (int64_t length : lengths(c, x.dim(at))) {
+      c.control().check();
       if (drops(c.has_input(1))) {
         parts.push_back(take_slice(x, at, begin, c.control()));
       } else {
@@ -58,7 +59,7 @@ class SplitToSequence final : public Op {
       }
       begin += length;
     }
-    c.set_value(0, RuntimeValue::sequence(std::move(parts)));
+    c.set_value(0, c.control().sequence(std::move(parts)));
   }
 
   void gradient(GradientContext& g) const override {
@@ -71,11 +72,17 @@ class SplitToSequence final : public Op {
   bool drops(bool has_split) const { return !keepdims && !has_split; }
 
   static std::vector<int64_t> lengths(RunContext& c, int64_t total) {
-    if (!c.has_input(1)) return std::vector<int64_t>(static_cast<size_t>(total), 1);
+    // What a part takes beside its elements.
+    constexpr int64_t part_bytes = sizeof(RuntimeValue) + sizeof(int64_t);
+    if (!c.has_input(1)) {
+      c.control().require(total, part_bytes, "a list of parts");
+      return std::vector<int64_t>(static_cast<size_t>(total), 1);
+    }
     std::vector<int64_t> split = to_int64s(c.input(1));
     if (c.input(1).rank() == 0) {
       if (split[0] <= 0)
         fail(ErrorKind::BadInput, "split is {}, expected a positive length", split[0]);
+      c.control().require(total / split[0] + 1, part_bytes, "a list of parts");
       std::vector<int64_t> equal;
       for (int64_t left = total; left > 0; left -= split[0])
         equal.push_back(std::min(left, split[0]));
@@ -120,8 +127,12 @@ class ConcatFromSequence final : public Op {
   }
 
   void run(RunContext& c) const override {
-    const auto& items = *c.value(0).items;
+    const RuntimeValue::Items& items = c.items(0);
     if (items.empty()) fail(ErrorKind::BadInput, "an empty sequence cannot be joined");
+    for (const RuntimeValue& item : items) {
+      if (item.is_tensor() && item.tensor.dtype() == items[0].tensor.dtype()) continue;
+      fail(ErrorKind::BadInput, "elements are {} and {}", describe(items[0]), describe(item));
+    }
     if (new_axis) {
       c.set_value(0, stack_slices(items, items[0].tensor.dtype(), {}, axis, false, c.control(),
                                   "an element"));

@@ -5,10 +5,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
 
 #include "base/error.h"
+#include "base/file_names.h"
 #include "input_file.h"
 #include "messages.h"
 
@@ -20,7 +20,7 @@ LoadOptions CommonOptions::load_options() const {
   if (external_data == "deny") {
     load.external_data = LoadOptions::ExternalData::Deny;
   } else if (external_data != "model-dir") {
-    if (!std::filesystem::is_directory(external_data)) {
+    if (!is_folder(external_data)) {
       fail(ErrorKind::Usage, "--external-data: '{}' is no folder; give deny, model-dir or a folder",
            external_data);
     }

@@ -1,10 +1,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file_names.h"
 #include "command.h"
 #include "comparison.h"
 #include "exit_code.h"
@@ -151,7 +151,7 @@ class Compare final : public Command {
 
   NamedValues stored_outputs(const Graph& graph) const {
     NamedValues values;
-    if (std::filesystem::is_directory(reference_)) {
+    if (is_folder(reference_)) {
       std::vector<Type> types;
       for (ValueId v : graph.outputs) types.push_back(graph.value(v).type);
       auto found = read_value_directory(reference_, "output", types, common_.max_memory);

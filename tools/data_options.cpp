@@ -3,9 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "base/error.h"
+#include "base/file_names.h"
 #include "data/inline.h"
 #include "value_files.h"
 
@@ -60,8 +60,7 @@ const NamedTensor* find_array(const NamedTensors& arrays, const std::string& nam
 // NAME=FILE, unless the whole is a file or the '=' belongs to something else.
 std::pair<std::string, std::string> split_data(const std::string& text) {
   size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0 || std::filesystem::exists(text) ||
-      is_inline(text)) {
+  if (equals == std::string::npos || equals == 0 || file_exists(text) || is_inline(text)) {
     return {"", text};
   }
   return {text.substr(0, equals), text.substr(equals + 1)};
@@ -235,7 +234,7 @@ std::string target_key(const Graph& graph, const NamedTensors& arrays, const Dat
 Tensor target_array(const NamedTensors& arrays, const std::string& key, int64_t max_memory) {
   if (const NamedTensor* a = find_array(arrays, key)) return a->tensor;
   bool names_file = key.find('.') != std::string::npos || key.find('/') != std::string::npos ||
-                    std::filesystem::exists(key) || is_inline(key);
+                    file_exists(key) || is_inline(key);
   if (!names_file) {
     fail(ErrorKind::BadInput, "the data have no array '{}'; they have {}", key,
          name_list(names_of_arrays(arrays)));

@@ -12,7 +12,7 @@
 #include "learning_task.h"
 #include "messages.h"
 #include "passes/widen.h"
-#include "training/loss.h"
+#include "training/loss_average.h"
 #include "training/metrics.h"
 #include "training/training_graph.h"
 #include "training_options.h"
@@ -85,17 +85,21 @@ class Eval final : public Command {
     return {loss_.class_axis, logits ? 0.0 : 0.5};
   }
 
+  LossOptions loss_options() const {
+    return {task_.loss.name, loss_.chosen_reduction(), loss_.class_axis};
+  }
+
   Model with_loss(const Graph& graph, const ModelData& data, int64_t batch_size) const {
     TrainingOptions options;
     options.output = task_.loss.output;
-    options.loss = {task_.loss.name, loss_.chosen_reduction(), loss_.class_axis};
+    options.loss = loss_options();
     if (auto dims = target_dims(data, batch_size)) {
       options.target = declared_target_type(graph, options, *dims);
     }
     return Model(std::make_shared<Graph>(make_evaluation_graph(graph, options, {})));
   }
 
-  // Returns the mean loss of the batches, weighted by samples.
+  // Returns the loss of all batches.
   double measure(const Graph& graph, const ModelData& data, const BatchOptions& options,
                  Metrics& metrics) const {
     Model model = with_loss(graph, data, options.batch_size);
@@ -105,17 +109,17 @@ class Eval final : public Command {
     CancelScope cancel(session);
     Batches batches(data.set, options);
     bool measures = data.has_target && (!metric_names().empty() || !confusion_.empty());
-    double sum = 0;
+    LossAverage loss(reduction_of(loss_options()));
     for (int64_t k = 0; k < batches.count(); ++k) {
       check_interrupt();
       std::span<const Tensor> tensors = batches.batch(k);
       NamedValues feeds = data.feeds(tensors);
       if (data.has_target) feeds.emplace_back(target_name, tensors.back());
       NamedValues results = session.run(feeds);
-      sum += to_doubles(results[0].second.tensor)[0] * static_cast<double>(batches.size_of(k));
+      loss.add(to_doubles(results[0].second.tensor)[0], batches.size_of(k));
       if (measures) metrics.add(results[1].second.tensor, tensors.back());
     }
-    return sum / static_cast<double>(data.set.samples());
+    return loss.value();
   }
 
   void report(const ModelData& data, double loss, const Metrics& metrics) const {
@@ -140,12 +144,13 @@ class Eval final : public Command {
   }
 
   void write_confusion(const Metrics& metrics) const {
-    std::vector<std::vector<int64_t>> rows = metrics.confusion();
-    auto n = static_cast<int64_t>(rows.size());
-    Tensor table(DType::Int64, {n, n});
-    int64_t* at = table.data<int64_t>();
-    for (const auto& row : rows) at = std::copy(row.begin(), row.end(), at);
-    write_arrays(confusion_, {{"predicted", table}});
+    int64_t n = metrics.class_count();
+    if (n > 0 && n > common_.max_memory / 8 / n) {
+      fail(ErrorKind::Limit,
+           "--confusion: a table of {} classes needs more than the {} bytes allowed", n,
+           common_.max_memory);
+    }
+    write_arrays(confusion_, {{"predicted", metrics.confusion()}});
   }
 
   std::string path_, metrics_, confusion_, precision_;

@@ -2,9 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <filesystem>
 
 #include "base/error.h"
+#include "base/file_names.h"
 #include "data/image.h"
 #include "data/inline.h"
 #include "messages.h"
@@ -98,7 +98,7 @@ void bind_dim(const Graph& graph, const std::string& text, ShapeBindings& bindin
 
 // Text and pictures have no element type of their own to keep.
 bool takes_model_type(const std::string& spec) {
-  if (is_inline(spec) && !std::filesystem::exists(spec)) return false;  // read in the right type
+  if (is_inline(spec) && !file_exists(spec)) return false;  // read in the right type
   for (const char* extension : {".csv", ".tsv"}) {
     if (spec.find(extension) != std::string::npos) return true;
   }
@@ -151,8 +151,7 @@ Given split_input(const Graph& graph, const std::string& text) {
   }
   if (!best.empty()) return {best, text.substr(best.size() + 1)};
   size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0 || std::filesystem::exists(text) ||
-      is_inline(text)) {
+  if (equals == std::string::npos || equals == 0 || file_exists(text) || is_inline(text)) {
     return {"", text};
   }
   return {text.substr(0, equals), text.substr(equals + 1)};
@@ -203,7 +202,7 @@ ShapeBindings parse_bindings(const Graph& graph, const InputOptions& options) {
 }
 
 NamedValues read_unnamed(const Graph& graph, const std::string& spec, int64_t max_memory) {
-  if (std::filesystem::is_directory(spec)) return read_directory(graph, spec, max_memory);
+  if (is_folder(spec)) return read_directory(graph, spec, max_memory);
   bool single = graph.inputs.size() == 1;
   DType dtype = single ? graph.value(graph.inputs[0]).type.dtype : DType::Undefined;
   NamedTensors arrays = read_arrays(spec, read_options(max_memory, dtype));

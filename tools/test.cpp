@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file_names.h"
 #include "case_runner.h"
 #include "command.h"
 #include "comparison.h"
@@ -91,14 +92,14 @@ class Test final : public Command {
     std::vector<TestCase> cases;
     std::map<std::string, int> names;
     for (const std::string& root : roots_) {
-      if (!fs::is_directory(root)) fail(ErrorKind::BadInput, "{}: there is no such folder", root);
+      if (!is_folder(root)) fail(ErrorKind::BadInput, "{}: there is no such folder", root);
       auto add = [&](const fs::path& folder) {
         cases.push_back({fs::absolute(folder).lexically_normal().filename().string(), folder});
         ++names[cases.back().name];
       };
-      if (fs::exists(fs::path(root) / "model.onnx")) add(root);
+      if (file_exists(fs::path(root) / "model.onnx")) add(root);
       for (const auto& entry : fs::recursive_directory_iterator(root)) {
-        if (entry.is_directory() && fs::exists(entry.path() / "model.onnx")) add(entry.path());
+        if (entry.is_directory() && file_exists(entry.path() / "model.onnx")) add(entry.path());
       }
     }
     for (TestCase& c : cases) {
@@ -168,7 +169,7 @@ class Test final : public Command {
   std::string differences(const Graph& graph, Session& session, const std::string& set) const {
     std::vector<std::string> needed = session.input_names();
     NamedValues inputs;
-    if (fs::exists(set + "/input_0.pb")) inputs = read_unnamed(graph, set, common_.max_memory);
+    if (file_exists(set + "/input_0.pb")) inputs = read_unnamed(graph, set, common_.max_memory);
     std::erase_if(inputs, [&](const auto& input) {
       return std::find(needed.begin(), needed.end(), input.first) == needed.end() &&
              std::find(graph.inputs.begin(), graph.inputs.end(), graph.find(input.first)) !=

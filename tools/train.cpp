@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file_names.h"
 #include "command.h"
 #include "data_options.h"
 #include "exit_code.h"
@@ -57,6 +58,7 @@ class Train final : public Command {
     TrainerOptions options = options_for(model, doubles);
     Trainer trainer = in_context(model_path_, [&] { return Trainer(model, options); });
     report(model, trainer);
+    loop_.reduction = reduction_of({options.loss, loss_.chosen_reduction(), {}});
     TrainingLoop loop(trainer, std::move(*training_), std::move(validation_), loop_);
     in_context(model_path_, [&] { loop.run(); });
     std::optional<double> test_loss;
@@ -146,12 +148,12 @@ class Train final : public Command {
     if (path.empty()) return;
     fs::path folder = fs::path(path).parent_path();
     if (folder.empty()) folder = ".";
-    if (!fs::is_directory(folder)) {
+    if (!is_folder(folder)) {
       fail(ErrorKind::CannotWrite, "{}: there is no folder '{}'", path, folder.string());
     }
-    if (fs::is_directory(path)) fail(ErrorKind::CannotWrite, "{}: this is a folder", path);
+    if (is_folder(path)) fail(ErrorKind::CannotWrite, "{}: this is a folder", path);
     if (access(folder.c_str(), W_OK) != 0 &&
-        !(fs::exists(path) && access(path.c_str(), W_OK) == 0)) {
+        !(file_exists(path) && access(path.c_str(), W_OK) == 0)) {
       fail(ErrorKind::CannotWrite, "{}: the folder cannot be written to", path);
     }
   }

@@ -43,12 +43,12 @@ void TrainingLoop::run() {
 
 void TrainingLoop::run_epoch(int64_t epoch) {
   batches_.start_epoch(epoch);
-  double sum = 0, loss = 0, samples = 0;
+  LossAverage average(options_.reduction);
+  double loss = 0;
   for (int64_t k = 0; k < batches_.count() && !finished(); ++k) {
     check_interrupt();
     loss = do_step(batches_.batch(k));
-    sum += loss * static_cast<double>(batches_.size_of(k));
-    samples += static_cast<double>(batches_.size_of(k));
+    average.add(loss, batches_.size_of(k));
     bool last = k + 1 == batches_.count() || finished();
     // The last row of an epoch waits for the validation.
     bool logs = options_.log_every > 0 && step_ % options_.log_every == 0;
@@ -56,7 +56,7 @@ void TrainingLoop::run_epoch(int64_t epoch) {
     if (options_.epochs == 1) plot_point(loss_curve_, static_cast<double>(step_), loss);
     if (progress_) show_progress(epoch, k + 1, loss);
   }
-  end_epoch(epoch, sum / samples, loss);
+  end_epoch(epoch, average.value(), loss);
 }
 
 // Buffers of the batches are the same ones again and again, so they are bound once.
@@ -82,14 +82,14 @@ double TrainingLoop::evaluate(const ModelData& data) {
   options.shuffle = false;
   options.drop_last = false;
   Batches batches(data.set, options);
-  double sum = 0;
+  LossAverage average(options_.reduction);
   for (int64_t k = 0; k < batches.count(); ++k) {
     check_interrupt();
     std::span<const Tensor> tensors = batches.batch(k);
-    double loss = trainer_.evaluate(data.feeds(tensors), data.target(tensors)).loss;
-    sum += loss * static_cast<double>(batches.size_of(k));
+    average.add(trainer_.evaluate(data.feeds(tensors), data.target(tensors)).loss,
+                batches.size_of(k));
   }
-  return sum / static_cast<double>(data.set.samples());
+  return average.value();
 }
 
 void TrainingLoop::end_epoch(int64_t epoch, double loss, double step_loss) {

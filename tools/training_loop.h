@@ -10,6 +10,7 @@
 
 #include "data_options.h"
 #include "onnxrun/trainer.h"
+#include "training/loss_average.h"
 #include "training/loss_plot.h"
 #include "training/metrics_log.h"
 
@@ -18,6 +19,7 @@ namespace onnxrun::tool {
 struct LoopOptions {
   int64_t epochs = 1;
   std::optional<int64_t> max_steps;
+  Reduction reduction = Reduction::Mean;  // of the trainer's loss
   BatchOptions batches;
   std::string log;
   int64_t log_every = 0;  // steps; 0: a row an epoch
@@ -33,7 +35,7 @@ class TrainingLoop {
   // Trains; throws what the trainer throws, Cancelled and Timeout.
   void run();
 
-  // Mean loss of the current weights on other data, weighted by samples.
+  // The loss of the current weights on other data.
   double evaluate(const ModelData& data);
 
   int64_t steps() const { return step_; }

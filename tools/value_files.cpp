@@ -4,6 +4,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file_names.h"
 #include "data/print.h"
 #include "input_file.h"
 #include "tensor_reader.h"
@@ -13,11 +14,13 @@ namespace onnxrun::tool {
 
 namespace fs = std::filesystem;
 
-ProtoFormat proto_format() {
+ProtoFormat proto_format(int64_t max_memory) {
   ProtoFormat format;
-  format.read = [](const std::string& path) {
+  int64_t limit = max_memory == INT64_MAX ? 0 : max_memory;
+  format.read = [limit](const std::string& path) {
     std::string bytes = read_input_file(path, ErrorKind::BadInput);
-    return NamedTensor{read_value_name(bytes, Type{}), read_value_bytes(bytes, Type{}).tensor};
+    return NamedTensor{read_value_name(bytes, Type{}),
+                       read_value_bytes(bytes, Type{}, limit).tensor};
   };
   format.to_bytes = [](const NamedTensor& t) { return write_value_bytes(t.tensor, t.name); };
   return format;
@@ -27,7 +30,7 @@ ReadOptions read_options(int64_t max_memory, DType dtype) {
   ReadOptions options;
   options.dtype = dtype;
   if (max_memory != INT64_MAX) options.max_bytes = max_memory;
-  options.proto = proto_format();
+  options.proto = proto_format(max_memory);
   return options;
 }
 
@@ -38,7 +41,7 @@ std::vector<RuntimeValue> read_value_directory(const std::string& directory,
   int64_t limit = max_memory == INT64_MAX ? 0 : max_memory;
   for (size_t k = 0;; ++k) {
     std::string path = fmt::format("{}/{}_{}.pb", directory, prefix, k);
-    if (!fs::exists(path)) return values;
+    if (!file_exists(path)) return values;
     if (k >= types.size()) {
       fail(ErrorKind::BadInput, "{}: the model has {} {}s only", path, types.size(), prefix);
     }
@@ -71,7 +74,7 @@ NamedTensors flattened(const NamedValues& values) {
 }
 
 void write_values(const std::string& path, const NamedValues& values) {
-  if (!path.ends_with('/') && !fs::is_directory(path)) {
+  if (!path.ends_with('/') && !is_folder(path)) {
     write_arrays(path, flattened(values), proto_format());
     return;
   }

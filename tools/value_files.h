@@ -11,7 +11,7 @@
 namespace onnxrun::tool {
 
 // How data/source.h reads and writes .pb files.
-ProtoFormat proto_format();
+ProtoFormat proto_format(int64_t max_memory = INT64_MAX);
 ReadOptions read_options(int64_t max_memory, DType dtype = DType::Undefined);
 
 // PREFIX_0.pb, PREFIX_1.pb, ... of a test-data directory as values of the given types; stops at the

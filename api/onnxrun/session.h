@@ -63,7 +63,8 @@ class Session {
   // bound. Valid until the next run.
   const RuntimeValue& output(const std::string& name) const;
 
-  // Ends the run in progress, from any thread; it throws Cancelled.
+  // Ends the run in progress, or the next one if there is none, from any thread; it throws
+  // Cancelled.
   void cancel();
 
   // Called after every node of the main graph, in the thread of run(). What the record points at

@@ -74,8 +74,8 @@ class Trainer {
   };
   Evaluation evaluate(const NamedValues& inputs, const Tensor& target);
 
-  // Ends the step or evaluation in progress, from any thread; it throws Cancelled and the weights
-  // stay as they were before it.
+  // Ends the step or evaluation in progress, or the next one if there is none, from any thread; it
+  // throws Cancelled and the weights stay as they were before it.
   void cancel();
 
   // For the steps to come. Throws Usage if it is not finite in the type of the weights.

@@ -56,6 +56,16 @@ inline ReduceLayout::ReduceLayout(std::span<const int64_t> dims, const std::vect
     int64_t length, stride;
     bool is_reduced;
   };
+  // Around an empty axis others may have any length, so nothing is multiplied, nor gone through.
+  if (element_count(dims) == 0) {
+    Dims kept;
+    for (size_t i = 0; i < dims.size(); ++i) {
+      if (!reduced[i]) kept.push_back(dims[i]);
+    }
+    outputs_ = element_count(kept);
+    count_ = row_ = 0;
+    return;
+  }
   std::vector<Merged> axes;
   int64_t stride = 1;
   for (size_t i = dims.size(); i-- > 0;) {

@@ -78,12 +78,14 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve_l
   fd_ = ::open(temp.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) fail_errno("cannot write");
   temp_ = temp;
+  existed_ = exists;
   if (exists) (void)::fchmod(fd_, info.st_mode & 07777);
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) ::close(fd_);
   if (!temp_.empty()) ::unlink(temp_.c_str());
+  if (!old_.empty()) ::unlink(old_.c_str());
 }
 
 void AtomicFile::fail_errno(std::string_view what) const {
@@ -110,16 +112,51 @@ void AtomicFile::write_at(int64_t offset, std::span<const std::byte> bytes) {
   if (!write_all(fd_, bytes, offset)) fail_errno("cannot write");
 }
 
-void AtomicFile::commit() {
+// Everything that can fail for want of space.
+void AtomicFile::finish() {
   flush();
   if (!temp_.empty() && ::fsync(fd_) != 0) fail_errno("cannot sync");
   int fd = fd_;
   fd_ = -1;
   if (::close(fd) != 0) fail_errno("cannot write");
+}
+
+void AtomicFile::replace() {
   if (temp_.empty()) return;
   if (::rename(temp_.c_str(), target_.c_str()) != 0) fail_errno("cannot replace");
   temp_.clear();
+  replaced_ = true;
   sync_folder(folder_of(target_));
+}
+
+void AtomicFile::commit() {
+  finish();
+  replace();
+}
+
+// Some file systems have no second names; the file is replaced all the same.
+void AtomicFile::keep_old() {
+  if (temp_.empty()) return;
+  std::string name = temporary_name(target_);
+  if (::link(target_.c_str(), name.c_str()) == 0) old_ = name;
+}
+
+void AtomicFile::restore_old() {
+  if (!replaced_) return;
+  if (!existed_) ::unlink(target_.c_str());
+  if (!old_.empty() && ::rename(old_.c_str(), target_.c_str()) == 0) old_.clear();
+}
+
+void AtomicFile::commit(std::span<AtomicFile* const> files) {
+  for (AtomicFile* file : files) file->finish();
+  for (AtomicFile* file : files) file->keep_old();
+  size_t done = 0;
+  try {
+    for (; done < files.size(); ++done) files[done]->replace();
+  } catch (...) {
+    while (done > 0) files[--done]->restore_old();
+    throw;
+  }
 }
 
 void write_file(const std::string& path, std::string_view text) {

@@ -36,13 +36,23 @@ class AtomicFile {
   // Nothing may be written afterwards.
   void commit();
 
+  // Commits files that belong together. All are written and synced before the first is renamed; if
+  // renaming one fails, those renamed before it get back what stood there.
+  static void commit(std::span<AtomicFile* const> files);
+
  private:
   [[noreturn]] void fail_errno(std::string_view what) const;
   void flush();
+  void finish();
+  void replace();
+  void keep_old();
+  void restore_old();
 
   std::string path_;    // as the caller gave it, for messages
   std::string target_;  // with links resolved
   std::string temp_;    // empty when written to directly
+  std::string old_;     // a second name of the file that is replaced, until all are
+  bool existed_ = false, replaced_ = false;
   int fd_ = -1;
   int64_t position_ = 0;
   std::vector<std::byte> buffer_;

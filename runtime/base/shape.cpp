@@ -26,7 +26,11 @@ DimExpr constant_expr(int64_t value) {
   return e;
 }
 
-std::string monomial_text(const DimExpr::Monomial& atoms, int64_t coefficient) {
+uint64_t magnitude(int64_t c) {
+  return c < 0 ? 0 - static_cast<uint64_t>(c) : static_cast<uint64_t>(c);
+}
+
+std::string monomial_text(const DimExpr::Monomial& atoms, uint64_t coefficient) {
   std::string text;
   if (coefficient != 1 || atoms.empty()) text = std::to_string(coefficient);
   for (const std::string& atom : atoms) text += (text.empty() ? "" : "*") + atom;
@@ -39,14 +43,15 @@ std::string text_of(const DimExpr& e) {
   for (const auto& [atoms, c] : e.terms) {
     if (atoms.empty()) continue;
     if (text.empty()) {
-      text = c == -1 ? "-" + monomial_text(atoms, 1) : monomial_text(atoms, c);
+      text = c == -1 ? "-" : c < 0 ? std::to_string(c) + "*" : "";
+      text += monomial_text(atoms, c < 0 ? 1 : magnitude(c));
     } else {
-      text += (c < 0 ? " - " : " + ") + monomial_text(atoms, c < 0 ? -c : c);
+      text += (c < 0 ? " - " : " + ") + monomial_text(atoms, magnitude(c));
     }
   }
   if (auto it = e.terms.find({}); it != e.terms.end()) {
     int64_t c = it->second;
-    text += (c < 0 ? " - " : " + ") + std::to_string(c < 0 ? -c : c);
+    text += (c < 0 ? " - " : " + ") + std::to_string(magnitude(c));
   }
   return text;
 }
@@ -64,6 +69,8 @@ std::optional<DimExpr> divide_exactly(const DimExpr& a, const DimExpr& b) {
   const auto& [atoms, c] = *b.terms.begin();
   DimExpr quotient;
   for (const auto& [term, coefficient] : a.terms) {
+    // The lowest number has no negative.
+    if (c == -1 && coefficient == INT64_MIN) return std::nullopt;
     if (coefficient % c != 0) return std::nullopt;
     if (!std::includes(term.begin(), term.end(), atoms.begin(), atoms.end())) return std::nullopt;
     DimExpr::Monomial rest;
@@ -105,34 +112,54 @@ int64_t checked_mul(int64_t a, int64_t b) {
   return checked(overflow, r);
 }
 
-DimExpr add(const DimExpr& a, const DimExpr& b, int64_t sign) {
-  DimExpr sum = a;
-  for (const auto& [term, c] : b.terms) {
-    int64_t& total = sum.terms[term];
-    total = checked_add(total, checked_mul(sign, c));
-    if (total == 0) sum.terms.erase(term);
+// Adds a * b to the coefficient of a term; false if it does not fit 64 bits.
+bool accumulate(DimExpr& sum, const DimExpr::Monomial& term, int64_t a, int64_t b) {
+  int64_t product = 0, &total = sum.terms[term];
+  if (__builtin_mul_overflow(a, b, &product) || __builtin_add_overflow(total, product, &total)) {
+    return false;
   }
-  return sum;
+  if (total == 0) sum.terms.erase(term);
+  return true;
 }
 
-DimExpr multiply(const DimExpr& a, const DimExpr& b) {
+// Large expressions cost time quadratically and tell nobody anything: past so many terms, or
+// characters of names in all of them, a length is unknown. So is one with too large a coefficient.
+constexpr size_t max_terms = 32, max_characters = 1024;
+
+bool is_bounded(const DimExpr& e) {
+  if (e.terms.size() > max_terms) return false;
+  size_t characters = 0;
+  for (const auto& [atoms, c] : e.terms) {
+    for (const std::string& atom : atoms) characters += atom.size() + 1;
+  }
+  // A name that the file has is as long as it is.
+  return characters <= max_characters || is_atom(e);
+}
+
+Dim bounded(DimExpr e) { return is_bounded(e) ? make_dim(std::move(e)) : Dim(); }
+
+Dim add(const DimExpr& a, const DimExpr& b, int64_t sign) {
+  DimExpr sum = a;
+  for (const auto& [term, c] : b.terms) {
+    if (!accumulate(sum, term, c, sign)) return Dim();
+  }
+  return bounded(std::move(sum));
+}
+
+Dim multiply(const DimExpr& a, const DimExpr& b) {
+  if (!is_bounded(a) || !is_bounded(b)) return Dim();
   DimExpr product;
   for (const auto& [ta, ca] : a.terms) {
     for (const auto& [tb, cb] : b.terms) {
       DimExpr::Monomial term;
       std::merge(ta.begin(), ta.end(), tb.begin(), tb.end(), std::back_inserter(term));
-      int64_t& total = product.terms[term];
-      total = checked_add(total, checked_mul(ca, cb));
-      if (total == 0) product.terms.erase(term);
+      if (!accumulate(product, term, ca, cb)) return Dim();
     }
   }
-  return product;
+  return bounded(std::move(product));
 }
 
 }  // namespace
-
-// Large expressions cost time quadratically and tell nobody anything.
-static constexpr size_t max_terms = 32;
 
 static DimExpr expr_of(const Dim& d, const std::shared_ptr<const DimExpr>& e) {
   return e ? *e : constant_expr(d.value());
@@ -157,28 +184,29 @@ bool operator==(const Dim& a, const Dim& b) {
 Dim operator+(const Dim& a, const Dim& b) {
   if (a.known_ && b.known_) return Dim(checked_add(a.value_, b.value_));
   if (a.is_unknown() || b.is_unknown()) return Dim();
-  DimExpr sum = add(expr_of(a, a.expr_), expr_of(b, b.expr_), 1);
-  return sum.terms.size() > max_terms ? Dim() : make_dim(std::move(sum));
+  return add(expr_of(a, a.expr_), expr_of(b, b.expr_), 1);
 }
 
 Dim operator-(const Dim& a, const Dim& b) {
   if (a.known_ && b.known_) return Dim(checked_add(a.value_, checked_mul(-1, b.value_)));
   if (a.is_unknown() || b.is_unknown()) return Dim();
-  DimExpr sum = add(expr_of(a, a.expr_), expr_of(b, b.expr_), -1);
-  return sum.terms.size() > max_terms ? Dim() : make_dim(std::move(sum));
+  return add(expr_of(a, a.expr_), expr_of(b, b.expr_), -1);
 }
 
 Dim operator*(const Dim& a, const Dim& b) {
   if (a.known_ && b.known_) return Dim(checked_mul(a.value_, b.value_));
   if ((a.known_ && a.value_ == 0) || (b.known_ && b.value_ == 0)) return Dim(0);
   if (a.is_unknown() || b.is_unknown()) return Dim();
-  DimExpr product = multiply(expr_of(a, a.expr_), expr_of(b, b.expr_));
-  return product.terms.size() > max_terms ? Dim() : make_dim(std::move(product));
+  return multiply(expr_of(a, a.expr_), expr_of(b, b.expr_));
 }
+
+// Characters of a name made of others.
+static constexpr size_t max_name = 200;
 
 Dim floor_div(const Dim& a, const Dim& b) {
   if (a.known_ && b.known_) {
     if (b.value_ == 0) fail(ErrorKind::BadInput, "division of a dimension by zero");
+    if (b.value_ == -1) return Dim(checked_mul(a.value_, -1));
     int64_t q = a.value_ / b.value_;
     return Dim((a.value_ % b.value_ != 0 && (a.value_ < 0) != (b.value_ < 0)) ? q - 1 : q);
   }
@@ -190,7 +218,8 @@ Dim floor_div(const Dim& a, const Dim& b) {
   auto wrapped = [](const DimExpr& e, const Dim& d) {
     return is_atom(e) || d.is_known() ? d.to_string() : "(" + d.to_string() + ")";
   };
-  return Dim::symbol("(" + wrapped(ea, a) + "//" + wrapped(eb, b) + ")");
+  std::string text = "(" + wrapped(ea, a) + "//" + wrapped(eb, b) + ")";
+  return text.size() > max_name ? Dim() : Dim::symbol(text);
 }
 
 Dim ceil_div(const Dim& a, const Dim& b) {
@@ -205,8 +234,9 @@ Dim opaque(std::string_view function, const std::vector<Dim>& args) {
   for (size_t i = 0; i < args.size(); ++i) {
     if (args[i].is_unknown()) return Dim();
     text += (i ? ", " : "") + args[i].to_string();
+    if (text.size() > max_name) return Dim();
   }
-  return text.size() > 200 ? Dim() : Dim::symbol(text + ")");
+  return Dim::symbol(text + ")");
 }
 
 Dim max(const Dim& a, const Dim& b) {

@@ -1,7 +1,8 @@
 // Symbolic dimensions and shapes.
 //
 // A dimension is a known length, an expression over named lengths ("batch", "2*seq + 1"), or
-// unknown. Expressions are kept in a canonical form, so equal expressions compare equal.
+// unknown. Expressions are kept in a canonical form, so equal expressions compare equal. One that
+// would grow past a bound on its terms and names is unknown.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +38,10 @@ class Dim {
 
   // Unknown is equal to nothing, itself included.
   friend bool operator==(const Dim& a, const Dim& b);
+  // Unknown is identical to unknown.
+  friend bool identical(const Dim& a, const Dim& b) {
+    return (a.is_unknown() && b.is_unknown()) || a == b;
+  }
 
   friend Dim operator+(const Dim& a, const Dim& b);
   friend Dim operator-(const Dim& a, const Dim& b);

@@ -292,9 +292,23 @@ std::string csv_cell(std::string text) {
   return '"' + text + '"';
 }
 
+// An array without elements may still have 2^40 rows or columns, of nothing.
+static void check_columns(const NamedTensors& arrays) {
+  constexpr int64_t max_empty_columns = 1 << 20;
+  for (const NamedTensor& array : arrays) {
+    if (array.tensor.size() == 0 && columns_of(array.tensor) > max_empty_columns) {
+      fail(ErrorKind::CannotWrite, ".csv cannot hold '{}': {} has {} columns without a row",
+           array.name, array.tensor.type_text(), columns_of(array.tensor));
+    }
+  }
+}
+
 std::string to_csv(const NamedTensors& arrays) {
   std::string text;
+  check_columns(arrays);
   append_header(text, arrays);
+  bool any = std::any_of(arrays.begin(), arrays.end(),
+                         [](const NamedTensor& array) { return array.tensor.size() > 0; });
   int64_t rows = arrays.empty() ? 0 : rows_of(arrays.front().tensor);
   for (const NamedTensor& array : arrays) {
     if (rows_of(array.tensor) != rows) {
@@ -303,7 +317,7 @@ std::string to_csv(const NamedTensors& arrays) {
            array.tensor.type_text());
     }
   }
-  for (int64_t r = 0; r < rows; ++r) {
+  for (int64_t r = 0; any && r < rows; ++r) {
     bool first = true;
     for (const NamedTensor& array : arrays) {
       int64_t width = columns_of(array.tensor);

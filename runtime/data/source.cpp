@@ -9,6 +9,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/file_names.h"
 #include "data/csv.h"
 #include "data/idx.h"
 #include "data/image.h"
@@ -52,16 +53,6 @@ Format format_of(std::string path, bool* gzip = nullptr) {
   return Format::Unknown;
 }
 
-bool exists(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::exists(path, error);
-}
-
-bool is_directory(const std::string& path) {
-  std::error_code error;
-  return std::filesystem::is_directory(path, error);
-}
-
 struct Spec {
   std::string path, key;
 };
@@ -69,13 +60,13 @@ struct Spec {
 // Both file names and keys may have colons: an existing file decides, else the first extension
 // does.
 Spec split_spec(const std::string& spec) {
-  if (exists(spec)) return {spec, ""};
+  if (file_exists(spec)) return {spec, ""};
   Spec fallback{spec, ""};
   for (size_t colon = 0; (colon = spec.find(':', colon)) != std::string::npos; ++colon) {
     Spec split{spec.substr(0, colon), spec.substr(colon + 1)};
     bool gzip = false;
     if (format_of(split.path, &gzip) == Format::Unknown) continue;
-    if (exists(split.path)) return split;
+    if (file_exists(split.path)) return split;
     if (fallback.path == spec) fallback = split;
   }
   return fallback;
@@ -195,7 +186,7 @@ NamedTensors read_directory(const std::string& path, const ProtoFormat& proto) {
   NamedTensors arrays;
   while (true) {
     std::string file = fmt::format("{}/input_{}.pb", path, arrays.size());
-    if (!exists(file)) break;
+    if (!file_exists(file)) break;
     try {
       arrays.push_back(read_proto(file, proto));
     } catch (const Error& e) {
@@ -208,7 +199,7 @@ NamedTensors read_directory(const std::string& path, const ProtoFormat& proto) {
 
 NamedTensors read_file(const Spec& spec, const ReadOptions& options, MemoryBudget& budget,
                        bool as_one) {
-  if (is_directory(spec.path)) return read_directory(spec.path, options.proto);
+  if (is_folder(spec.path)) return read_directory(spec.path, options.proto);
   bool gzip = false;
   Format format = format_of(spec.path, &gzip);
   DataFile file = DataFile::open(spec.path, budget);
@@ -219,7 +210,7 @@ NamedTensors read_file(const Spec& spec, const ReadOptions& options, MemoryBudge
 NamedTensors read_any(const std::string& spec, const ReadOptions& options, bool as_one) {
   MemoryBudget budget = options.max_bytes ? MemoryBudget(*options.max_bytes) : MemoryBudget();
   Spec split = spec == "-" ? Spec{"standard input", ""} : split_spec(spec);
-  if (spec != "-" && !exists(split.path) && is_inline(spec)) {
+  if (spec != "-" && !file_exists(split.path) && is_inline(spec)) {
     return {{"", parse_inline(spec, options.dtype)}};
   }
   try {
@@ -289,7 +280,7 @@ void write_npy(const std::string& path, const Tensor& t) {
 }  // namespace
 
 void write_arrays(const std::string& path, const NamedTensors& arrays, const ProtoFormat& proto) {
-  if (path.ends_with('/') || is_directory(path)) return write_directory(path, arrays, proto);
+  if (path.ends_with('/') || is_folder(path)) return write_directory(path, arrays, proto);
   switch (format_of(path)) {
     case Format::Npy:
       return write_npy(path, only_array(path, arrays).tensor);

@@ -136,7 +136,13 @@ class Graph {
 // Sets the types of one node's outputs from those of its inputs, bodies included. Throws BadModel
 // or Unsupported naming operator and node: wrong number of inputs, element types outside the
 // operator's constraints, and what the operator itself rejects.
-void infer_node(Graph& graph, Node& node);
+// `settling` says that the types of the graph have been inferred once and now only become wider, as
+// those of a loop's body do: a loop inside goes on from what it settled on.
+void infer_node(Graph& graph, Node& node, bool settling = false);
+
+// Throws as infer_node() does if the number of a node's inputs or their element types are outside
+// the operator's spec.
+void check_input_types(const Graph& graph, const Node& node);
 
 // infer_node for all nodes in order.
 void infer(Graph& graph);

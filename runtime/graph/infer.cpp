@@ -115,11 +115,13 @@ void check_outputs(const Node& node) {
 
 }  // namespace
 
-void infer_node(Graph& graph, Node& node) {
+void check_input_types(const Graph& graph, const Node& node) { TypeCheck(graph, node).run(); }
+
+void infer_node(Graph& graph, Node& node, bool settling) {
   try {
-    TypeCheck(graph, node).run();
+    check_input_types(graph, node);
     check_outputs(node);
-    InferContext context(graph, node);
+    InferContext context(graph, node, {}, settling);
     node.op->infer(context);
   } catch (const Error& e) {
     throw e.in(describe(graph, node));
@@ -167,7 +169,8 @@ void InferContext::set_content(size_t i, std::vector<Dim> elements) {
   if (has_output(i)) graph_.value(node_.outputs[i]).content = std::move(elements);
 }
 
-std::vector<Type> InferContext::infer_body(size_t k, const std::vector<Type>& formal) {
+std::vector<Type> InferContext::infer_body(size_t k, const std::vector<Type>& formal,
+                                           bool settling) {
   Graph& body = node_.bodies[k];
   size_t captures = static_cast<size_t>(node_.captures);
   if (body.inputs.size() != formal.size() + captures) {
@@ -189,10 +192,52 @@ std::vector<Type> InferContext::infer_body(size_t k, const std::vector<Type>& fo
     inner.type = outer.type;
     inner.content = outer.content;
   }
-  for (Node& node : body.nodes) infer_node(body, node);
+  for (Node& node : body.nodes) infer_node(body, node, settling);
   std::vector<Type> types;
   for (ValueId v : body.outputs) types.push_back(body.value(v).type);
   return types;
+}
+
+// A body inside another one that settles is inferred again and again. It goes on from the types it
+// settled on before, which those to come can only widen: starting anew at every level would double
+// the work with each.
+std::vector<Type> InferContext::settle_body(size_t k, std::vector<Type>& formal, size_t before,
+                                            size_t states, size_t first_output) {
+  const Graph& body = node_.bodies[k];
+  if (settling_ && body.inputs.size() >= formal.size()) {
+    for (size_t i = before; i < before + states; ++i) {
+      const Type& settled = body.value(body.inputs[i]).type;
+      if (same_elements(formal[i], settled)) formal[i] = join(formal[i], settled);
+    }
+  }
+  for (bool again = settling_;; again = true) {
+    std::vector<Type> outputs = infer_body(k, formal, again);
+    if (outputs.size() < first_output + states)
+      return outputs;  // the caller says how many it wants
+    bool stable = true;
+    for (size_t i = 0; i < states; ++i) {
+      Type &state = formal[before + i], &next = outputs[first_output + i];
+      if (!same_elements(state, next)) {
+        reject("state {} is {} and becomes {}", i, state.to_string(), next.to_string());
+      }
+      // Types that join only lose dimensions, so this ends.
+      Type joined = join(state, next);
+      stable &= identical(joined, state);
+      state = std::move(joined);
+    }
+    if (stable) return outputs;
+  }
+}
+
+void InferContext::require_one(const Type& type, DType dtype, std::string_view what) const {
+  bool tensor = !type.is_known() ||
+                (type.is_tensor() && (type.dtype == DType::Undefined || type.dtype == dtype));
+  bool one = !type.shape || std::all_of(type.shape->begin(), type.shape->end(), [](const Dim& d) {
+    return !d.is_known() || d.value() == 1;
+  });
+  if (!tensor || !one) {
+    reject("{} is {}, expected one {}", what, type.to_string(), onnxrun::to_string(dtype));
+  }
 }
 
 std::string InferContext::describe_input(size_t i) const {

@@ -18,9 +18,10 @@ namespace onnxrun {
 class InferContext {
  public:
   // `values`, if not empty, are the formal inputs' elements: an executor infers with them what the
-  // graph alone does not tell.
-  InferContext(Graph& graph, Node& node, std::span<const RuntimeValue* const> values = {})
-      : graph_(graph), node_(node), values_(values) {}
+  // graph alone does not tell. `settling` as in infer_node().
+  InferContext(Graph& graph, Node& node, std::span<const RuntimeValue* const> values = {},
+               bool settling = false)
+      : graph_(graph), node_(node), values_(values), settling_(settling) {}
 
   size_t num_inputs() const { return node_.formal_inputs(); }
   bool has_input(size_t i) const { return i < num_inputs() && node_.inputs[i] != no_value; }
@@ -57,7 +58,17 @@ class InferContext {
   }
   // Infers body k for formal inputs of these types (captures get theirs by themselves); returns the
   // types of its outputs.
-  std::vector<Type> infer_body(size_t k, const std::vector<Type>& formal);
+  std::vector<Type> infer_body(size_t k, const std::vector<Type>& formal) {
+    return infer_body(k, formal, settling_);
+  }
+  // The same for a body whose first `states` inputs after `before` others become its outputs
+  // from `first_output` on and then its inputs again: goes on until their types cover both.
+  // `formal` becomes what they settled on.
+  std::vector<Type> settle_body(size_t k, std::vector<Type>& formal, size_t before, size_t states,
+                                size_t first_output);
+
+  // Rejects a type that is known to be anything but one element of `dtype`.
+  void require_one(const Type& type, DType dtype, std::string_view what) const;
 
   // Throws BadModel.
   template <typename... Args>
@@ -68,9 +79,12 @@ class InferContext {
   std::string describe_input(size_t i) const;
 
  private:
+  std::vector<Type> infer_body(size_t k, const std::vector<Type>& formal, bool settling);
+
   Graph& graph_;
   Node& node_;
   std::span<const RuntimeValue* const> values_;
+  bool settling_;
 };
 
 // Output 0 has input 0's type.

@@ -5,7 +5,7 @@
 namespace onnxrun {
 
 void RunControl::check_slowly() const {
-  if (cancelled_.load(std::memory_order_relaxed))
+  if (cancelled_.exchange(false, std::memory_order_relaxed))
     fail(ErrorKind::Cancelled, "the run was cancelled");
   if (deadline && std::chrono::steady_clock::now() > *deadline) {
     fail(ErrorKind::Timeout, "the run took longer than allowed");
@@ -14,36 +14,102 @@ void RunControl::check_slowly() const {
 
 namespace {
 
-// Counts a buffer against the run's memory limit for as long as it lives.
+// What a value takes beside its elements: the handle, its lengths, two control blocks.
+constexpr int64_t handle_bytes = 128;
+
+int64_t saturated_product(int64_t a, int64_t b) {
+  int64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+
+// Counts memory for as long as it is there.
 struct Charge {
-  Charge(std::shared_ptr<std::atomic<int64_t>> total_bytes, int64_t charged, Tensor memory)
-      : total(std::move(total_bytes)), bytes(charged), tensor(std::move(memory)) {}
+  Charge(std::shared_ptr<std::atomic<int64_t>> total_bytes, int64_t charged,
+         std::shared_ptr<void> memory)
+      : total(std::move(total_bytes)), bytes(charged), held(std::move(memory)) {
+    total->fetch_add(bytes, std::memory_order_relaxed);
+  }
   ~Charge() { total->fetch_sub(bytes, std::memory_order_relaxed); }
   Charge(const Charge&) = delete;
   Charge& operator=(const Charge&) = delete;
 
   std::shared_ptr<std::atomic<int64_t>> total;
   int64_t bytes;
-  Tensor tensor;
+  std::shared_ptr<void> held;
 };
 
 }  // namespace
 
+void RunControl::require(int64_t count, int64_t bytes, std::string_view what) const {
+  int64_t live = live_bytes_->load(std::memory_order_relaxed);
+  int64_t needed = saturated_product(count, bytes);
+  if (needed > max_memory - live) {
+    fail(ErrorKind::Limit, "{} needs {} bytes; {} are in use and {} allowed", what, needed, live,
+         max_memory);
+  }
+}
+
+std::shared_ptr<void> RunControl::charge(int64_t bytes, std::shared_ptr<void> memory) const {
+  return std::make_shared<Charge>(live_bytes_, bytes, std::move(memory));
+}
+
 Tensor RunControl::allocate(DType dtype, Dims dims) const {
   int64_t count = element_count(dims);
-  int64_t bytes = dtype == DType::String ? (count > INT64_MAX / 32 ? INT64_MAX : count * 32)
+  int64_t bytes = dtype == DType::String ? saturated_product(count, sizeof(std::string))
                                          : bytes_of(dtype, count);
   int64_t live = live_bytes_->load(std::memory_order_relaxed);
   if (bytes > max_memory - live) {
     fail(ErrorKind::Limit, "{}{} needs {} bytes; {} are in use and {} allowed",
          onnxrun::to_string(dtype), onnxrun::to_string(dims), bytes, live, max_memory);
   }
-  Tensor memory(dtype, dims);
+  Tensor memory(dtype, std::move(dims));
   if (max_memory == INT64_MAX) return memory;
-  live_bytes_->fetch_add(bytes, std::memory_order_relaxed);
-  void* data = memory.raw();
-  return Tensor::wrap(data, dtype, std::move(dims),
-                      std::make_shared<Charge>(live_bytes_, bytes, std::move(memory)));
+  memory.rebind(memory.raw(), charge(bytes + handle_bytes, memory.owner()));
+  return memory;
+}
+
+RuntimeValue RunControl::sequence(RuntimeValue::Items elements) const {
+  auto bytes = static_cast<int64_t>(elements.capacity() * sizeof(RuntimeValue));
+  require(1, bytes, "a sequence");
+  if (max_memory == INT64_MAX) return RuntimeValue::sequence(std::move(elements));
+  struct Counted {
+    RuntimeValue::Items items;
+    std::shared_ptr<void> charge;
+  };
+  auto list = std::make_shared<Counted>(Counted{std::move(elements), charge(bytes, nullptr)});
+  RuntimeValue value;
+  value.kind = RuntimeValue::Kind::Sequence;
+  value.items = std::shared_ptr<const RuntimeValue::Items>(list, &list->items);
+  return value;
+}
+
+int64_t RunControl::text_bytes(const Tensor& strings) {
+  if (strings.dtype() != DType::String) return 0;
+  static const size_t inside = std::string().capacity();
+  int64_t bytes = 0;
+  for (const std::string& s : strings.span<std::string>()) {
+    if (s.capacity() > inside) bytes += static_cast<int64_t>(s.capacity());
+  }
+  return bytes;
+}
+
+Tensor RunControl::count_text(Tensor strings) const {
+  if (max_memory == INT64_MAX) return strings;
+  int64_t bytes = text_bytes(strings);
+  if (bytes == 0) return strings;
+  require(1, bytes, "the text of " + strings.type_text());
+  strings.rebind(strings.raw(), charge(bytes, strings.owner()));
+  return strings;
+}
+
+bool writes_nothing(std::span<RuntimeValue* const> outputs) {
+  bool any = false;
+  for (const RuntimeValue* v : outputs) {
+    if (!v) continue;
+    if (!v->is_tensor() || !v->tensor.defined() || v->tensor.size() > 0) return false;
+    any = true;
+  }
+  return any;
 }
 
 Tensor& RunContext::allocate(size_t i, DType dtype, Dims dims) const {

@@ -15,7 +15,7 @@
 namespace onnxrun {
 
 // Limits of one run, checked between nodes and loop iterations. cancel() may be called from any
-// thread.
+// thread; it ends the run in progress, or the next one where there is none, which throws Cancelled.
 class RunControl {
  public:
   int64_t max_loop_iterations = 100'000'000;
@@ -25,25 +25,41 @@ class RunControl {
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   // A tensor counted against max_memory while it lives. Throws Limit.
   Tensor allocate(DType dtype, Dims dims) const;
+  // A sequence whose list of elements is counted while it lives. Throws Limit.
+  RuntimeValue sequence(RuntimeValue::Items elements) const;
+  // Throws Limit if `count` things of `bytes` bytes more than are in use would be too many.
+  void require(int64_t count, int64_t bytes, std::string_view what) const;
+  // Bytes of strings that do not fit their elements; 0 for other tensors.
+  static int64_t text_bytes(const Tensor& strings);
+  // The same strings, these bytes counted while they live. Throws Limit.
+  Tensor count_text(Tensor strings) const;
 
-  void reset() { cancelled_.store(false, std::memory_order_relaxed); }
-  // Throws Cancelled or Timeout.
+  // Throws Cancelled, once for a cancel(), or Timeout.
   void check() const {
     if (cancelled_.load(std::memory_order_relaxed) || deadline) check_slowly();
   }
 
  private:
   void check_slowly() const;
-  std::atomic<bool> cancelled_ = false;
+  std::shared_ptr<void> charge(int64_t bytes, std::shared_ptr<void> memory) const;
+  mutable std::atomic<bool> cancelled_ = false;
   std::shared_ptr<std::atomic<int64_t>> live_bytes_ = std::make_shared<std::atomic<int64_t>>(0);
 };
+
+// True if the outputs that are there, one at least, are tensors without elements. Loops over the
+// axes around an empty one could take for ever.
+bool writes_nothing(std::span<RuntimeValue* const> outputs);
 
 // Runs the subgraphs of a node; implemented by the executor.
 class BodyRunner {
  public:
   virtual ~BodyRunner() = default;
-  // `formal` are the body's formal inputs; captured values come from the node. Returns its outputs.
-  virtual std::vector<RuntimeValue> run(size_t body, std::span<const RuntimeValue> formal) = 0;
+  // `formal` are the body's formal inputs: tensors stay with the caller, containers are handed over
+  // so that the body may change them. Captured values come from the node. `results` become the
+  // body's outputs; a tensor there that nobody else holds may serve as memory for them. `last` says
+  // that no body of this node runs after this one.
+  virtual void run(size_t body, std::span<RuntimeValue> formal, std::vector<RuntimeValue>& results,
+                   bool last = false) = 0;
   // What is known of a body's output before any run.
   virtual Type output_type(size_t body, size_t output) const = 0;
 };
@@ -94,6 +110,8 @@ class RunContext {
         bodies_(bodies),
         control_(control) {}
   void set_control(const RunControl* control) { control_ = control; }
+  // Of each input, whether this is the last that is read of a value the executor may give away.
+  void set_last_uses(std::span<const char> last_uses) { last_uses_ = last_uses; }
 
   size_t num_inputs() const { return inputs_.size(); }
   size_t num_outputs() const { return outputs_.size(); }
@@ -104,6 +122,14 @@ class RunContext {
   Tensor& output(size_t i) const { return outputs_[i]->tensor; }
   // Values that may be sequences, optionals or maps.
   const RuntimeValue& value(size_t i) const { return *inputs_[i]; }
+  // The elements of a sequence.
+  const RuntimeValue::Items& items(size_t i) const { return inputs_[i]->elements(); }
+  // The value to keep or change: handed over, and gone afterwards, where nobody reads it later.
+  RuntimeValue take(size_t i) const {
+    if (i < last_uses_.size() && last_uses_[i])
+      return std::move(const_cast<RuntimeValue&>(*inputs_[i]));  // NOLINT: the executor's own
+    return *inputs_[i];
+  }
   void set_value(size_t i, RuntimeValue v) const { *outputs_[i] = std::move(v); }
 
   // Makes output i a new tensor; for outputs whose shape inference could not know. Throws Limit.
@@ -122,6 +148,7 @@ class RunContext {
  private:
   std::span<const RuntimeValue* const> inputs_;
   std::span<RuntimeValue* const> outputs_;
+  std::span<const char> last_uses_;
   const KernelState* state_ = nullptr;
   std::byte* scratch_ = nullptr;
   BodyRunner* bodies_ = nullptr;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace onnxrun {
 
 Type Type::tensor(DType dtype, std::optional<Shape> shape) {
@@ -42,6 +44,21 @@ std::string Type::to_string() const {
       return fmt::format("map({},{})", onnxrun::to_string(dtype), element->to_string());
   }
   return "";
+}
+
+bool identical(const Type& a, const Type& b) {
+  if (a.kind != b.kind || a.dtype != b.dtype || a.shape.has_value() != b.shape.has_value() ||
+      (a.element == nullptr) != (b.element == nullptr)) {
+    return false;
+  }
+  if (a.element && a.element != b.element && !identical(*a.element, *b.element)) return false;
+  return !a.shape || std::equal(a.shape->begin(), a.shape->end(), b.shape->begin(), b.shape->end(),
+                                [](const Dim& x, const Dim& y) { return identical(x, y); });
+}
+
+bool has_elements(const Type& type) {
+  if (type.is_tensor()) return type.dtype != DType::Undefined;
+  return type.is_known() && type.element && has_elements(*type.element);
 }
 
 bool same_elements(const Type& a, const Type& b) {

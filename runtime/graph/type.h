@@ -37,6 +37,12 @@ struct Type {
   std::string to_string() const;
 };
 
+// True if both say exactly the same.
+bool identical(const Type& a, const Type& b);
+
+// True if the element types of what the type describes are known, however deep it is nested.
+bool has_elements(const Type& type);
+
 // True if kinds, element types, ranks and known lengths do not contradict each other.
 bool compatible(const Type& a, const Type& b);
 

@@ -10,14 +10,40 @@ namespace onnxrun {
 
 namespace {
 
-int64_t result_bytes(const Graph& graph, const Node& node) {
+int64_t saturated_sum(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
+
+// The elements and what strings among them hold outside.
+int64_t bytes_with_text(const Tensor& t) {
+  if (t.dtype() != DType::String) return t.bytes();
+  int64_t total = 0;
+  for (const std::string& s : t.span<std::string>()) {
+    total += static_cast<int64_t>(sizeof(std::string) + s.capacity());
+  }
+  return total;
+}
+
+size_t longest_text(std::span<const Tensor* const> inputs) {
+  size_t longest = 0;
+  for (const Tensor* t : inputs) {
+    if (!t || t->dtype() != DType::String) continue;
+    for (const std::string& s : t->span<std::string>()) longest = std::max(longest, s.size());
+  }
+  return longest;
+}
+
+// At most; operators copy strings, so none of a result is longer than the longest there is.
+int64_t result_bytes(const Graph& graph, const Node& node, std::span<const Tensor* const> inputs) {
   int64_t total = 0;
   for (ValueId v : node.outputs) {
     if (v == no_value) continue;
     const Type& t = graph.value(v).type;
     if (!t.is_concrete()) return INT64_MAX;
-    int64_t bytes = bytes_of(t.dtype, element_count(to_dims(*t.shape)));
-    total = bytes > INT64_MAX - total ? INT64_MAX : total + bytes;
+    int64_t count = element_count(to_dims(*t.shape)), bytes = bytes_of(t.dtype, count);
+    if (t.dtype == DType::String) {
+      auto each = static_cast<int64_t>(sizeof(std::string) + longest_text(inputs));
+      bytes = count > INT64_MAX / each ? INT64_MAX : count * each;
+    }
+    total = saturated_sum(total, bytes);
   }
   return total;
 }
@@ -37,6 +63,11 @@ class Folder {
   Folder(Graph& graph, const FoldOptions& options) : graph_(graph), options_(options) {}
 
   void run() {
+    allowed_ = options_.max_total;
+    for (const auto& [id, init] : graph_.initializers) {
+      int64_t bytes = bytes_with_text(init.value);
+      allowed_ = saturated_sum(allowed_, saturated_sum(bytes, bytes));
+    }
     std::vector<Node> kept;
     for (Node& node : graph_.nodes) {
       if (!fold(node)) kept.push_back(std::move(node));
@@ -58,10 +89,15 @@ class Folder {
     for (ValueId v : node.inputs) {
       const Tensor* t = v == no_value ? nullptr : tensor_of(v);
       if (v != no_value && !t) return false;
-      if (t) input_bytes += t->bytes();
+      if (t) input_bytes = saturated_sum(input_bytes, bytes_with_text(*t));
       inputs.push_back(t);
     }
-    if (result_bytes(graph_, node) > std::max(options_.max_bytes, 2 * input_bytes)) return false;
+    int64_t bytes = result_bytes(graph_, node, inputs);
+    if (bytes > std::max(options_.max_bytes, saturated_sum(input_bytes, input_bytes)) ||
+        bytes > allowed_ - total_) {
+      return false;
+    }
+    total_ += bytes;
     try {
       std::vector<Tensor> results = evaluate(graph_, node, inputs);
       for (size_t i = 0; i < results.size(); ++i) {
@@ -87,6 +123,7 @@ class Folder {
 
   Graph& graph_;
   const FoldOptions& options_;
+  int64_t total_ = 0, allowed_ = 0;
 };
 
 }  // namespace
@@ -111,7 +148,7 @@ std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* c
   }
   if (node.op->traits().view) {
     out[0] = in[0].tensor.view(out[0].tensor.dims());
-  } else {
+  } else if (!writes_nothing(out_ptrs)) {
     PrepareContext prepare(in_ptrs, out_ptrs, {});
     std::unique_ptr<KernelState> state = node.op->prepare(prepare);
     Tensor scratch(DType::UInt8, {std::max<int64_t>(prepare.scratch(), 1)});

@@ -11,6 +11,8 @@ struct FoldOptions {
   // A result may have this many bytes, or twice its inputs' if that is more: folding must not blow
   // a small file up.
   int64_t max_bytes = 1 << 20;
+  // All results together may have this many, and twice those of the initializers there are.
+  int64_t max_total = 1 << 28;
 };
 
 // Replaces nodes whose inputs are all known by their results, as initializers of the same values.

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "graph/infer_context.h"
+#include "graph/value_type.h"
 #include "plan/escapes.h"
 #include "plan/finite.h"
 #include "plan/step_memory.h"
@@ -27,33 +30,51 @@ struct Execution::RunningStep {
   std::unique_ptr<Bodies> bodies;
   std::unique_ptr<KernelState> dynamic_state;
   Tensor dynamic_scratch;
+  std::vector<char> last_uses;  // as RunContext has them, captures too
+  // Whether the types that the plan knows of the inputs leave open what they hold.
+  bool vague = false;
   RunContext context;
+
+  RuntimeValue take(size_t i) const {
+    if (!inputs[i]) return {};
+    return last_uses[i] ? std::move(const_cast<RuntimeValue&>(*inputs[i])) : *inputs[i];  // NOLINT
+  }
 };
 
 // Runs the subgraphs of one step; plans are shared, executions are this step's own.
 class Execution::Bodies final : public BodyRunner {
  public:
   Bodies(const Execution& owner, const Step& step, const Node& node, const RunningStep& running)
-      : options_(owner.plan_->options()), step_(step), node_(node), running_(running) {}
+      : options_(owner.plan_->options()),
+        step_(step),
+        node_(node),
+        running_(running),
+        kept_(node.bodies.size()) {}
 
-  std::vector<RuntimeValue> run(size_t k, std::span<const RuntimeValue> formal) override {
-    const Graph& body = node_.bodies[k];
-    std::vector<RuntimeValue> values(formal.begin(), formal.end());
-    for (size_t i = node_.formal_inputs(); i < node_.inputs.size(); ++i) {
-      values.push_back(running_.inputs[i] ? *running_.inputs[i] : RuntimeValue());
+  // Before and after a run of the node: what it captures is bound once for all runs of a body.
+  void start(const RunControl& control) {
+    finish();  // a run that failed left its captures
+    control_ = &control;
+  }
+  void finish() {
+    for (Body& body : kept_) {
+      for (const auto& kept : body) {
+        if (std::exchange(kept->captured, false)) release_captures(*kept);
+      }
     }
-    std::vector<Type> types;
-    for (size_t i = 0; i < values.size(); ++i) {
-      types.push_back(values[i].is_tensor() ? Type::tensor(values[i].tensor.dtype(),
-                                                           to_shape(values[i].tensor.dims()))
-                                            : body.value(body.inputs[i]).type);
-    }
-    Execution& execution = find(k, body, types);
-    for (size_t i = 0; i < values.size(); ++i) execution.bind_input(i, std::move(values[i]));
-    execution.run(*control);
-    std::vector<RuntimeValue> results;
-    for (size_t i = 0; i < body.outputs.size(); ++i) results.push_back(execution.take_output(i));
-    return results;
+  }
+
+  void run(size_t k, std::span<RuntimeValue> formal, std::vector<RuntimeValue>& results,
+           bool last) override {
+    Kept& kept = find(k, formal);
+    Execution& execution = *kept.execution;
+    if (!kept.captured) bind_captures(kept, last);
+    for (size_t i = 0; i < formal.size(); ++i) execution.lend_input(i, formal[i]);
+    results.resize(node_.bodies[k].outputs.size());
+    for (size_t i = 0; i < results.size(); ++i) execution.offer_output(i, results[i]);
+    execution.run(*control_);
+    for (size_t i = 0; i < formal.size(); ++i) execution.release_input(i);
+    for (size_t i = 0; i < results.size(); ++i) results[i] = execution.take_output(i);
   }
 
   Type output_type(size_t body, size_t output) const override {
@@ -61,28 +82,78 @@ class Execution::Bodies final : public BodyRunner {
     return graph.value(graph.outputs[output]).type;
   }
 
-  const RunControl* control = nullptr;
-
  private:
-  Execution& find(size_t k, const Graph& body, const std::vector<Type>& types) {
-    std::string key = std::to_string(k) + ":" + signature(types);
-    auto it = executions_.find(key);
-    if (it != executions_.end()) return *it->second;
-    if (executions_.size() == max_kept_executions) executions_.clear();
-    auto made = std::make_unique<Execution>(step_.bodies[k]->get(body, types, options_),
-                                            std::vector<Tensor>(), control);
-    made->share_results_ = true;
-    return *(executions_[key] = std::move(made));
+  struct Kept {
+    std::unique_ptr<Execution> execution;
+    bool captured = false;
+  };
+  using Body = std::vector<std::unique_ptr<Kept>>;  // the one used last is the first
+
+  const RuntimeValue& captured(size_t i) const {
+    static const RuntimeValue none;
+    const RuntimeValue* value = running_.inputs[node_.formal_inputs() + i];
+    return value ? *value : none;
   }
 
+  bool accepts(const Kept& kept, std::span<const RuntimeValue> formal) const {
+    for (size_t i = 0; i < formal.size(); ++i) {
+      if (!kept.execution->accepts_input(i, formal[i])) return false;
+    }
+    // Those of a node that runs stay what they are.
+    if (kept.captured) return true;
+    for (size_t i = 0; i < static_cast<size_t>(node_.captures); ++i) {
+      if (!kept.execution->accepts_input(formal.size() + i, captured(i))) return false;
+    }
+    return true;
+  }
+
+  Kept& find(size_t k, std::span<const RuntimeValue> formal) {
+    Body& body = kept_[k];
+    for (size_t i = 0; i < body.size(); ++i) {
+      if (!accepts(*body[i], formal)) continue;
+      if (i > 0) std::swap(body[0], body[i]);
+      return *body[0];
+    }
+    if (body.size() == max_kept) body.clear();
+    const Graph& graph = node_.bodies[k];
+    std::vector<Type> types;
+    for (size_t i = 0; i < graph.inputs.size(); ++i) {
+      const RuntimeValue& value = i < formal.size() ? formal[i] : captured(i - formal.size());
+      const Value& input = graph.value(graph.inputs[i]);
+      types.push_back(value.is_tensor() ? type_of(value) : admit(value, input.type, input.name));
+    }
+    auto made = std::make_unique<Kept>();
+    made->execution = std::make_unique<Execution>(step_.bodies[k]->get(graph, types, options_),
+                                                  std::vector<Tensor>(), control_);
+    return **body.insert(body.begin(), std::move(made));
+  }
+
+  void bind_captures(Kept& kept, bool last) const {
+    size_t formal = kept.execution->plan().graph().inputs.size() - captures();
+    for (size_t i = 0; i < captures(); ++i) {
+      // Nobody reads it after the last run, so this one may change it.
+      RuntimeValue value = last ? running_.take(node_.formal_inputs() + i) : captured(i);
+      kept.execution->lend_input(formal + i, value);
+    }
+    kept.captured = true;
+  }
+
+  void release_captures(const Kept& kept) const {
+    size_t formal = kept.execution->plan().graph().inputs.size() - captures();
+    for (size_t i = 0; i < captures(); ++i) kept.execution->release_input(formal + i);
+  }
+
+  size_t captures() const { return static_cast<size_t>(node_.captures); }
+
   // A body whose shapes grow from iteration to iteration would keep memory for each of them.
-  static constexpr size_t max_kept_executions = 4;
+  static constexpr size_t max_kept = 4;
 
   const PlanOptions& options_;
   const Step& step_;
   const Node& node_;
   const RunningStep& running_;
-  std::map<std::string, std::unique_ptr<Execution>> executions_;
+  const RunControl* control_ = nullptr;
+  std::vector<Body> kept_;
 };
 
 static Tensor bytes_tensor(int64_t bytes, const RunControl* control) {
@@ -99,7 +170,7 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
       state_(std::move(state)),
       outputs_(plan_->graph().outputs.size()),
       bound_(outputs_.size(), false),
-      counted_(control != nullptr) {
+      body_(control != nullptr) {
   if (plan_->has_dynamic_steps()) types_ = std::make_unique<Graph>(plan_->graph());
   for (const Buffer& b : plan_->buffers()) {
     if (b.kind == Buffer::Kind::Arena) point_buffer(b, arena_.raw() + b.offset, nullptr);
@@ -121,10 +192,40 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
     if (!node.bodies.empty()) {
       running->bodies = std::make_unique<Bodies>(*this, step, node, *running);
     }
-    auto formal = std::span(running->inputs).first(node.formal_inputs());
-    running->context = RunContext(formal, running->outputs, step.state.get(), scratch_.raw(),
-                                  running->bodies.get(), nullptr);
+    if (step.dynamic) find_last_uses(*running, static_cast<int>(steps_.size()));
+    point_context(*running, step.state.get(), scratch_.raw(), nullptr);
     steps_.push_back(std::move(running));
+  }
+  for (size_t c = 0; c < plan_->copies().size(); ++c) {
+    const auto& copies = plan_->copies();
+    moves_.push_back(
+        std::none_of(copies.begin() + static_cast<std::ptrdiff_t>(c) + 1, copies.end(),
+                     [&](const Plan::Copy& later) { return later.from == copies[c].from; }));
+  }
+}
+
+void Execution::point_context(RunningStep& step, const KernelState* state, std::byte* scratch,
+                              const RunControl* control) {
+  auto formal = std::span(step.inputs).first(step.node->formal_inputs());
+  step.context = RunContext(formal, step.outputs, state, scratch, step.bodies.get(), control);
+  step.context.set_last_uses(step.last_uses);
+}
+
+// Containers in values that this execution makes, or was given to change, are handed over by the
+// step that reads them last.
+void Execution::find_last_uses(RunningStep& step, int index) {
+  const Node& node = *step.node;
+  step.last_uses.assign(node.inputs.size(), 0);
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    ValueId v = node.inputs[i];
+    if (v == no_value) continue;
+    const Type& type = plan_->graph().value(v).type;
+    step.vague |= !has_elements(type);
+    if (type.is_tensor() || plan_->buffer_of(v) < 0) continue;
+    const Buffer& b = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(v))];
+    bool own = b.kind == Buffer::Kind::Dynamic || (body_ && b.kind == Buffer::Kind::Input);
+    bool once = std::count(node.inputs.begin(), node.inputs.end(), v) == 1;
+    step.last_uses[i] = own && once && b.last == index;
   }
 }
 
@@ -171,6 +272,54 @@ void Execution::bind_input(size_t k, RuntimeValue value) {
   slot = std::move(value);
 }
 
+bool Execution::accepts_input(size_t k, const RuntimeValue& value) const {
+  ValueId id = plan_->graph().inputs[k];
+  const Type& planned = plan_->graph().value(id).type;
+  if (value.is_tensor()) {
+    const RuntimeValue& slot = values_[static_cast<size_t>(id)];
+    return planned.is_concrete() && slot.is_tensor() &&
+           slot.tensor.dtype() == value.tensor.dtype() && slot.tensor.dims() == value.tensor.dims();
+  }
+  // Whether elements are what they should be was seen where they were put in.
+  if (!looks_like(value, planned)) return false;
+  return has_elements(planned) || identical(planned, admit(value, planned, ""));
+}
+
+void Execution::lend_input(size_t k, RuntimeValue& value) {
+  ValueId id = plan_->graph().inputs[k];
+  if (!value.is_tensor()) {
+    values_[static_cast<size_t>(id)] = std::exchange(value, RuntimeValue());
+    return;
+  }
+  for (ValueId v : plan_->buffers()[static_cast<size_t>(plan_->buffer_of(id))].values) {
+    values_[static_cast<size_t>(v)].tensor.rebind(value.tensor);
+  }
+}
+
+void Execution::release_input(size_t k) {
+  ValueId id = plan_->graph().inputs[k];
+  if (!plan_->graph().value(id).type.is_concrete()) {
+    values_[static_cast<size_t>(id)] = RuntimeValue();
+    return;
+  }
+  for (ValueId v : plan_->buffers()[static_cast<size_t>(plan_->buffer_of(id))].values) {
+    values_[static_cast<size_t>(v)].tensor.rebind(nullptr);
+  }
+}
+
+void Execution::offer_output(size_t k, RuntimeValue& value) {
+  RuntimeValue offered = std::exchange(value, RuntimeValue());
+  if (!offered.is_tensor() || !offered.tensor.unique() || outputs_[k].is_tensor()) return;
+  ValueId id = plan_->graph().outputs[k];
+  const Buffer& b = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(id))];
+  const Tensor& like = values_[static_cast<size_t>(id)].tensor;
+  bool fits = b.kind == Buffer::Kind::Output && b.index == static_cast<int>(k) &&
+              like.dtype() == offered.tensor.dtype() && like.dims() == offered.tensor.dims();
+  if (!fits) return;
+  outputs_[k] = std::move(offered);
+  point_buffer(b, outputs_[k].tensor.raw(), nullptr);
+}
+
 void Execution::bind_output(size_t k, Tensor memory) {
   const Graph& graph = plan_->graph();
   const RuntimeValue& slot = values_[static_cast<size_t>(graph.outputs[k])];
@@ -188,7 +337,7 @@ void Execution::bind_output(size_t k, Tensor memory) {
 }
 
 Tensor Execution::new_result(const Tensor& like, const RunControl& control) const {
-  return counted_ ? control.allocate(like.dtype(), like.dims()) : Tensor(like.dtype(), like.dims());
+  return body_ ? control.allocate(like.dtype(), like.dims()) : Tensor(like.dtype(), like.dims());
 }
 
 void Execution::make_outputs(const RunControl& control) {
@@ -234,7 +383,7 @@ void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
           observer_ ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
       if (plan_->steps()[s].dynamic) {
         run_dynamic(s);
-      } else {
+      } else if (!plan_->steps()[s].idle) {
         step.op->run(step.context);
       }
       if (observer_) {
@@ -249,59 +398,105 @@ void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
   }
 }
 
-static Type type_of(const RuntimeValue& v, const Type& declared) {
-  if (!v.is_tensor()) return declared;
-  return Type::tensor(v.tensor.dtype(), to_shape(v.tensor.dims()));
+// The plan left open what this step is given, so the operator's spec is held against it now.
+void Execution::check_inputs(const RunningStep& step, const Node& node) {
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const RuntimeValue* value = step.inputs[i];
+    if (value && value->kind != RuntimeValue::Kind::None) {
+      types_->value(node.inputs[i]).type = type_of(*value);
+    }
+  }
+  check_input_types(*types_, node);
+}
+
+// What goes on to steps that were planned for the declared types, or out, has these.
+void Execution::check_outputs(const RunningStep& step) const {
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    if (!step.outputs[i]) continue;
+    const Value& output = plan_->graph().value(step.node->outputs[i]);
+    if (!looks_like(*step.outputs[i], output.type)) {
+      fail(ErrorKind::BadInput, "'{}' is {}, expected {}", output.name,
+           onnxrun::describe(*step.outputs[i]), output.type.to_string());
+    }
+  }
+}
+
+void Execution::run_dynamic(size_t s) {
+  RunningStep& step = *steps_[s];
+  const RunControl& control = step.context.control();
+  Node& node = types_->nodes[static_cast<size_t>(plan_->steps()[s].node)];
+  if (step.vague) check_inputs(step, node);
+  if (step.bodies) {
+    step.bodies->start(control);
+    step.op->run(step.context);
+    step.bodies->finish();
+  } else {
+    run_inferred(step, node);
+  }
+  check_outputs(step);
+  for (const auto& e : step.escaping) e->copy = RuntimeValue();
+  for (ValueId v : plan_->steps()[s].release) values_[static_cast<size_t>(v)] = RuntimeValue();
+}
+
+static void infer_with(const Node& node, InferContext context) {
+  try {
+    node.op->infer(context);
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::BadModel) throw Error(ErrorKind::BadInput, e.what());
+    throw;
+  }
+}
+
+// Operators copy strings, so none of a result is longer than the longest there is.
+static void require_text(std::span<const RuntimeValue* const> inputs, const Tensor& output,
+                         const RunControl& control) {
+  size_t longest = 0;
+  for (const RuntimeValue* v : inputs) {
+    if (!v || !v->is_tensor() || v->tensor.dtype() != DType::String) continue;
+    for (const std::string& text : v->tensor.span<std::string>()) {
+      longest = std::max(longest, text.size());
+    }
+  }
+  if (longest < sizeof(std::string)) return;
+  control.require(output.size(), static_cast<int64_t>(longest), "the text of a result");
 }
 
 // Everything is known now: infer with the elements at hand, allocate, prepare, run.
-void Execution::run_dynamic(size_t s) {
-  RunningStep& step = *steps_[s];
-  const Step& planned = plan_->steps()[s];
-  Node& node = types_->nodes[static_cast<size_t>(planned.node)];
+void Execution::run_inferred(RunningStep& step, Node& node) {
   const RunControl& control = step.context.control();
-  if (step.bodies) {
-    step.bodies->control = &control;
-    step.op->run(step.context);
-  } else {
-    std::span<const RuntimeValue* const> inputs = step.inputs;
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (!inputs[i]) continue;
-      Value& value = types_->value(node.inputs[i]);
-      value.type = type_of(*inputs[i], value.type);
-    }
-    InferContext context(*types_, node, inputs);
-    try {
-      node.op->infer(context);
-    } catch (const Error& e) {
-      if (e.kind() == ErrorKind::BadModel) throw Error(ErrorKind::BadInput, e.what());
-      throw;
-    }
-    bool ready = true;
-    for (size_t i = 0; i < node.outputs.size(); ++i) {
-      if (!step.outputs[i]) continue;
-      const Type& t = types_->value(node.outputs[i]).type;
-      if (t.is_concrete() && node.op->traits().view) {
-        *step.outputs[i] = inputs[0]->tensor.view(to_dims(*t.shape));
-      } else if (t.is_concrete()) {
-        step.context.allocate(i, t.dtype, to_dims(*t.shape));
-      } else {
-        ready = false;
-      }
-    }
-    if (!(ready && node.op->traits().view)) {
-      if (ready) {
-        PrepareContext prepare(inputs, step.outputs, {});
-        step.dynamic_state = node.op->prepare(prepare);
-        if (prepare.scratch() > 0) step.dynamic_scratch = bytes_tensor(prepare.scratch(), &control);
-      }
-      step.context = RunContext(inputs, step.outputs, step.dynamic_state.get(),
-                                step.dynamic_scratch.raw(), nullptr, &control);
-      step.op->run(step.context);
+  std::span<const RuntimeValue* const> inputs = step.inputs;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (inputs[i] && inputs[i]->is_tensor()) {
+      types_->value(node.inputs[i]).type = type_of(*inputs[i]);
     }
   }
-  for (const auto& e : step.escaping) e->copy = RuntimeValue();
-  for (ValueId v : planned.release) values_[static_cast<size_t>(v)] = RuntimeValue();
+  infer_with(node, InferContext(*types_, node, inputs));
+  bool ready = true, view = node.op->traits().view;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (!step.outputs[i]) continue;
+    const Type& t = types_->value(node.outputs[i]).type;
+    if (t.is_concrete() && view) {
+      *step.outputs[i] = inputs[0]->tensor.view(to_dims(*t.shape));
+    } else if (t.is_concrete()) {
+      Tensor& output = step.context.allocate(i, t.dtype, to_dims(*t.shape));
+      if (t.dtype == DType::String) require_text(inputs, output, control);
+    } else {
+      ready = false;
+    }
+  }
+  if (ready && (view || writes_nothing(step.outputs))) return;
+  if (ready) {
+    PrepareContext prepare(inputs, step.outputs, {});
+    step.dynamic_state = node.op->prepare(prepare);
+    if (prepare.scratch() > 0) step.dynamic_scratch = bytes_tensor(prepare.scratch(), &control);
+  }
+  point_context(step, step.dynamic_state.get(), step.dynamic_scratch.raw(), &control);
+  step.op->run(step.context);
+  for (RuntimeValue* output : step.outputs) {
+    if (output && output->is_tensor() && output->tensor.dtype() == DType::String) {
+      output->tensor = control.count_text(std::move(output->tensor));
+    }
+  }
 }
 
 static std::string guard_text(const Graph& graph, ValueId v) {
@@ -335,8 +530,9 @@ void Execution::blame_first_node(const RunControl& control, const std::string& g
 }
 
 void Execution::copy_results(const RunControl& control) {
-  for (const Plan::Copy& copy : plan_->copies()) {
-    const RuntimeValue& from = values_[static_cast<size_t>(copy.from)];
+  for (size_t c = 0; c < plan_->copies().size(); ++c) {
+    const Plan::Copy& copy = plan_->copies()[c];
+    RuntimeValue& from = values_[static_cast<size_t>(copy.from)];
     if (copy.state >= 0) {
       copy_elements(from.tensor, state_[static_cast<size_t>(copy.state)]);
       continue;
@@ -347,9 +543,10 @@ void Execution::copy_results(const RunControl& control) {
       // Only what the next run may overwrite needs a copy; inputs and constants are the caller's to
       // keep apart, but for bodies.
       bool lasting = b.kind == Buffer::Kind::Input || b.kind == Buffer::Kind::Constant;
-      bool keeps =
-          b.kind == Buffer::Kind::Dynamic || !from.is_tensor() || (lasting && share_results_);
-      if (keeps) {
+      bool keeps = b.kind == Buffer::Kind::Dynamic || !from.is_tensor() || (lasting && body_);
+      if (b.kind == Buffer::Kind::Dynamic && moves_[c]) {
+        outputs_[k] = std::move(from);
+      } else if (keeps) {
         outputs_[k] = from;
       } else {
         outputs_[k] = new_result(from.tensor, control);

@@ -15,8 +15,10 @@ namespace onnxrun {
 class Execution {
  public:
   // `state` holds one tensor for each of graph().state, which runs read and write in place.
-  // With `control`, which is that of all runs, the memory of this execution and of its results is
-  // counted against its limit (Limit if it is hit); without, the plan's own limit has been enough.
+  // With `control`, which is that of all runs, this is the execution of a body: the memory of it
+  // and of its results is counted against the limit (Limit if it is hit), containers that come in
+  // are its own to change, and results may be handles to inputs and constants. Without, the plan's
+  // own limit has been enough.
   explicit Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state = {},
                      const RunControl* control = nullptr);
   ~Execution();
@@ -38,7 +40,15 @@ class Execution {
 
   // Output k of the last run.
   const RuntimeValue& output(size_t k) const { return outputs_[k]; }
-  // The same, handed over.
+
+  // For bodies, which run again and again. Whether the plan is for a value like this as input k.
+  bool accepts_input(size_t k, const RuntimeValue& value) const;
+  // As bind_input(), of a value that it accepts, without checks: tensors are shared until
+  // release_input(), containers handed over.
+  void lend_input(size_t k, RuntimeValue& value);
+  void release_input(size_t k);
+  // Takes a result of an earlier run, which may serve as memory for the next, and gives this run's.
+  void offer_output(size_t k, RuntimeValue& value);
   RuntimeValue take_output(size_t k) { return std::move(outputs_[k]); }
 
   // Called after every step of the runs to come with the node and the seconds it took.
@@ -53,7 +63,13 @@ class Execution {
   void point_buffer(const Buffer& buffer, void* data, const std::shared_ptr<void>& keep_alive);
   void copy_what_escapes(RunningStep& step);
   void run_steps(size_t begin, size_t end, const RunControl& control);
+  void point_context(RunningStep& step, const KernelState* state, std::byte* scratch,
+                     const RunControl* control);
+  void find_last_uses(RunningStep& step, int index);
+  void check_inputs(const RunningStep& step, const Node& node);
+  void check_outputs(const RunningStep& step) const;
   void run_dynamic(size_t step);
+  void run_inferred(RunningStep& step, Node& node);
   Tensor new_result(const Tensor& like, const RunControl& control) const;
   void make_outputs(const RunControl& control);
   void check_guards(const RunControl& control);
@@ -68,9 +84,8 @@ class Execution {
   std::vector<Tensor> state_;
   std::vector<RuntimeValue> outputs_;
   std::vector<bool> bound_;
-  bool counted_ = false;
-  // Results that are inputs or constants are handles to these, not copies.
-  bool share_results_ = false;
+  bool body_ = false;
+  std::vector<char> moves_;  // of each copy: whether nothing else needs its value after the run
   std::unique_ptr<Graph> types_;  // what dynamic steps infer on
   Observer observer_;
 };

@@ -39,7 +39,9 @@ class PlanCompiler {
 
   std::shared_ptr<const Plan> run() {
     if (plan_->options_.optimize) {
-      fold_constants(graph_, {.fold_parameters = true});
+      FoldOptions fold = {.fold_parameters = true};
+      fold.max_total = std::min(fold.max_total, plan_->options_.max_memory);
+      fold_constants(graph_, fold);
       remove_noops(graph_);
       remove_dead_nodes(graph_);
     }
@@ -386,6 +388,8 @@ void PlanCompiler::prepare_steps() {
     for (ValueId v : n.outputs) {
       outputs.push_back(v == no_value ? nullptr : &plan_->prototypes_[static_cast<size_t>(v)]);
     }
+    step.idle = writes_nothing(outputs);
+    if (step.idle) continue;
     PrepareContext context(inputs, outputs, constant);
     try {
       step.state = n.op->prepare(context);

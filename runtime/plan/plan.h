@@ -54,6 +54,7 @@ class BodyPlans {
 struct Step {
   int node = 0;  // index into Plan::graph().nodes
   bool dynamic = false;
+  bool idle = false;  // static, and its outputs have no elements: there is nothing to run
   std::unique_ptr<KernelState> state;
   int64_t scratch = 0;
   // Dynamic values nobody reads after this step.

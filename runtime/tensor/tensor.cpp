@@ -49,6 +49,11 @@ Tensor Tensor::wrap(void* data, DType dtype, Dims dims, std::shared_ptr<void> ke
   return t;
 }
 
+void Tensor::fail_type(DType asked) const {
+  fail(ErrorKind::Internal, "{} is read as {}", defined() ? type_text() : "no tensor",
+       onnxrun::to_string(asked));
+}
+
 std::string Tensor::type_text() const { return std::string(to_string(dtype_)) + to_string(dims_); }
 
 Tensor Tensor::view(Dims dims) const {

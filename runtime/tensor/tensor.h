@@ -53,15 +53,18 @@ class Tensor {
   // "float[2,3]".
   std::string type_text() const;
 
-  // The elements; T must be the C++ type of dtype() (a bool tensor may be read as uint8_t).
+  // The elements; T must be the C++ type of dtype() (a bool tensor may be read as uint8_t). Any
+  // other T is an Internal error.
   template <typename T>
   T* data() {
-    assert(holds<T>());
+    if (!holds<T>()) [[unlikely]]
+      fail_type(dtype_of<T>);
     return static_cast<T*>(data_);
   }
   template <typename T>
   const T* data() const {
-    assert(holds<T>());
+    if (!holds<T>()) [[unlikely]]
+      fail_type(dtype_of<T>);
     return static_cast<const T*>(data_);
   }
   template <typename T>
@@ -79,14 +82,23 @@ class Tensor {
   Tensor view(Dims dims) const;
   // The same dims and dtype over another buffer of the right size (for executors that rebind).
   void rebind(void* data, std::shared_ptr<void> keep_alive = {});
+  // The same dims and dtype over the elements of `other`, which it shares.
+  void rebind(const Tensor& other) {
+    data_ = other.data_;
+    buffer_ = other.buffer_;
+  }
   // A tensor of its own with the same elements.
   Tensor clone() const;
 
+  // What keeps the elements; none where that is the caller's business.
+  const std::shared_ptr<void>& owner() const { return buffer_; }
   // True if no other handle shares the buffer.
   bool unique() const { return buffer_.use_count() == 1; }
   bool same_buffer(const Tensor& other) const { return data_ == other.data_; }
 
  private:
+  [[noreturn, gnu::cold]] void fail_type(DType asked) const;
+
   template <typename T>
   bool holds() const {
     return dtype_ == dtype_of<T> || (dtype_ == DType::Bool && std::is_same_v<T, uint8_t>);

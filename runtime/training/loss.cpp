@@ -112,9 +112,8 @@ ValueId classes_to_axis_1(GraphBuilder& b, ValueId y, int64_t axis) {
 }
 
 ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, ValueId t) {
-  Reduction reduction = options.reduction.value_or(Reduction::Mean);
-  Attributes attributes = {
-      {"reduction", std::string(reduction == Reduction::Mean ? "mean" : "sum")}};
+  bool mean = reduction_of(options) == Reduction::Mean;
+  Attributes attributes = {{"reduction", std::string(mean ? "mean" : "sum")}};
   int64_t axis = class_axis_of(options, b.type(y), &b.type(t));
   bool single = b.rank(y) == 1;
   ValueId scores = classes_to_axis_1(b, y, axis);
@@ -161,6 +160,11 @@ const std::vector<LossInfo>& loss_list() {
   return list;
 }
 
+Reduction reduction_of(const LossOptions& options) {
+  return options.reduction.value_or(options.name == "sum_squared" ? Reduction::Sum
+                                                                  : Reduction::Mean);
+}
+
 const LossInfo& find_loss(const std::string& name) { return find_named(loss_list(), name, "loss"); }
 
 Type target_type(const LossOptions& options, const Type& output) {
@@ -178,8 +182,7 @@ static ValueId loss_nodes(GraphBuilder& builder, const LossOptions& options, Val
   if (info.name == "output") return own_output(builder, output);
   if (info.class_indices) return class_loss(builder, options, output, target);
   ValueId terms = elementwise_of(options.name)({builder, output, target});
-  Reduction usual = options.name == "sum_squared" ? Reduction::Sum : Reduction::Mean;
-  bool mean = options.reduction.value_or(usual) == Reduction::Mean;
+  bool mean = reduction_of(options) == Reduction::Mean;
   return builder.add(mean ? "ReduceMean" : "ReduceSum", {terms}, {{"keepdims", int64_t{0}}});
 }
 

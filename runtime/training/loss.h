@@ -20,6 +20,9 @@ struct LossOptions {
   std::optional<int64_t> class_axis = {};
 };
 
+// The reduction that is asked for, or the loss's own.
+Reduction reduction_of(const LossOptions& options);
+
 // Names and one-line formulas of all losses, for help texts.
 struct LossInfo {
   std::string_view name;

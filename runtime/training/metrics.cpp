@@ -186,16 +186,19 @@ double Metrics::top(int64_t k) const {
 
 // Over the classes that occur, as truth or prediction; of two classes, class 1 alone.
 double Metrics::averaged(double (*of)(double hits, double predicted, double there)) const {
-  std::vector<std::vector<int64_t>> table = confusion();
+  struct Counts {
+    double hits = 0, predicted = 0, there = 0;
+  };
+  std::vector<Counts> classes(static_cast<size_t>(class_count_));
+  for (const Sample& s : samples_) {
+    classes[static_cast<size_t>(s.truth)].there += 1;
+    classes[static_cast<size_t>(s.predicted)].predicted += 1;
+    if (s.truth == s.predicted) classes[static_cast<size_t>(s.truth)].hits += 1;
+  }
   double sum = 0, counted = 0;
-  for (size_t c = table.size() == 2 ? 1 : 0; c < table.size(); ++c) {
-    double there = 0, predicted = 0;
-    for (size_t o = 0; o < table.size(); ++o) {
-      there += static_cast<double>(table[c][o]);
-      predicted += static_cast<double>(table[o][c]);
-    }
-    if (there + predicted == 0) continue;
-    sum += of(static_cast<double>(table[c][c]), predicted, there);
+  for (size_t c = classes.size() == 2 ? 1 : 0; c < classes.size(); ++c) {
+    if (classes[c].there + classes[c].predicted == 0) continue;
+    sum += of(classes[c].hits, classes[c].predicted, classes[c].there);
     counted += 1;
   }
   return counted > 0 ? sum / counted : no_value_at_all;
@@ -223,12 +226,11 @@ double Metrics::auc() const {
   return (ranks - positive * (positive + 1) / 2) / (positive * negative);
 }
 
-std::vector<std::vector<int64_t>> Metrics::confusion() const {
-  auto n = static_cast<size_t>(class_count_);
-  std::vector<std::vector<int64_t>> table(n, std::vector<int64_t>(n, 0));
-  for (const Sample& s : samples_) {
-    ++table[static_cast<size_t>(s.truth)][static_cast<size_t>(s.predicted)];
-  }
+Tensor Metrics::confusion() const {
+  Tensor table(DType::Int64, {class_count_, class_count_});
+  int64_t* counts = table.data<int64_t>();
+  std::fill_n(counts, table.size(), 0);
+  for (const Sample& s : samples_) ++counts[s.truth * class_count_ + s.predicted];
   return table;
 }
 

@@ -45,8 +45,10 @@ class Metrics {
   };
   std::vector<Result> results() const;
 
-  // confusion()[t][p]: how many samples of class t were taken for class p.
-  std::vector<std::vector<int64_t>> confusion() const;
+  // int64[classes,classes]: at [t,p], how many samples of class t were taken for class p. Throws
+  // Limit where there is no memory for so many classes.
+  Tensor confusion() const;
+  int64_t class_count() const { return class_count_; }
 
  private:
   struct Sample {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "builtin_ops.h"
+#include "graph/builder.h"
 #include "support/corpus.h"
 
 namespace onnxrun::testing {
@@ -58,6 +60,56 @@ TEST(Session, SaysWhatDoesNotFit) {
   EXPECT_NE(message_of(session, {{"x", ints}}).find("int64[2]"), std::string::npos);
   EXPECT_NE(message_of(session, {{"z", three}}).find("'x'"), std::string::npos);
   EXPECT_NE(message_of(session, {}).find("'x'"), std::string::npos);
+}
+
+Tensor rows(int64_t n) {
+  Tensor t(DType::Float32, {n, 2});
+  std::fill_n(t.data<float>(), t.size(), 1.0f);
+  return t;
+}
+
+// Memory that does not fit is an error in every run, until it is bound anew.
+TEST(Session, KeepsABindingThatFails) {
+  Graph graph(builtin_ops());
+  ValueId x = graph.add_input("x", Type::tensor(DType::Float32, Shape{Dim::symbol("n"), 2}));
+  GraphBuilder b(graph);
+  ValueId y = b.add("Relu", {x}), z = b.add("Neg", {x});
+  graph.value(y).name = "y";
+  graph.value(z).name = "z";
+  graph.outputs = {y, z};
+  Session session(Model(std::make_shared<Graph>(graph)));
+  Tensor four(DType::Float32, {4, 2}), other(DType::Float32, {4, 2});
+  session.bind_input("x", rows(4));
+  session.bind_output("y", four);
+  session.bind_output("z", other);
+  session.run();
+  session.bind_input("x", rows(2));
+  std::fill_n(four.data<float>(), four.size(), -7.0f);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THROW(session.run(), Error) << i;
+    EXPECT_EQ(four.data<float>()[0], -7.0f);
+  }
+  Tensor two(DType::Float32, {2, 2}), second(DType::Float32, {2, 2});
+  EXPECT_THROW(session.bind_output("y", four), Error);
+  session.bind_output("y", two);
+  session.bind_output("z", second);
+  session.run();
+  EXPECT_EQ(two.data<float>()[3], 1.0f);
+  EXPECT_EQ(second.data<float>()[3], -1.0f);
+}
+
+TEST(Session, IsCancelledBetweenRuns) {
+  Session session(xor_model());
+  NamedValues inputs = {{"x", Tensor::of<float>({2}, {0, 1})}};
+  session.run(inputs);
+  session.cancel();
+  try {
+    session.run(inputs);
+    ADD_FAILURE() << "the run was not cancelled";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::Cancelled);
+  }
+  EXPECT_NO_THROW(session.run(inputs));
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ TEST(SliceStack, IsWhatStackSlicesMakes) {
       for (bool reverse : {false, true}) {
         SCOPED_TRACE(::testing::Message() << count << " on " << axis << (reverse ? " back" : ""));
         EXPECT_TRUE(
-            identical(stack.stacked(DType::Int32, {2}, axis, reverse),
+            identical(stack.stacked(Type::tensor(DType::Int32, Shape{2}), axis, reverse),
                       stack_slices(slices, DType::Int32, {2}, axis, reverse, control, "y")));
       }
     }
@@ -40,7 +40,7 @@ TEST(SliceStack, SlicesMustAgree) {
   for (const RuntimeValue& s : numbered(1024)) stack.add(s);
   stack.add(Tensor::of<int32_t>({1}, {7}));
   try {
-    stack.stacked(DType::Int32, {2}, 0, false);
+    stack.stacked(Type::tensor(DType::Int32, Shape{2}), 0, false);
     FAIL() << "two shapes in one tensor";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::BadInput);

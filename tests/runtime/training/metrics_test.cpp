@@ -61,7 +61,7 @@ TEST(Metrics, AddUpOverBatches) {
   metrics.add(f({2}, {.9f, .8f}), f({2}, {0, 0}));
   EXPECT_NEAR(metrics.results()[0].value, 1.0 / 3, 1e-12);
   EXPECT_NEAR(metrics.results()[1].value, 0.6, 1e-7);
-  EXPECT_EQ(metrics.confusion(), (std::vector<std::vector<int64_t>>{{0, 2}, {0, 1}}));
+  EXPECT_TRUE(identical(metrics.confusion(), Tensor::of<int64_t>({2, 2}, {0, 2, 0, 1})));
 }
 
 TEST(Metrics, RejectWhatDoesNotFit) {
