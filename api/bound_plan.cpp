@@ -10,17 +10,19 @@ namespace onnxrun {
 // Shapes beyond this many in turn are compiled again, so that memory stays bounded.
 static constexpr size_t max_cached_plans = 32;
 
-BoundPlan::BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state)
-    : graph_(std::move(graph)),
+BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions options,
+                     std::vector<Tensor> state)
+    : machine_(std::move(machine)),
       options_(options),
       state_(std::move(state)),
-      state_input_(graph_.inputs.size(), false),
-      inputs_(graph_.inputs.size()),
-      types_(graph_.inputs.size()),
-      bound_(graph_.inputs.size(), false),
-      outputs_(graph_.outputs.size()) {
-  for (const StateBinding& s : graph_.state) {
-    auto at = std::find(graph_.inputs.begin(), graph_.inputs.end(), s.in) - graph_.inputs.begin();
+      state_input_(graph().inputs.size(), false),
+      inputs_(graph().inputs.size()),
+      types_(graph().inputs.size()),
+      bound_(graph().inputs.size(), false),
+      outputs_(graph().outputs.size()) {
+  for (const StateBinding& s : graph().state) {
+    auto at =
+        std::find(graph().inputs.begin(), graph().inputs.end(), s.in) - graph().inputs.begin();
     state_input_[static_cast<size_t>(at)] = true;
   }
 }
@@ -37,14 +39,14 @@ static size_t index_of(const Graph& graph, const std::vector<ValueId>& ids, cons
 }
 
 size_t BoundPlan::input_index(const std::string& name) const {
-  return index_of(graph_, graph_.inputs, name, "input");
+  return index_of(graph(), graph().inputs, name, "input");
 }
 size_t BoundPlan::output_index(const std::string& name) const {
-  return index_of(graph_, graph_.outputs, name, "output");
+  return index_of(graph(), graph().outputs, name, "output");
 }
 
 void BoundPlan::bind_input(size_t k, RuntimeValue value) {
-  const Value& input = graph_.value(graph_.inputs[k]);
+  const Value& input = graph().value(graph().inputs[k]);
   Type admitted = admit(value, input.type, input.name);
   bool same = bound_[k] && current_ && inputs_[k].is_tensor() && value.is_tensor() &&
               inputs_[k].tensor.dtype() == value.tensor.dtype() &&
@@ -91,7 +93,7 @@ Execution& BoundPlan::ready() {
 Execution& BoundPlan::prepared() {
   std::vector<Type> types;
   for (size_t k = 0; k < inputs_.size(); ++k) {
-    const Value& value = graph_.value(graph_.inputs[k]);
+    const Value& value = graph().value(graph().inputs[k]);
     if (!bound_[k] && !is_state(k)) {
       fail(ErrorKind::BadInput, "input '{}' ({}) is missing", value.name, value.type.to_string());
     }
@@ -103,7 +105,7 @@ Execution& BoundPlan::prepared() {
   };
   auto it = std::find_if(cache_.begin(), cache_.end(), same);
   if (it == cache_.end()) {
-    auto execution = std::make_unique<Execution>(Plan::compile(graph_, types, options_), state_);
+    auto execution = std::make_unique<Execution>(Plan::compile(graph(), types, options_), state_);
     if (cache_.size() == max_cached_plans) cache_.erase(cache_.begin());
     cache_.push_back({std::move(types), std::move(execution)});
   } else {

@@ -3,7 +3,7 @@
 
 #include <onnx/onnx_pb.h>
 
-#include "data/byte_source.h"
+#include "tensor/byte_source.h"
 #include "external_data.h"
 #include "tensor/tensor.h"
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "data/source.h"
+#include "formats/source.h"
 #include "tensor_reader.h"
 
 namespace onnxrun::testing {
