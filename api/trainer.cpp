@@ -200,6 +200,10 @@ std::vector<std::string> Trainer::trained() const {
   return names;
 }
 
+std::vector<std::string> Trainer::without_gradient() const {
+  return impl_->training.without_gradient;
+}
+
 std::map<std::string, Tensor> Trainer::weights() const {
   std::map<std::string, Tensor> result;
   for (size_t i : impl_->weights_at())

@@ -130,7 +130,7 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
   r.add<Cumulative<Rule>>({.name = name,
                            .doc = doc,
                            .since = std::move(since),
-                           .inputs = {{"x", "T"}, {"axis", "T2"}},
+                           .inputs = {{"x", "T"}, {"axis", "T2", InputRole::Setting}},
                            .outputs = {{"y", "T"}},
                            .types = {{"T", dtypes::floats | DTypeSet{DType::Int32, DType::Int64,
                                                                      DType::UInt32, DType::UInt64}},

@@ -414,9 +414,10 @@ void register_einsum(OpRegistry& r) {
   r.add<Einsum>({.name = "Einsum",
                  .doc = "sums of products over axes that an equation names",
                  .since = {12, 28},
-                 .inputs = {{"Inputs", "T", Param::Kind::Variadic}},
+                 .inputs = {{"Inputs", "T", Param::Kind::Variadic, InputRole::Weight}},
                  .outputs = {{"Output", "T"}},
                  .types = {{"T", dtypes::numeric}},
+                 .kind = OpKind::Product,
                  .gradient = GradientState::Rule,
                  .decomposes = true});
 }

@@ -203,24 +203,26 @@ void register_linear_attention(OpRegistry& r) {
                           .inputs = {{"query", "T"},
                                      {"key", "T"},
                                      {"value", "T"},
-                                     {"past_state", "S", Param::Kind::Optional},
+                                     {"past_state", "S", Param::Kind::Optional, InputRole::State},
                                      {"decay", "T", Param::Kind::Optional},
                                      {"beta", "T", Param::Kind::Optional}},
                           .outputs = {{"output", "T"}, {"present_state", "S"}},
                           .types = {{"T", dtypes::floats}, {"S", dtypes::floats}},
                           .gradient = GradientState::Decompose,
                           .decomposes = true});
-  r.add<CausalConvWithState>({.name = "CausalConvWithState",
-                              .doc = "a convolution of each channel with what came before",
-                              .since = {27},
-                              .inputs = {{"input", "T"},
-                                         {"weight", "T"},
-                                         {"bias", "T", Param::Kind::Optional},
-                                         {"past_state", "T", Param::Kind::Optional}},
-                              .outputs = {{"output", "T"}, {"present_state", "T"}},
-                              .types = {{"T", dtypes::floats}},
-                              .gradient = GradientState::Decompose,
-                              .decomposes = true});
+  r.add<CausalConvWithState>(
+      {.name = "CausalConvWithState",
+       .doc = "a convolution of each channel with what came before",
+       .since = {27},
+       .inputs = {{"input", "T"},
+                  {"weight", "T", InputRole::Weight},
+                  {"bias", "T", Param::Kind::Optional, InputRole::Bias},
+                  {"past_state", "T", Param::Kind::Optional, InputRole::State}},
+       .outputs = {{"output", "T"}, {"present_state", "T"}},
+       .types = {{"T", dtypes::floats}},
+       .kind = OpKind::Product,
+       .gradient = GradientState::Decompose,
+       .decomposes = true});
 }
 
 }  // namespace onnxrun

@@ -7,6 +7,8 @@
 #include "base/threads.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
+#include "graph/mode_context.h"
+#include "graph/node_attributes.h"
 #include "graph/run_context.h"
 #include "kernels/draws.h"
 #include "kernels/scalar.h"
@@ -197,7 +199,21 @@ class RandomOp final : public Op {
     d.set(0, d.add(name_of(), std::move(inputs), attributes));
   }
 
-  OpTraits traits() const override { return {.deterministic = stepped || seed_.has_value()}; }
+  OpTraits traits() const override {
+    return {.random = true, .deterministic = stepped || seed_.has_value()};
+  }
+
+  // Where the steps are counted, NAMEStep takes the place of a node without a seed.
+  void set_mode(ModeContext& c) const override {
+    if (stepped || seed_ || c.modes().step == no_value) return;
+    Node& node = c.node();
+    Attributes attributes = attributes_of(node);
+    attributes["seed"] = static_cast<int64_t>(c.modes().seed);
+    attributes["node"] = c.number();
+    node.info = &c.graph().registry().get("onnxrun." + std::string(name_of()) + "Step");
+    set_attributes(node, attributes);
+    node.inputs.push_back(c.modes().step);
+  }
 
  private:
   static std::string_view name_of() {
@@ -222,7 +238,7 @@ void add(OpRegistry& r, OpSpec spec, std::string_view step_name) {
   spec.domain = private_domain;
   spec.name = step_name;
   spec.since = {1};
-  spec.inputs.push_back({"step", "S"});
+  spec.inputs.push_back({"step", "S", InputRole::Setting});
   spec.types.push_back({"S", DType::Int64});
   spec.decomposes = true;
   r.add<RandomOp<Rule, true>>(std::move(spec));

@@ -105,17 +105,18 @@ class RotaryEmbedding final : public ComposedOp {
 }  // namespace
 
 void register_rotary_embedding(OpRegistry& r) {
-  r.add<RotaryEmbedding>({.name = "RotaryEmbedding",
-                          .doc = "pairs of elements turned by angles that depend on the position",
-                          .since = {23},
-                          .inputs = {{"X", "T"},
-                                     {"cos_cache", "T"},
-                                     {"sin_cache", "T"},
-                                     {"position_ids", "M", Param::Kind::Optional}},
-                          .outputs = {{"Y", "T"}},
-                          .types = {{"T", dtypes::floats}, {"M", DType::Int64}},
-                          .gradient = GradientState::Decompose,
-                          .decomposes = true});
+  r.add<RotaryEmbedding>(
+      {.name = "RotaryEmbedding",
+       .doc = "pairs of elements turned by angles that depend on the position",
+       .since = {23},
+       .inputs = {{"X", "T"},
+                  {"cos_cache", "T", InputRole::Setting},
+                  {"sin_cache", "T", InputRole::Setting},
+                  {"position_ids", "M", Param::Kind::Optional, InputRole::Setting}},
+       .outputs = {{"Y", "T"}},
+       .types = {{"T", dtypes::floats}, {"M", DType::Int64}},
+       .gradient = GradientState::Decompose,
+       .decomposes = true});
 }
 
 }  // namespace onnxrun

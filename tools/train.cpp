@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 
@@ -221,7 +222,7 @@ class Train final : public Command {
          task_.loss.by_default ? " (chosen by output and target)" : "");
     info("optimizer: {}, lr {}", optimizer_.name, trainer.learning_rate());
     std::vector<std::string> trained = trainer.trained();
-    std::map<std::string, std::vector<std::string>> by_reason;
+    std::map<std::string, std::vector<std::string>> by_reason, left_out;
     int64_t numbers = 0;
     std::map<std::string, InitializerInfo> infos;
     for (const InitializerInfo& i : model.initializers()) infos.emplace(i.name, i);
@@ -233,6 +234,16 @@ class Train final : public Command {
     info("training {} of {} initializers, {} numbers:", trained.size(), infos.size(), numbers);
     for (const auto& [reason, names] : by_reason) {
       info("  {} ({})", name_list(names, 8), reason.empty() ? "parameters" : reason);
+    }
+    for (const std::string& name : trainer.without_gradient()) {
+      warn("no gradient flows to '{}': nothing that the loss reads can be differentiated by it", name);
+    }
+    for (const InitializerInfo& i : model.initializers()) {
+      bool in = std::find(trained.begin(), trained.end(), i.name) != trained.end();
+      if (!in && i.value.size() > 0 && !i.reason.empty()) left_out[i.reason].push_back(i.name);
+    }
+    for (const auto& [reason, names] : left_out) {
+      info("not trained: {} ({})", name_list(names, 8), reason);
     }
     info("data: {} {}, batches of {}", training_->set.samples(),
          training_->set.prebatched() ? "batches" : "samples", loop_.batches.batch_size);

@@ -84,6 +84,9 @@ class Trainer {
 
   // Names of what is trained.
   std::vector<std::string> trained() const;
+  // Those of them that the loss does not depend on, or only through what has no gradient (rounding,
+  // comparisons, indices): no step moves them but by weight decay.
+  std::vector<std::string> without_gradient() const;
   // Current weights and moving statistics by name, in the model's own element types; shared with
   // the trainer's memory unless converted, so copy what should stay.
   std::map<std::string, Tensor> weights() const;

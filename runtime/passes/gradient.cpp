@@ -67,6 +67,8 @@ class GradientPass {
     }
   }
 
+  bool flows_to(ValueId v) const { return !contributions_[static_cast<size_t>(v)].empty(); }
+
   ValueId result(ValueId v) {
     ValueId g = total(v);
     return g == no_value ? builder_.zeros_like(v) : g;
@@ -157,14 +159,17 @@ class GradientPass {
 }  // namespace
 
 std::vector<ValueId> gradient(Graph& graph, const std::vector<Seed>& seeds,
-                              const std::vector<ValueId>& wrt) {
+                              const std::vector<ValueId>& wrt, std::vector<bool>* flows) {
   decompose(graph,
             [](const Node& node) { return node.info->spec.gradient == GradientState::Decompose; });
   GradientPass pass(graph, wrt);
   for (const Seed& s : seeds) pass.seed(s);
   pass.run();
   std::vector<ValueId> results;
-  for (ValueId v : wrt) results.push_back(pass.result(v));
+  for (ValueId v : wrt) {
+    if (flows) flows->push_back(pass.flows_to(v));
+    results.push_back(pass.result(v));
+  }
   return results;
 }
 

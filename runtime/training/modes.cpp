@@ -13,7 +13,7 @@ namespace {
 void set_body_modes(Graph& graph, Node& node, const TrainingModes& modes, int64_t number) {
   std::vector<ValueId> steps(node.bodies.size(), no_value);
   bool draws = std::any_of(node.bodies.begin(), node.bodies.end(), draws_numbers);
-  if (draws && modes.dropout && modes.step != no_value) {
+  if (draws && modes.step != no_value) {
     steps = hand_in_step(graph, node, modes.step, number);
   }
   for (size_t i = 0; i < steps.size(); ++i) {

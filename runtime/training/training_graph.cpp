@@ -159,7 +159,11 @@ class Builder {
 
   void add_updates(ValueId loss) {
     ValueId one = builder_.scalar_like(1, loss);
-    std::vector<ValueId> gradients = gradient(graph_, {{loss, one}}, parameters_);
+    std::vector<bool> flows;
+    std::vector<ValueId> gradients = gradient(graph_, {{loss, one}}, parameters_, &flows);
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      if (!flows[i]) result_.without_gradient.push_back(graph_.name_of(parameters_[i]));
+    }
     const OptimizerInfo& info = optimizer_for(options_.optimizer);
     ValueId step = no_value;
     size_t first_slot = graph_.state.size();

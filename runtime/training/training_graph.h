@@ -49,6 +49,7 @@ struct TrainingGraph {
   bool has_target = false;
   DType lr_dtype = DType::Float32;
   std::string output;  // the one the loss reads
+  std::vector<std::string> without_gradient;  // parameters that no gradient flows to
 
   size_t target_input() const { return model_inputs; }
   size_t lr_input() const { return model_inputs + (has_target ? 1 : 0); }
