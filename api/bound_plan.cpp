@@ -17,21 +17,22 @@ static std::unordered_map<std::string, size_t> positions(const Graph& graph,
   return at;
 }
 
-BoundPlan::BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state)
-    : graph_(std::move(graph)),
+BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions options,
+                     std::vector<Tensor> state)
+    : machine_(std::move(machine)),
       options_(options),
       state_(std::move(state)),
-      state_input_(graph_.inputs.size(), false),
-      inputs_(graph_.inputs.size()),
-      types_(graph_.inputs.size()),
-      bound_(graph_.inputs.size(), false),
-      outputs_(graph_.outputs.size()),
-      input_at_(positions(graph_, graph_.inputs)),
-      output_at_(positions(graph_, graph_.outputs)) {
-  std::vector<bool> moves(graph_.value_count(), false);
-  for (const StateBinding& s : graph_.state) moves[static_cast<size_t>(s.in)] = true;
-  for (size_t k = 0; k < graph_.inputs.size(); ++k) {
-    state_input_[k] = moves[static_cast<size_t>(graph_.inputs[k])];
+      state_input_(graph().inputs.size(), false),
+      inputs_(graph().inputs.size()),
+      types_(graph().inputs.size()),
+      bound_(graph().inputs.size(), false),
+      outputs_(graph().outputs.size()),
+      input_at_(positions(graph(), graph().inputs)),
+      output_at_(positions(graph(), graph().outputs)) {
+  std::vector<bool> moves(graph().value_count(), false);
+  for (const StateBinding& s : graph().state) moves[static_cast<size_t>(s.in)] = true;
+  for (size_t k = 0; k < graph().inputs.size(); ++k) {
+    state_input_[k] = moves[static_cast<size_t>(graph().inputs[k])];
   }
 }
 
@@ -47,14 +48,14 @@ static size_t index_of(const std::unordered_map<std::string, size_t>& positions,
 }
 
 size_t BoundPlan::input_index(const std::string& name) const {
-  return index_of(input_at_, graph_, graph_.inputs, name, "input");
+  return index_of(input_at_, graph(), graph().inputs, name, "input");
 }
 size_t BoundPlan::output_index(const std::string& name) const {
-  return index_of(output_at_, graph_, graph_.outputs, name, "output");
+  return index_of(output_at_, graph(), graph().outputs, name, "output");
 }
 
 void BoundPlan::bind_input(size_t k, RuntimeValue value) {
-  const Value& input = graph_.value(graph_.inputs[k]);
+  const Value& input = graph().value(graph().inputs[k]);
   Type admitted = admit(value, input.type, input.name);
   bool same = bound_[k] && current_ && inputs_[k].is_tensor() && value.is_tensor() &&
               inputs_[k].tensor.dtype() == value.tensor.dtype() &&
@@ -101,7 +102,7 @@ Execution& BoundPlan::ready() {
 Execution& BoundPlan::prepared() {
   std::vector<Type> types;
   for (size_t k = 0; k < inputs_.size(); ++k) {
-    const Value& value = graph_.value(graph_.inputs[k]);
+    const Value& value = graph().value(graph().inputs[k]);
     if (!bound_[k] && !is_state(k)) {
       fail(ErrorKind::BadInput, "input '{}' ({}) is missing", value.name, value.type.to_string());
     }
@@ -113,7 +114,7 @@ Execution& BoundPlan::prepared() {
   };
   auto it = std::find_if(cache_.begin(), cache_.end(), same);
   if (it == cache_.end()) {
-    auto execution = std::make_unique<Execution>(Plan::compile(graph_, types, options_), state_);
+    auto execution = std::make_unique<Execution>(Plan::compile(graph(), types, options_), state_);
     if (cache_.size() == max_cached_plans) cache_.erase(cache_.begin());
     cache_.push_back({std::move(types), std::move(execution)});
   } else {

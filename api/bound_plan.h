@@ -7,17 +7,19 @@
 #include <unordered_map>
 #include <vector>
 
+#include "passes/lower.h"
 #include "plan/execution.h"
 
 namespace onnxrun {
 
-// Keeps the inputs of a graph, finds or compiles the plan for their types, and runs it. State
-// tensors are shared by all plans.
+// Keeps the inputs of a machine graph, finds or compiles the plan for their types, and runs it.
+// State tensors are shared by all plans.
 class BoundPlan {
  public:
-  BoundPlan(Graph graph, PlanOptions options, std::vector<Tensor> state);
+  BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions options,
+            std::vector<Tensor> state);
 
-  const Graph& graph() const { return graph_; }
+  const Graph& graph() const { return machine_->graph(); }
 
   // Position among graph().inputs; throws BadInput listing the names there are.
   size_t input_index(const std::string& name) const;
@@ -46,7 +48,7 @@ class BoundPlan {
   // The execution for the inputs that are bound, with them.
   Execution& prepared();
 
-  Graph graph_;
+  std::shared_ptr<const MachineGraph> machine_;
   PlanOptions options_;
   std::vector<Tensor> state_;
   std::vector<bool> state_input_;

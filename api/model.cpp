@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "builtin_ops.h"
 #include "graph/graph.h"
+#include "lowerings.h"
 #include "onnx_exporter.h"
 #include "onnx_importer.h"
 #include "passes/parameters.h"
@@ -28,6 +29,9 @@ static ImportOptions import_options(const LoadOptions& options) {
   if (options.max_memory != INT64_MAX) result.max_memory = options.max_memory;
   return result;
 }
+
+Model::Model(std::shared_ptr<const Graph> graph)
+    : graph_(std::move(graph)), lowerings_(std::make_shared<Lowerings>()) {}
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   try {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "bound_plan.h"
+#include "lowerings.h"
 #include "passes/dead_nodes.h"
 
 namespace onnxrun {
@@ -44,7 +45,9 @@ Graph with_fed_initializers(Graph graph, const std::vector<std::string>& names) 
 
 struct Session::Impl {
   Impl(const Model& model, SessionOptions given)
-      : options(std::move(given)), base(wanted_part(model, options.outputs)) {
+      : options(std::move(given)),
+        lowerings(model.lowerings()),
+        base(wanted_part(model, options.outputs)) {
     for (ValueId v : base.outputs) output_names.push_back(base.name_of(v));
     use({});
     control.max_loop_iterations = options.max_loop_iterations;
@@ -59,8 +62,8 @@ struct Session::Impl {
   void use(const std::vector<std::string>& fed_initializers) {
     fed = fed_initializers;
     PlanOptions plan_options{.optimize = options.optimize, .max_memory = options.max_memory};
-    plan = std::make_unique<BoundPlan>(with_fed_initializers(base, fed), plan_options,
-                                       std::vector<Tensor>());
+    auto machine = lowerings->get(options, fed, [&] { return with_fed_initializers(base, fed); });
+    plan = std::make_unique<BoundPlan>(std::move(machine), plan_options, std::vector<Tensor>());
     plan->observe(observer);
   }
 
@@ -75,6 +78,7 @@ struct Session::Impl {
   }
 
   SessionOptions options;
+  std::shared_ptr<Lowerings> lowerings;
   Graph base;
   std::vector<std::string> output_names;
   std::vector<std::string> fed;

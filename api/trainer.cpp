@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "bound_plan.h"
-#include "data/npz.h"
+#include "formats/npz.h"
 #include "onnx_exporter.h"
 #include "passes/widen.h"
 #include "training/step_model.h"
@@ -61,7 +61,8 @@ struct Trainer::Impl {
         training_choice(training_options(m, base, o)),
         training(make_training_graph(base, training_choice)) {
     for (const TrainingState& s : training.state) state.push_back(s.initial.clone());
-    plan = std::make_unique<BoundPlan>(training.graph, plan_options(), state);
+    plan =
+        std::make_unique<BoundPlan>(lower(training.graph, lower_options()), plan_options(), state);
     lr = Tensor(training.lr_dtype, {});
     set_lr(o.lr.value_or(find_optimizer(o.optimizer).lr));
     plan->bind_input(training.lr_input(), lr);
@@ -69,6 +70,9 @@ struct Trainer::Impl {
     control.max_loop_iterations = o.max_loop_iterations;
   }
 
+  LowerOptions lower_options() const {
+    return {.optimize = options.optimize, .max_memory = options.max_memory};
+  }
   PlanOptions plan_options() const {
     return {.optimize = options.optimize, .max_memory = options.max_memory};
   }
@@ -104,8 +108,8 @@ struct Trainer::Impl {
     std::vector<std::string> names;
     for (size_t i : weights_at()) names.push_back(training.state[i].name);
     Graph graph = make_evaluation_graph(base, training_choice, names);
-    evaluation =
-        std::make_unique<BoundPlan>(std::move(graph), plan_options(), std::vector<Tensor>());
+    evaluation = std::make_unique<BoundPlan>(lower(std::move(graph), lower_options()),
+                                             plan_options(), std::vector<Tensor>());
     size_t input = training.lr_input();
     for (size_t i : weights_at()) evaluation->bind_input(input++, state[i]);
   }

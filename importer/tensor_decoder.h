@@ -6,8 +6,8 @@
 #include <functional>
 #include <span>
 
-#include "data/byte_source.h"
 #include "external_data.h"
+#include "tensor/byte_source.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {

@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "cli_forward.h"
 #include "common_options.h"
+#include "options.h"
 
 namespace onnxrun::tool {
 
@@ -15,7 +15,7 @@ class Command {
   virtual ~Command() = default;
 
   // Declares what belongs to this command alone.
-  virtual void declare(CLI::App& app) = 0;
+  virtual void declare(Options& options) = 0;
   // Does the work after parsing; returns the exit code. Errors are exceptions.
   virtual int execute() = 0;
 

@@ -1,6 +1,5 @@
 #include "common_options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -49,21 +48,19 @@ static int threads_from_environment() {
   return static_cast<int>(n);
 }
 
-void add_common_options(CLI::App& app, CommonOptions& o) {
+void add_common_options(Options& options, CommonOptions& o) {
   o.threads = threads_from_environment();
   o.max_memory = memory_limit(0) / 2;
   auto text_option = [&](const char* name, const char* type, const char* help,
                          const std::function<void(const std::string&)>& take) {
-    app.add_option_function<std::string>(name, take, help)
-        ->type_name(type)
-        ->group("Common options");
+    options.add(name, take, help).type_name(type).group("Common options");
   };
   auto option = [&](const char* name, auto& value, const char* type, const char* help) {
-    return app.add_option(name, value, help)->type_name(type)->group("Common options");
+    return options.add(name, value, help).type_name(type).group("Common options");
   };
   option("--threads", o.threads, "N",
          "threads to use (default: ONNXRUN_NUM_THREADS, else what the machine allows)")
-      ->check(between(1, 4096));
+      .check(between(1, 4096));
   text_option("--max-memory", "SIZE", "most memory for tensors, e.g. 2G (default: half of all)",
               [&o](const std::string& text) {
                 o.max_memory = parse_bytes("--max-memory", text);
@@ -73,60 +70,27 @@ void add_common_options(CLI::App& app, CommonOptions& o) {
               [&o](const std::string& t) { o.timeout_seconds = parse_seconds("--timeout", t); });
   option("--max-loop-iterations", o.max_loop_iterations, "N",
          "most iterations of any one loop of the model")
-      ->check(at_least(1));
+      .check(at_least(1));
   option(
       "--external-data", o.external_data, "WHERE",
       "where the model's data files may lie: deny, model-dir (default), or a folder, which links "
       "may lead into");
   option("--optimize", o.optimize, "0|1|2",
          "0 runs every node as the file has it (default: 2, everything)")
-      ->check(between(0, 2));
+      .check(between(0, 2));
   text_option("--seed", "N", "of all random numbers (default: 0)",
               [&o](const std::string& text) { o.seed = parse_seed("--seed", text); });
-  app.add_flag("--json", o.json, "print one JSON document")->group("Common options");
-  app.add_flag_callback(
-         "-v,--verbose", [] { set_log_level(LogLevel::Debug); }, "say more")
-      ->group("Common options");
-  app.add_flag_callback(
-         "-q,--quiet", [] { set_log_level(LogLevel::Warning); }, "warnings and errors only")
-      ->group("Common options");
+  options.add_switch("--json", o.json, "print one JSON document").group("Common options");
+  options
+      .add_switch(
+          "-v,--verbose", [] { set_log_level(LogLevel::Debug); }, "say more")
+      .group("Common options");
+  options
+      .add_switch(
+          "-q,--quiet", [] { set_log_level(LogLevel::Warning); }, "warnings and errors only")
+      .group("Common options");
   text_option("--log-level", "LEVEL", "error, warning, info (default) or debug",
               [](const std::string& text) { set_log_level(text); });
-}
-
-CLI::Validator at_least(double low) {
-  return CLI::Validator(
-      [low](std::string& text) {
-        double value = 0;
-        bool ok = CLI::detail::lexical_cast(text, value) && value >= low && std::isfinite(value);
-        return ok ? std::string() : fmt::format("'{}' should be a number from {} on", text, low);
-      },
-      "");
-}
-
-CLI::Validator between(int64_t low, int64_t high) {
-  return CLI::Validator(
-      [low, high](std::string& text) {
-        int64_t value = 0;
-        bool ok = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
-        return ok ? std::string()
-                  : fmt::format("'{}' should be an integer from {} to {}", text, low, high);
-      },
-      "");
-}
-
-CLI::Validator one_of(std::vector<std::string> choices) {
-  return CLI::Validator(
-      [choices = std::move(choices)](std::string& text) {
-        if (std::find(choices.begin(), choices.end(), text) != choices.end()) return std::string();
-        return fmt::format("'{}' should be one of {}", text, name_list(choices));
-      },
-      "");
-}
-
-CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& values,
-                          const std::string& help) {
-  return app.add_option(name, values, help)->allow_extra_args(false);
 }
 
 namespace {

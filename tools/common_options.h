@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cli_forward.h"
 #include "onnxrun/model.h"
 #include "onnxrun/session.h"
+#include "options.h"
 
 namespace onnxrun::tool {
 
@@ -32,16 +32,7 @@ struct CommonOptions {
 };
 
 // Also sets what messages are shown (messages.h).
-void add_common_options(CLI::App& app, CommonOptions& options);
-
-// An option that may be given again and again, one value each; values are taken as they stand.
-CLI::Option* add_repeated(CLI::App& app, const std::string& name, std::vector<std::string>& values,
-                          const std::string& help);
-
-// Checks of option values, with texts for people.
-CLI::Validator at_least(double low);
-CLI::Validator between(int64_t low, int64_t high);
-CLI::Validator one_of(std::vector<std::string> choices);
+void add_common_options(Options& options, CommonOptions& values);
 
 // "2G", "512M", "1.5GiB", "100000": bytes. Throws Usage naming the option.
 int64_t parse_bytes(std::string_view option, const std::string& text);

@@ -1,17 +1,15 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file_names.h"
 #include "command.h"
 #include "comparison.h"
 #include "exit_code.h"
+#include "formats/json.h"
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
-#include "json_text.h"
 #include "messages.h"
 #include "value_files.h"
 #include "weight_comparison.h"
@@ -19,8 +17,6 @@
 namespace onnxrun::tool {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Row {
   std::string name;
@@ -46,23 +42,24 @@ class Compare final : public Command {
  public:
   Compare() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("model", path_, "the .onnx file")->type_name("FILE")->required();
-    app.add_option(
-           "--ref", reference_,
-           "what it should be like: another .onnx, or stored outputs (.npz, ..., a test-data "
-           "directory)")
-        ->type_name("FILE")
-        ->required();
-    add_input_options(app, inputs_);
-    app.add_option("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
-        ->type_name("X")
-        ->check(at_least(0));
-    app.add_option("--atol", tolerance_.atol, "absolute tolerance (default: 1e-7)")
-        ->type_name("X")
-        ->check(at_least(0));
-    app.add_flag("--all-nodes", all_nodes_, "compare the outputs of all nodes, matched by name");
-    app.add_flag(
+  void declare(Options& options) override {
+    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options
+        .add("--ref", reference_,
+             "what it should be like: another .onnx, or stored outputs (.npz, ..., a test-data "
+             "directory)")
+        .type_name("FILE")
+        .required();
+    add_input_options(options, inputs_);
+    options.add("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
+        .type_name("X")
+        .check(at_least(0));
+    options.add("--atol", tolerance_.atol, "absolute tolerance (default: 1e-7)")
+        .type_name("X")
+        .check(at_least(0));
+    options.add_switch("--all-nodes", all_nodes_,
+                       "compare the outputs of all nodes, matched by name");
+    options.add_switch(
         "--weights", weights_,
         "compare initializers and everything else in the files; outputs only if inputs are "
         "given");
@@ -272,8 +269,8 @@ class Compare final : public Command {
                   {"same", near},
                   {"rtol", tolerance_.rtol},
                   {"atol", tolerance_.atol}};
-      doc.update(document_);
-      print(json_text(doc));
+      doc.append_members(document_);
+      print(doc.text());
     } else {
       print(near ? "same\n" : "different\n");
     }

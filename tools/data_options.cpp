@@ -1,39 +1,44 @@
 #include "data_options.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/file_names.h"
-#include "data/inline.h"
+#include "formats/inline.h"
 #include "value_files.h"
 
 namespace onnxrun::tool {
 
-void add_data_options(CLI::App& app, DataOptions& o) {
-  add_repeated(app, "--data", o.data,
-               "arrays whose first axis counts the samples: FILE with named arrays, or NAME=FILE")
-      ->type_name("[NAME=]FILE[:KEY]");
-  app.add_option("--batch-size", o.batch_size,
-                 "samples in a batch (default: what the model's inputs demand, else 32)")
-      ->type_name("N")
-      ->check(at_least(1));
+void add_data_options(Options& options, DataOptions& o) {
+  options
+      .add_repeated(
+          "--data", o.data,
+          "arrays whose first axis counts the samples: FILE with named arrays, or NAME=FILE")
+      .type_name("[NAME=]FILE[:KEY]");
+  options
+      .add("--batch-size", o.batch_size,
+           "samples in a batch (default: what the model's inputs demand, else 32)")
+      .type_name("N")
+      .check(at_least(1));
 }
 
-void add_sample_options(CLI::App& app, DataOptions& o) {
-  app.add_option("--target", o.target,
-                 "array of the data, or file, that outputs should match (default: target, y or "
-                 "label)")
-      ->type_name("[OUTPUT=]KEY|FILE");
-  add_repeated(app, "--input", o.input_map, "feeds a model input from an array: x=images")
-      ->type_name("NAME=KEY");
-  add_repeated(app, "--batch-axis", o.batch_axis,
-               "axis that counts the samples, of an input or the target: x=1 (default: 0)")
-      ->type_name("NAME=AXIS");
-  app.add_flag("--prebatched", o.prebatched,
-               "the first axis counts batches; each slice is one batch as the model takes it");
-  add_repeated(app, "--scale", o.scale, "factor for an input: x=1/255")->type_name("NAME=FACTOR");
+void add_sample_options(Options& options, DataOptions& o) {
+  options
+      .add("--target", o.target,
+           "array of the data, or file, that outputs should match (default: target, y or "
+           "label)")
+      .type_name("[OUTPUT=]KEY|FILE");
+  options.add_repeated("--input", o.input_map, "feeds a model input from an array: x=images")
+      .type_name("NAME=KEY");
+  options
+      .add_repeated("--batch-axis", o.batch_axis,
+                    "axis that counts the samples, of an input or the target: x=1 (default: 0)")
+      .type_name("NAME=AXIS");
+  options.add_switch(
+      "--prebatched", o.prebatched,
+      "the first axis counts batches; each slice is one batch as the model takes it");
+  options.add_repeated("--scale", o.scale, "factor for an input: x=1/255").type_name("NAME=FACTOR");
 }
 
 NamedValues ModelData::feeds(std::span<const Tensor> tensors) const {

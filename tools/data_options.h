@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "cli_forward.h"
 #include "common_options.h"
-#include "data/dataset.h"
-#include "data/named_tensor.h"
 #include "graph/graph.h"
+#include "options.h"
+#include "sets/dataset.h"
 #include "standardizer.h"
+#include "tensor/named_tensor.h"
 
 namespace onnxrun::tool {
 
@@ -25,9 +25,9 @@ struct DataOptions {
 };
 
 // --data, --batch-size.
-void add_data_options(CLI::App& app, DataOptions& options);
+void add_data_options(Options& options, DataOptions& values);
 // --target, --input, --batch-axis, --prebatched, --scale.
-void add_sample_options(CLI::App& app, DataOptions& options);
+void add_sample_options(Options& options, DataOptions& values);
 
 // The arrays of "[NAME=]FILE[:key]" specs. Throws BadInput for a name that stands twice and for an
 // array without one.

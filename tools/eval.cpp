@@ -1,14 +1,12 @@
-#include <CLI/CLI.hpp>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "command.h"
-#include "data/source.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "formats/json.h"
+#include "formats/source.h"
 #include "interrupt.h"
-#include "json_text.h"
 #include "learning_task.h"
 #include "messages.h"
 #include "passes/widen.h"
@@ -21,8 +19,6 @@ namespace onnxrun::tool {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 std::string metrics_help() {
   std::string text =
       "what to measure, with commas (default: accuracy where the target holds classes)";
@@ -34,18 +30,19 @@ class Eval final : public Command {
  public:
   Eval() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("model", path_, "the .onnx file")->type_name("FILE")->required();
-    add_data_options(app, data_);
-    add_sample_options(app, data_);
-    add_loss_options(app, loss_);
-    app.add_option("--metrics", metrics_, metrics_help())->type_name("NAMES");
-    app.add_option("--confusion", confusion_,
-                   "write how many samples of each class (rows) were taken for which (columns)")
-        ->type_name("FILE");
-    app.add_option("--precision", precision_, "float64 computes in double")
-        ->type_name("float64|float32")
-        ->check(one_of({"float64", "float32"}));
+  void declare(Options& options) override {
+    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    add_data_options(options, data_);
+    add_sample_options(options, data_);
+    add_loss_options(options, loss_);
+    options.add("--metrics", metrics_, metrics_help()).type_name("NAMES");
+    options
+        .add("--confusion", confusion_,
+             "write how many samples of each class (rows) were taken for which (columns)")
+        .type_name("FILE");
+    options.add("--precision", precision_, "float64 computes in double")
+        .type_name("float64|float32")
+        .check(one_of({"float64", "float32"}));
   }
 
   int execute() override {
@@ -130,11 +127,12 @@ class Eval final : public Command {
       auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
       Json values = Json::object();
       for (const auto& [name, value] : results) values[name] = number(value);
-      print(json_text(Json{{"schema", "onnxrun.eval/1"},
-                           {"output", task_.loss.output},
-                           {"samples", data.set.samples()},
-                           {"loss", {{"name", task_.loss.name}, {"value", number(loss)}}},
-                           {"metrics", values}}));
+      print(Json{{"schema", "onnxrun.eval/1"},
+                 {"output", task_.loss.output},
+                 {"samples", data.set.samples()},
+                 {"loss", {{"name", task_.loss.name}, {"value", number(loss)}}},
+                 {"metrics", values}}
+                .text());
       return;
     }
     info("{} {}, output '{}'", data.set.samples(), data.set.prebatched() ? "batches" : "samples",

@@ -1,12 +1,11 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
 #include "command.h"
-#include "data/print.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "formats/print.h"
 #include "gradient_task.h"
 #include "graph_view.h"
 #include "inputs.h"
@@ -27,31 +26,32 @@ class Grad final : public Command {
  public:
   Grad() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("model", path_, "the .onnx file")->type_name("FILE")->required();
-    add_input_options(app, inputs_);
-    app.add_option("--of", of_,
-                   "outputs whose vector-Jacobian product is taken (default: all of floats)")
-        ->type_name("NAMES");
-    add_repeated(app, "--cotangent", cotangents_, "what flows into an output (default: ones)")
-        ->type_name("OUTPUT=FILE");
-    app.add_option("--target", target_, "with --loss: what the output should match")
-        ->type_name("FILE");
-    add_repeated(
-        app, "--wrt", wrt_,
-        "initializers and inputs, names or globs with commas, or @FILE (default: parameters)")
-        ->type_name("NAMES");
-    app.add_flag("--double", double_, "compute in double");
-    app.add_flag("--check", check_, "compare with finite differences in double");
-    app.add_option("-o,--output", output_, "write gradients under the names of their tensors")
-        ->type_name("FILE");
-    add_loss_options(app, loss_);
-    add_mode_options(app, modes_);
-    app.add_option("--emit", emit_,
-                   "with --loss: write the training step (forward, loss, backward, update) as a "
-                   "model of standard operators, its initial values beside it as .init.npz")
-        ->type_name("FILE");
-    add_optimizer_options(app, optimizer_);
+  void declare(Options& options) override {
+    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    add_input_options(options, inputs_);
+    options
+        .add("--of", of_, "outputs whose vector-Jacobian product is taken (default: all of floats)")
+        .type_name("NAMES");
+    options.add_repeated("--cotangent", cotangents_, "what flows into an output (default: ones)")
+        .type_name("OUTPUT=FILE");
+    options.add("--target", target_, "with --loss: what the output should match").type_name("FILE");
+    options
+        .add_repeated(
+            "--wrt", wrt_,
+            "initializers and inputs, names or globs with commas, or @FILE (default: parameters)")
+        .type_name("NAMES");
+    options.add_switch("--double", double_, "compute in double");
+    options.add_switch("--check", check_, "compare with finite differences in double");
+    options.add("-o,--output", output_, "write gradients under the names of their tensors")
+        .type_name("FILE");
+    add_loss_options(options, loss_);
+    add_mode_options(options, modes_);
+    options
+        .add("--emit", emit_,
+             "with --loss: write the training step (forward, loss, backward, update) as a "
+             "model of standard operators, its initial values beside it as .init.npz")
+        .type_name("FILE");
+    add_optimizer_options(options, optimizer_);
   }
 
   int execute() override {

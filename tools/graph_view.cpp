@@ -6,12 +6,10 @@
 #include <cmath>
 #include <set>
 
-#include "data/print.h"
+#include "formats/print.h"
 #include "graph/node_attributes.h"
 
 namespace onnxrun::tool {
-
-using Json = nlohmann::ordered_json;
 
 static std::string name_or_nothing(const Graph& graph, ValueId v) {
   return v == no_value ? "_" : graph.name_of(v);

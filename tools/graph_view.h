@@ -2,9 +2,9 @@
 #pragma once
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+#include "formats/json.h"
 
 #include "graph/graph.h"
 
@@ -12,7 +12,7 @@ namespace onnxrun::tool {
 
 // "  NAME  TYPE", a line each.
 std::string value_lines(const Graph& graph, const std::vector<ValueId>& ids);
-nlohmann::ordered_json values_json(const Graph& graph, const std::vector<ValueId>& ids);
+Json values_json(const Graph& graph, const std::vector<ValueId>& ids);
 
 // Columns as wide as their widest cell, each row indented.
 std::string table(const std::vector<std::vector<std::string>>& rows);
@@ -24,7 +24,7 @@ std::map<std::string, int64_t> operator_counts(const Graph& graph);
 std::string node_line(const Graph& graph, const Node& node);
 // Everything about a node, over several lines.
 std::string node_text(const Graph& graph, const Node& node);
-nlohmann::ordered_json node_json(const Graph& graph, const Node& node);
+Json node_json(const Graph& graph, const Node& node);
 
 // Name and type of every value that is in use, inputs and initializers first.
 std::vector<std::pair<std::string, std::string>> value_types(const Graph& graph);
@@ -34,7 +34,7 @@ struct WeightStatistics {
   int64_t not_finite = 0;
 };
 WeightStatistics statistics(const Tensor& t);
-nlohmann::ordered_json statistics_json(const WeightStatistics& s);
+Json statistics_json(const WeightStatistics& s);
 
 // The graph in Graphviz's language.
 std::string to_dot(const Graph& graph);

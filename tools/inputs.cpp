@@ -1,32 +1,32 @@
 #include "inputs.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "base/error.h"
 #include "base/file_names.h"
-#include "data/image.h"
-#include "data/inline.h"
+#include "formats/image.h"
+#include "formats/inline.h"
 #include "messages.h"
 #include "random_inputs.h"
 #include "value_files.h"
 
 namespace onnxrun::tool {
 
-void add_input_options(CLI::App& app, InputOptions& o) {
-  add_repeated(
-      app, "-i,--input", o.inputs,
-      "NAME=FILE, NAME=[[0,1],[1,0]], a file with named arrays, a test-data directory, or - "
-      "for standard input; .npy .npz[:key] .pb .safetensors[:key] .csv[:columns] .idx "
-      ".png .jpg .bmp .raw:TYPE:SHAPE")
-      ->type_name("SPEC");
-  add_repeated(app, "--dim", o.dims, "length of a symbolic dimension: batch=8")
-      ->type_name("NAME=N");
-  add_repeated(app, "--shape", o.shapes, "shape of an input: x=1x3x224x224")
-      ->type_name("NAME=SHAPE");
-  app.add_flag("--random", o.random, "fill inputs that are not given with random numbers");
-  add_repeated(app, "--range", o.ranges, "of random numbers: x=0..1, or 0..1 for all inputs")
-      ->type_name("[NAME=]LOW..HIGH");
+void add_input_options(Options& options, InputOptions& o) {
+  options
+      .add_repeated(
+          "-i,--input", o.inputs,
+          "NAME=FILE, NAME=[[0,1],[1,0]], a file with named arrays, a test-data directory, or - "
+          "for standard input; .npy .npz[:key] .pb .safetensors[:key] .csv[:columns] .idx "
+          ".png .jpg .bmp .raw:TYPE:SHAPE")
+      .type_name("SPEC");
+  options.add_repeated("--dim", o.dims, "length of a symbolic dimension: batch=8")
+      .type_name("NAME=N");
+  options.add_repeated("--shape", o.shapes, "shape of an input: x=1x3x224x224")
+      .type_name("NAME=SHAPE");
+  options.add_switch("--random", o.random, "fill inputs that are not given with random numbers");
+  options.add_repeated("--range", o.ranges, "of random numbers: x=0..1, or 0..1 for all inputs")
+      .type_name("[NAME=]LOW..HIGH");
 }
 
 std::vector<ValueId> all_inputs(const Graph& graph) {

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "cli_forward.h"
 #include "common_options.h"
 #include "graph/graph.h"
 #include "onnxrun/session.h"
+#include "options.h"
 
 namespace onnxrun::tool {
 
@@ -19,7 +19,7 @@ struct InputOptions {
 };
 
 // -i, --dim, --shape, --random, --range.
-void add_input_options(CLI::App& app, InputOptions& options);
+void add_input_options(Options& options, InputOptions& values);
 
 // What --dim and --shape say, checked against the graph's inputs.
 struct ShapeBindings {

@@ -1,22 +1,19 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "command.h"
-#include "data/print.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "formats/json.h"
+#include "formats/print.h"
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
-#include "json_text.h"
 #include "loss_choice.h"
 #include "messages.h"
-#include "passes/dead_nodes.h"
-#include "passes/fold.h"
+#include "passes/lower.h"
 #include "plan/plan.h"
 #include "training/training_graph.h"
 
@@ -24,37 +21,40 @@ namespace onnxrun::tool {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 class Inspect final : public Command {
  public:
   Inspect() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("model", path_, "the .onnx file")->type_name("FILE")->required();
-    app.add_flag("--nodes", nodes_, "all nodes");
-    app.add_flag("--params", params_, "all initializers: which of them train, and why");
-    app.add_flag("--shapes", shapes_, "the types of all values");
-    app.add_flag("--weights", weights_, "statistics of all initializers");
-    app.add_option("--node", node_, "one node in full, by its name or that of an output")
-        ->type_name("NAME");
-    app.add_option("--stage", stage_,
-                   "the graph as parsed, portable (folded), gradient (the training step), machine "
-                   "(as it runs), or the plan")
-        ->type_name("parsed|portable|gradient|machine|plan")
-        ->check(one_of({"parsed", "portable", "gradient", "machine", "plan"}));
-    app.add_option("--loss", loss_.loss, "of --stage gradient")->type_name("[OUTPUT=]NAME");
-    app.add_option("--optimizer", optimizer_, "of --stage gradient (default: sgd)")
-        ->type_name("NAME");
-    app.add_option("--dot", dot_, "write the graph for Graphviz")->type_name("FILE");
-    add_repeated(app, "--dim", shape_options_.dims, "length of a symbolic dimension: batch=8")
-        ->type_name("NAME=N");
-    add_repeated(app, "--shape", shape_options_.shapes, "shape of an input: x=1x3x224x224")
-        ->type_name("NAME=SHAPE");
+  void declare(Options& options) override {
+    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add_switch("--nodes", nodes_, "all nodes");
+    options.add_switch("--params", params_, "all initializers: which of them train, and why");
+    options.add_switch("--shapes", shapes_, "the types of all values");
+    options.add_switch("--weights", weights_, "statistics of all initializers");
+    options.add("--node", node_, "one node in full, by its name or that of an output")
+        .type_name("NAME");
+    options
+        .add("--stage", stage_,
+             "the graph as parsed, portable (folded), gradient (the training step), machine "
+             "(as it runs), or the plan")
+        .type_name("parsed|portable|gradient|machine|plan")
+        .check(one_of({"parsed", "portable", "gradient", "machine", "plan"}));
+    options.add("--stop-after", stop_after_, "of --stage machine: the last pass to run")
+        .type_name("PASS");
+    options.add("--loss", loss_.loss, "of --stage gradient").type_name("[OUTPUT=]NAME");
+    options.add("--optimizer", optimizer_, "of --stage gradient (default: sgd)").type_name("NAME");
+    options.add("--dot", dot_, "write the graph for Graphviz").type_name("FILE");
+    options.add_repeated("--dim", shape_options_.dims, "length of a symbolic dimension: batch=8")
+        .type_name("NAME=N");
+    options.add_repeated("--shape", shape_options_.shapes, "shape of an input: x=1x3x224x224")
+        .type_name("NAME=SHAPE");
   }
 
   int execute() override {
     bool of_gradient = !loss_.loss.empty() || !optimizer_.empty();
+    if (!stop_after_.empty() && stage_ != "machine") {
+      fail(ErrorKind::Usage, "--stop-after belongs to --stage machine");
+    }
     if (of_gradient && stage_ != "gradient") {
       fail(ErrorKind::Usage, "--loss and --optimizer belong to --stage gradient");
     }
@@ -73,7 +73,7 @@ class Inspect final : public Command {
     } else if (!node_.empty()) {
       print_node(graph);
     } else if (common_.json) {
-      print(json_text(document(model, graph)));
+      print(document(model, graph).text());
     } else {
       print_summary(model, graph);
       print_sections(model, graph);
@@ -100,8 +100,7 @@ class Inspect final : public Command {
     if (stage_ == "parsed") {
       text = onnxrun::print(graph);
     } else if (stage_ == "portable") {
-      fold_constants(graph);
-      remove_dead_nodes(graph, true);
+      run_passes(graph, portable_passes());
       text = onnxrun::print(graph);
     } else if (stage_ == "gradient") {
       TrainingOptions options;
@@ -115,15 +114,21 @@ class Inspect final : public Command {
            options.optimizer.name);
       text = onnxrun::print(make_training_graph(graph, options).graph);
     } else {
-      PlanOptions options{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
-      std::vector<Type> types = input_types(graph);
-      std::shared_ptr<const Plan> plan = Plan::compile(graph, types, options);
-      text = stage_ == "machine" ? onnxrun::print(plan->graph()) : plan->to_string();
+      LowerOptions lowering{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
+      lowering.passes.stop_after = stop_after_;
+      std::shared_ptr<const MachineGraph> machine = lower(graph, lowering);
+      debug("{}{} bytes of tensors made", to_string(machine->records()), machine->added_bytes());
+      text = stage_ == "machine" ? onnxrun::print(machine->graph()) : plan_text(machine->graph());
     }
     if (common_.json) {
-      text = json_text(Json{{"schema", "onnxrun.inspect/1"}, {"stage", stage_}, {"text", text}});
+      text = Json{{"schema", "onnxrun.inspect/1"}, {"stage", stage_}, {"text", text}}.text();
     }
     print(text);
+  }
+
+  std::string plan_text(const Graph& graph) const {
+    PlanOptions options{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
+    return Plan::compile(graph, input_types(graph), options)->to_string();
   }
 
   void print_node(const Graph& graph) const {
@@ -134,7 +139,7 @@ class Inspect final : public Command {
       if (common_.json) {
         Json doc = {{"schema", "onnxrun.inspect/1"}};
         doc["node"] = node_json(graph, node);
-        print(json_text(doc));
+        print(doc.text());
       } else {
         print(node_text(graph, node));
       }
@@ -268,7 +273,9 @@ class Inspect final : public Command {
         {"tensors", all.tensors}, {"numbers", all.numbers}, {"bytes", all.bytes}};
     doc["parameters"] = {
         {"tensors", trainable.tensors}, {"numbers", trainable.numbers}, {"bytes", trainable.bytes}};
-    doc["operators"] = operator_counts(graph);
+    Json::Object operators;
+    for (const auto& [name, count] : operator_counts(graph)) operators.emplace_back(name, count);
+    doc["operators"] = Json::object(std::move(operators));
     if (auto bytes = arena_bytes(graph)) doc["run_bytes"] = *bytes;
     add_sections(doc, model, graph);
     return doc;
@@ -294,13 +301,13 @@ class Inspect final : public Command {
       doc["nodes"] = std::move(list);
     }
     if (shapes_) {
-      Json types = Json::object();
-      for (const auto& [name, type] : value_types(graph)) types[name] = type;
-      doc["values"] = std::move(types);
+      Json::Object types;
+      for (const auto& [name, type] : value_types(graph)) types.emplace_back(name, type);
+      doc["values"] = Json::object(std::move(types));
     }
   }
 
-  std::string path_, node_, stage_, dot_, optimizer_;
+  std::string path_, node_, stage_, stop_after_, dot_, optimizer_;
   bool nodes_ = false, params_ = false, shapes_ = false, weights_ = false;
   LossChoice loss_;
   InputOptions shape_options_;

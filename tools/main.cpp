@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <array>
 #include <new>
 
@@ -33,47 +32,20 @@ const CommandInfo& find_command(const std::string& name) {
     if (c->name == name) return *c;
     names.emplace_back(c->name);
   }
+  if (std::string near = nearest(name, names); !near.empty()) {
+    fail(ErrorKind::Usage, "there is no command '{}'; did you mean '{}'?", name, near);
+  }
   fail(ErrorKind::Usage, "there is no command '{}'; there are {}", name, name_list(names));
 }
 
-// Descriptions are broken where a terminal's line ends.
-class HelpFormatter final : public CLI::Formatter {
- public:
-  HelpFormatter() { column_width(name_columns); }
-
-  std::string make_option_desc(const CLI::Option* option) const override {
-    std::string text;
-    for (const std::string& line : split_list(option->get_description(), '\n')) {
-      std::string rest = line;
-      while (rest.size() > text_columns) {
-        size_t end = rest.rfind(' ', text_columns);
-        if (end == std::string::npos) break;
-        text += (text.empty() ? "" : "\n") + rest.substr(0, end);
-        rest = "  " + rest.substr(end + 1);
-      }
-      text += (text.empty() ? "" : "\n") + rest;
-    }
-    return text;
-  }
-
- private:
-  static constexpr size_t name_columns = 32, text_columns = 66;
-};
-
 int run_command_line(const CommandInfo& info, int argc, char** argv) {
-  CLI::App app(info.summary, fmt::format("onnxrun {}", info.name));
-  app.footer(fmt::format("Examples:\n{}", info.examples));
-  app.formatter(std::make_shared<HelpFormatter>());
+  Options options;
   std::unique_ptr<Command> command = info.make();
-  command->declare(app);
-  add_common_options(app, command->common());
-  try {
-    app.parse(argc - 1, argv + 1);
-  } catch (const CLI::CallForHelp&) {
-    print(app.help());
+  command->declare(options);
+  add_common_options(options, command->common());
+  if (parse_options(options, info.name, {argv + 2, argv + argc}) == Parsed::Help) {
+    print(help_text(options, info.name, info.summary, info.examples));
     return exit_ok;
-  } catch (const CLI::ParseError& e) {
-    fail(ErrorKind::Usage, "{} (`onnxrun {} --help` explains)", e.what(), info.name);
   }
   catch_interrupts(command->time_limit());
   return command->execute();

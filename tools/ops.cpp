@@ -1,21 +1,17 @@
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "builtin_ops.h"
 #include "command.h"
 #include "exit_code.h"
+#include "formats/json.h"
 #include "graph/registry.h"
 #include "graph_view.h"
-#include "json_text.h"
 #include "messages.h"
 #include "model_operators.h"
 
 namespace onnxrun::tool {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::string_view gradient_name(const OpSpec& spec) {
   switch (spec.gradient) {
@@ -66,9 +62,9 @@ class Ops final : public Command {
  public:
   Ops() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("--missing", model_, "what a model needs and this build does not have")
-        ->type_name("MODEL");
+  void declare(Options& options) override {
+    options.add("--missing", model_, "what a model needs and this build does not have")
+        .type_name("MODEL");
   }
 
   int execute() override {
@@ -106,14 +102,14 @@ class Ops final : public Command {
           {{"name", s.name},
            {"domain", domain_name(s.domain)},
            {"doc", s.doc},
-           {"since", s.since},
+           {"since", std::vector<int64_t>(s.since.begin(), s.since.end())},
            {"newest_opset", newest_opset(s.domain)},
            {"types", types},
            {"gradient", s.gradient == GradientState::NotDifferentiable ? "not_differentiable"
                                                                        : gradient_name(s)},
            {"decomposes", s.decomposes}});
     }
-    print(json_text(Json{{"schema", "onnxrun.ops/1"}, {"operators", list}}));
+    print(Json{{"schema", "onnxrun.ops/1"}, {"operators", list}}.text());
   }
 
   // Why a use cannot be served; empty if it can.
@@ -159,7 +155,7 @@ class Ops final : public Command {
     }
     bool nothing = rows.empty();
     if (common_.json) {
-      print(json_text(Json{{"schema", "onnxrun.ops/1"}, {"file", model_}, {"missing", list}}));
+      print(Json{{"schema", "onnxrun.ops/1"}, {"file", model_}, {"missing", list}}.text());
     } else {
       print(nothing ? "nothing is missing\n" : table(rows));
     }

@@ -1,14 +1,13 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstring>
 #include <fstream>
 
 #include "base/error.h"
 #include "command.h"
-#include "data/print.h"
 #include "data_options.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "formats/print.h"
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
@@ -92,21 +91,21 @@ class Run final : public Command {
  public:
   Run() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("model", model_, "the .onnx file")->type_name("FILE")->required();
-    add_input_options(app, inputs_);
-    app.add_option("-o,--output", output_,
-                   "write outputs to .npz, .npy, .pb, .json, .csv, .safetensors, or a directory of "
-                   ".pb (default: print them)")
-        ->type_name("FILE");
-    app.add_option("--outputs", wanted_, "values to compute, inner ones included: a,b")
-        ->type_name("NAMES");
-    add_data_options(app, data_);
-    app.add_option("--top", top_, "print the K largest elements of each sample")
-        ->type_name("K")
-        ->check(at_least(1));
-    app.add_option("--labels", labels_, "names of classes for --top, one a line")
-        ->type_name("FILE");
+  void declare(Options& options) override {
+    options.add("model", model_, "the .onnx file").type_name("FILE").required();
+    add_input_options(options, inputs_);
+    options
+        .add("-o,--output", output_,
+             "write outputs to .npz, .npy, .pb, .json, .csv, .safetensors, or a directory of "
+             ".pb (default: print them)")
+        .type_name("FILE");
+    options.add("--outputs", wanted_, "values to compute, inner ones included: a,b")
+        .type_name("NAMES");
+    add_data_options(options, data_);
+    options.add("--top", top_, "print the K largest elements of each sample")
+        .type_name("K")
+        .check(at_least(1));
+    options.add("--labels", labels_, "names of classes for --top, one a line").type_name("FILE");
   }
 
   int execute() override {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "data/dataset.h"
+#include "sets/dataset.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun::tool {

@@ -1,8 +1,6 @@
 #include <fnmatch.h>
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/atomic_file.h"
@@ -29,26 +27,29 @@ class Test final : public Command {
  public:
   Test() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("directories", roots_,
-                   "folders with model.onnx and test_data_set_N/{input,output}_K.pb, at any depth")
-        ->type_name("DIR")
-        ->required();
-    add_repeated(app, "-k", patterns_, "only cases whose name contains this or matches this glob")
-        ->type_name("PATTERN");
-    app.add_option("-j,--jobs", limits_.jobs, "cases at a time (default: 1)")
-        ->type_name("N")
-        ->check(between(1, 1024));
-    app.add_option("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
-        ->type_name("X")
-        ->check(at_least(0));
-    app.add_option("--atol", tolerance_.atol, "absolute tolerance (default: 1e-7)")
-        ->type_name("X")
-        ->check(at_least(0));
-    app.add_option("--expect", expect_,
-                   "names of cases, one a line: these have to pass, others need not")
-        ->type_name("LIST");
-    app.add_option("--junit", junit_, "write the results as JUnit XML")->type_name("FILE");
+  void declare(Options& options) override {
+    options
+        .add_repeated(
+            "directories", roots_,
+            "folders with model.onnx and test_data_set_N/{input,output}_K.pb, at any depth")
+        .type_name("DIR")
+        .required();
+    options
+        .add_repeated("-k", patterns_, "only cases whose name contains this or matches this glob")
+        .type_name("PATTERN");
+    options.add("-j,--jobs", limits_.jobs, "cases at a time (default: 1)")
+        .type_name("N")
+        .check(between(1, 1024));
+    options.add("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
+        .type_name("X")
+        .check(at_least(0));
+    options.add("--atol", tolerance_.atol, "absolute tolerance (default: 1e-7)")
+        .type_name("X")
+        .check(at_least(0));
+    options
+        .add("--expect", expect_, "names of cases, one a line: these have to pass, others need not")
+        .type_name("LIST");
+    options.add("--junit", junit_, "write the results as JUnit XML").type_name("FILE");
   }
 
   // --timeout is for each case.

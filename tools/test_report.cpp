@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "json_text.h"
+#include "formats/json.h"
 
 namespace onnxrun::tool {
 
@@ -34,19 +33,19 @@ std::string summary(const std::vector<CaseResult>& results) {
 }
 
 std::string to_json(const std::vector<CaseResult>& results) {
-  auto cases = nlohmann::ordered_json::array();
+  Json cases = Json::array();
   for (const CaseResult& r : results) {
     cases.push_back({{"name", r.name},
                      {"status", status_name(r.status)},
                      {"seconds", r.seconds},
                      {"message", r.message}});
   }
-  nlohmann::ordered_json doc = {{"schema", "onnxrun.test/1"},
-                                {"passed", count(results, Status::Passed)},
-                                {"failed", count(results, Status::Failed)},
-                                {"skipped", count(results, Status::Skipped)},
-                                {"cases", cases}};
-  return json_text(doc);
+  Json doc = {{"schema", "onnxrun.test/1"},
+              {"passed", count(results, Status::Passed)},
+              {"failed", count(results, Status::Failed)},
+              {"skipped", count(results, Status::Skipped)},
+              {"cases", cases}};
+  return doc.text();
 }
 
 // XML 1.0 has no control characters but tab and line breaks.

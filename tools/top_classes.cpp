@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "data/print.h"
+#include "formats/print.h"
 
 namespace onnxrun::tool {
 

@@ -1,9 +1,7 @@
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file_names.h"
@@ -11,8 +9,8 @@
 #include "data_options.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "formats/json.h"
 #include "interrupt.h"
-#include "json_text.h"
 #include "learning_task.h"
 #include "messages.h"
 #include "passes/widen.h"
@@ -29,22 +27,21 @@ class Train final : public Command {
  public:
   Train() : Command({}) {}
 
-  void declare(CLI::App& app) override {
-    app.add_option("model", model_path_, "the .onnx file")->type_name("FILE")->required();
-    app.add_option("-o,--output", output_, "the trained model")->type_name("FILE");
-    app.add_flag("--in-place", in_place_, "write the trained model over the one read");
-    add_data_options(app, data_);
-    add_sample_options(app, data_);
-    declare_parts(app);
-    declare_loop(app);
-    add_loss_options(app, loss_);
-    add_optimizer_options(app, optimizer_);
-    add_parameter_options(app, parameters_);
-    app.add_option("--unshare", unshare_,
-                   "never: a stored tensor with several uses is one parameter")
-        ->type_name("never")
-        ->check(one_of({"never"}));
-    add_mode_options(app, modes_);
+  void declare(Options& options) override {
+    options.add("model", model_path_, "the .onnx file").type_name("FILE").required();
+    options.add("-o,--output", output_, "the trained model").type_name("FILE");
+    options.add_switch("--in-place", in_place_, "write the trained model over the one read");
+    add_data_options(options, data_);
+    add_sample_options(options, data_);
+    declare_parts(options);
+    declare_loop(options);
+    add_loss_options(options, loss_);
+    add_optimizer_options(options, optimizer_);
+    add_parameter_options(options, parameters_);
+    options.add("--unshare", unshare_, "never: a stored tensor with several uses is one parameter")
+        .type_name("never")
+        .check(one_of({"never"}));
+    add_mode_options(options, modes_);
   }
 
   int execute() override {
@@ -69,41 +66,43 @@ class Train final : public Command {
   }
 
  private:
-  void declare_parts(CLI::App& app) {
-    add_repeated(app, "--val-data", val_data_, "data for the loss after every epoch")
-        ->type_name("[NAME=]FILE");
-    app.add_option("--val-split", val_split_, "the same from a part of the data: 0.1")
-        ->type_name("FRACTION");
-    add_repeated(app, "--test-data", test_data_, "data for the loss after the training")
-        ->type_name("[NAME=]FILE");
-    app.add_option("--test-split", test_split_, "the same from a part of the data")
-        ->type_name("FRACTION");
-    add_repeated(
-        app, "--standardize", standardize_,
-        "subtract the mean of an input's features and divide by their deviation, both taken "
-        "from the training part")
-        ->type_name("NAME");
+  void declare_parts(Options& options) {
+    options.add_repeated("--val-data", val_data_, "data for the loss after every epoch")
+        .type_name("[NAME=]FILE");
+    options.add("--val-split", val_split_, "the same from a part of the data: 0.1")
+        .type_name("FRACTION");
+    options.add_repeated("--test-data", test_data_, "data for the loss after the training")
+        .type_name("[NAME=]FILE");
+    options.add("--test-split", test_split_, "the same from a part of the data")
+        .type_name("FRACTION");
+    options
+        .add_repeated(
+            "--standardize", standardize_,
+            "subtract the mean of an input's features and divide by their deviation, both taken "
+            "from the training part")
+        .type_name("NAME");
   }
 
-  void declare_loop(CLI::App& app) {
-    app.add_option("--epochs", loop_.epochs, "passes over the data (default: 1)")
-        ->type_name("N")
-        ->check(at_least(1));
-    app.add_option("--max-steps", loop_.max_steps, "stop after so many steps")
-        ->type_name("N")
-        ->check(at_least(1));
-    app.add_flag_callback(
+  void declare_loop(Options& options) {
+    options.add("--epochs", loop_.epochs, "passes over the data (default: 1)")
+        .type_name("N")
+        .check(at_least(1));
+    options.add("--max-steps", loop_.max_steps, "stop after so many steps")
+        .type_name("N")
+        .check(at_least(1));
+    options.add_switch(
         "--shuffle", [this] { loop_.batches.shuffle = true; },
         "a new order of the samples in every epoch (default)");
-    app.add_flag_callback(
+    options.add_switch(
         "--no-shuffle", [this] { loop_.batches.shuffle = false; }, "keep the order of the data");
-    app.add_flag("--drop-last", loop_.batches.drop_last, "leave out a last batch that is smaller");
-    app.add_option("--log", loop_.log, "write losses to .jsonl or .csv, a row an epoch")
-        ->type_name("FILE");
-    app.add_option("--log-every", loop_.log_every, "a row every N steps instead")
-        ->type_name("N")
-        ->check(at_least(1));
-    app.add_option("--plot", loop_.plot, "write the loss curve as SVG")->type_name("FILE");
+    options.add_switch("--drop-last", loop_.batches.drop_last,
+                       "leave out a last batch that is smaller");
+    options.add("--log", loop_.log, "write losses to .jsonl or .csv, a row an epoch")
+        .type_name("FILE");
+    options.add("--log-every", loop_.log_every, "a row every N steps instead")
+        .type_name("N")
+        .check(at_least(1));
+    options.add("--plot", loop_.plot, "write the loss curve as SVG").type_name("FILE");
   }
 
   void check_usage() {
@@ -245,15 +244,15 @@ class Train final : public Command {
     info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", loop.steps(), loop.seconds(),
          loop.last_loss(), written_path());
     if (!common_.json) return;
-    nlohmann::ordered_json doc = {{"schema", "onnxrun.train/1"},  {"loss", task_.loss.name},
-                                  {"output", task_.loss.output},  {"optimizer", optimizer_.name},
-                                  {"trained", trainer.trained()}, {"steps", loop.steps()},
-                                  {"last_loss", loop.last_loss()}};
+    Json doc = {{"schema", "onnxrun.train/1"},  {"loss", task_.loss.name},
+                {"output", task_.loss.output},  {"optimizer", optimizer_.name},
+                {"trained", trainer.trained()}, {"steps", loop.steps()},
+                {"last_loss", loop.last_loss()}};
     if (auto validation = loop.validation_loss()) doc["val_loss"] = *validation;
     if (test_loss) doc["test_loss"] = *test_loss;
     doc["seconds"] = loop.seconds();
     doc["written"] = written_path();
-    print(json_text(doc));
+    print(doc.text());
   }
 
   const std::string& written_path() const { return in_place_ ? model_path_ : output_; }

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "data_options.h"
+#include "fit/metrics_log.h"
+#include "loss_plot.h"
 #include "onnxrun/trainer.h"
 #include "training/loss_average.h"
-#include "training/loss_plot.h"
-#include "training/metrics_log.h"
 
 namespace onnxrun::tool {
 

@@ -1,7 +1,6 @@
 #include "training_options.h"
 
 #include <fnmatch.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 
@@ -21,66 +20,72 @@ std::string names_and_formulas(const List& list) {
   return text;
 }
 
-void add_number(CLI::App& app, const std::string& name, std::optional<double>& value,
+void add_number(Options& options, const std::string& name, std::optional<double>& value,
                 const std::string& help) {
-  app.add_option(name, value, help)->type_name("X")->check(at_least(0));
+  options.add(name, value, help).type_name("X").check(at_least(0));
 }
 
 }  // namespace
 
-void add_loss_options(CLI::App& app, LossChoice& c) {
-  app.add_option("--loss", c.loss,
-                 "default: chosen from the output and the target" + names_and_formulas(loss_list()))
-      ->type_name("[OUTPUT=]NAME");
-  app.add_option("--reduction", c.reduction, "mean or sum over the batch (default: the loss's own)")
-      ->type_name("mean|sum")
-      ->check(one_of({"mean", "sum"}));
-  app.add_option("--class-axis", c.class_axis,
-                 "axis of the output that counts classes, may be negative (default: the axis that "
-                 "the target lacks)")
-      ->type_name("AXIS");
+void add_loss_options(Options& options, LossChoice& c) {
+  options
+      .add("--loss", c.loss,
+           "default: chosen from the output and the target" + names_and_formulas(loss_list()))
+      .type_name("[OUTPUT=]NAME");
+  options.add("--reduction", c.reduction, "mean or sum over the batch (default: the loss's own)")
+      .type_name("mean|sum")
+      .check(one_of({"mean", "sum"}));
+  options
+      .add("--class-axis", c.class_axis,
+           "axis of the output that counts classes, may be negative (default: the axis that "
+           "the target lacks)")
+      .type_name("AXIS");
 }
 
-void add_optimizer_options(CLI::App& app, OptimizerChoice& c) {
-  app.add_option("--optimizer", c.name, "default: sgd" + names_and_formulas(optimizer_list()))
-      ->type_name("NAME");
-  add_number(app, "--lr", c.lr, "learning rate (default: the optimizer's)");
-  add_number(app, "--momentum", c.momentum, "of sgd, momentum, nesterov, rmsprop");
-  add_number(app, "--weight-decay", c.weight_decay, "L2 penalty; decoupled in adamw");
-  add_number(app, "--beta1", c.beta1, "of adam and adamw");
-  add_number(app, "--beta2", c.beta2, "of adam and adamw");
-  add_number(app, "--eps", c.eps, "added to the denominator");
-  add_number(app, "--alpha", c.alpha, "smoothing of rmsprop");
+void add_optimizer_options(Options& options, OptimizerChoice& c) {
+  options.add("--optimizer", c.name, "default: sgd" + names_and_formulas(optimizer_list()))
+      .type_name("NAME");
+  add_number(options, "--lr", c.lr, "learning rate (default: the optimizer's)");
+  add_number(options, "--momentum", c.momentum, "of sgd, momentum, nesterov, rmsprop");
+  add_number(options, "--weight-decay", c.weight_decay, "L2 penalty; decoupled in adamw");
+  add_number(options, "--beta1", c.beta1, "of adam and adamw");
+  add_number(options, "--beta2", c.beta2, "of adam and adamw");
+  add_number(options, "--eps", c.eps, "added to the denominator");
+  add_number(options, "--alpha", c.alpha, "smoothing of rmsprop");
 }
 
-void add_parameter_options(CLI::App& app, ParameterChoice& c) {
-  add_repeated(app, "--only", c.only,
-               "train these initializers alone: names or globs with commas, or @FILE with a name a "
-               "line (default: those that `onnxrun inspect --params` calls parameters)")
-      ->type_name("NAMES");
-  add_repeated(app, "--freeze", c.freeze, "do not train these")->type_name("NAMES");
+void add_parameter_options(Options& options, ParameterChoice& c) {
+  options
+      .add_repeated(
+          "--only", c.only,
+          "train these initializers alone: names or globs with commas, or @FILE with a name a "
+          "line (default: those that `onnxrun inspect --params` calls parameters)")
+      .type_name("NAMES");
+  options.add_repeated("--freeze", c.freeze, "do not train these").type_name("NAMES");
 }
 
-void add_mode_options(CLI::App& app, ModeChoice& c) {
-  app.add_option("--batchnorm", c.batchnorm,
-                 "batch: normalise by the batch and move the running statistics (default); frozen: "
-                 "use the file's")
-      ->type_name("batch|frozen")
-      ->check(one_of({"batch", "frozen"}));
-  app.add_option(
-         "--bn-variance", c.bn_variance,
-         "running variance as PyTorch keeps it (unbiased) or as ONNX and Keras do (biased); "
-         "default by producer")
-      ->type_name("unbiased|biased")
-      ->check(one_of({"unbiased", "biased"}));
-  app.add_option("--dropout", c.dropout, "on (default) or off")
-      ->type_name("on|off")
-      ->check(one_of({"on", "off"}));
-  app.add_option("--precision", c.precision,
-                 "float64 trains in double and writes the file's own type back; float32 takes the "
-                 "file's types (default)")
-      ->type_name("float64|float32")
-      ->check(one_of({"float64", "float32"}));
+void add_mode_options(Options& options, ModeChoice& c) {
+  options
+      .add("--batchnorm", c.batchnorm,
+           "batch: normalise by the batch and move the running statistics (default); frozen: "
+           "use the file's")
+      .type_name("batch|frozen")
+      .check(one_of({"batch", "frozen"}));
+  options
+      .add("--bn-variance", c.bn_variance,
+           "running variance as PyTorch keeps it (unbiased) or as ONNX and Keras do (biased); "
+           "default by producer")
+      .type_name("unbiased|biased")
+      .check(one_of({"unbiased", "biased"}));
+  options.add("--dropout", c.dropout, "on (default) or off")
+      .type_name("on|off")
+      .check(one_of({"on", "off"}));
+  options
+      .add("--precision", c.precision,
+           "float64 trains in double and writes the file's own type back; float32 takes the "
+           "file's types (default)")
+      .type_name("float64|float32")
+      .check(one_of({"float64", "float32"}));
 }
 
 TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& optimizer,

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "cli_forward.h"
 #include "common_options.h"
 #include "onnxrun/model.h"
 #include "onnxrun/trainer.h"
+#include "options.h"
 #include "training/loss.h"
 
 namespace onnxrun::tool {
@@ -41,10 +41,10 @@ struct ModeChoice {
   std::optional<std::string> bn_variance;
 };
 
-void add_loss_options(CLI::App& app, LossChoice& choice);
-void add_optimizer_options(CLI::App& app, OptimizerChoice& choice);
-void add_parameter_options(CLI::App& app, ParameterChoice& choice);
-void add_mode_options(CLI::App& app, ModeChoice& choice);
+void add_loss_options(Options& options, LossChoice& choice);
+void add_optimizer_options(Options& options, OptimizerChoice& choice);
+void add_parameter_options(Options& options, ParameterChoice& choice);
+void add_mode_options(Options& options, ModeChoice& choice);
 
 // What these options say; the output, the target and the parameters are the caller's.
 TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& optimizer,

@@ -5,7 +5,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/file_names.h"
-#include "data/print.h"
+#include "formats/print.h"
 #include "input_file.h"
 #include "tensor_reader.h"
 #include "tensor_writer.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "data/source.h"
+#include "formats/source.h"
 #include "graph/type.h"
 #include "onnxrun/session.h"
 

@@ -1,15 +1,13 @@
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/threads.h"
 #include "builtin_ops.h"
 #include "command.h"
 #include "exit_code.h"
+#include "formats/json.h"
 #include "graph/registry.h"
-#include "json_text.h"
 #include "messages.h"
 
 namespace onnxrun::tool {
@@ -41,19 +39,18 @@ std::string joined(const std::vector<std::string>& words) {
 class Version final : public Command {
  public:
   Version() : Command({}) {}
-  void declare(CLI::App&) override {}
+  void declare(Options&) override {}
 
   int execute() override {
     size_t operators = builtin_ops().all().size();
     int64_t processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (common_.json) {
-      nlohmann::ordered_json doc = {
-          {"schema", "onnxrun.version/1"},  {"version", ONNXRUN_VERSION},
-          {"opset", current_opset},         {"ml_opset", current_ml_opset},
-          {"operators", operators},         {"compiler", __VERSION__},
-          {"cpu_features", cpu_features()}, {"processors", processors},
-          {"threads", available_threads()}, {"libraries", ONNXRUN_LIBRARIES}};
-      print(json_text(doc));
+      Json doc = {{"schema", "onnxrun.version/1"},  {"version", ONNXRUN_VERSION},
+                  {"opset", current_opset},         {"ml_opset", current_ml_opset},
+                  {"operators", operators},         {"compiler", __VERSION__},
+                  {"cpu_features", cpu_features()}, {"processors", processors},
+                  {"threads", available_threads()}, {"libraries", ONNXRUN_LIBRARIES}};
+      print(doc.text());
       return exit_ok;
     }
     print(

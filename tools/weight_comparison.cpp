@@ -53,8 +53,8 @@ std::string WeightComparison::to_text() const {
   return text;
 }
 
-void WeightComparison::to_json(nlohmann::ordered_json& document) const {
-  auto list = nlohmann::ordered_json::array();
+void WeightComparison::to_json(Json& document) const {
+  Json list = Json::array();
   for (const Changed& c : changed) {
     list.push_back({{"name", c.name},
                     {"elements", c.result.compared},

@@ -1,9 +1,9 @@
 // Two model files: their initializers, and everything else.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+#include "formats/json.h"
 
 #include "comparison.h"
 #include "onnxrun/model.h"
@@ -24,7 +24,7 @@ struct WeightComparison {
     return changed.empty() && only_in_model.empty() && only_in_reference.empty() && other.empty();
   }
   std::string to_text() const;
-  void to_json(nlohmann::ordered_json& document) const;
+  void to_json(Json& document) const;
 };
 
 // Weights are compared bit by bit (NaN is NaN).

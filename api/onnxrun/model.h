@@ -12,6 +12,7 @@
 namespace onnxrun {
 
 class Graph;
+class Lowerings;
 
 struct LoadOptions {
   enum class ExternalData : uint8_t { Deny, ModelDir, Directory };
@@ -60,10 +61,13 @@ class Model {
 
   // The graph behind the model, for tools that build on this library's inner layers.
   const Graph& graph() const { return *graph_; }
-  explicit Model(std::shared_ptr<const Graph> graph) : graph_(std::move(graph)) {}
+  explicit Model(std::shared_ptr<const Graph> graph);
+  // What the graph was lowered to, shared by sessions.
+  const std::shared_ptr<Lowerings>& lowerings() const { return lowerings_; }
 
  private:
   std::shared_ptr<const Graph> graph_;
+  std::shared_ptr<Lowerings> lowerings_;
 };
 
 }  // namespace onnxrun

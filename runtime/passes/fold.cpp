@@ -62,17 +62,19 @@ class Folder {
  public:
   Folder(Graph& graph, const FoldOptions& options) : graph_(graph), options_(options) {}
 
-  void run() {
+  int64_t run() {
     allowed_ = options_.max_total;
     for (const auto& [id, init] : graph_.initializers) {
       int64_t bytes = bytes_with_text(init.value);
       allowed_ = saturated_sum(allowed_, saturated_sum(bytes, bytes));
     }
+    allowed_ = std::min(allowed_, options_.max_added);
     std::vector<Node> kept;
     for (Node& node : graph_.nodes) {
       if (!fold(node)) kept.push_back(std::move(node));
     }
     graph_.nodes = std::move(kept);
+    return total_;
   }
 
  private:
@@ -128,7 +130,9 @@ class Folder {
 
 }  // namespace
 
-void fold_constants(Graph& graph, const FoldOptions& options) { Folder(graph, options).run(); }
+int64_t fold_constants(Graph& graph, const FoldOptions& options) {
+  return Folder(graph, options).run();
+}
 
 std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* const> inputs) {
   std::vector<RuntimeValue> in(inputs.size()), out(node.outputs.size());

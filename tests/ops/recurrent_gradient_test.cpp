@@ -2,7 +2,7 @@
 
 #include "base/threads.h"
 #include "builtin_ops.h"
-#include "data/npz.h"
+#include "formats/npz.h"
 #include "ops/recurrent_layers.h"
 #include "passes/decompose.h"
 #include "passes/gradient.h"
