@@ -143,5 +143,76 @@ TEST(Parameters, WeightsInConstantNodes) {
   EXPECT_EQ(m.parameters(), "w");
 }
 
+// A StringStringEntryProto in wire form; all lengths are below 128.
+std::string entry(const std::string& key, const std::string& value) {
+  auto field = [](char number, const std::string& text) {
+    return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(text.size())} + text;
+  };
+  return field(1, key) + field(2, value);
+}
+
+void add_unknown(google::protobuf::Message& message, int field, const std::string& bytes) {
+  message.GetReflection()->MutableUnknownFields(&message)->AddLengthDelimited(field, bytes);
+}
+
+// What PyTorch's default exporter writes beside a graph and beside folded tensors.
+struct MarkedMaker : Maker {
+  explicit MarkedMaker(const std::string& lines) {
+    add_unknown(graph(), 16, entry("pkg.torch.export.ExportedProgram.graph_signature", lines));
+  }
+  void folded(const std::string& name, const std::string& from) {
+    onnx::ValueInfoProto& info = *graph().add_value_info();
+    info.set_name(name);
+    add_unknown(info, 4, entry("pkg.onnxscript.optimizer.folded_from", from));
+  }
+};
+
+TEST(Parameters, SignatureDecidesWhateverUsesThem) {
+  MarkedMaker m("p_c: PARAMETER target='cls'\nc_w: CONSTANT_TENSOR target='m.w'\nx: USER_INPUT\n");
+  m.tensor("cls", {3, 1});
+  m.tensor("m.w", {4, 4});
+  m.node("MatMul", {"x", "m.w"}, {"p"});
+  m.node("Greater", {"p", "cls"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "cls");
+}
+
+TEST(Parameters, CopiesOfOneOriginAreOne) {
+  MarkedMaker m("p_w: PARAMETER target='w'\np_v: PARAMETER target='v'\n");
+  for (const char* name : {"val_1", "val_2", "val_3"}) m.tensor(name, {4, 4});
+  m.folded("val_1", "['w']");
+  m.folded("val_2", "['w']");
+  m.folded("val_3", "['v']");
+  m.node("MatMul", {"x", "val_1"}, {"a"});
+  m.node("MatMul", {"a", "val_2"}, {"b"});
+  m.node("MatMul", {"b", "val_3"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "val_1 val_3");
+  Graph graph = import_model_bytes(m.bytes(), "", builtin_ops(), {});
+  choose_parameters(graph);
+  EXPECT_EQ(graph.nodes[0].inputs[1], graph.nodes[1].inputs[1]);
+  const Initializer& first = graph.initializers.at(graph.find("val_1"));
+  int second = graph.initializers.at(graph.find("val_2")).stored;
+  EXPECT_EQ(first.copies, std::vector<int>{second});
+}
+
+TEST(Parameters, NamesOfModulesInFilesWithoutMarks) {
+  Maker m;
+  m.model.set_producer_name("pytorch");
+  m.tensor("cls", {3, 1});
+  m.tensor("limit", {});
+  m.tensor("onnx::Mul_7", {4});
+  m.tensor("temperature", {});
+  m.node("Concat", {"x", "x"}, {"c"}).add_attribute()->set_name("axis");
+  m.graph().mutable_node(0)->mutable_attribute(0)->set_type(onnx::AttributeProto::INT);
+  m.node("Pow", {"c", "temperature"}, {"p"});
+  m.node("Mul", {"p", "onnx::Mul_7"}, {"q"});
+  m.node("Clip", {"q", "limit"}, {"r"});
+  m.node("Sub", {"cls", "cls"}, {"s"});
+  m.output("r");
+  m.output("s");
+  EXPECT_EQ(m.parameters(), "cls temperature");
+}
+
 }  // namespace
 }  // namespace onnxrun
