@@ -1,25 +1,17 @@
 // Dropout, and onnxrun.DropoutStep, whose random numbers are a function of its inputs.
 #include <algorithm>
-#include <atomic>
 
-#include "base/random.h"
 #include "base/threads.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
+#include "kernels/draws.h"
 #include "kernels/scalar.h"
 
 namespace onnxrun {
 
 namespace {
-
-// Draws without a seed are numbered over the whole program, and each has a stream of random numbers
-// of its own: no two are alike, and a program that repeats its runs repeats their numbers.
-Philox next_draw() {
-  static std::atomic<uint64_t> draws = 0;
-  return Philox(0, draws.fetch_add(1, std::memory_order_relaxed));
-}
 
 // Which of n elements stay: each with probability 1 - ratio.
 void draw(const Philox& random, double ratio, bool* mask, int64_t n) {
@@ -136,9 +128,7 @@ class DropoutStep final : public DropOp {
   }
 
   void run(RunContext& c) const override {
-    auto step = static_cast<uint64_t>(scalar_of<int64_t>(c.input(2), "step"));
-    auto stream = step << 20 ^ static_cast<uint64_t>(node_);
-    drop(c, Philox(static_cast<uint64_t>(seed_), stream), ratio_of(c));
+    drop(c, step_draw(seed_, scalar_of<int64_t>(c.input(2), "step"), node_), ratio_of(c));
   }
 
   void gradient(GradientContext& g) const override {

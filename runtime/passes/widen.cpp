@@ -1,6 +1,9 @@
 #include "passes/widen.h"
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "graph/builder.h"
 #include "graph/node_attributes.h"
 
 namespace onnxrun {
@@ -53,15 +56,60 @@ void widen_node(Node& node) {
   set_attributes(node, attributes);
 }
 
+// Whether the operator's specification has this parameter in float, but not in double.
+bool stays_narrow(const OpSpec& spec, const std::vector<Param>& params, size_t i) {
+  if (params.empty()) return false;
+  std::string_view type = params[std::min(i, params.size() - 1)].type;
+  for (const TypeConstraint& c : spec.types) {
+    if (c.name == type) {
+      return c.tensor.contains(DType::Float32) && !c.tensor.contains(DType::Float64);
+    }
+  }
+  return false;
+}
+
+// Such inputs and outputs are cast around the node, which is appended to the graph.
+void append_between_casts(Graph& graph, Node node) {
+  GraphBuilder builder(graph);
+  const OpSpec& spec = node.info->spec;
+  auto cast_to = [](DType t) { return Attributes{{"to", static_cast<int64_t>(t)}}; };
+  for (size_t i = 0; i < node.formal_inputs(); ++i) {
+    ValueId& v = node.inputs[i];
+    if (v == no_value || !stays_narrow(spec, spec.inputs, i)) continue;
+    Type& type = graph.value(v).type;
+    if (!type.is_tensor() || type.dtype != DType::Float64) continue;
+    v = builder.add("Cast", {v}, cast_to(DType::Float32));
+  }
+  std::vector<std::pair<ValueId, ValueId>> widened_later;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    ValueId& v = node.outputs[i];
+    if (v == no_value || !stays_narrow(spec, spec.outputs, i)) continue;
+    ValueId wide = v;
+    v = graph.add_value(graph.unique_name(graph.name_of(wide) + "::float"));
+    widened_later.emplace_back(v, wide);
+  }
+  infer_node(graph, node);
+  graph.nodes.push_back(std::move(node));
+  for (auto [from, to] : widened_later) {
+    builder.add("Cast", {from}, cast_to(DType::Float64));
+    graph.nodes.back().outputs = {to};
+    graph.value(to).type = graph.value(graph.nodes.back().inputs[0]).type;
+    graph.value(to).type.dtype = DType::Float64;
+  }
+}
+
 void widen_graph(Graph& graph) {
   for (ValueId v : graph.inputs) graph.value(v).type = widened(graph.value(v).type);
   for (auto& [id, init] : graph.initializers) {
     if (narrow(init.value.dtype())) init.value = convert(init.value, DType::Float64);
     graph.value(id).type = widened(graph.value(id).type);
   }
-  for (Node& node : graph.nodes) {
+  std::vector<Node> nodes = std::move(graph.nodes);
+  graph.nodes.clear();
+  for (Node& node : nodes) {
     widen_node(node);
     for (Graph& body : node.bodies) widen_graph(body);
+    append_between_casts(graph, std::move(node));
   }
 }
 

@@ -312,9 +312,70 @@ std::vector<Row> layers() {
   };
 }
 
+std::vector<Row> selection() {
+  Attributes resize = {{"mode", std::string("nearest")}};
+  return {
+      {"Resize", {{m}, {}, {{2}, {2, 1}}}, resize},
+      {"Resize", {{m}, {{4}, {0, 0, 1, 1}}, {}, {{2}, {2, 6}}}, resize},
+      {"Upsample", {{m}, {{2}, {2, 1}}}},
+      {"TopK", {{m, {1, 0}}, {{1}, {2}}}, {}, 2},
+      {"Einsum", {{m}, {{3, 2}}}, {{"equation", std::string("ij,jk->ik")}}},
+      {"EyeLike", {{m}}, {{"dtype", int64_t{11}}}},
+      {"Compress", {{m}, {{2}, {1, 0}}}, axis(0)},
+      {.op = "Unique", .inputs = {{m, {1, 0, 1}}}, .outputs = 4, .compared = false},
+      {"CumProd", {{m, {1, 2, 1}}, {{}, {1}}}},
+      {"LRN", {{{1, 3, 2}}}, {{"size", int64_t{3}}}},
+      {"LpNormalization", {{m, {2, 3, 6}}}},
+      {"MeanVarianceNormalization", {{{2, 2, 1, 2}}}},
+      {"GlobalLpPool", {{{1, 2, 2}, {3, 4}}}},
+      {"CenterCropPad", {{m}, {{2}, {3, 1}}}},
+      {.op = "Col2Im",
+       .inputs = {{{1, 4, 4}, {0, 1, 0, 0, 1}}, {{2}, {3, 3}}, {{2}, {2, 2}}},
+       .compared = false},
+      {"TensorScatter", {{{1, 3, 2}}, {{1, 2, 2}}, {{1}, {1}}}},
+      {"NonMaxSuppression", {{{1, 1, 4}}, {{1, 1, 1}}, {{1}, {1}}}},
+      {"RandomNormal", {}, {{"shape", Ints{2}}, {"seed", 1.0f}}},
+      {"RandomUniform", {}, {{"shape", Ints{2}}, {"seed", 1.0f}}},
+      {.op = "RandomNormalLike",
+       .inputs = {{m}},
+       .attributes = {{"seed", 1.0f}, {"dtype", int64_t{11}}},
+       .compared = false},
+      {.op = "RandomUniformLike",
+       .inputs = {{m}},
+       .attributes = {{"seed", 1.0f}, {"dtype", int64_t{11}}},
+       .compared = false},
+      {"Bernoulli", {{m, {0, 1}}}, {{"seed", 1.0f}, {"dtype", int64_t{11}}}},
+      {"Multinomial", {{{1, 2}, {1, 2}}}, {{"seed", 1.0f}, {"dtype", int64_t{7}}}},
+  };
+}
+
+std::vector<Row> attention() {
+  Attributes heads = {{"q_num_heads", int64_t{2}}, {"kv_num_heads", int64_t{1}}};
+  Attributes gated = heads;
+  gated["update_rule"] = std::string("gated_delta");
+  return {
+      {.op = "Attention",
+       .inputs = {{{1, 2, 2}, {1, 0.5, 2}}, {{1, 2, 1}}, {{1, 2, 1}}, {{2, 2}, {0, 1}}},
+       .attributes = heads,
+       .compared = false},
+      {"RotaryEmbedding",
+       {{{1, 1, 2, 2}}, {{3, 1}, {0.5, 0.25}}, {{3, 1}, {0.5}}, {{1, 2}, {2, 1}}}},
+      {"LinearAttention",
+       {{{1, 2, 2}, {0.5}},
+        {{1, 2, 1}, {0.5, 0.25}},
+        {{1, 2, 1}, {1, 0.5}},
+        {{1, 1, 1, 1}, {0.5}},
+        {{1, 2, 1}, {-0.5}},
+        {{1, 2, 1}, {0.5}}},
+       gated,
+       2},
+      {"CausalConvWithState", {{{1, 2, 3}}, {{2, 1, 2}}, {{2}}, {{1, 2, 1}}}, {}, 2},
+  };
+}
+
 std::vector<Row> all_rows() {
   std::vector<Row> all = elementwise();
-  for (auto more : {reductions(), movement(), layers()}) {
+  for (auto more : {reductions(), movement(), layers(), selection(), attention()}) {
     all.insert(all.end(), more.begin(), more.end());
   }
   return all;
@@ -326,6 +387,7 @@ TEST(ElementTypes, EveryOperatorTakesItsOwn) {
 
 // Types that an attribute names, and those of values that are no tensors.
 const std::set<std::string_view> others = {"Cast",
+                                           "BitCast",
                                            "Constant",
                                            "ConstantOfShape",
                                            "Gradient",

@@ -58,9 +58,9 @@ std::vector<RuntimeValue> CorpusCase::values(const std::string& relative_folder,
   std::vector<RuntimeValue> values;
   for (size_t i = 0; i < types.size(); ++i) {
     std::string path = relative_folder + "/" + prefix + "_" + std::to_string(i) + ".pb";
-    if (!has(path)) break;
-    values.push_back(read_value_file(file(path), types[i]));
+    values.push_back(has(path) ? read_value_file(file(path), types[i]) : RuntimeValue());
   }
+  while (!values.empty() && values.back().kind == RuntimeValue::Kind::None) values.pop_back();
   return values;
 }
 

@@ -1,0 +1,75 @@
+#include "kernels/composed.h"
+
+#include "builtin_ops.h"
+#include "plan/execution.h"
+
+namespace onnxrun {
+
+namespace {
+
+struct ComposedState final : KernelState {
+  std::shared_ptr<const Plan> plan;
+  std::vector<size_t> inputs;   // of the operator, in the order of the plan's
+  std::vector<size_t> outputs;  // likewise
+};
+
+}  // namespace
+
+std::unique_ptr<KernelState> ComposedOp::prepare(PrepareContext& c) const {
+  auto state = std::make_unique<ComposedState>();
+  Graph graph(builtin_ops());
+  Node node;
+  std::vector<Type> types;
+  for (size_t i = 0; i < c.num_inputs(); ++i) {
+    std::string name = "in" + std::to_string(i);
+    if (!c.has_input(i)) {
+      node.inputs.push_back(no_value);
+    } else if (const Tensor* constant = c.constant(i)) {
+      node.inputs.push_back(graph.add_initializer(name, *constant));
+    } else {
+      const Tensor& t = c.input(i);
+      types.push_back(Type::tensor(t.dtype(), to_shape(t.dims())));
+      node.inputs.push_back(graph.add_input(name, types.back()));
+      state->inputs.push_back(i);
+    }
+  }
+  for (size_t i = 0; i < c.num_outputs(); ++i) {
+    node.outputs.push_back(
+        c.has_output(i) ? graph.add_value(graph.unique_name("out" + std::to_string(i))) : no_value);
+  }
+  GraphBuilder builder(graph);
+  DecomposeContext context(builder, node);
+  decompose(context);
+  for (size_t i = 0; i < c.num_outputs(); ++i) {
+    if (!c.has_output(i)) continue;
+    // A value of its own, as one may be an input or another output, too.
+    graph.outputs.push_back(builder.add("Identity", {context.results()[i]}));
+    state->outputs.push_back(i);
+  }
+  state->plan = Plan::compile(graph, types);
+  return state;
+}
+
+void ComposedOp::run(RunContext& c) const {
+  const auto& state = c.state<ComposedState>();
+  Execution execution(state.plan, {}, &c.control());
+  for (size_t k = 0; k < state.inputs.size(); ++k) {
+    execution.bind_input(k, c.input(state.inputs[k]));
+  }
+  for (size_t k = 0; k < state.outputs.size(); ++k) {
+    execution.bind_output(k, c.output(state.outputs[k]));
+  }
+  execution.run(c.control());
+}
+
+ValueId Emit::dim(ValueId v, int64_t axis) const {
+  ValueId shape = b.shape_of(v);
+  return b.slice(shape, 0, axis, axis == -1 ? INT64_MAX : axis + 1);
+}
+
+ValueId Emit::fill(double value, DType dtype, ValueId shape) const {
+  Tensor one = convert(Tensor::of<double>({1}, {value}), dtype);
+  return b.add("ConstantOfShape", {shape}, {{"value", one}});
+}
+
+}  // namespace onnxrun
