@@ -1,6 +1,6 @@
 # Short names for the usual work; CMakePresets.json has the build configurations themselves.
 #
-#   make                  installs what is missing, builds the release preset into build/
+#   make                  installs what is missing, builds the command into build/
 #   make demo             the first tour: an XOR net from PyTorch is run, trained, written back
 #   make test             builds and runs every test that needs no Python
 #   make test-interop     against PyTorch, ONNX Runtime and Keras, in a virtual environment
@@ -28,13 +28,15 @@ deps:
 	@scripts/install-deps.sh
 
 build: deps
-	@scripts/build.sh release
+	@scripts/build.sh release onnxrun
 
 demo: deps
 	@scripts/build.sh release onnxrun
 	@scripts/demo.sh
 
-test: build
+test: deps
+	@scripts/build.sh release
+	@scripts/slowest-files.sh build
 	ctest --preset release -j $(JOBS)
 
 test-interop:
@@ -62,8 +64,8 @@ check-format:
 	$(CPP_FILES) | xargs -r clang-format --dry-run -Werror
 
 lint: check-format
-	@scripts/build.sh release --configure-only
-	@scripts/lint.sh build
+	@scripts/build.sh lint --configure-only
+	@scripts/lint.sh build-lint
 
 clean:
 	rm -rf build build-* demo-out

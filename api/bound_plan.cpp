@@ -36,9 +36,8 @@ BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions op
   }
 }
 
-static size_t index_of(const std::unordered_map<std::string, size_t>& positions,
-                       const Graph& graph, const std::vector<ValueId>& ids,
-                       const std::string& name, const char* what) {
+static size_t index_of(const std::unordered_map<std::string, size_t>& positions, const Graph& graph,
+                       const std::vector<ValueId>& ids, const std::string& name, const char* what) {
   auto it = positions.find(name);
   if (it != positions.end()) return it->second;
   std::string names;

@@ -57,7 +57,7 @@ class BoundPlan {
   std::vector<bool> bound_;
   std::vector<std::optional<Tensor>> outputs_;
   std::unordered_map<std::string, size_t> input_at_, output_at_;  // positions by name
-  std::vector<Cached> cache_;  // most recently used last
+  std::vector<Cached> cache_;                                     // most recently used last
   Execution* current_ = nullptr;
   Execution::Observer observer_;
 };

@@ -40,7 +40,7 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
     choose_parameters(*graph);
     return Model(std::move(graph));
   } catch (const Error& e) {
-    throw Error(e.kind(), path + ": " + e.what());
+    throw e.in(ErrorFrame{ErrorFrame::Kind::File, path});
   }
 }
 

@@ -51,7 +51,7 @@ void GraphReader::inline_call(const onnx::NodeProto& node, const Function& funct
     }
     attributes = bind_attributes(node, function, scope, path);
   } catch (const Error& e) {
-    throw e.in(describe(node));
+    throw e.in(frame_of(node));
   }
   std::string caller = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
   inner.prefix = scope.prefix + (caller.empty() ? proto.name() : caller) + "/";
@@ -72,11 +72,12 @@ void GraphReader::inline_call(const onnx::NodeProto& node, const Function& funct
     try {
       id = inner.lookup(proto.output(i));
     } catch (const Error& e) {
-      throw e.in(describe(node));
+      throw e.in(frame_of(node));
     }
     if (id == no_value) {
-      fail(ErrorKind::BadModel, "{} : output '{}' is an input that the call leaves out",
-           describe(node), node.output(i));
+      throw Error(ErrorKind::BadModel,
+                  fmt::format("output '{}' is an input that the call leaves out", node.output(i)))
+          .in(frame_of(node));
     }
     bind(scope, node.output(i), id, first_new);
   }

@@ -99,7 +99,7 @@ class GraphReader {
   std::vector<const Function*> calls_;  // the functions that are being inlined
 };
 
-// "MatMul node '/encoder/q'"; a node without a name goes by its first output.
-std::string describe(const onnx::NodeProto& node);
+// The node as the place of an error; one without a name goes by its first output.
+ErrorFrame frame_of(const onnx::NodeProto& node);
 
 }  // namespace onnxrun

@@ -33,11 +33,11 @@ size_t used_outputs(const onnx::NodeProto& node, const OpSpec& spec) {
 
 }  // namespace
 
-std::string describe(const onnx::NodeProto& node) {
+ErrorFrame frame_of(const onnx::NodeProto& node) {
   std::string domain = normalized_domain(node.domain());
   std::string name = node.name();
   for (int i = 0; name.empty() && i < node.output_size(); ++i) name = node.output(i);
-  return (domain.empty() ? "" : domain + ".") + node.op_type() + " node '" + name + "'";
+  return {ErrorFrame::Kind::Node, name, (domain.empty() ? "" : domain + ".") + node.op_type()};
 }
 
 void GraphReader::read_node(const onnx::NodeProto& node, Scope& scope, const Path& path) {
@@ -52,7 +52,7 @@ void GraphReader::read_node(const onnx::NodeProto& node, Scope& scope, const Pat
     try {
       read_constant(node, scope, path);
     } catch (const Error& e) {
-      throw e.in(describe(node));
+      throw e.in(frame_of(node));
     }
     return;
   }
@@ -78,7 +78,7 @@ void GraphReader::read_operator(const onnx::NodeProto& node, Scope& scope, const
     options.attributes = std::move(formed.attributes);
     read_bodies(node, *info, formed, inputs, scope, options);
   } catch (const Error& e) {
-    throw e.in(describe(node));
+    throw e.in(frame_of(node));
   }
   auto first_new = static_cast<ValueId>(scope.frame.graph.value_count());
   std::vector<ValueId> outputs =
@@ -182,7 +182,7 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
       info.spec.upgrade(context);
       check_size(graph);
     } catch (const Error& e) {
-      throw e.in(describe(node));
+      throw e.in(frame_of(node));
     }
   }
   if (context.replacement()) return *context.replacement();

@@ -52,7 +52,7 @@ Graph read_graph(GraphReader& reader) {
   try {
     return reader.read();
   } catch (const Error& e) {
-    if (e.kind() == ErrorKind::BadInput) throw Error(ErrorKind::BadModel, e.what());
+    if (e.kind() == ErrorKind::BadInput) throw e.as(ErrorKind::BadModel);
     throw;
   }
 }

@@ -121,7 +121,7 @@ RuntimeValue read_value_bytes(std::string_view bytes, const Type& expected, int6
     }
   } catch (const Error& e) {
     // What is a bad model inside a model is bad data in a data file.
-    if (e.kind() == ErrorKind::BadModel) throw Error(ErrorKind::BadInput, e.what());
+    if (e.kind() == ErrorKind::BadModel) throw e.as(ErrorKind::BadInput);
     throw;
   }
 }
@@ -130,7 +130,7 @@ RuntimeValue read_value_file(const std::string& path, const Type& expected, int6
   try {
     return read_value_bytes(read_input_file(path, ErrorKind::BadInput), expected, max_memory);
   } catch (const Error& e) {
-    throw e.in(path);
+    throw e.in_file(path);
   }
 }
 

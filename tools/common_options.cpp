@@ -193,12 +193,11 @@ std::vector<std::string> split_list(std::string_view text, char separator) {
 }
 
 void throw_in_context(const std::string& place, const Error& e) {
-  std::string text = e.what();
   bool about_model = e.kind() == ErrorKind::BadModel || e.kind() == ErrorKind::Unsupported ||
                      e.kind() == ErrorKind::BadInput || e.kind() == ErrorKind::Numeric ||
                      e.kind() == ErrorKind::Limit;
-  if (!about_model || text.starts_with(place + ":") || text.starts_with(place + " ")) throw e;
-  throw Error(e.kind(), place + ": " + text);
+  if (!about_model) throw e;
+  throw e.in_file(place);
 }
 
 std::string name_list(const std::vector<std::string>& names, size_t limit) {

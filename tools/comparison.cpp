@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "tensor/tensor.h"
 
 namespace onnxrun::tool {
 

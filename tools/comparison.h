@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 namespace onnxrun::tool {
 

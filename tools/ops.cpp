@@ -133,7 +133,7 @@ class Ops final : public Command {
     try {
       return operators_of(model_);
     } catch (const Error& e) {
-      throw Error(e.kind(), model_ + ": " + e.what());
+      throw e.in_file(model_);
     }
   }
 

@@ -48,9 +48,7 @@ std::vector<RuntimeValue> read_value_directory(const std::string& directory,
     try {
       values.push_back(read_value_file(path, types[k], limit));
     } catch (const Error& e) {
-      std::string_view text = e.what();
-      if (text.find(path) != std::string_view::npos) throw;
-      throw Error(e.kind(), path + ": " + e.what());
+      throw e.in_file(path);
     }
   }
 }

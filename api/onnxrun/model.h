@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 namespace onnxrun {
 

@@ -217,7 +217,7 @@ NamedTensors read_any(const std::string& spec, const ReadOptions& options, bool 
     if (spec == "-") return read_standard_input(options, budget, as_one);
     return read_file(split, options, budget, as_one);
   } catch (const Error& e) {
-    throw e.in(split.path);
+    throw e.in_file(split.path);
   }
 }
 

@@ -34,11 +34,13 @@ HWY_INLINE void convolve_tile(const FlatConvolution<T>& f, int64_t row, int64_t 
   for (int64_t c = 0; c < f.channels; ++c, plane += f.plane_size) {
     for (int64_t t = 0; t < taps; ++t, ++weights) {
       const T* x = plane + f.offsets[static_cast<size_t>(t)];
-      for (int v = 0; v < V; ++v) {
-        const auto in = hn::LoadU(d, x + v * lanes);
-        for (int r = 0; r < R; ++r) {
-          sum[r][v] = hn::MulAdd(hn::Set(d, weights[r * f.weight_step]), in, sum[r][v]);
-        }
+      // Inputs are held and one weight at a time is broadcast: with the sums that is all the
+      // registers there are.
+      hn::Vec<decltype(d)> in[V];
+      for (int v = 0; v < V; ++v) in[v] = hn::LoadU(d, x + v * lanes);
+      for (int r = 0; r < R; ++r) {
+        const auto weight = hn::Set(d, weights[r * f.weight_step]);
+        for (int v = 0; v < V; ++v) sum[r][v] = hn::MulAdd(weight, in[v], sum[r][v]);
       }
     }
   }

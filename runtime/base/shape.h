@@ -12,10 +12,9 @@
 #include <string>
 #include <vector>
 
-namespace onnxrun {
+#include "onnxrun/tensor.h"
 
-// Concrete lengths of all axes.
-using Dims = std::vector<int64_t>;
+namespace onnxrun {
 
 class DimExpr;
 

@@ -27,7 +27,7 @@ std::vector<ValueId> GraphBuilder::add_n(std::string_view op, std::vector<ValueI
     read_attributes(*made, options.attributes);
   } catch (const Error& e) {
     if (node.name.empty() && !options.output_names.empty()) node.name = options.output_names[0];
-    throw e.in(describe(graph_, node));
+    throw e.in(frame_of(graph_, node));
   }
   node.op = std::move(made);
   node.inputs = std::move(inputs);

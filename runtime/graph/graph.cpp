@@ -115,11 +115,16 @@ std::vector<int> Graph::use_counts() const {
   return counts;
 }
 
-std::string describe(const Graph& graph, const Node& node) {
+ErrorFrame frame_of(const Graph& graph, const Node& node) {
   std::string name = node.name;
   for (size_t i = 0; name.empty() && i < node.outputs.size(); ++i)
     name = graph.name_of(node.outputs[i]);
-  return node.info->qualified_name() + " node '" + name + "'";
+  return {ErrorFrame::Kind::Node, name, node.info->qualified_name()};
+}
+
+std::string describe(const Graph& graph, const Node& node) {
+  ErrorFrame frame = frame_of(graph, node);
+  return frame.op + " node '" + frame.name + "'";
 }
 
 }  // namespace onnxrun

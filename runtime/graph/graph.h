@@ -13,6 +13,7 @@
 
 #include "graph/registry.h"
 #include "graph/type.h"
+#include "onnxrun/error.h"
 
 namespace onnxrun {
 
@@ -167,6 +168,8 @@ void infer(Graph& graph);
 
 // "MatMul node '/encoder/q'"; a node without a name goes by its first output.
 std::string describe(const Graph& graph, const Node& node);
+// The node as the place of an error.
+ErrorFrame frame_of(const Graph& graph, const Node& node);
 
 // The graph as text, a line a node, bodies indented.
 std::string print(const Graph& graph);

@@ -124,7 +124,7 @@ void infer_node(Graph& graph, Node& node, bool settling) {
     InferContext context(graph, node, {}, settling);
     node.op->infer(context);
   } catch (const Error& e) {
-    throw e.in(describe(graph, node));
+    throw e.in(frame_of(graph, node));
   }
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "graph/graph.h"
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 namespace onnxrun {
 

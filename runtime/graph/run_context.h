@@ -10,7 +10,7 @@
 
 #include "graph/op.h"
 #include "graph/type.h"
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 namespace onnxrun {
 

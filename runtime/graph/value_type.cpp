@@ -84,7 +84,8 @@ Type type_of(const RuntimeValue& value) {
 Type admit(const RuntimeValue& value, const Type& declared, std::string_view name) {
   std::string wrong = contradiction(value, declared);
   if (!wrong.empty()) {
-    fail(ErrorKind::BadInput, "input '{}' is {}, {}", name, declared.to_string(), wrong);
+    throw Error(ErrorKind::BadInput, fmt::format("is {}, {}", declared.to_string(), wrong))
+        .in(ErrorFrame{ErrorFrame::Kind::Input, std::string(name)});
   }
   if (value.kind == RuntimeValue::Kind::None) return declared;
   if (value.is_tensor()) return type_of(value);
@@ -94,7 +95,8 @@ Type admit(const RuntimeValue& value, const Type& declared, std::string_view nam
     Type given = type_of(value);
     return as_declared ? refine(declared, given) : given;
   } catch (const Error& e) {
-    throw e.in(fmt::format("input '{}'", name));
+    throw Error(e.kind(), fmt::format("is no {}: {}", declared.to_string(), e.message()))
+        .in(ErrorFrame{ErrorFrame::Kind::Input, std::string(name)});
   }
 }
 

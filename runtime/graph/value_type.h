@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "graph/type.h"
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 namespace onnxrun {
 

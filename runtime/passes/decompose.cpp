@@ -58,7 +58,7 @@ void expand(Graph& graph, Node node, const std::function<bool(const Node&)>& whi
     try {
       node.op->decompose(context);
     } catch (const Error& e) {
-      throw e.in(describe(graph, node));
+      throw e.in(frame_of(graph, node));
     }
     take_results(graph, builder, node, context.results());
   });

@@ -122,7 +122,7 @@ class GradientPass {
         if (context.grads()[i] != no_value) contribute(node.inputs[i], context.grads()[i]);
       }
     } catch (const Error& e) {
-      throw e.in(describe(graph_, node));
+      throw e.in(frame_of(graph_, node));
     }
   }
 

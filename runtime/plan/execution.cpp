@@ -397,7 +397,7 @@ void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
     }
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::Timeout || e.kind() == ErrorKind::Cancelled) throw;
-    throw e.in(describe(plan_->graph(), *steps_[s]->node));
+    throw e.in(frame_of(plan_->graph(), *steps_[s]->node));
   }
 }
 
@@ -445,7 +445,7 @@ static void infer_with(const Node& node, InferContext context) {
   try {
     node.op->infer(context);
   } catch (const Error& e) {
-    if (e.kind() == ErrorKind::BadModel) throw Error(ErrorKind::BadInput, e.what());
+    if (e.kind() == ErrorKind::BadModel) throw e.as(ErrorKind::BadInput);
     throw;
   }
 }

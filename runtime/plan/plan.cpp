@@ -98,7 +98,7 @@ void PlanCompiler::specialize(std::span<const Type> inputs) {
     infer(graph_);
   } catch (const Error& e) {
     // The graph was right for the lengths it declares, so what does not fit now is what was fed.
-    if (e.kind() == ErrorKind::BadModel) throw Error(ErrorKind::BadInput, e.what());
+    if (e.kind() == ErrorKind::BadModel) throw e.as(ErrorKind::BadInput);
     throw;
   }
 }
@@ -394,7 +394,7 @@ void PlanCompiler::prepare_steps() {
     try {
       step.state = n.op->prepare(context);
     } catch (const Error& e) {
-      throw e.in(describe(graph_, n));
+      throw e.in(frame_of(graph_, n));
     }
     step.scratch = context.scratch();
     plan_->scratch_bytes_ = std::max(plan_->scratch_bytes_, context.scratch());

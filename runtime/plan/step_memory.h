@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>

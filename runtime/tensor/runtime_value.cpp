@@ -1,4 +1,4 @@
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 #include "base/error.h"
 

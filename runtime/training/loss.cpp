@@ -192,7 +192,7 @@ ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId outp
     return loss_nodes(builder, options, output, target);
   } catch (const Error& e) {
     // The model is right by itself: what does not fit it is the target.
-    if (e.kind() == ErrorKind::BadModel) throw Error(ErrorKind::BadInput, e.what());
+    if (e.kind() == ErrorKind::BadModel) throw e.as(ErrorKind::BadInput);
     throw;
   }
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "graph/builder.h"
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 namespace onnxrun::testing {
 

@@ -1,4 +1,4 @@
-#include "base/small_float.h"
+#include "onnxrun/small_float.h"
 
 #include <gtest/gtest.h>
 

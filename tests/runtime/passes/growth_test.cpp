@@ -110,8 +110,7 @@ TEST(Growth, IterationsAllocateNothing) {
        [](GraphBuilder& b, ValueId v) {
          return b.add("Add", {v, b.scalar(1, DType::Float32)});
        }},
-      {"two operators",
-       [](GraphBuilder& b, ValueId v) {
+      {"two operators", [](GraphBuilder& b, ValueId v) {
          return b.add("Tanh", {b.add("Mul", {v, b.scalar(2, DType::Float32)})});
        }}};
   for (const auto& [name, body] : rows) {

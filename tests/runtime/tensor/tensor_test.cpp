@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "tensor/runtime_value.h"
+#include "onnxrun/value.h"
 
 namespace onnxrun {
 namespace {

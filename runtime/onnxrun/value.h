@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "onnxrun/tensor.h"
 
 namespace onnxrun {
 
