@@ -42,8 +42,11 @@ std::unique_ptr<KernelState> ComposedKernel::prepare(const Op& op, PrepareContex
   op.decompose(context);
   for (size_t i = 0; i < c.num_outputs(); ++i) {
     if (!c.has_output(i)) continue;
-    // A value of its own, as one may be an input or another output, too.
-    graph.outputs.push_back(builder.add("Identity", {context.results()[i]}));
+    // A value of its own, as one may be an input or another output, too. Identity has no floats of
+    // six bits, which only a Cast gives.
+    ValueId result = context.results()[i];
+    bool plain = dtypes::float6s.contains(builder.dtype(result));
+    graph.outputs.push_back(plain ? result : builder.add("Identity", {result}));
     state->outputs.push_back(i);
   }
   state->plan = Plan::compile(graph, types);
