@@ -10,6 +10,13 @@ namespace onnxrun {
 // Shapes beyond this many in turn are compiled again, so that memory stays bounded.
 static constexpr size_t max_cached_plans = 32;
 
+static std::unordered_map<std::string, size_t> positions(const Graph& graph,
+                                                         const std::vector<ValueId>& ids) {
+  std::unordered_map<std::string, size_t> at;
+  for (size_t k = 0; k < ids.size(); ++k) at.emplace(graph.name_of(ids[k]), k);
+  return at;
+}
+
 BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions options,
                      std::vector<Tensor> state)
     : machine_(std::move(machine)),
@@ -19,30 +26,31 @@ BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions op
       inputs_(graph().inputs.size()),
       types_(graph().inputs.size()),
       bound_(graph().inputs.size(), false),
-      outputs_(graph().outputs.size()) {
-  for (const StateBinding& s : graph().state) {
-    auto at =
-        std::find(graph().inputs.begin(), graph().inputs.end(), s.in) - graph().inputs.begin();
-    state_input_[static_cast<size_t>(at)] = true;
+      outputs_(graph().outputs.size()),
+      input_at_(positions(graph(), graph().inputs)),
+      output_at_(positions(graph(), graph().outputs)) {
+  std::vector<bool> moves(graph().value_count(), false);
+  for (const StateBinding& s : graph().state) moves[static_cast<size_t>(s.in)] = true;
+  for (size_t k = 0; k < graph().inputs.size(); ++k) {
+    state_input_[k] = moves[static_cast<size_t>(graph().inputs[k])];
   }
 }
 
-static size_t index_of(const Graph& graph, const std::vector<ValueId>& ids, const std::string& name,
-                       const char* what) {
+static size_t index_of(const std::unordered_map<std::string, size_t>& positions, const Graph& graph,
+                       const std::vector<ValueId>& ids, const std::string& name, const char* what) {
+  auto it = positions.find(name);
+  if (it != positions.end()) return it->second;
   std::string names;
-  for (size_t k = 0; k < ids.size(); ++k) {
-    if (graph.name_of(ids[k]) == name) return k;
-    names += (names.empty() ? "'" : ", '") + graph.name_of(ids[k]) + "'";
-  }
+  for (ValueId v : ids) names += (names.empty() ? "'" : ", '") + graph.name_of(v) + "'";
   fail(ErrorKind::BadInput, "there is no {} '{}'; there are {}", what, name,
        names.empty() ? "none" : names);
 }
 
 size_t BoundPlan::input_index(const std::string& name) const {
-  return index_of(graph(), graph().inputs, name, "input");
+  return index_of(input_at_, graph(), graph().inputs, name, "input");
 }
 size_t BoundPlan::output_index(const std::string& name) const {
-  return index_of(graph(), graph().outputs, name, "output");
+  return index_of(output_at_, graph(), graph().outputs, name, "output");
 }
 
 void BoundPlan::bind_input(size_t k, RuntimeValue value) {

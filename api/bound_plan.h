@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "passes/lower.h"
@@ -55,7 +56,8 @@ class BoundPlan {
   std::vector<Type> types_;  // what the inputs were admitted as
   std::vector<bool> bound_;
   std::vector<std::optional<Tensor>> outputs_;
-  std::vector<Cached> cache_;  // most recently used last
+  std::unordered_map<std::string, size_t> input_at_, output_at_;  // positions by name
+  std::vector<Cached> cache_;                                     // most recently used last
   Execution* current_ = nullptr;
   Execution::Observer observer_;
 };

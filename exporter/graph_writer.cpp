@@ -22,8 +22,9 @@ std::unordered_set<ValueId> produced_values(const Graph& graph) {
 
 std::vector<ValueId> outputs_with_state(const Graph& graph) {
   std::vector<ValueId> outputs = graph.outputs;
+  std::unordered_set<ValueId> listed(outputs.begin(), outputs.end());
   for (const StateBinding& s : graph.state) {
-    if (std::find(outputs.begin(), outputs.end(), s.out) == outputs.end()) outputs.push_back(s.out);
+    if (listed.insert(s.out).second) outputs.push_back(s.out);
   }
   return outputs;
 }
@@ -57,13 +58,12 @@ onnx::GraphProto GraphWriter::write(const Graph& graph) {
     }
     write_value(graph, id, name, *proto.add_output());
   }
+  listed.insert(graph.inputs.begin(), graph.inputs.end());
   for (size_t i = 0; i < graph.value_count(); ++i) {
     auto id = static_cast<ValueId>(i);
     auto it = names.find(id);
     const Value& value = graph.value(id);
-    bool is_end = listed.count(id) ||
-                  std::find(graph.inputs.begin(), graph.inputs.end(), id) != graph.inputs.end();
-    if (it == names.end() || is_end || !value.type.is_known()) continue;
+    if (it == names.end() || listed.count(id) || !value.type.is_known()) continue;
     write_value(graph, id, it->second, *proto.add_value_info());
   }
   return proto;
@@ -72,7 +72,7 @@ onnx::GraphProto GraphWriter::write(const Graph& graph) {
 std::string GraphWriter::fresh(const std::string& wanted) {
   const std::string base = wanted.empty() ? "value" : wanted;
   std::string name = base;
-  for (int i = 1; !taken_.insert(name).second; ++i) name = base + "_" + std::to_string(i);
+  while (!taken_.insert(name).second) name = base + "_" + std::to_string(++numbers_[base]);
   return name;
 }
 

@@ -42,6 +42,7 @@ class GraphWriter {
   void note_type(const Type& type);
 
   std::unordered_set<std::string> taken_;
+  std::unordered_map<std::string, int> numbers_;  // the last behind each name
   int opset_ = 0;
   std::string needs_opset_;
   std::map<std::string, int> domains_;

@@ -107,13 +107,11 @@ class TrainedExporter {
   }
 
   std::string rewrite() {
-    std::string merged;
-    std::string_view bytes = source_.bytes;
+    std::string bytes = source_.file_bytes();
     if (has_split_messages(bytes)) {
       onnx::ModelProto model;
-      model.ParseFromString(source_.bytes);
-      merged = model.SerializeAsString();
-      bytes = merged;
+      model.ParseFromString(bytes);
+      bytes = model.SerializeAsString();
     }
     std::string result = rewrite_model(
         bytes, [this](MessageKind kind, const WirePath& path, std::string_view message) {

@@ -63,8 +63,16 @@ AttributeProto::AttributeType expected_kind(const std::string& name) {
 }  // namespace
 
 GraphReader::Payload GraphReader::payload_of(const onnx::TensorProto& tensor, Path path) const {
-  return {&tensor, TensorDecoder::dtype_of(tensor), std::move(path),
-          [this, &tensor] { return decoder_.decode(tensor); }};
+  const ModelFile::RawData* raw = nullptr;
+  bool initializer = path.size() == 2 && path[0].first == onnx::ModelProto::kGraphFieldNumber &&
+                     path[1].first == onnx::GraphProto::kInitializerFieldNumber;
+  if (file_ && initializer) raw = file_->raw_data(path[1].second);
+  return {&tensor, TensorDecoder::dtype_of(tensor), std::move(path), [this, &tensor, raw] {
+            if (!raw) return decoder_.decode(tensor);
+            TensorDecoder::RawData data = {
+                raw->bytes, [this, raw](std::span<std::byte> to) { file_->read(*raw, to); }};
+            return decoder_.decode(tensor, &data);
+          }};
 }
 
 GraphReader::Payload GraphReader::payload_of(const onnx::SparseTensorProto& tensor,

@@ -40,11 +40,13 @@ constexpr int first_ir_without_listed_initializers = 4;
 }  // namespace
 
 GraphReader::GraphReader(const onnx::ModelProto& model, const OpRegistry& registry,
-                         const ImportOptions& options, TensorDecoder decoder, ModelSource& source)
+                         const ImportOptions& options, TensorDecoder decoder, const ModelFile* file,
+                         ModelSource& source)
     : model_(model),
       registry_(registry),
       options_(options),
       decoder_(decoder),
+      file_(file),
       source_(source),
       functions_(model),
       opsets_(read_opsets(model.opset_import())),

@@ -12,6 +12,7 @@
 
 #include "function_table.h"
 #include "graph/builder.h"
+#include "model_file.h"
 #include "onnx_importer.h"
 #include "scope.h"
 #include "tensor_decoder.h"
@@ -21,9 +22,11 @@ namespace onnxrun {
 // One import; used once.
 class GraphReader {
  public:
-  // All arguments must outlive the reader; stored tensors are listed in `source`.
+  // All arguments must outlive the reader; stored tensors are listed in `source`. `file` has the
+  // elements that the message lacks, and is null if it lacks none.
   GraphReader(const onnx::ModelProto& model, const OpRegistry& registry,
-              const ImportOptions& options, TensorDecoder decoder, ModelSource& source);
+              const ImportOptions& options, TensorDecoder decoder, const ModelFile* file,
+              ModelSource& source);
 
   Graph read();
 
@@ -84,6 +87,7 @@ class GraphReader {
   const OpRegistry& registry_;
   const ImportOptions& options_;
   TensorDecoder decoder_;
+  const ModelFile* file_;
   ModelSource& source_;
   FunctionTable functions_;
   Opsets opsets_;

@@ -12,46 +12,40 @@
 
 namespace onnxrun {
 
-namespace {
+InputFile::InputFile(const std::string& path, ErrorKind kind)
+    : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), kind_(kind) {
+  if (descriptor_ < 0) fail(kind, "cannot be opened: {}", std::strerror(errno));
+  struct stat status = {};
+  bool regular = ::fstat(descriptor_, &status) == 0 && S_ISREG(status.st_mode);
+  size_ = regular ? status.st_size : 0;
+  if (regular && size_ <= INT32_MAX) return;
+  ::close(descriptor_);
+  if (!regular) fail(kind, "is not a regular file");
+  fail(kind, "has {} bytes; at most 2 GiB can be read, larger tensors belong into external data",
+       size_);
+}
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(const std::string& path)
-      : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~FileDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
+InputFile::~InputFile() { ::close(descriptor_); }
+
+void InputFile::read(int64_t offset, std::span<std::byte> to) const {
+  while (!to.empty()) {
+    ssize_t n = ::pread(descriptor_, to.data(), to.size(), offset);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail(kind_, "cannot be read: {}", std::strerror(errno));
+    if (n == 0) fail(kind_, "became shorter while it was read");
+    to = to.subspan(static_cast<size_t>(n));
+    offset += n;
   }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return descriptor_; }
+}
 
- private:
-  int descriptor_;
-};
-
-}  // namespace
+std::string InputFile::read_all() const {
+  std::string bytes(static_cast<size_t>(size_), '\0');
+  read(0, std::as_writable_bytes(std::span(bytes)));
+  return bytes;
+}
 
 std::string read_input_file(const std::string& path, ErrorKind kind) {
-  FileDescriptor file(path);
-  if (file.get() < 0) fail(kind, "cannot be opened: {}", std::strerror(errno));
-  struct stat status = {};
-  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    fail(kind, "is not a regular file");
-  }
-  if (status.st_size > INT32_MAX) {
-    fail(kind, "has {} bytes; at most 2 GiB can be read, larger tensors belong into external data",
-         status.st_size);
-  }
-  std::string bytes(static_cast<size_t>(status.st_size), '\0');
-  size_t done = 0;
-  while (done < bytes.size()) {
-    ssize_t n = ::read(file.get(), bytes.data() + done, bytes.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail(kind, "cannot be read: {}", std::strerror(errno));
-    if (n == 0) fail(kind, "became shorter while it was read");
-    done += static_cast<size_t>(n);
-  }
-  return bytes;
+  return InputFile(path, kind).read_all();
 }
 
 void silence_protobuf() {

@@ -56,8 +56,22 @@ Graph read_graph(GraphReader& reader) {
   }
 }
 
-Graph import_parsed(ModelSource source, const onnx::ModelProto& model, const std::string& directory,
-                    const OpRegistry& registry, const ImportOptions& options) {
+// What the main graph's initializers have become, by their numbers in the file.
+std::map<int, const Tensor*> elements_of(const Graph& graph, const ModelSource& source) {
+  std::map<int, const Tensor*> elements;
+  for (const auto& [id, init] : graph.initializers) {
+    if (init.stored < 0) continue;
+    const auto& path = source.stored[static_cast<size_t>(init.stored)].path;
+    if (path.size() == 2 && path[1].first == onnx::GraphProto::kInitializerFieldNumber) {
+      elements[path[1].second] = &init.value;
+    }
+  }
+  return elements;
+}
+
+Graph import_parsed(ModelSource source, const onnx::ModelProto& model, ModelFile* file,
+                    const std::string& directory, const OpRegistry& registry,
+                    const ImportOptions& options) {
   source.ir_version = model.ir_version();
   source.opsets = read_opsets(model.opset_import());
   source.producer = model.producer_name();
@@ -66,8 +80,15 @@ Graph import_parsed(ModelSource source, const onnx::ModelProto& model, const std
 
   MemoryBudget budget(memory_limit(options.max_memory));
   ExternalDataReader external(options.external_data, directory, options.external_dir);
-  GraphReader reader(model, registry, options, TensorDecoder(budget, &external), source);
+  GraphReader reader(model, registry, options, TensorDecoder(budget, &external), file, source);
   Graph graph = read_graph(reader);
+  if (file) {
+    auto elements = elements_of(graph, source);
+    file->keep(source, [&](int index) {
+      auto it = elements.find(index);
+      return it == elements.end() ? nullptr : it->second;
+    });
+  }
   source.data_files = external.files();
   graph.source = std::make_shared<const ModelSource>(std::move(source));
   return graph;
@@ -79,11 +100,11 @@ Graph import_model(const std::string& path, const OpRegistry& registry,
                    const ImportOptions& options) {
   ModelSource source;
   source.path = path;
-  source.bytes = read_input_file(path, ErrorKind::BadModel);
+  ModelFile file(path);
   std::string directory = std::filesystem::path(path).parent_path().string();
-  onnx::ModelProto model = parse(source.bytes, options);
-  return import_parsed(std::move(source), model, directory.empty() ? "." : directory, registry,
-                       options);
+  onnx::ModelProto model = parse(file.message(), options);
+  return import_parsed(std::move(source), model, &file, directory.empty() ? "." : directory,
+                       registry, options);
 }
 
 Graph import_model_bytes(std::string bytes, const std::string& directory,
@@ -91,7 +112,7 @@ Graph import_model_bytes(std::string bytes, const std::string& directory,
   ModelSource source;
   source.bytes = std::move(bytes);
   onnx::ModelProto model = parse(source.bytes, options);
-  return import_parsed(std::move(source), model, directory, registry, options);
+  return import_parsed(std::move(source), model, nullptr, directory, registry, options);
 }
 
 }  // namespace onnxrun

@@ -30,10 +30,10 @@ Dims read_dims(const google::protobuf::RepeatedField<int64_t>& from) {
   return dims;
 }
 
-int count_fields(const onnx::TensorProto& p) {
-  return (p.has_raw_data() && !p.raw_data().empty()) + (p.float_data_size() > 0) +
-         (p.int32_data_size() > 0) + (p.string_data_size() > 0) + (p.int64_data_size() > 0) +
-         (p.double_data_size() > 0) + (p.uint64_data_size() > 0);
+int count_fields(const onnx::TensorProto& p, int64_t raw_bytes) {
+  return (raw_bytes > 0) + (p.float_data_size() > 0) + (p.int32_data_size() > 0) +
+         (p.string_data_size() > 0) + (p.int64_data_size() > 0) + (p.double_data_size() > 0) +
+         (p.uint64_data_size() > 0);
 }
 
 void require_count(std::string_view field, int64_t found, int64_t elements, int64_t parts) {
@@ -44,12 +44,12 @@ void require_count(std::string_view field, int64_t found, int64_t elements, int6
 }
 
 // Before anything is allocated: as much data as dtype and element count need must be there.
-void check_data(const onnx::TensorProto& p, DType dtype, int64_t count, int64_t bytes) {
-  if (p.has_raw_data() && !p.raw_data().empty()) {
+void check_data(const onnx::TensorProto& p, int64_t raw_bytes, DType dtype, int64_t count,
+                int64_t bytes) {
+  if (raw_bytes > 0) {
     if (dtype == DType::String) fail(ErrorKind::BadModel, "strings cannot be in raw_data");
-    if (static_cast<int64_t>(p.raw_data().size()) < bytes) {
-      fail(ErrorKind::BadModel, "raw_data has {} bytes, type and shape need {}",
-           p.raw_data().size(), bytes);
+    if (raw_bytes < bytes) {
+      fail(ErrorKind::BadModel, "raw_data has {} bytes, type and shape need {}", raw_bytes, bytes);
     }
     return;
   }
@@ -152,9 +152,9 @@ DType TensorDecoder::dtype_of(const onnx::TensorProto& proto) {
   }
 }
 
-Tensor TensorDecoder::decode(const onnx::TensorProto& proto) const {
+Tensor TensorDecoder::decode(const onnx::TensorProto& proto, const RawData* raw) const {
   try {
-    return decode_checked(proto);
+    return decode_checked(proto, raw);
   } catch (const Error& e) {
     throw named(e, proto.name());
   }
@@ -168,14 +168,15 @@ Tensor TensorDecoder::decode(const onnx::SparseTensorProto& proto) const {
   }
 }
 
-Tensor TensorDecoder::decode_checked(const onnx::TensorProto& proto) const {
+Tensor TensorDecoder::decode_checked(const onnx::TensorProto& proto, const RawData* raw) const {
   DType dtype = read_dtype(proto.data_type());
   Dims dims = read_dims(proto.dims());
   if (proto.has_segment()) fail(ErrorKind::Unsupported, "tensors in segments are not supported");
   int64_t count = element_count(dims);
   int64_t bytes = bytes_of(dtype, count);
   bool external = proto.data_location() == onnx::TensorProto::EXTERNAL;
-  int fields = count_fields(proto);
+  int64_t raw_bytes = raw ? raw->bytes : static_cast<int64_t>(proto.raw_data().size());
+  int fields = count_fields(proto, raw_bytes);
   if (external && fields > 0) fail(ErrorKind::BadModel, "the tensor is external but has data, too");
   if (external && dtype == DType::String) {
     fail(ErrorKind::BadModel, "strings cannot be external data");
@@ -185,7 +186,7 @@ Tensor TensorDecoder::decode_checked(const onnx::TensorProto& proto) const {
          count > 0 ? 1 : 0);
   }
 
-  if (!external && count > 0) check_data(proto, dtype, count, bytes);
+  if (!external && count > 0) check_data(proto, raw_bytes, dtype, count, bytes);
   if (dtype == DType::String) {
     int64_t text = 0;
     for (const std::string& s : proto.string_data()) text += static_cast<int64_t>(s.size());
@@ -206,7 +207,9 @@ Tensor TensorDecoder::decode_checked(const onnx::TensorProto& proto) const {
   budget_.take(bytes, "the tensor");
   Tensor tensor(dtype, std::move(dims));
   if (count == 0) return tensor;
-  if (!proto.raw_data().empty()) {
+  if (raw) {
+    raw->read({tensor.raw(), static_cast<size_t>(bytes)});
+  } else if (raw_bytes > 0) {
     std::memcpy(tensor.raw(), proto.raw_data().data(), static_cast<size_t>(bytes));
   } else {
     copy_typed(proto, tensor);

@@ -52,7 +52,8 @@ class Loop final : public Op {
       set_scalar<bool>(formal[1], going);
       c.bodies().run(0, formal, results);
       going = scalar<bool>(results[0], "the body's condition");
-      results[0] = RuntimeValue();
+      // What was passed on is a handle to what went in; what the body made is memory for the next.
+      if (results[0].tensor.same_buffer(formal[1].tensor)) results[0] = RuntimeValue();
       // What went in is memory for what comes out next.
       for (size_t k = 0; k < carried; ++k) std::swap(formal[2 + k], results[1 + k]);
       for (size_t k = 0; k < scans.size(); ++k) {

@@ -128,6 +128,11 @@ struct SlicePlan {
 class Slice final : public Op {
  public:
   void infer(InferContext& c) const override {
+    for (size_t i = 1; i < c.num_inputs(); ++i) {
+      if (c.has_input(i) && c.rank(i) >= 0 && c.rank(i) != 1) {
+        c.reject("{}, expected a list", c.describe_input(i));
+      }
+    }
     const Shape* in = c.shape(0);
     if (!in) return c.set_output(0, c.dtype(0));
     std::optional<std::vector<int64_t>> axes = sliced_axes(c);

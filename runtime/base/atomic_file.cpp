@@ -85,7 +85,7 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path), target_(resolve_l
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) ::close(fd_);
   if (!temp_.empty()) ::unlink(temp_.c_str());
-  if (!old_.empty()) ::unlink(old_.c_str());
+  forget_old();
 }
 
 void AtomicFile::fail_errno(std::string_view what) const {
@@ -147,6 +147,11 @@ void AtomicFile::restore_old() {
   if (!old_.empty() && ::rename(old_.c_str(), target_.c_str()) == 0) old_.clear();
 }
 
+void AtomicFile::forget_old() {
+  if (!old_.empty()) ::unlink(old_.c_str());
+  old_.clear();
+}
+
 void AtomicFile::commit(std::span<AtomicFile* const> files) {
   for (AtomicFile* file : files) file->finish();
   for (AtomicFile* file : files) file->keep_old();
@@ -157,6 +162,7 @@ void AtomicFile::commit(std::span<AtomicFile* const> files) {
     while (done > 0) files[--done]->restore_old();
     throw;
   }
+  for (AtomicFile* file : files) file->forget_old();
 }
 
 void write_file(const std::string& path, std::string_view text) {

@@ -47,6 +47,7 @@ class AtomicFile {
   void replace();
   void keep_old();
   void restore_old();
+  void forget_old();
 
   std::string path_;    // as the caller gave it, for messages
   std::string target_;  // with links resolved

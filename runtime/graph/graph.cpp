@@ -18,8 +18,24 @@ std::string_view to_string(Role role) {
   return "";
 }
 
+std::string ModelSource::file_bytes() const {
+  size_t size = bytes.size(), done = 0;
+  for (const Cut& cut : cuts) size += static_cast<size_t>(cut.elements.bytes());
+  std::string whole;
+  whole.reserve(size);
+  for (const Cut& cut : cuts) {
+    whole.append(bytes, done, cut.at - done);
+    whole.append(reinterpret_cast<const char*>(cut.elements.raw()),
+                 static_cast<size_t>(cut.elements.bytes()));
+    done = cut.at;
+  }
+  return whole.append(bytes, done);
+}
+
 ValueId Graph::add_value(std::string value_name, Type type) {
-  if (!value_name.empty()) name_counts_.emplace(value_name, 0);
+  if (!value_name.empty()) {
+    names_.emplace(value_name, NameUse{static_cast<ValueId>(values_.size())});
+  }
   values_.push_back({std::move(value_name), std::move(type)});
   return static_cast<ValueId>(values_.size() - 1);
 }
@@ -51,6 +67,10 @@ const std::string& Graph::name_of(ValueId id) const {
 }
 
 ValueId Graph::find(std::string_view value_name) const {
+  auto known = names_.find(value_name);
+  if (known != names_.end() && value(known->second.first).name == value_name) {
+    return known->second.first;
+  }
   for (size_t i = 0; i < values_.size(); ++i) {
     if (values_[i].name == value_name) return static_cast<ValueId>(i);
   }
@@ -58,11 +78,11 @@ ValueId Graph::find(std::string_view value_name) const {
 }
 
 std::string Graph::unique_name(const std::string& base) const {
-  auto it = name_counts_.find(base);
-  if (it == name_counts_.end()) return base;
+  auto it = names_.find(base);
+  if (it == names_.end()) return base;
   for (;;) {
-    std::string candidate = base + "_" + std::to_string(++it->second);
-    if (!name_counts_.count(candidate)) return candidate;
+    std::string candidate = base + "_" + std::to_string(++it->second.count);
+    if (!names_.count(candidate)) return candidate;
   }
 }
 

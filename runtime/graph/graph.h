@@ -72,7 +72,16 @@ struct StoredTensor {
 // The file that a graph was imported from, kept so that it can be written back without loss.
 struct ModelSource {
   std::string path;   // as given
-  std::string bytes;  // the whole .onnx file
+  std::string bytes;  // the .onnx file without what `cuts` hold
+  // Elements that stood before bytes[at] in the file. They are the initializers' own memory, so a
+  // model is there once.
+  struct Cut {
+    size_t at = 0;
+    Tensor elements;
+  };
+  std::vector<Cut> cuts;  // from the front to the back
+  // The whole file.
+  std::string file_bytes() const;
   std::vector<StoredTensor> stored;
   std::map<std::string, std::string> data_files;  // of external data: location, path read
   std::string producer;                           // "pytorch 2.13.0"
@@ -114,7 +123,8 @@ class Graph {
   size_t value_count() const { return values_.size(); }
   const std::string& name_of(ValueId id) const;
 
-  // The value with this name, or no_value. Linear in the number of values.
+  // The first value with this name, or no_value. Linear in the number of values where there is none
+  // or one that was renamed.
   ValueId find(std::string_view value_name) const;
   // `base`, or `base` with the first number behind it that no value has.
   std::string unique_name(const std::string& base) const;
@@ -130,7 +140,12 @@ class Graph {
  private:
   const OpRegistry* registry_;
   std::vector<Value> values_;
-  mutable std::map<std::string, int, std::less<>> name_counts_;
+  // Of each name a value was added with: that value, and the last number behind it that was given.
+  struct NameUse {
+    ValueId first;
+    int count = 0;
+  };
+  mutable std::map<std::string, NameUse, std::less<>> names_;
 };
 
 // Sets the types of one node's outputs from those of its inputs, bodies included. Throws BadModel

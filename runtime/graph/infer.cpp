@@ -21,7 +21,7 @@ bool fits(const TypeConstraint& constraint, const Type& type) {
     case Type::Kind::Tensor:
       return type.dtype == DType::Undefined || constraint.tensor.contains(type.dtype);
     case Type::Kind::Sequence:
-      return holds_one_of(type, constraint.sequence);
+      return !constraint.sequence.empty() && holds_one_of(type, constraint.sequence);
     case Type::Kind::Optional:
       return !constraint.optional.empty() && holds_one_of(type, constraint.optional);
     case Type::Kind::Map:

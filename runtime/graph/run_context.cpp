@@ -112,6 +112,10 @@ bool writes_nothing(std::span<RuntimeValue* const> outputs) {
   return any;
 }
 
+void RunContext::fail_state() {
+  fail(ErrorKind::Internal, "the kernel runs without having been prepared");
+}
+
 Tensor& RunContext::allocate(size_t i, DType dtype, Dims dims) const {
   *outputs_[i] = control_->allocate(dtype, std::move(dims));
   return outputs_[i]->tensor;

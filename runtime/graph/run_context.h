@@ -138,6 +138,8 @@ class RunContext {
   // What prepare() returned.
   template <typename T>
   const T& state() const {
+    if (!state_) [[unlikely]]
+      fail_state();
     return static_cast<const T&>(*state_);
   }
   std::byte* scratch() const { return scratch_; }
@@ -146,6 +148,9 @@ class RunContext {
   const RunControl& control() const { return *control_; }
 
  private:
+  // Inference left a shape open that the kernel needed.
+  [[noreturn, gnu::cold]] static void fail_state();
+
   std::span<const RuntimeValue* const> inputs_;
   std::span<RuntimeValue* const> outputs_;
   std::span<const char> last_uses_;

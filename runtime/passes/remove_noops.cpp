@@ -14,11 +14,12 @@ bool may_do_nothing(const Node& node) {
   return std::find(std::begin(names), std::end(names), node.info->spec.name) != std::end(names);
 }
 
-bool is_kept(const Graph& graph, ValueId v) {
-  auto is = [v](ValueId other) { return other == v; };
-  return std::any_of(graph.outputs.begin(), graph.outputs.end(), is) ||
-         std::any_of(graph.state.begin(), graph.state.end(),
-                     [v](const StateBinding& s) { return s.out == v; });
+// Which values have to be there under their own ids.
+std::vector<bool> kept_values(const Graph& graph) {
+  std::vector<bool> kept(graph.value_count(), false);
+  for (ValueId v : graph.outputs) kept[static_cast<size_t>(v)] = true;
+  for (const StateBinding& s : graph.state) kept[static_cast<size_t>(s.out)] = true;
+  return kept;
 }
 
 }  // namespace
@@ -29,14 +30,15 @@ void remove_noops(Graph& graph) {
   auto resolve = [&](ValueId& v) {
     if (v != no_value) v = stands_for[static_cast<size_t>(v)];
   };
+  const std::vector<bool> is_kept = kept_values(graph);
   std::vector<Node> kept;
   for (Node& node : graph.nodes) {
     std::for_each(node.inputs.begin(), node.inputs.end(), resolve);
-    bool drops =
-        may_do_nothing(node) && node.inputs[0] != no_value && !is_kept(graph, node.outputs[0]);
+    bool drops = may_do_nothing(node) && node.inputs[0] != no_value &&
+                 !is_kept[static_cast<size_t>(node.outputs[0])];
     if (drops) {
       const Type &in = graph.value(node.inputs[0]).type, &out = graph.value(node.outputs[0]).type;
-      drops = in.is_concrete() && in.to_string() == out.to_string();
+      drops = in.is_concrete() && identical(in, out);
     }
     if (drops) {
       stands_for[static_cast<size_t>(node.outputs[0])] = node.inputs[0];

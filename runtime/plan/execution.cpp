@@ -178,6 +178,11 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
       point_buffer(b, state_[static_cast<size_t>(b.index)].raw(), nullptr);
     }
   }
+  for (ValueId id : plan_->graph().inputs) {
+    const Buffer& buffer = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(id))];
+    bool concrete = values_[static_cast<size_t>(id)].is_tensor();
+    inputs_.push_back({id, &buffer, concrete});
+  }
   for (const Step& step : plan_->steps()) {
     auto running = std::make_unique<RunningStep>();
     const Node& node = node_of(*plan_, step);
@@ -273,38 +278,36 @@ void Execution::bind_input(size_t k, RuntimeValue value) {
 }
 
 bool Execution::accepts_input(size_t k, const RuntimeValue& value) const {
-  ValueId id = plan_->graph().inputs[k];
-  const Type& planned = plan_->graph().value(id).type;
+  const InputSlot& input = inputs_[k];
   if (value.is_tensor()) {
-    const RuntimeValue& slot = values_[static_cast<size_t>(id)];
-    return planned.is_concrete() && slot.is_tensor() &&
-           slot.tensor.dtype() == value.tensor.dtype() && slot.tensor.dims() == value.tensor.dims();
+    const Tensor& planned = values_[static_cast<size_t>(input.id)].tensor;
+    return input.concrete && planned.dtype() == value.tensor.dtype() &&
+           planned.dims() == value.tensor.dims();
   }
   // Whether elements are what they should be was seen where they were put in.
+  const Type& planned = plan_->graph().value(input.id).type;
   if (!looks_like(value, planned)) return false;
   return has_elements(planned) || identical(planned, admit(value, planned, ""));
 }
 
 void Execution::lend_input(size_t k, RuntimeValue& value) {
-  ValueId id = plan_->graph().inputs[k];
+  const InputSlot& input = inputs_[k];
   if (!value.is_tensor()) {
-    values_[static_cast<size_t>(id)] = std::exchange(value, RuntimeValue());
+    values_[static_cast<size_t>(input.id)] = std::exchange(value, RuntimeValue());
     return;
   }
-  for (ValueId v : plan_->buffers()[static_cast<size_t>(plan_->buffer_of(id))].values) {
+  for (ValueId v : input.buffer->values) {
     values_[static_cast<size_t>(v)].tensor.rebind(value.tensor);
   }
 }
 
 void Execution::release_input(size_t k) {
-  ValueId id = plan_->graph().inputs[k];
-  if (!plan_->graph().value(id).type.is_concrete()) {
-    values_[static_cast<size_t>(id)] = RuntimeValue();
+  const InputSlot& input = inputs_[k];
+  if (!input.concrete) {
+    values_[static_cast<size_t>(input.id)] = RuntimeValue();
     return;
   }
-  for (ValueId v : plan_->buffers()[static_cast<size_t>(plan_->buffer_of(id))].values) {
-    values_[static_cast<size_t>(v)].tensor.rebind(nullptr);
-  }
+  for (ValueId v : input.buffer->values) values_[static_cast<size_t>(v)].tensor.rebind(nullptr);
 }
 
 void Execution::offer_output(size_t k, RuntimeValue& value) {

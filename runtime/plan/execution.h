@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "plan/plan.h"
@@ -49,7 +50,7 @@ class Execution {
   void release_input(size_t k);
   // Takes a result of an earlier run, which may serve as memory for the next, and gives this run's.
   void offer_output(size_t k, RuntimeValue& value);
-  RuntimeValue take_output(size_t k) { return std::move(outputs_[k]); }
+  RuntimeValue take_output(size_t k) { return std::exchange(outputs_[k], RuntimeValue()); }
 
   // Called after every step of the runs to come with the node and the seconds it took.
   using Observer = std::function<void(const Node&, std::span<const RuntimeValue* const> outputs,
@@ -84,6 +85,13 @@ class Execution {
   std::vector<Tensor> state_;
   std::vector<RuntimeValue> outputs_;
   std::vector<bool> bound_;
+  // Of a body's inputs: where they stand, and whether they are tensors of known lengths.
+  struct InputSlot {
+    ValueId id;
+    const Buffer* buffer;
+    bool concrete;
+  };
+  std::vector<InputSlot> inputs_;
   bool body_ = false;
   std::vector<char> moves_;  // of each copy: whether nothing else needs its value after the run
   std::unique_ptr<Graph> types_;  // what dynamic steps infer on

@@ -208,6 +208,18 @@ TEST(Hostile, UndeclaredElementsAreLookedAt) {
   }
 }
 
+// That nobody knows what a sequence holds does not make it a tensor.
+TEST(Hostile, OperatorsOnTensorsTakeNoSequences) {
+  for (const Type& element : {Type(), Type::tensor(DType::Undefined), floats({})}) {
+    for (const char* op : {"Relu", "Shape", "ReduceSum", "Not"}) {
+      auto build = [&] {
+        reader(Type::sequence(element), [&](GraphBuilder& b, ValueId q) { return b.add(op, {q}); });
+      };
+      EXPECT_EQ(failure(build), ErrorKind::Unsupported) << op << " of " << element.to_string();
+    }
+  }
+}
+
 TEST(Hostile, ElementsOfOptionalsAreWhatIsDeclared) {
   Emit read = [](GraphBuilder& b, ValueId q) {
     return b.add("Relu", {b.add("OptionalGetElement", {q})});

@@ -144,6 +144,8 @@ TEST(Slice, Chooses) {
   expect_error({"Slice", {numbered({2}), ints({0}), ints({1}), ints({0}), ints({0})}},
                "step of axis 0 is 0");
   expect_error({"Slice", {numbered({2}), ints({0, 0}), ints({1, 1})}}, "2 starts are given");
+  expect_error({"Slice", {numbered({2}), Tensor::scalar<int64_t>(0), ints({1})}},
+               "expected a list");
 }
 
 // What is inferred for an axis of any length, with bounds as exporters write "to the end".

@@ -10,5 +10,7 @@ bool counts_allocations();
 
 // Calls of operator new so far, in all threads.
 int64_t allocations();
+// Bytes asked for in them.
+int64_t allocated_bytes();
 
 }  // namespace onnxrun

@@ -226,6 +226,7 @@ void check_gradient(const OpRun& run, const GradientOptions& options) {
   record(Tried::Gradient, run.op);
   Graph graph = graph_of(run, Feed::Static);
   std::vector<size_t> wrt = differentiable_inputs(graph, options);
+  ASSERT_FALSE(wrt.empty()) << run.op << " has no input to differentiate by";
   Differentiated first = differentiate(graph, given(run), wrt, options.seed);
   compare_with_differences(graph, first, options, run.op);
   if (!options.second_order || ::testing::Test::HasFatalFailure()) return;
@@ -256,8 +257,8 @@ std::vector<Tensor> gradients_of(const OpRun& run, Feed feed) {
 
 }  // namespace
 
+// No trial of the rule: the cotangent of a plain sum hides what is wrong with it.
 std::vector<Tensor> gradients_of(const OpRun& run) {
-  record(Tried::Gradient, run.op);
   std::vector<Tensor> gradients = gradients_of(run, Feed::Static);
   std::vector<Tensor> dynamic = gradients_of(run, Feed::Dynamic);
   EXPECT_EQ(gradients.size(), dynamic.size());

@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <array>
+
 #include "support/files.h"
 
 namespace onnxrun::testing {
@@ -61,6 +63,37 @@ TEST(AtomicFile, KeepsTheModeAndFollowsLinks) {
 TEST(AtomicFile, WritesThroughDevices) {
   write_file("/dev/null", "gone");
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+}
+
+// A disk that is full, and a name that cannot be replaced: the files before it stay what they were.
+TEST(AtomicFile, FilesThatBelongTogetherAreAllReplacedOrNone) {
+  TempDir dir;
+  dir.write("a", "old a");
+  {
+    AtomicFile a(dir / "a"), full("/dev/full");
+    a.write("new a");
+    full.write("x");
+    expect_fails(ErrorKind::CannotWrite, "No space left", [&] {
+      AtomicFile::commit(std::array{&a, &full});
+    });
+  }
+  EXPECT_EQ(file_bytes(dir / "a"), "old a");
+  {
+    AtomicFile a(dir / "a"), fresh(dir / "fresh"), b(dir / "b");
+    for (AtomicFile* file : {&a, &fresh, &b}) file->write("new");
+    std::filesystem::create_directory(dir / "b");
+    expect_fails(ErrorKind::CannotWrite, "cannot replace", [&] {
+      AtomicFile::commit(std::array{&a, &fresh, &b});
+    });
+  }
+  EXPECT_EQ(file_bytes(dir / "a"), "old a");
+  EXPECT_EQ(dir.count(), 2u);  // a and the folder b
+  AtomicFile a(dir / "a"), fresh(dir / "fresh");
+  a.write("new a");
+  fresh.write("new");
+  AtomicFile::commit(std::array{&a, &fresh});
+  EXPECT_EQ(file_bytes(dir / "a") + file_bytes(dir / "fresh"), "new anew");
+  EXPECT_EQ(dir.count(), 3u);
 }
 
 TEST(AtomicFile, SaysWhatItCannotWrite) {
