@@ -9,7 +9,7 @@ struct TrainingModes {
   bool batch_statistics = true;
   bool unbiased_variance = false;
   bool dropout = true;
-  // Of Dropout's random numbers, where a node has no seed of its own; they also depend on the
+  // Of all random numbers, where a node has no seed of its own; they also depend on the
   // number of the step, a scalar int64. Without one every run draws other numbers, and none can be
   // repeated.
   uint64_t seed = 0;

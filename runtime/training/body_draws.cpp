@@ -73,11 +73,13 @@ std::vector<ValueId> hand_in_step(Graph& graph, Node& node, ValueId step, int64_
 
 static void reject_draws(const Graph& body) {
   for (const Node& node : body.nodes) {
-    if (node.op->traits().random && node.info->spec.domain == private_domain) {
+    const OpSpec& spec = node.info->spec;
+    if (spec.domain == private_domain && node.op->traits().random) {
       fail(ErrorKind::Unsupported,
-           "Dropout '{}' is inside a subgraph: no standard operator draws the same numbers again "
+           "{} '{}' is inside a subgraph: no standard operator draws the same numbers again "
            "for "
            "the gradient",
+           spec.name.substr(0, spec.name.size() - 4),
            node.outputs[0] == no_value ? node.name : body.name_of(node.outputs[0]));
     }
   }
