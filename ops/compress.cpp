@@ -1,7 +1,7 @@
 // Compress.
 #include "axis_rows.h"
-#include "kernels/data_movement.h"
 #include "emit/scatter_back.h"
+#include "kernels/data_movement.h"
 
 namespace onnxrun {
 

@@ -198,7 +198,9 @@ void register_quantize(OpRegistry& r) {
       {.name = "QuantizeLinear",
        .doc = "saturate(round(x / scale) + zero point)",
        .since = {10, 13, 19, 21, 23, 24, 25, 28},
-       .inputs = {{"x", "T1"}, {"y_scale", "T2"}, {"y_zero_point", "T3", Param::Kind::Optional}},
+       .inputs = {{"x", "T1"},
+                  {"y_scale", "T2", InputRole::Setting},
+                  {"y_zero_point", "T3", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"y", "T3"}},
        .types = {{"T1", wide | DTypeSet(DType::Int32)},
                  {"T2", scales | DTypeSet(DType::Int32)},
@@ -209,7 +211,9 @@ void register_quantize(OpRegistry& r) {
       {.name = "DequantizeLinear",
        .doc = "(x - zero point) scale",
        .since = {10, 13, 19, 21, 23, 24, 25, 28},
-       .inputs = {{"x", "T1"}, {"x_scale", "T2"}, {"x_zero_point", "T1", Param::Kind::Optional}},
+       .inputs = {{"x", "T1"},
+                  {"x_scale", "T2", InputRole::Setting},
+                  {"x_zero_point", "T1", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"y", "T3"}},
        .types = {{"T1", all_quantized | DTypeSet(DType::Int32)}, {"T2", scales}, {"T3", wide}},
        .gradient = GradientState::Decompose,
@@ -223,16 +227,17 @@ void register_quantize(OpRegistry& r) {
        .types = {{"T1", DType::Float32}, {"T2", DType::UInt8}, {"tensor(float)", DType::Float32}},
        .gradient = GradientState::NotDifferentiable,
        .decomposes = true});
-  r.add<FakeQuantize>(
-      {.name = "FakeQuantize",
-       .domain = private_domain,
-       .doc = "rounded to the numbers that a quantized type has",
-       .since = {1},
-       .inputs = {{"x", "T"}, {"scale", "T"}, {"zero_point", "Z", Param::Kind::Optional}},
-       .outputs = {{"y", "T"}},
-       .types = {{"T", wide}, {"Z", all_quantized}},
-       .gradient = GradientState::Rule,
-       .decomposes = true});
+  r.add<FakeQuantize>({.name = "FakeQuantize",
+                       .domain = private_domain,
+                       .doc = "rounded to the numbers that a quantized type has",
+                       .since = {1},
+                       .inputs = {{"x", "T"},
+                                  {"scale", "T", InputRole::Setting},
+                                  {"zero_point", "Z", Param::Kind::Optional, InputRole::Setting}},
+                       .outputs = {{"y", "T"}},
+                       .types = {{"T", wide}, {"Z", all_quantized}},
+                       .gradient = GradientState::Rule,
+                       .decomposes = true});
 }
 
 }  // namespace onnxrun

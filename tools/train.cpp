@@ -236,7 +236,8 @@ class Train final : public Command {
       info("  {} ({})", name_list(names, 8), reason.empty() ? "parameters" : reason);
     }
     for (const std::string& name : trainer.without_gradient()) {
-      warn("no gradient flows to '{}': nothing that the loss reads can be differentiated by it", name);
+      warn("no gradient flows to '{}': nothing that the loss reads can be differentiated by it",
+           name);
     }
     for (const InitializerInfo& i : model.initializers()) {
       bool in = std::find(trained.begin(), trained.end(), i.name) != trained.end();

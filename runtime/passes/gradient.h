@@ -15,9 +15,9 @@ struct Seed {
 
 // Appends nodes that compute, for each value of `wrt`, the vector-Jacobian product
 // sum_k cotangent_k . d value_k / d wrt, and returns those values (in the type of `wrt`). A value
-// that no seed depends on differentiably gets zeros, and false in `flows`, if it is given. Nodes on the way whose gradient comes from
-// their decomposition are replaced by it first. Throws Unsupported naming node and operator where a
-// gradient is missing.
+// that no seed depends on differentiably gets zeros, and false in `flows`, if it is given. Nodes on
+// the way whose gradient comes from their decomposition are replaced by it first. Throws
+// Unsupported naming node and operator where a gradient is missing.
 //
 // Since gradients are ordinary nodes, the result may be differentiated again.
 std::vector<ValueId> gradient(Graph& graph, const std::vector<Seed>& seeds,

@@ -8,11 +8,11 @@ namespace {
 
 // What is known of how a value was computed.
 struct Origin {
-  bool reduced = false;  // from a sum or mean over axes, not yet under a root
-  bool spread = false;   // from the root of one: what a norm that is written out divides by
-  bool product = false;  // from a product with a weight or a norm, or what was folded behind it
-  bool channels = false; // the same, with activations between: a norm after one stays behind it
-  bool weight = false;   // a stored tensor, perhaps moved
+  bool reduced = false;   // from a sum or mean over axes, not yet under a root
+  bool spread = false;    // from the root of one: what a norm that is written out divides by
+  bool product = false;   // from a product with a weight or a norm, or what was folded behind it
+  bool channels = false;  // the same, with activations between: a norm after one stays behind it
+  bool weight = false;    // a stored tensor, perhaps moved
 };
 
 // The uses of one graph's values. Origins are found from the first node to the last, uses from the
@@ -68,12 +68,14 @@ class Uses {
     trace_spread(node, kind, result);
     // If all operands of a product are computed, as queries and keys are, what is added to it is a
     // mask.
-    bool starts = (kind == OpKind::Product && any_input(node, [](const Origin& o) { return o.weight; })) ||
-                  is_norm(node, kind);
+    bool starts =
+        (kind == OpKind::Product && any_input(node, [](const Origin& o) { return o.weight; })) ||
+        is_norm(node, kind);
     bool folded = (kind == OpKind::Sum || kind == OpKind::Multiply) && has_constant(node);
     bool passes = kind == OpKind::Move || folded;
     bool acts = kind == OpKind::Activation || kind == OpKind::Extreme;
-    result.product = starts || (passes && any_input(node, [](const Origin& o) { return o.product; }));
+    result.product =
+        starts || (passes && any_input(node, [](const Origin& o) { return o.product; }));
     result.channels =
         starts || ((passes || acts) && any_input(node, [](const Origin& o) { return o.channels; }));
     result.weight = kind == OpKind::Move && !node.inputs.empty() && node.inputs[0] != no_value &&

@@ -48,7 +48,7 @@ struct TrainingGraph {
   size_t model_inputs = 0;
   bool has_target = false;
   DType lr_dtype = DType::Float32;
-  std::string output;  // the one the loss reads
+  std::string output;                         // the one the loss reads
   std::vector<std::string> without_gradient;  // parameters that no gradient flows to
 
   size_t target_input() const { return model_inputs; }

@@ -155,8 +155,8 @@ class Comparison {
       // What is differentiable is so in double, too.
       bool differentiable = spec_.gradient != GradientState::NotDifferentiable ||
                             spec_.name == "QuantizeLinear";  // joined with its opposite
-      if (differentiable && expected.count("tensor(float)") &&
-          !expected.count("tensor(double)") && c.tensor.contains(DType::Float64)) {
+      if (differentiable && expected.count("tensor(float)") && !expected.count("tensor(double)") &&
+          c.tensor.contains(DType::Float64)) {
         expected.insert("tensor(double)");
       }
       expect_equal("types of " + name, type_names(c), expected);
