@@ -15,7 +15,7 @@ struct ComposedState final : KernelState {
 
 }  // namespace
 
-std::unique_ptr<KernelState> ComposedOp::prepare(PrepareContext& c) const {
+std::unique_ptr<KernelState> ComposedKernel::prepare(const Op& op, PrepareContext& c) const {
   auto state = std::make_unique<ComposedState>();
   Graph graph(builtin_ops());
   Node node;
@@ -39,18 +39,21 @@ std::unique_ptr<KernelState> ComposedOp::prepare(PrepareContext& c) const {
   }
   GraphBuilder builder(graph);
   DecomposeContext context(builder, node);
-  decompose(context);
+  op.decompose(context);
   for (size_t i = 0; i < c.num_outputs(); ++i) {
     if (!c.has_output(i)) continue;
-    // A value of its own, as one may be an input or another output, too.
-    graph.outputs.push_back(builder.add("Identity", {context.results()[i]}));
+    // A value of its own, as one may be an input or another output, too. Identity has no floats of
+    // six bits, which only a Cast gives.
+    ValueId result = context.results()[i];
+    bool plain = dtypes::float6s.contains(builder.dtype(result));
+    graph.outputs.push_back(plain ? result : builder.add("Identity", {result}));
     state->outputs.push_back(i);
   }
   state->plan = Plan::compile(graph, types);
   return state;
 }
 
-void ComposedOp::run(RunContext& c) const {
+void ComposedKernel::run(RunContext& c) const {
   const auto& state = c.state<ComposedState>();
   Execution execution(state.plan, {}, &c.control());
   for (size_t k = 0; k < state.inputs.size(); ++k) {

@@ -7,13 +7,22 @@
 
 namespace onnxrun {
 
-// The base of an operator whose decompose() says everything. It is compiled into a plan of its own
-// for the shapes that a run has, so decompose() may ask for ranks, and folds what is constant.
+// The kernel of an operator whose decompose() says everything: it is compiled into a plan of its
+// own for the shapes that a run has, so decompose() may ask for ranks, and folds what is constant.
 // infer() must make the outputs concrete for concrete inputs. Inputs and outputs are tensors.
+class ComposedKernel {
+ public:
+  std::unique_ptr<KernelState> prepare(const Op& op, PrepareContext& c) const;
+  void run(RunContext& c) const;
+};
+
+// The base of operators that have nothing but this.
 class ComposedOp : public Op {
  public:
-  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override;
-  void run(RunContext& c) const override;
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    return ComposedKernel().prepare(*this, c);
+  }
+  void run(RunContext& c) const override { ComposedKernel().run(c); }
 };
 
 // Short forms of what decompositions and gradients are written in. Keeps a reference to the

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "graph/gradient_context.h"
 #include "passes/decompose.h"
+#include "passes/join_quantization.h"
 
 namespace onnxrun {
 
@@ -158,6 +159,7 @@ class GradientPass {
 
 std::vector<ValueId> gradient(Graph& graph, const std::vector<Seed>& seeds,
                               const std::vector<ValueId>& wrt) {
+  join_quantization(graph);
   decompose(graph,
             [](const Node& node) { return node.info->spec.gradient == GradientState::Decompose; });
   GradientPass pass(graph, wrt);

@@ -21,7 +21,8 @@ Type widened(Type t) {
 // Integer attributes whose value is an element type.
 bool names_dtype(std::string_view attribute) {
   return attribute == "to" || attribute == "dtype" || attribute == "stash_type" ||
-         attribute == "output_dtype";
+         attribute == "output_dtype" || attribute == "output_datatype" ||
+         attribute == "softmax_precision";
 }
 
 void widen_attribute(const std::string& name, AttributeValue& value) {
@@ -36,6 +37,11 @@ void widen_attribute(const std::string& name, AttributeValue& value) {
   }
 }
 
+// Operators whose output is float where no `dtype` says otherwise.
+bool float_without_dtype(std::string_view op) {
+  return op == "SequenceEmpty" || op == "RandomNormal" || op == "RandomUniform";
+}
+
 // Defaults count too: a stash_type or dtype that is not written is float32, as is ConstantOfShape's
 // zero. A stash_type says what the statistics come out as; where they do not, it stays the
 // standard's.
@@ -43,7 +49,8 @@ void widen_node(Node& node) {
   Attributes attributes = attributes_of(node);
   for (const AttributeInfo& info : list_attributes(*node.op)) {
     if ((info.name == "stash_type" && node.outputs.size() > 1) ||
-        (info.name == "dtype" && node.info->spec.name == "SequenceEmpty")) {
+        (info.name == "dtype" && float_without_dtype(node.info->spec.name)) ||
+        info.name == "output_datatype") {
       attributes.emplace(info.name, static_cast<int64_t>(DType::Float32));
     }
     if (info.name == "value" && node.info->spec.name == "ConstantOfShape") {

@@ -47,10 +47,10 @@ ValueId carried(Graph& graph, Node& node, ValueId start, size_t before) {
 
 bool draws_numbers(const Graph& graph) {
   for (const Node& node : graph.nodes) {
-    if (node.info->spec.name == "Dropout" && node.info->spec.domain.empty() &&
-        !attributes_of(node).count("seed")) {
-      return true;
-    }
+    const OpSpec& spec = node.info->spec;
+    bool draws = spec.domain.empty() &&
+                 graph.registry().find(private_domain, std::string(spec.name) + "Step");
+    if (draws && !attributes_of(node).count("seed")) return true;
     for (const Graph& body : node.bodies) {
       if (draws_numbers(body)) return true;
     }
@@ -76,11 +76,13 @@ std::vector<ValueId> hand_in_step(Graph& graph, Node& node, ValueId step, int64_
 
 static void reject_draws(const Graph& body) {
   for (const Node& node : body.nodes) {
-    if (node.info->spec.name == "DropoutStep") {
+    const OpSpec& spec = node.info->spec;
+    if (spec.domain == private_domain && spec.name.ends_with("Step")) {
       fail(ErrorKind::Unsupported,
-           "Dropout '{}' is inside a subgraph: no standard operator draws the same numbers again "
+           "{} '{}' is inside a subgraph: no standard operator draws the same numbers again "
            "for "
            "the gradient",
+           spec.name.substr(0, spec.name.size() - 4),
            node.outputs[0] == no_value ? node.name : body.name_of(node.outputs[0]));
     }
   }

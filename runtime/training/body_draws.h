@@ -5,7 +5,8 @@
 
 namespace onnxrun {
 
-// True if the graph, or a body in it, has a Dropout node without a seed of its own.
+// True if the graph, or a body in it, has a node that draws random numbers without a seed of
+// its own.
 bool draws_numbers(const Graph& graph);
 
 // Hands `step`, a scalar int64 of `graph`, to the bodies of an If, Loop or Scan that is about to be

@@ -46,6 +46,26 @@ void set_dropout(Graph& graph, Node& node, const TrainingModes& modes, int64_t n
   infer_node(graph, node);
 }
 
+// An operator that draws random numbers has a private form NAMEStep, which takes the step behind
+// its own inputs.
+void set_random(Graph& graph, Node& node, const TrainingModes& modes, int64_t number) {
+  const OpSpec& spec = node.info->spec;
+  if (!spec.domain.empty() || spec.name == "Dropout" || modes.step == no_value || has_seed(node)) {
+    return;
+  }
+  const OpInfo* stepped = graph.registry().find(private_domain, std::string(spec.name) + "Step");
+  if (!stepped) return;
+  node.inputs.resize(spec.inputs.size(), no_value);
+  node.inputs.push_back(modes.step);
+  Attributes attributes = attributes_of(node);
+  attributes["seed"] = static_cast<int64_t>(modes.seed);
+  attributes["node"] = number;
+  node.info = stepped;
+  node.op = stepped->make();
+  set_attributes(node, attributes);
+  infer_node(graph, node);
+}
+
 // running = momentum * old + (1 - momentum) * batch; PyTorch's batch variance is n / (n - 1) times
 // the standard's, so the update is stretched by that factor around momentum * old.
 ValueId unbiased(GraphBuilder& b, ValueId x, ValueId old, ValueId updated, float momentum) {
@@ -65,7 +85,7 @@ ValueId unbiased(GraphBuilder& b, ValueId x, ValueId old, ValueId updated, float
 void set_body_modes(Graph& graph, Node& node, const TrainingModes& modes, int64_t number) {
   std::vector<ValueId> steps(node.bodies.size(), no_value);
   bool draws = std::any_of(node.bodies.begin(), node.bodies.end(), draws_numbers);
-  if (draws && modes.dropout && modes.step != no_value) {
+  if (draws && modes.step != no_value) {
     steps = hand_in_step(graph, node, modes.step, number);
   }
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -86,6 +106,7 @@ std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingMod
     auto number = static_cast<int64_t>(graph.nodes.size());
     set_body_modes(graph, node, modes, number);
     if (is(node, "Dropout")) set_dropout(graph, node, modes, number);
+    set_random(graph, node, modes, number);
     if (!is(node, "BatchNormalization")) {
       graph.nodes.push_back(std::move(node));
       continue;

@@ -9,7 +9,7 @@ struct TrainingModes {
   bool batch_statistics = true;
   bool unbiased_variance = false;
   bool dropout = true;
-  // Of Dropout's random numbers, where a node has no seed of its own; they also depend on the
+  // Of all random numbers, where a node has no seed of its own; they also depend on the
   // number of the step, a scalar int64. Without one every run draws other numbers, and none can be
   // repeated.
   uint64_t seed = 0;
@@ -22,9 +22,9 @@ struct RunningStatistic {
   ValueId out = no_value;
 };
 
-// Puts BatchNormalization and Dropout nodes, in bodies too, into the modes asked for. Returns the
-// statistics that move, for BatchNormalization nodes of the main graph whose statistics are
-// initializers.
+// Puts BatchNormalization, Dropout and random number nodes, in bodies too, into the modes asked
+// for. Returns the statistics that move, for BatchNormalization nodes of the main graph whose
+// statistics are initializers.
 std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingModes& modes);
 
 }  // namespace onnxrun

@@ -373,9 +373,43 @@ std::vector<Row> attention() {
   };
 }
 
+std::vector<Row> quantization() {
+  auto uncompared = [](const char* op, std::vector<In> inputs, Attributes a = {},
+                       size_t outputs = 1) {
+    return Row{op, std::move(inputs), std::move(a), outputs, false};
+  };
+  return {
+      uncompared("QuantizeLinear", {{m}, {{}, {1}}, {{}, {0}}}),
+      {"DequantizeLinear", {{m, {0, 1}}, {{}, {1}}, {{}, {0}}}, {{"output_dtype", int64_t{11}}}},
+      {"DynamicQuantizeLinear", {{m}}, {}, 3},
+      {"MatMulInteger", {{m}, {{3, 2}}, {{}, {1}}, {{}, {1}}}},
+      {"ConvInteger", {{{1, 1, 4}}, {{2, 1, 2}}, {{}, {1}}, {{}, {1}}}},
+      uncompared("QLinearMatMul",
+                 {{m}, {{}, {1}}, {{}, {0}}, {{3, 2}}, {{}, {1}}, {{}, {0}}, {{}, {1}}, {{}, {0}}}),
+      {"QLinearConv",
+       {{{1, 1, 4}},
+        {{}, {1}},
+        {{}, {1}},
+        {{2, 1, 2}},
+        {{}, {1}},
+        {{}, {1}},
+        {{}, {1}},
+        {{}, {1}},
+        {{2}}}},
+      {"AffineGrid", {{{1, 2, 3}, {0.5, 1}}, {{4}, {1, 1, 2, 2}}}},
+      {"MaxUnpool", {{{1, 1, 2}}, {{1, 1, 2}, {0, 2}}}, {{"kernel_shape", Ints{3}}}},
+      {"BlackmanWindow", {{{}, {5}}}, {{"output_datatype", int64_t{11}}}},
+      {"HannWindow", {{{}, {5}}}, {{"output_datatype", int64_t{11}}}},
+      {"HammingWindow", {{{}, {5}}}, {{"output_datatype", int64_t{11}}}},
+      {"MelWeightMatrix",
+       {{{}, {2}}, {{}, {8}}, {{}, {8}}, {{}, {0}}, {{}, {4}}},
+       {{"output_datatype", int64_t{11}}}},
+  };
+}
+
 std::vector<Row> all_rows() {
   std::vector<Row> all = elementwise();
-  for (auto more : {reductions(), movement(), layers(), selection(), attention()}) {
+  for (auto more : {reductions(), movement(), layers(), selection(), attention(), quantization()}) {
     all.insert(all.end(), more.begin(), more.end());
   }
   return all;
