@@ -26,7 +26,8 @@ class TensorScatter final : public Op {
       c.reject("axis {} is the batch", axis_);
     }
     if (past && update) check_update(c, *past, *update);
-    if (const Shape* at = c.shape(2); c.has_input(2) && at && past) {
+    const Shape* at = c.has_input(2) ? c.shape(2) : nullptr;
+    if (at && past) {
       if (at->size() != 1 ||
           !compatible(Type::tensor(DType::Int64, Shape{(*past)[0]}), c.type(2))) {
         c.reject("{}, expected one index for each of {}", c.describe_input(2), c.describe_input(0));

@@ -63,7 +63,7 @@ class SourceRefuses : public ::testing::TestWithParam<Row> {};
 
 TEST_P(SourceRefuses, AndNamesTheFile) {
   std::string path = fixture(GetParam().spec.substr(0, GetParam().spec.find(':')));
-  expect_fails(ErrorKind::BadInput, path + " : " + GetParam().result,
+  expect_fails(ErrorKind::BadInput, path + ": " + GetParam().result,
                [] { read_arrays(fixture(GetParam().spec)); });
 }
 
