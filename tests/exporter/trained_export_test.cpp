@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "model_rewriter.h"
 #include "onnx_exporter.h"
+#include "support/files.h"
 #include "support/model_maker.h"
 
 namespace onnxrun {
@@ -244,7 +245,7 @@ TEST(TrainedExport, RefusesPayloadsThatDoNotFit) {
 
 TEST(TrainedExport, ModelsOfExportersKeepEveryByte) {
   int count = 0;
-  for (const auto& entry : fs::directory_iterator(ONNXRUN_TEST_DATA "/corpus")) {
+  for (const auto& entry : fs::directory_iterator(data_path("corpus"))) {
     TempDir dir;
     fs::path path = entry.path() / "model.onnx";
     if (!fs::exists(path)) continue;

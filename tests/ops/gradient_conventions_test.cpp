@@ -4,6 +4,7 @@
 #include <limits>
 #include <set>
 
+#include "support/files.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -141,7 +142,7 @@ TEST(Gradients, OfUnknownShapes) {
 }
 
 TEST(GradientConventions, TheTableAndTheTestHaveTheSameRows) {
-  std::ifstream file(std::string(ONNXRUN_TEST_DATA) + "/../../docs/gradient-conventions.md");
+  std::ifstream file(source_path("docs/gradient-conventions.md"));
   std::set<std::string> written, tested;
   for (std::string line; std::getline(file, line);) {
     if (line.rfind("| ", 0) != 0) continue;

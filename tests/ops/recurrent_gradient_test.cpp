@@ -7,6 +7,7 @@
 #include "passes/decompose.h"
 #include "passes/gradient.h"
 #include "plan/execution.h"
+#include "support/files.h"
 #include "support/tested_operators.h"
 
 namespace onnxrun::testing {
@@ -167,7 +168,7 @@ TEST(RecurrentGradient, ComputesAndDifferentiatesAsPyTorch) {
   MemoryBudget budget;
   std::map<std::string, std::map<std::string, Tensor>> cases;
   for (const auto& [name, tensor] :
-       read_npz(DataFile::open(ONNXRUN_TEST_DATA "/recurrent/torch.npz", budget), budget)) {
+       read_npz(DataFile::open(data_path("recurrent/torch.npz"), budget), budget)) {
     size_t slash = name.find('/');
     cases[name.substr(0, slash)][name.substr(slash + 1)] = tensor;
   }

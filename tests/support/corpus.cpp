@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "formats/source.h"
+#include "support/files.h"
 #include "value_reader.h"
 
 namespace onnxrun::testing {
@@ -18,7 +19,7 @@ static json read_json(const std::string& path) {
 }
 
 std::vector<std::string> supported_cases() {
-  std::ifstream in(std::string(ONNXRUN_TEST_DATA) + "/corpus/supported.txt");
+  std::ifstream in(data_path("corpus/supported.txt"));
   std::vector<std::string> names;
   for (std::string name; std::getline(in, name);) {
     if (!name.empty()) names.push_back(name);
@@ -28,8 +29,7 @@ std::vector<std::string> supported_cases() {
 
 std::vector<std::string> all_cases() {
   std::vector<std::string> names;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::string(ONNXRUN_TEST_DATA) + "/corpus")) {
+  for (const auto& entry : std::filesystem::directory_iterator(data_path("corpus"))) {
     if (entry.is_directory()) names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
@@ -37,8 +37,7 @@ std::vector<std::string> all_cases() {
 }
 
 CorpusCase::CorpusCase(const std::string& name)
-    : folder_(std::string(ONNXRUN_TEST_DATA) + "/corpus/" + name),
-      facts_(read_json(folder_ + "/case.json")) {}
+    : folder_(data_path("corpus/" + name)), facts_(read_json(folder_ + "/case.json")) {}
 
 json CorpusCase::training() const { return read_json(file("train/train.json")); }
 

@@ -13,9 +13,9 @@
 namespace onnxrun::testing {
 
 // The path of a file under tests/data.
-inline std::string data_path(const std::string& name) {
-  return std::string(ONNXRUN_TEST_DATA) + "/" + name;
-}
+std::string data_path(const std::string& name);
+// The path of a file of the source tree.
+std::string source_path(const std::string& name);
 
 inline std::string file_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
