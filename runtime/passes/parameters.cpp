@@ -80,7 +80,8 @@ bool is_module_name(std::string_view name) {
     if (starts && c == '.') return false;
     starts = c == '.';
   }
-  return !name.empty() && !starts && !(name[0] >= '0' && name[0] <= '9');
+  bool number = name.find_first_not_of("0123456789") == name.npos;  // of a value without a name
+  return !starts && !number;
 }
 
 struct Verdict {
