@@ -245,7 +245,7 @@ TEST(TrainedExport, RefusesPayloadsThatDoNotFit) {
 
 TEST(TrainedExport, ModelsOfExportersKeepEveryByte) {
   int count = 0;
-  for (const auto& entry : fs::directory_iterator(data_path("corpus"))) {
+  for (const auto& entry : fs::directory_iterator(testing::data_path("corpus"))) {
     TempDir dir;
     fs::path path = entry.path() / "model.onnx";
     if (!fs::exists(path)) continue;
