@@ -48,10 +48,12 @@ class AxisTaps {
 
   void move_inside() {
     ValueId end = e_.sub(real_length_, real(1));
-    if (how_.outside == Outside::Border) {
+    // A cubic reaches over the border, as PyTorch and ONNX Runtime have it.
+    bool cubic = how_.interpolation == Interpolation::Cubic;
+    if (how_.outside == Outside::Border && !cubic) {
       place_ = e_("Clip", {place_, real(0), end});
-    } else if (how_.outside == Outside::Zeros) {
-      // So far outside that no pixel counts; integers hold what is left.
+    } else if (how_.outside != Outside::Reflection) {
+      // So far outside that nothing changes any more; integers hold what is left.
       place_ = e_("Clip", {place_, real(-4), e_.add(end, real(4))});
     } else {
       mirror(end);

@@ -66,11 +66,14 @@ TEST(GridSample, OldNamesAndOddPlaces) {
   Tensor one = Tensor::of<float>({1, 1, 1, 1}, {7});
   expect_close(run_op({"GridSample", {one, at(3)}, mirrored})[0],
                Tensor::of<float>({1, 1, 1, 1}, {7}));
+  // A cubic reaches over the border: ONNX Runtime's and PyTorch's value.
+  Attributes reaching{{"mode", std::string("cubic")}, {"padding_mode", std::string("border")}};
+  expect_close(run_op({"GridSample", {x, at(-1.3f)}, reaching})[0],
+               Tensor::of<float>({1, 1, 1, 1}, {0.9520009f}));
   // Cubic pieces overshoot; integers stay in their range.
   Tensor bytes = Tensor::of<uint8_t>({1, 1, 1, 4}, {0, 0, 255, 255});
-  Attributes cubic{{"mode", std::string("cubic")}, {"padding_mode", std::string("border")}};
-  EXPECT_EQ(run_op({"GridSample", {bytes, at(0.5f)}, cubic})[0].data<uint8_t>()[0], 255);
-  EXPECT_EQ(run_op({"GridSample", {bytes, at(-0.5f)}, cubic})[0].data<uint8_t>()[0], 0);
+  EXPECT_EQ(run_op({"GridSample", {bytes, at(0.5f)}, reaching})[0].data<uint8_t>()[0], 255);
+  EXPECT_EQ(run_op({"GridSample", {bytes, at(-0.5f)}, reaching})[0].data<uint8_t>()[0], 0);
 }
 
 TEST(GridSample, Rejects) {
