@@ -13,9 +13,10 @@ namespace {
 using Matrix = std::vector<double>;
 
 // By elimination with the largest pivot of each column.
-double determinant(Matrix a, int64_t n) {
+double determinant(const RunControl& control, Matrix a, int64_t n) {
   double det = 1;
   for (int64_t k = 0; k < n; ++k) {
+    control.check();
     auto at = [&](int64_t i, int64_t j) -> double& { return a[static_cast<size_t>(i * n + j)]; };
     int64_t best = k;
     for (int64_t i = k + 1; i < n; ++i) {
@@ -40,11 +41,13 @@ double determinant(Matrix a, int64_t n) {
 // where an earlier one is, the rank is less than n - 1, and complete is false.
 class FullyPivoted {
  public:
-  FullyPivoted(Matrix matrix, int64_t size) : a(std::move(matrix)), n(size) {
+  FullyPivoted(const RunControl& control, Matrix matrix, int64_t size)
+      : a(std::move(matrix)), n(size) {
     rows.resize(static_cast<size_t>(n));
     std::iota(rows.begin(), rows.end(), 0);
     columns = rows;
     for (int64_t k = 0; k < n && complete; ++k) {
+      control.check();
       pivot(k);
       if (k == n - 1) break;
       complete = at(k, k) != 0;
@@ -87,9 +90,9 @@ class FullyPivoted {
 // The cofactors are the transposed adjugate, adj A = sign Q adj(U) L^-1 P. With U = [V u; 0 d]
 //     adj U = [d det(V) V^-1, -det(V) V^-1 u; 0, det(V)],
 // which holds for singular matrices (d = 0), too: nothing is divided by d.
-void cofactors(Matrix matrix, int64_t n, double* out) {
+void cofactors(const RunControl& control, Matrix matrix, int64_t n, double* out) {
   std::fill_n(out, n * n, 0.0);
-  FullyPivoted f(std::move(matrix), n);
+  FullyPivoted f(control, std::move(matrix), n);
   if (!f.complete || n == 0) return;
   int64_t last = n - 1;
   double det = f.sign;
@@ -97,6 +100,7 @@ void cofactors(Matrix matrix, int64_t n, double* out) {
   std::vector<double> z(static_cast<size_t>(n));
   auto v = [&](int64_t i) -> double& { return z[static_cast<size_t>(i)]; };
   for (int64_t j = 0; j < n; ++j) {
+    control.check();
     for (int64_t i = 0; i < n; ++i) {
       v(i) = i == j ? 1 : 0;
       for (int64_t k = j; k < i; ++k) v(i) -= f.at(i, k) * v(k);
@@ -162,7 +166,7 @@ class Det final : public Op {
   void run(RunContext& c) const override {
     Tensor& y = c.output(0);
     for_each_matrix(c, y.size(), [&](Matrix m, int64_t n, int64_t k) {
-      double det = determinant(std::move(m), n);
+      double det = determinant(c.control(), std::move(m), n);
       dispatch_float(y.dtype(), [&]<typename T>() { y.data<T>()[k] = narrow<T>(det); });
     });
   }
@@ -188,7 +192,7 @@ class Cofactor final : public Op {
     if (y.size() == 0) return;
     for_each_matrix(c, y.size() / size, [&](Matrix m, int64_t n, int64_t k) {
       Matrix out(static_cast<size_t>(size));
-      cofactors(std::move(m), n, out.data());
+      cofactors(c.control(), std::move(m), n, out.data());
       dispatch_float(y.dtype(), [&]<typename T>() {
         std::transform(out.begin(), out.end(), y.data<T>() + k * size, narrow<T>);
       });

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t max_ratio = 4096;
 constexpr int64_t max_pooled = int64_t{1} << 31;
+constexpr double max_pixel = 1e12;  // what doubles tell apart from its neighbours' samples
 
 // Where one sample of an axis lies: between two pixels.
 struct Sample {
@@ -178,8 +179,10 @@ class RoiAlignFamily : public Op {
     std::vector<double> all = to_doubles(c.input(first_));
     double offset = coordinates_ == "half_pixel" ? 0.5 : 0;
     for (double& v : all) {
-      if (!std::isfinite(v)) fail(ErrorKind::BadInput, "a region's corner is {}", v);
       v = v * static_cast<double>(scale_) - offset;
+      if (!(std::abs(v) <= max_pixel)) {
+        fail(ErrorKind::BadInput, "a region's corner is {} pixels from the first", v);
+      }
     }
     return all;
   }
