@@ -418,6 +418,7 @@ std::vector<Row> sampling() {
       {"DFT", {{{1, 4, 1}}, {{}, {2}}, {{}, {1}}}},
       {"STFT", {{{1, 4, 1}}, {{}, {2}}, {{2}, {0.5, 1}}, {{}, {2}}}},
       {"Det", {{{2, 2}, {1, 2, 3, 1}}}},
+      {"ImageDecoder", {{{3}}}},
       {"StringConcat", {{m}, {m}}},
       {"StringNormalizer", {{{3}}}},
       {"StringSplit", {{m}}, {}, 2},
