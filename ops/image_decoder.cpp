@@ -17,7 +17,7 @@ struct Format {
 };
 constexpr std::array unread = {Format{"TIFF", {"II*\0", 4}},
                                Format{"TIFF", {"MM\0*", 4}},
-                               Format{"WebP", "WEBP", 8},
+
                                Format{"JPEG 2000", "jP  ", 4},
                                Format{"JPEG 2000", "\xFF\x4F\xFF\x51"},
                                Format{"text PNM", "P2"},
@@ -79,7 +79,7 @@ class ImageDecoder final : public Op {
 void register_image_decoder(OpRegistry& r) {
   r.add<ImageDecoder>(
       {.name = "ImageDecoder",
-       .doc = "the pixels of an encoded image: PNG, JPEG, BMP, or binary PGM and PPM",
+       .doc = "the pixels of an encoded image: PNG, JPEG, BMP, WebP, or binary PGM and PPM",
        .since = {20},
        .inputs = {{"encoded_stream", "T1"}},
        .outputs = {{"image", "T2"}},

@@ -35,7 +35,11 @@ Tensor decode_image(std::span<const std::byte> bytes, MemoryBudget& budget) {
   for (const Decoder& d : decoders) {
     if (text.starts_with(d.magic)) return d.decode(bytes, budget);
   }
-  fail(ErrorKind::BadInput, "this is no picture that can be read; .png, .jpg, .bmp and .pnm are");
+  if (text.starts_with("RIFF") && text.size() > 12 && text.substr(8, 4) == "WEBP") {
+    return decode_webp(bytes, budget);
+  }
+  fail(ErrorKind::BadInput,
+       "this is no picture that can be read; .png, .jpg, .bmp, .webp and .pnm are");
 }
 
 namespace {
