@@ -6,7 +6,8 @@ include(CMakePackageConfigHelpers)
 set(layers api data ops importer exporter runtime)
 list(TRANSFORM layers REPLACE "(.+)" "$<TARGET_OBJECTS:onnxrun_\\1>" OUTPUT_VARIABLE layer_objects)
 set(layer_libraries fmt::fmt TBB::tbb Threads::Threads ZLIB::ZLIB PNG::PNG onnx_proto
-    protobuf::libprotobuf PkgConfig::TURBOJPEG PkgConfig::HWY)
+    protobuf::libprotobuf PkgConfig::TURBOJPEG PkgConfig::HWY ${WEBP_LINK_LIBRARIES}
+    ${RE2_LINK_LIBRARIES})
 
 function(onnxrun_package kind type)
   add_library(onnxrun_${kind} ${type} EXCLUDE_FROM_ALL ${layer_objects})
