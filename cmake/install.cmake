@@ -1,0 +1,64 @@
+# What `cmake --install` and `cpack` make: the shared and the static library, each of all layers, for
+# find_package(onnxrun) and pkg-config; the public headers; the command.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(layers api data ops importer exporter runtime)
+list(TRANSFORM layers REPLACE "(.+)" "$<TARGET_OBJECTS:onnxrun_\\1>" OUTPUT_VARIABLE layer_objects)
+set(layer_libraries fmt::fmt TBB::tbb Threads::Threads ZLIB::ZLIB PNG::PNG onnx_proto
+    protobuf::libprotobuf PkgConfig::TURBOJPEG PkgConfig::HWY ${WEBP_LINK_LIBRARIES}
+    ${RE2_LINK_LIBRARIES})
+
+function(onnxrun_package kind type)
+  add_library(onnxrun_${kind} ${type} EXCLUDE_FROM_ALL ${layer_objects})
+  set_target_properties(onnxrun_${kind} PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME ${ARGV2}
+                        OUTPUT_NAME onnxrun ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/package
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/package
+                        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  target_compile_features(onnxrun_${kind} INTERFACE cxx_std_20)
+  target_include_directories(onnxrun_${kind} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endfunction()
+onnxrun_package(shared SHARED onnxrun)
+target_link_libraries(onnxrun_shared PRIVATE ${layer_libraries})
+target_link_options(onnxrun_shared PRIVATE
+                    -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map -Wl,--no-undefined)
+set_target_properties(onnxrun_shared PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/exports.map)
+onnxrun_package(static STATIC static)
+add_custom_target(packages DEPENDS onnxrun_shared onnxrun_static onnxrun)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/onnxrun)
+install(TARGETS onnxrun_shared EXPORT onnxrun
+        LIBRARY COMPONENT library NAMELINK_COMPONENT development)
+install(TARGETS onnxrun_static EXPORT onnxrun ARCHIVE COMPONENT development)
+install(DIRECTORY api/onnxrun runtime/onnxrun DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        COMPONENT development FILES_MATCHING PATTERN "*.h")
+install(EXPORT onnxrun NAMESPACE onnxrun:: FILE onnxrun-targets.cmake DESTINATION ${package_dir}
+        COMPONENT development)
+configure_package_config_file(cmake/onnxrun-config.cmake.in onnxrun-config.cmake
+                              INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(onnxrun-config-version.cmake COMPATIBILITY SameMinorVersion)
+configure_file(cmake/onnxrun.pc.in onnxrun.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/onnxrun-config.cmake
+              ${CMAKE_CURRENT_BINARY_DIR}/onnxrun-config-version.cmake
+        DESTINATION ${package_dir} COMPONENT development)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/onnxrun.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
+        COMPONENT development)
+install(TARGETS onnxrun RUNTIME COMPONENT command)
+
+set(CPACK_GENERATOR DEB TGZ)
+set(CPACK_PACKAGE_NAME onnxrun)
+set(CPACK_PACKAGE_CONTACT "the onnxrun developers <onnxrun@localhost>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "runs and trains ONNX files in C++")
+set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_COMPONENTS_ALL library development command)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libonnxrun${PROJECT_VERSION_MAJOR})
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libonnxrun-dev)
+set(CPACK_DEBIAN_COMMAND_PACKAGE_NAME onnxrun)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_COMMAND_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
+    "libonnxrun${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION})")
+include(CPack)

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs the library as a stranger would and builds a project of theirs with it, by CMake and by
+# pkg-config: install.sh BUILD_DIR SOURCE_DIR. The shared library's names are api/exported_symbols.txt's.
+set -euo pipefail
+
+build=$1 source=$2
+here=$source/tests/api
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cmake --build "$build" --target packages >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+cmake --install "$build" --prefix "$work/usr" >"$work/log"
+model=$source/examples/models/xor.onnx
+
+cmake -S "$source/examples/embed" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/usr" -DEMBED_STATIC=ON \
+  -DCMAKE_CXX_FLAGS="-Wall -Wextra -Wpedantic -Wconversion -Werror" >"$work/log"
+cmake --build "$work/build" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+"$work/usr/bin/onnxrun" run "$model" -i 'x=[[0,0],[0,1],[1,0],[1,1]]' -o "$work/y.npy" >"$work/log"
+"$work/build/embed" "$model" >"$work/shared"
+"$work/build/embed_static" "$model" >"$work/static"
+cmp "$work/shared" "$work/static"
+[ "$(grep -c '^y\[.\] = 0\.' "$work/shared")" -eq 4 ]
+if "$work/build/embed" /nowhere.onnx 2>"$work/error"; then exit 1; fi
+grep -q '^/nowhere.onnx: ' "$work/error"
+
+library=$(find "$work/usr" -name 'libonnxrun.so')
+pc=$(find "$work/usr" -name pkgconfig)
+sed -i "s#^prefix=.*#prefix=$work/usr#" "$pc/onnxrun.pc"
+# shellcheck disable=SC2046
+c++ $(PKG_CONFIG_PATH=$pc pkg-config --cflags onnxrun) "$source/examples/embed/main.cpp" \
+  -o "$work/by_pkg_config" $(PKG_CONFIG_PATH=$pc pkg-config --libs onnxrun)
+LD_LIBRARY_PATH=$(dirname "$library") "$work/by_pkg_config" "$model" | cmp - "$work/shared"
+
+nm -DC --defined-only "$library" | cut -d' ' -f3- | sort -u >"$work/symbols"
+if ! diff "$here/exported_symbols.txt" "$work/symbols"; then
+  echo "the names that the library shows have changed; tests/api/exported_symbols.txt lists them"
+  exit 1
+fi
