@@ -203,12 +203,13 @@ void register_deform_conv(OpRegistry& r) {
                      .doc = "a convolution whose elements are taken where offsets move them",
                      .since = {19, 22},
                      .inputs = {{"X", "T"},
-                                {"W", "T"},
+                                {"W", "T", InputRole::Weight},
                                 {"offset", "T"},
-                                {"B", "T", Param::Kind::Optional},
+                                {"B", "T", Param::Kind::Optional, InputRole::Bias},
                                 {"mask", "T", Param::Kind::Optional}},
                      .outputs = {{"Y", "T"}},
                      .types = {{"T", dtypes::floats}},
+                     .kind = OpKind::Product,
                      .gradient = GradientState::Decompose,
                      .decomposes = true});
 }
