@@ -1,4 +1,5 @@
-// Runs a model file, and says what went wrong if it does: embed MODEL, for a net of two float inputs.
+// Runs a model file, and says what went wrong if it does: embed MODEL, for a net of two float
+// inputs.
 #include <cstdio>
 
 #include <onnxrun/onnxrun.h>
@@ -13,7 +14,8 @@ int main(int argc, char** argv) {
     auto cases = onnxrun::Tensor::of<float>({4, 2}, {0, 0, 0, 1, 1, 0, 1, 1});
     for (const auto& [name, value] : session.run({{"x", cases}})) {
       for (int64_t i = 0; i < value.tensor.size(); ++i) {
-        std::printf("%s[%d] = %.4f\n", name.c_str(), static_cast<int>(i), value.tensor.data<float>()[i]);
+        std::printf("%s[%d] = %.4f\n", name.c_str(), static_cast<int>(i),
+                    value.tensor.data<float>()[i]);
       }
     }
     return 0;
