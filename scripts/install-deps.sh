@@ -11,7 +11,8 @@ packages=(
   g++ cmake ninja-build pkg-config
   libonnx-dev libprotobuf-dev protobuf-compiler
   libtbb-dev libhwy-dev
-  libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libturbojpeg0-dev
+  libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev
+  libpng-dev libturbojpeg0-dev libwebp-dev libre2-dev
   libgtest-dev libbenchmark-dev
 )
 for purpose in "$@"; do

@@ -38,7 +38,7 @@ constexpr Extension extensions[] = {
     {".jpg", Format::Image}, {".pnm", Format::Image},  {".pgm", Format::Image},
     {".ppm", Format::Image}, {".jpeg", Format::Image}, {".bmp", Format::Image},
     {".raw", Format::Raw},   {".bin", Format::Raw},    {".pb", Format::Proto},
-    {".json", Format::Json},
+    {".json", Format::Json}, {".webp", Format::Image},
 };
 
 Format format_of(std::string path, bool* gzip = nullptr) {
@@ -134,7 +134,7 @@ NamedTensors read_format(Format format, const Reading& r) {
   }
   fail(ErrorKind::BadInput,
        "the name tells no format that is read: .npy, .npz, .safetensors, .csv, .tsv, .idx, -ubyte, "
-       ".png, .jpg, .bmp, .raw:TYPE:SHAPE and .pb do");
+       ".png, .jpg, .bmp, .webp, .raw:TYPE:SHAPE and .pb do");
 }
 
 bool looks_like_safetensors(const std::string& head, int64_t size) {
@@ -148,9 +148,13 @@ Format sniff(const DataFile& file) {
   auto begins = [&](std::string_view magic) { return head.starts_with(magic); };
   if (begins("\x93NUMPY")) return Format::Npy;
   if (begins("PK\x03\x04") || begins("PK\x05\x06")) return Format::Npz;
-  bool bmp = begins("BM") && head.substr(6, 4) == std::string(4, '\0');
+  auto follows = [&](size_t at, std::string_view magic) {
+    return head.size() > at && std::string_view(head).substr(at).starts_with(magic);
+  };
+  bool bmp = begins("BM") && follows(6, std::string_view("\0\0\0\0", 4));
   bool pnm = (begins("P5") || begins("P6")) && head.size() > 2 && std::isspace(head[2]);
-  if (begins("\x89PNG") || begins("\xff\xd8\xff") || bmp || pnm) return Format::Image;
+  bool webp = begins("RIFF") && follows(8, "WEBP");
+  if (begins("\x89PNG") || begins("\xff\xd8\xff") || bmp || pnm || webp) return Format::Image;
   return looks_like_safetensors(head, file.size()) ? Format::Safetensors : Format::Unknown;
 }
 

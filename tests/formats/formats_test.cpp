@@ -206,6 +206,13 @@ TEST(Image, DecodesJpegAsPillowDoes) {
   }
 }
 
+TEST(Image, DecodesWebpAsPillowDoes) {
+  Tensor t = picture(fixture("picture.webp"));
+  const uint8_t *first = t.data<uint8_t>(), *last = first + t.size() - 3;
+  EXPECT_EQ(std::vector<int>(first, first + 3), (std::vector<int>{230, 84, 242}));
+  EXPECT_EQ(std::vector<int>(last, last + 3), (std::vector<int>{10, 0, 0}));
+}
+
 TEST(Image, RefusesDamageAndBombs) {
   auto bad = [](const std::string& text, const std::string& bytes) {
     expect_fails(ErrorKind::BadInput, text, [&] { picture(bytes); });
@@ -215,6 +222,8 @@ TEST(Image, RefusesDamageAndBombs) {
   bad("damaged .png: ", fixture("rgb.png").substr(0, 50));
   bad("damaged .jpg", fixture("gradient.jpg").substr(0, 500));
   bad("damaged .bmp: the file ends early", fixture("rgb.bmp").substr(0, 60));
+  bad("damaged .webp", fixture("picture.webp").substr(0, 25));
+  bad("damaged .webp", fixture("picture.webp").substr(0, 400));
   bad("pixels does not fit", "P5 1000 1000 255 ");
   bad("no pixels", "P5 0 1 255 ");
   bad("a number expected", "P5 x");

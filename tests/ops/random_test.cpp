@@ -49,6 +49,16 @@ TEST(RandomNumbers, StepsAreRepeatable) {
   }
 }
 
+// Other runtimes draw numbers of their own, of the same type and shape.
+TEST(RandomNumbers, StepsArePlainOperatorsToOthers) {
+  constexpr double any_number_drawn = 1000;
+  for (OpRun run : seeded()) {
+    run.op = "onnxrun." + run.op + "Step";
+    run.inputs.push_back(Tensor::scalar<int64_t>(5));
+    expect_decomposes(run, any_number_drawn);
+  }
+}
+
 double mean(const Tensor& t) {
   double sum = 0;
   for (double v : to_doubles(t)) sum += v;

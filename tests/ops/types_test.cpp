@@ -54,7 +54,7 @@ Tensor in_type(DType t, const Dims& dims, std::vector<double> values) {
 }
 
 constexpr DType by_width[] = {DType::Float64, DType::Int64, DType::UInt64, DType::Float32,
-                              DType::Int32,   DType::UInt8, DType::Bool};
+                              DType::Int32,   DType::UInt8, DType::Bool,   DType::String};
 
 DType widest(DTypeSet types) {
   for (DType t : by_width) {
@@ -407,9 +407,29 @@ std::vector<Row> quantization() {
   };
 }
 
+std::vector<Row> sampling() {
+  Attributes nearest = {{"mode", std::string("nearest")}, {"padding_mode", std::string("border")}};
+  return {
+      {"GridSample", {{{1, 2, 2, 2}}, {{1, 1, 2, 2}, {0.5, -0.25}}}, nearest},
+      {"DeformConv",
+       {{{1, 1, 3}}, {{1, 1, 2}, {0.5}}, {{1, 2, 2}, {0.5, -0.25}}, {{1}}, {{1, 2, 2}, {0.5, 1}}}},
+      {"RoiAlign", {{{1, 1, 3, 3}}, {{1, 4}, {0, 0, 2, 3}}, {{1}, {0}}}},
+      {"MaxRoiPool", {{{1, 1, 3, 3}}, {{1, 5}, {0, 0, 0, 2, 1}}}, {{"pooled_shape", Ints{2, 1}}}},
+      {"DFT", {{{1, 4, 1}}, {{}, {2}}, {{}, {1}}}},
+      {"STFT", {{{1, 4, 1}}, {{}, {2}}, {{2}, {0.5, 1}}, {{}, {2}}}},
+      {"Det", {{{2, 2}, {1, 2, 3, 1}}}},
+      {"ImageDecoder", {{{3}}}},
+      {"StringConcat", {{m}, {m}}},
+      {"StringNormalizer", {{{3}}}},
+      {"StringSplit", {{m}}, {}, 2},
+      {"RegexFullMatch", {{m}}, {{"pattern", std::string("[12]")}}},
+  };
+}
+
 std::vector<Row> all_rows() {
   std::vector<Row> all = elementwise();
-  for (auto more : {reductions(), movement(), layers(), selection(), attention(), quantization()}) {
+  for (auto more :
+       {reductions(), movement(), layers(), selection(), attention(), quantization(), sampling()}) {
     all.insert(all.end(), more.begin(), more.end());
   }
   return all;
@@ -437,6 +457,7 @@ const std::set<std::string_view> others = {"Cast",
                                            "SequenceMap",
                                            "ConcatFromSequence",
                                            "SplitToSequence",
+                                           "TfIdfVectorizer",
                                            "Optional",
                                            "OptionalHasElement",
                                            "OptionalGetElement"};

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "formats/image_decoders.h"
+#include "images/decoders.h"
 
 namespace onnxrun {
 

@@ -14,6 +14,8 @@ Tensor decode_png(ImageBytes bytes, MemoryBudget& budget);
 Tensor decode_jpeg(ImageBytes bytes, MemoryBudget& budget);
 // Uncompressed, with 8 (palette), 24 or 32 bits a pixel.
 Tensor decode_bmp(ImageBytes bytes, MemoryBudget& budget);
+// Lossy and lossless, without animation.
+Tensor decode_webp(ImageBytes bytes, MemoryBudget& budget);
 // Binary graymaps and pixmaps (P5, P6) of up to 255.
 Tensor decode_pnm(ImageBytes bytes, MemoryBudget& budget);
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "formats/image_decoders.h"
+#include "images/decoders.h"
 
 namespace onnxrun {
 
