@@ -35,9 +35,9 @@ ValueId log_of_rest(GraphBuilder& b, ValueId y) {
   return log_of(b, b.add("Sub", {b.scalar_like(1, y), y}));
 }
 
-// What the denominator of the gradient is at least: PyTorch's number, or the smallest normal one of
-// a type that has none so small.
-double least_variance(DType dtype) { return dtype == DType::Float16 ? 0x1p-14 : 1e-12; }
+// What the denominator of the gradient is at least: PyTorch's number, a float there, or the
+// smallest normal one of a type that has none so small.
+double least_variance(DType dtype) { return dtype == DType::Float16 ? 0x1p-14 : double{1e-12F}; }
 
 // -(t log y + (1 - t) log(1 - y)), y a probability.
 struct OfProbabilities {

@@ -109,11 +109,11 @@ void Metrics::add(const Tensor& output, const Tensor& target) {
 void Metrics::add_elements(const Tensor& output, const Tensor& target) {
   std::vector<double> y = to_doubles(output), t = to_doubles(target);
   double weight = 1;
-  if (!agree(output.dims(), target.dims())) {
-    if (!options_.allow_broadcast) {
-      fail(ErrorKind::BadInput, "output {} and target {} differ by more than axes of length 1",
-           output.type_text(), target.type_text());
-    }
+  if (!options_.allow_broadcast && !agree(output.dims(), target.dims())) {
+    fail(ErrorKind::BadInput, "output {} and target {} differ by more than axes of length 1",
+         output.type_text(), target.type_text());
+  }
+  if (options_.allow_broadcast && output.dims() != target.dims()) {
     Dims all = broadcast(std::span(output.dims()), std::span(target.dims()));
     size_t larger = std::max(y.size(), t.size());
     y = repeated(y, output.dims(), all);
