@@ -55,7 +55,7 @@ class Version final : public Command {
     }
     print(
         fmt::format("onnxrun {}\n"
-                    "opsets: ai.onnx 1 to {}, ai.onnx.ml 1 to {}; {} operators\n"
+                    "opsets: ai.onnx 1 to {}, ai.onnx.ml 1 to {}, com.microsoft 1; {} operators\n"
                     "compiler: {}\n"
                     "libraries: {}\n"
                     "processor features: {}\n"
