@@ -55,8 +55,9 @@ class DeformConv final : public ComposedOp {
     if (!weights.shape) fail(ErrorKind::Unsupported, "the number of axes is not known");
     Dims kernel;
     for (size_t i = 2; i < weights.shape->size(); ++i) {
-      if (!(*weights.shape)[i].is_known()) fail(ErrorKind::Unsupported, "the kernel is not known");
-      kernel.push_back((*weights.shape)[i].value());
+      const Dim& k = (*weights.shape)[i];
+      if (!k.is_known() && !kernel_) fail(ErrorKind::Unsupported, "the kernel is not known");
+      kernel.push_back(k.is_known() ? k.value() : (*kernel_)[i - 2]);
     }
     auto axes = static_cast<int64_t>(kernel.size());
     int64_t taps = element_count(kernel);
