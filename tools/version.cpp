@@ -65,7 +65,7 @@ class Version final : public Command {
         has_ml_operators() ? fmt::format(", ai.onnx.ml 1 to {}", current_ml_opset) : "";
     print(
         fmt::format("onnxrun {}\n"
-                    "opsets: ai.onnx 1 to {}{}; {} operators\n"
+                    "opsets: ai.onnx 1 to {}{}, com.microsoft 1; {} operators\n"
                     "compiler: {}\n"
                     "libraries: {}\n"
                     "processor features: {}\n"
