@@ -6,6 +6,7 @@
 #include "files_in_use.h"
 #include "formats/json.h"
 #include "formats/source.h"
+#include "framework_names.h"
 #include "interrupt.h"
 #include "learning_task.h"
 #include "messages.h"
@@ -73,7 +74,11 @@ class Eval final : public Command {
 
   std::vector<std::string> metric_names() const {
     bool binary = task_.loss.name.starts_with("bce");
-    if (!metrics_.empty()) return split_list(metrics_);
+    if (!metrics_.empty()) {
+      std::vector<std::string> names = split_list(metrics_);
+      for (std::string& name : names) name = metric_name(name);
+      return names;
+    }
     if (task_.target && (binary || find_loss(task_.loss.name).class_indices)) return {"accuracy"};
     return {};
   }
