@@ -260,6 +260,29 @@ ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
   return assembly.finish(target.has_value());
 }
 
+std::string first_not_finite(const ModelData& data) {
+  for (const DataArray& array : data.set.arrays()) {
+    if (!is_float(array.values.dtype())) continue;
+    std::vector<double> values = to_doubles(array.values);
+    auto bad =
+        std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
+    if (bad == values.end()) continue;
+    int64_t rest = bad - values.begin();
+    Dims index = array.values.dims();
+    for (size_t axis = index.size(); axis-- > 0;) {
+      int64_t length = index[axis];
+      index[axis] = rest % length;
+      rest /= length;
+    }
+    auto axis = index.begin() + array.batch_axis;
+    int64_t sample = *axis;
+    index.erase(axis);
+    return fmt::format("'{}' has {} in {} {} (from 0), element {}", array.name, *bad,
+                       data.set.prebatched() ? "batch" : "sample", sample, to_string(index));
+  }
+  return "";
+}
+
 int64_t batch_size_for(const Graph& graph, const ModelData& data, const DataOptions& options) {
   if (data.set.prebatched()) return 1;
   std::optional<int64_t> size = options.batch_size;

@@ -66,6 +66,10 @@ std::string target_key(const Graph& graph, const NamedTensors& arrays, const Dat
 // The target's values as they lie in the arrays or the file.
 Tensor target_array(const NamedTensors& arrays, const std::string& key, int64_t max_memory);
 
+// The first number of the data that is NaN or infinite, as an error text names it: array, sample and
+// element; "" if all are finite.
+std::string first_not_finite(const ModelData& data);
+
 // What --batch-size says, or what the model's inputs demand, or 32. Throws Usage if they contradict
 // each other.
 int64_t batch_size_for(const Graph& graph, const ModelData& data, const DataOptions& options);

@@ -27,7 +27,7 @@ LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const D
   std::optional<std::string> key = find_target(graph, arrays, options, loss);
   Tensor values;
   if (key) values = target_array(arrays, *key, max_memory);
-  LearningTask task{choose_loss(graph, loss, output, values), std::nullopt};
+  LearningTask task{.loss = choose_loss(graph, loss, output, values)};
   if (key) {
     const Type& type = graph.value(find_output(graph, task.loss.output)).type;
     task.target = FeedTarget{*key, target_type({task.loss.name, {}, {}}, type).dtype};

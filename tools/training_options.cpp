@@ -40,6 +40,9 @@ void add_loss_options(Options& options, LossChoice& c) {
            "axis of the output that counts classes, may be negative (default: the axis that "
            "the target lacks)")
       .type_name("AXIS");
+  options.add_switch("--allow-broadcast", c.allow_broadcast,
+                     "a target of another shape than the output broadcasts against it (without "
+                     "this, only axes of length 1 may be more or less)");
 }
 
 void add_optimizer_options(Options& options, OptimizerChoice& c) {
@@ -93,6 +96,7 @@ TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& op
   TrainerOptions o;
   o.reduction = loss.reduction;
   o.class_axis = loss.class_axis;
+  o.allow_broadcast = loss.allow_broadcast;
   o.optimizer = optimizer.name;
   o.lr = optimizer.lr;
   o.momentum = optimizer.momentum;
