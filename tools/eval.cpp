@@ -54,6 +54,7 @@ class Eval final : public Command {
     NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
     task_ = choose_task(graph, arrays, data_, loss_, common_.max_memory);
     ModelData data = make_model_data(graph, arrays, data_, task_.target, common_.max_memory);
+    for (const std::string& note : data.notes) info("{}", note);
     BatchOptions options{.batch_size = batch_size_for(graph, data, data_), .shuffle = false};
     Metrics metrics(metric_names(), metric_options(graph, data, options.batch_size));
     double loss = in_context(path_, [&] { return measure(graph, data, options, metrics); });
@@ -81,7 +82,7 @@ class Eval final : public Command {
   MetricOptions metric_options(const Graph& graph, const ModelData& data,
                                int64_t batch_size) const {
     bool logits = task_.loss.name == "bce_with_logits" || task_.loss.name == "hinge";
-    MetricOptions options{.class_axis = loss_.class_axis,
+    MetricOptions options{.class_axis = task_.class_axis,
                           .threshold = logits ? 0.0 : 0.5,
                           .independent = task_.independent,
                           .allow_broadcast = loss_.allow_broadcast};
@@ -94,7 +95,7 @@ class Eval final : public Command {
   }
 
   LossOptions loss_options() const {
-    return {task_.loss.name, loss_.chosen_reduction(), loss_.class_axis, loss_.allow_broadcast};
+    return {task_.loss.name, loss_.chosen_reduction(), task_.class_axis, loss_.allow_broadcast};
   }
 
   TrainingOptions training_options(const Graph& graph, const ModelData& data,

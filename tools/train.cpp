@@ -266,6 +266,7 @@ class Train final : public Command {
     TrainerOptions o = trainer_options(loss_, optimizer_, modes_, common_);
     o.loss = task_.loss.name;
     o.output = task_.loss.output;
+    o.class_axis = task_.class_axis;
     o.target_dims = target_dims(*training_, loop_.batches.batch_size);
     o.trainable = chosen_parameters(model, parameters_);
     o.double_precision = doubles;
@@ -275,6 +276,7 @@ class Train final : public Command {
   void report(const Model& model, const Trainer& trainer) const {
     info("loss: {} of output '{}'{}", task_.loss.name, task_.loss.output,
          task_.loss.by_default ? " (chosen by output and target)" : "");
+    for (const std::string& note : training_->notes) info("{}", note);
     info("optimizer: {}, lr {}", optimizer_.name, trainer.learning_rate());
     std::vector<std::string> trained = trainer.trained();
     std::map<std::string, std::vector<std::string>> by_reason;
