@@ -217,3 +217,36 @@ def test_few_bits(tool):
             compare(tool, "MatMulNBits", [x, b, scales], attributes)
             compare(tool, "MatMulNBits", [x, b, scales, points], attributes)
             compare(tool, "MatMulNBits", [x, b, scales, points, None, floats(n)], attributes)
+
+
+def test_multi_head_attention(tool):
+    q, k, v = floats(2, 3, 8), floats(2, 5, 8, seed=2), floats(2, 5, 12, seed=3)
+    name, heads = "MultiHeadAttention", {"num_heads": 2}
+    compare(tool, name, [q, k, v], heads)
+    compare(tool, name, [q, k, v, floats(28, seed=4)], heads | {"scale": 0.3})
+    bias = floats(1, 2, 3, 5, seed=5)
+    compare(tool, name, [q, k, v, None, None, bias], heads)
+    for mask in ([5, 2], [[1, 1, 0, 1, 0], [1, 0, 0, 0, 0]]):
+        compare(tool, name, [q, k, v, None, np.array(mask, np.int32)], heads)
+        compare(tool, name, [q, k, v, None, np.array(mask, np.int32), bias], heads)
+    square = floats(2, 3, 8, seed=6)
+    compare(tool, name, [q, square, square], heads | {"unidirectional": 1})
+    present = [("y", 1), ("k", 1), ("v", 1)]
+    past = [floats(2, 2, 4, 4, seed=7), floats(2, 2, 4, 4, seed=8)]
+    inputs = [q, square, square, floats(24, seed=4), None, None, *past]
+    compare(tool, name, inputs, heads, present)
+    compare(tool, name, inputs, heads | {"unidirectional": 1}, present)
+    compare(tool, name, [q, *past], heads)
+
+
+def test_rotary_embedding(tool):
+    caches = [floats(9, 4, seed=2), floats(9, 4, seed=3)]
+    places = np.array([[0, 4, 2], [8, 1, 1]], np.int64)
+    for x in (floats(2, 3, 16), floats(2, 2, 3, 8)):
+        for where in (places, np.array([3], np.int64)):
+            for interleaved in (0, 1):
+                attributes = {"interleaved": interleaved}
+                compare(tool, "RotaryEmbedding", [x, where, *caches], attributes)
+    halves = [c[:, :2].copy() for c in caches]
+    attributes = {"rotary_embedding_dim": 4, "num_heads": 2}
+    compare(tool, "RotaryEmbedding", [floats(2, 3, 16), places, *halves], attributes)

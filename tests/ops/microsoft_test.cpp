@@ -123,6 +123,39 @@ std::vector<Case> differentiable() {
          Tensor::of<uint8_t>({2, 1}, {207, 21})},
         {{"K", int64_t{18}}, {"N", int64_t{2}}, {"block_size", int64_t{16}}}},
        Tensor::of<float>({1, 2}, {-16.18f, 5.470003f})},
+      {{"com.microsoft.MultiHeadAttention",
+        {Tensor::of<float>({1, 2, 4}, {0, 1.8f, -1.4f, 1.8f, -0.8f, -0.3f, 1.3f, -0.4f}),
+         Tensor::of<float>({1, 3, 4}, {-1, -0.8f, 1.3f, -1.6f, 0.4f, 0.9f, -1.2f, -1.8f, -0.9f,
+                                       0.6f, 0.2f, -1.4f}),
+         Tensor::of<float>({1, 3, 4}, {-1.7f, -1.1f, 1.2f, 0.3f, -1.6f, -0.3f, -0.1f, -1.4f, 0.9f,
+                                       -1.5f, -0.4f, 0.1f}),
+         Tensor::of<float>(
+             {12}, {1.8f, 0, 1.9f, -1.7f, 0.4f, -0.5f, 1.2f, -1.3f, 1.5f, 0.2f, 1.6f, -0.1f}),
+         Tensor::of<int32_t>({1}, {2}),
+         Tensor::of<float>({1, 2, 2, 3}, {1.2f, 1.2f, 0.1f, -0.9f, -1.8f, -0.5f, -0.4f, -1.8f,
+                                          -1.8f, 2, 0.6f, -1.1f})},
+        {{"num_heads", int64_t{2}}}},
+       Tensor::of<float>({1, 2, 4}, {-0.1018972f, -0.1151773f, 2.681328f, 0.04481278f, -0.1567259f,
+                                     -0.5538069f, 2.798495f, 0.1980314f})},
+      {{"com.microsoft.RotaryEmbedding",
+        {Tensor::of<float>({1, 2, 8}, {0, 1.8f, -1.4f, 1.8f, -0.8f, -0.3f, 1.3f, -0.4f, 0.2f, -1.9f,
+                                       1, 0.2f, -0.7f, 1.2f, -0.8f, -0.2f}),
+         Tensor::of<int64_t>({1, 2}, {2, 0}),
+         Tensor::of<float>({3, 2}, {-1, -0.8f, 1.3f, -1.6f, 0.4f, 0.9f}),
+         Tensor::of<float>({3, 2}, {-1.7f, -1.1f, 1.2f, 0.3f, -1.6f, -0.3f})},
+        {}},
+       Tensor::of<float>({1, 2, 8}, {-2.24f, 2.16f, -0.56f, 1.08f, 1.76f, -0.39f, 1.8f, -0.27f,
+                                     1.5f, 1.74f, -1.34f, 1.93f, -0.66f, -1.18f, 1.99f, -1.16f})},
+      {{"com.microsoft.RotaryEmbedding",
+        {Tensor::of<float>({1, 2, 8}, {0, 1.8f, -1.4f, 1.8f, -0.8f, -0.3f, 1.3f, -0.4f, 0.2f, -1.9f,
+                                       1, 0.2f, -0.7f, 1.2f, -0.8f, -0.2f}),
+         Tensor::of<int64_t>({1}, {1}),
+         Tensor::of<float>({3, 2}, {-1, -0.8f, 1.3f, -1.6f, 0.4f, 0.9f}),
+         Tensor::of<float>({3, 2}, {-1.7f, -1.1f, 1.2f, 0.3f, -1.6f, -0.3f})},
+        {{"interleaved", int64_t{1}}}},
+       Tensor::of<float>({1, 2, 8},
+                         {-2.16f, 2.34f, 1.7f, -3.3f, -0.6799999f, -1.35f, -1.96f, 1.03f, -2.96f,
+                          -1.08f, 0.96f, -0.12f, 1.64f, 1.6f, -0.78f, 0.06000002f})},
   };
 }
 
@@ -311,6 +344,25 @@ TEST(Microsoft, Rejects) {
                "go together");
 }
 
+TEST(Microsoft, RejectsAttention) {
+  Tensor q = random_tensor({1, 2, 4}, 1), odd = random_tensor({1, 2, 5}, 1), none;
+  Attributes two{{"num_heads", int64_t{2}}};
+  expect_error({ms("MultiHeadAttention"), {q, q, q}, {{"num_heads", int64_t{0}}}}, "is 0");
+  expect_error({ms("MultiHeadAttention"), {odd, odd, odd}, two}, "not divisible");
+  expect_error({ms("MultiHeadAttention"), {q}, two}, "expected rank 5");
+  expect_error({ms("MultiHeadAttention"), {q, q}, two}, "expected rank 5");
+  Tensor lengths = Tensor::of<int32_t>({3}, {1, 1, 1}), past = random_tensor({1, 2, 3, 2}, 1);
+  expect_error({ms("MultiHeadAttention"), {q, q, q, none, lengths}, two}, "expected [1]");
+  expect_error({ms("MultiHeadAttention"), {q, q, q, none, none, none, past}, two}, "go together");
+  expect_error({ms("MultiHeadAttention"), {q, q, q, random_tensor({7}, 1)}, two}, "3");
+  Tensor cache = random_tensor({3, 2}, 1), at = Tensor::of<int64_t>({1}, {2});
+  expect_error({ms("RotaryEmbedding"), {odd, at, cache, cache}}, "no heads");
+  expect_error({ms("RotaryEmbedding"), {q, at, cache, cache}}, "3");
+  expect_error({ms("RotaryEmbedding"), {q, at, cache, cache}, {{"scale", 2.0f}}}, "scales");
+  Tensor first = Tensor::of<int64_t>({1}, {0});
+  expect_error({ms("RotaryEmbedding"), {q, first, cache, random_tensor({3, 1}, 1)}}, "[3,1]");
+}
+
 TEST(Microsoft, RejectsQuantized) {
   Tensor q = Tensor::of<uint8_t>({2, 2}, {1, 2, 3, 4}), many = Tensor::of<float>({2}, {1, 2});
   Tensor s = Tensor::scalar(0.5f), z = Tensor::scalar<uint8_t>(0), none;
@@ -358,6 +410,9 @@ std::vector<Row> microsoft_rows() {
       row("SkipLayerNormalization", {{m}, {m, {1, 3, 5, 2}}, {{3}}, {{3}}}),
       row("SkipSimplifiedLayerNormalization", {{m}, {m, {1, 3, 5, 2}}, {{3}}}),
       {"SimplifiedLayerNormalization", {{m}, {{3}}}},
+      row("MultiHeadAttention", {{{1, 2, 4}}, {{1, 3, 4}}, {{1, 3, 4}}, none, {{1}, {2}}},
+          {{"num_heads", int64_t{2}}}),
+      row("RotaryEmbedding", {{{1, 2, 4}}, {{1}, {1}}, {{3, 2}}, {{3, 2}}}),
       row("EmbedLayerNormalization",
           {{{1, 2}, {0, 1}}, none, {m, {1, 3, 5, 2}}, {m, {4, 1, 2, 2}}, none, {{3}}, {{3}}}),
       row("DequantizeLinear", {{m, {0, 1}}, s, z}),

@@ -26,7 +26,8 @@ struct Row {
   bool compared = true;  // false where the type decides what the result is
 };
 
-// Those of domain com.microsoft.
+// Those of domains com.microsoft and ai.onnx.ml.
 std::vector<Row> microsoft_rows();
+std::vector<Row> ml_rows();
 
 }  // namespace onnxrun::testing
