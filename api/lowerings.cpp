@@ -1,5 +1,7 @@
 #include "lowerings.h"
 
+#include <fmt/format.h>
+
 namespace onnxrun {
 
 // Names come after their lengths, so that no two lists of names have one key.

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "base/file_names.h"
 #include "formats/inline.h"
+#include "sample_shape.h"
+#include "target_reading.h"
 #include "value_files.h"
 
 namespace onnxrun::tool {
@@ -21,6 +23,11 @@ void add_data_options(Options& options, DataOptions& o) {
            "samples in a batch (default: what the model's inputs demand, else 32)")
       .type_name("N")
       .check(at_least(1));
+  options
+      .add_repeated("--reshape", o.reshape,
+                    "shape of a sample of an input's data: x=1x28x28 (default: what the input asks "
+                    "for, where axes of length 1 or a flat shape make the difference)")
+      .type_name("NAME=SHAPE");
 }
 
 void add_sample_options(Options& options, DataOptions& o) {
@@ -119,7 +126,8 @@ class Assembly {
         options_(options),
         mapped_(assignments("--input", options.input_map)),
         axes_(assignments("--batch-axis", options.batch_axis)),
-        scales_(assignments("--scale", options.scale)) {}
+        scales_(assignments("--scale", options.scale)),
+        shapes_(assignments("--reshape", options.reshape)) {}
 
   void add_input(ValueId v, bool optional) {
     const std::string& name = graph_.name_of(v);
@@ -135,8 +143,8 @@ class Assembly {
            key, name, graph_.value(v).type.to_string(), name_list(names_of_arrays(arrays_)), name);
     }
     const Type& type = graph_.value(v).type;
-    int64_t axis = axis_of(name);
-    Tensor values = array->tensor;
+    int64_t axis = axis_of(name, type);
+    Tensor values = in_shape(name, array->tensor, type, axis);
     if (auto s = scales_.find(name); s != scales_.end()) {
       values = scaled(values, parse_number("--scale", s->second));
       scales_.erase(s);
@@ -153,12 +161,13 @@ class Assembly {
 
   void add_target(const FeedTarget& target, int64_t max_memory) {
     Tensor values = target_array(arrays_, target.key, max_memory);
+    if (target.one_hot_axis) values = classes_of_rows(target.key, values, *target.one_hot_axis);
     bool taken = std::any_of(result_.begin(), result_.end(),
                              [&](const DataArray& a) { return a.name == target.key; });
     DataArray data{taken ? target.key + " (target)" : target.key,
-                   fitted(target.key, values, target.dtype, true), 0, drops_};
+                   fitted(target.key, values, target.dtype, true), target.batch_axis, drops_};
     for (const std::string& name : {std::string("target"), target.key}) {
-      if (axes_.count(name)) data.batch_axis = axis_of(name);
+      if (axes_.count(name)) data.batch_axis = axis_of(name, {});
     }
     result_.push_back(std::move(data));
   }
@@ -167,16 +176,72 @@ class Assembly {
     check_used("--input", mapped_);
     check_used("--batch-axis", axes_);
     check_used("--scale", scales_);
-    return {Dataset(std::move(result_), options_.prebatched), std::move(inputs_), has_target};
+    check_used("--reshape", shapes_);
+    return {Dataset(std::move(result_), options_.prebatched), std::move(inputs_), has_target,
+            std::move(notes_)};
   }
 
  private:
-  int64_t axis_of(const std::string& name) {
+  int64_t axis_of(const std::string& name, const Type& type) {
     auto it = axes_.find(name);
-    if (it == axes_.end()) return 0;
+    if (it == axes_.end()) {
+      int64_t axis = options_.prebatched ? 0 : named_batch_axis(type).value_or(0);
+      if (axis > 0) {
+        notes_.push_back(fmt::format("input '{}' ({}): axis {} of the data counts the samples",
+                                     name, type.to_string(), axis));
+      }
+      return axis;
+    }
     int64_t axis = parse_integer("--batch-axis", it->second);
     axes_.erase(it);
     return axis;
+  }
+
+  // The array with samples of the shape that --reshape or the input asks for.
+  Tensor in_shape(const std::string& name, const Tensor& values, const Type& type, int64_t axis) {
+    auto it = shapes_.find(name);
+    if (it != shapes_.end()) {
+      Dims dims = sample_dims(it->second);
+      shapes_.erase(it);
+      if (axis != 0 || values.rank() == 0) {
+        fail(ErrorKind::Usage, "--reshape: axis 0 of the data of '{}' has to count the samples",
+             name);
+      }
+      dims.insert(dims.begin(), values.dim(0));
+      Dims given = values.dims();
+      if (checked_count(dims) != values.size()) {
+        fail(ErrorKind::BadInput, "--reshape: samples of '{}' are {}, which do not become {}", name,
+             to_string(Dims(given.begin() + 1, given.end())),
+             to_string(Dims(dims.begin() + 1, dims.end())));
+      }
+      return values.view(dims);
+    }
+    if (axis != 0 || options_.prebatched) return values;
+    std::optional<Dims> dims = reshaped_samples(type, values.dims());
+    if (!dims) return values;
+    Dims given = values.dims();
+    notes_.push_back(fmt::format("input '{}': samples of {} are taken as {}", name,
+                                 to_string(Dims(given.begin() + 1, given.end())),
+                                 to_string(Dims(dims->begin() + 1, dims->end()))));
+    return values.view(*dims);
+  }
+
+  static Dims sample_dims(const std::string& text) {
+    Dims dims;
+    for (const std::string& piece : split_list(text, 'x')) {
+      dims.push_back(parse_integer("--reshape", piece));
+      if (dims.back() < 1) fail(ErrorKind::Usage, "--reshape: '{}' has a length below 1", text);
+    }
+    return dims;
+  }
+
+  // -1 if there are more than can be counted.
+  static int64_t checked_count(const Dims& dims) {
+    int64_t count = 1;
+    for (int64_t d : dims) {
+      if (__builtin_mul_overflow(count, d, &count)) return -1;
+    }
+    return count;
   }
 
   void check_used(std::string_view option, const std::map<std::string, std::string>& left) const {
@@ -188,9 +253,9 @@ class Assembly {
   const Graph& graph_;
   const NamedTensors& arrays_;
   const DataOptions& options_;
-  std::map<std::string, std::string> mapped_, axes_, scales_;
+  std::map<std::string, std::string> mapped_, axes_, scales_, shapes_;
   std::vector<DataArray> result_;
-  std::vector<std::string> inputs_;
+  std::vector<std::string> inputs_, notes_;
   bool drops_ = false;
 };
 
@@ -258,6 +323,29 @@ ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
   }
   if (target) assembly.add_target(*target, max_memory);
   return assembly.finish(target.has_value());
+}
+
+std::string first_not_finite(const ModelData& data) {
+  for (const DataArray& array : data.set.arrays()) {
+    if (!is_float(array.values.dtype())) continue;
+    std::vector<double> values = to_doubles(array.values);
+    auto bad =
+        std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
+    if (bad == values.end()) continue;
+    int64_t rest = bad - values.begin();
+    Dims index = array.values.dims();
+    for (size_t axis = index.size(); axis-- > 0;) {
+      int64_t length = index[axis];
+      index[axis] = rest % length;
+      rest /= length;
+    }
+    auto axis = index.begin() + array.batch_axis;
+    int64_t sample = *axis;
+    index.erase(axis);
+    return fmt::format("'{}' has {} in {} {} (from 0), element {}", array.name, *bad,
+                       data.set.prebatched() ? "batch" : "sample", sample, to_string(index));
+  }
+  return "";
 }
 
 int64_t batch_size_for(const Graph& graph, const ModelData& data, const DataOptions& options) {

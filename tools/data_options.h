@@ -17,14 +17,14 @@
 namespace onnxrun::tool {
 
 struct DataOptions {
-  std::vector<std::string> data, input_map, batch_axis, scale;
+  std::vector<std::string> data, input_map, batch_axis, scale, reshape;
   std::string target;
   bool prebatched = false;
   std::optional<int64_t> batch_size;
   std::map<std::string, Standardizer> standardizers;  // by input
 };
 
-// --data, --batch-size.
+// --data, --batch-size, --reshape.
 void add_data_options(Options& options, DataOptions& values);
 // --target, --input, --batch-axis, --prebatched, --scale.
 void add_sample_options(Options& options, DataOptions& values);
@@ -37,6 +37,8 @@ NamedTensors load_arrays(const std::vector<std::string>& specs, int64_t max_memo
 struct FeedTarget {
   std::string key;  // of the array, or a file
   DType dtype;
+  std::optional<int64_t> one_hot_axis = {};  // rows along it become classes
+  int64_t batch_axis = 0;                    // unless --batch-axis says another
 };
 
 // Where the arrays of a data set go: the first ones feed `inputs`, a target comes last.
@@ -44,6 +46,7 @@ struct ModelData {
   Dataset set;
   std::vector<std::string> inputs;
   bool has_target = false;
+  std::vector<std::string> notes = {};  // what was done to the arrays unasked
 
   // What the model is fed when all arrays are `tensors`, a batch.
   NamedValues feeds(std::span<const Tensor> tensors) const;
@@ -65,6 +68,10 @@ ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
 std::string target_key(const Graph& graph, const NamedTensors& arrays, const DataOptions& options);
 // The target's values as they lie in the arrays or the file.
 Tensor target_array(const NamedTensors& arrays, const std::string& key, int64_t max_memory);
+
+// The first number of the data that is NaN or infinite, as an error text names it: array, sample
+// and element; "" if all are finite.
+std::string first_not_finite(const ModelData& data);
 
 // What --batch-size says, or what the model's inputs demand, or 32. Throws Usage if they contradict
 // each other.

@@ -6,6 +6,7 @@
 #include "files_in_use.h"
 #include "formats/json.h"
 #include "formats/source.h"
+#include "framework_names.h"
 #include "interrupt.h"
 #include "learning_task.h"
 #include "messages.h"
@@ -54,8 +55,9 @@ class Eval final : public Command {
     NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
     task_ = choose_task(graph, arrays, data_, loss_, common_.max_memory);
     ModelData data = make_model_data(graph, arrays, data_, task_.target, common_.max_memory);
+    for (const std::string& note : data.notes) info("{}", note);
     BatchOptions options{.batch_size = batch_size_for(graph, data, data_), .shuffle = false};
-    Metrics metrics(metric_names(), metric_options());
+    Metrics metrics(metric_names(), metric_options(graph, data, options.batch_size));
     double loss = in_context(path_, [&] { return measure(graph, data, options, metrics); });
     report(data, loss, metrics);
     return exit_ok;
@@ -72,27 +74,48 @@ class Eval final : public Command {
 
   std::vector<std::string> metric_names() const {
     bool binary = task_.loss.name.starts_with("bce");
-    if (!metrics_.empty()) return split_list(metrics_);
+    if (!metrics_.empty()) {
+      std::vector<std::string> names = split_list(metrics_);
+      for (std::string& name : names) name = metric_name(name);
+      return names;
+    }
     if (task_.target && (binary || find_loss(task_.loss.name).class_indices)) return {"accuracy"};
     return {};
   }
 
-  MetricOptions metric_options() const {
+  // Metrics take for classes what the loss takes for them.
+  MetricOptions metric_options(const Graph& graph, const ModelData& data,
+                               int64_t batch_size) const {
     bool logits = task_.loss.name == "bce_with_logits" || task_.loss.name == "hinge";
-    return {loss_.class_axis, logits ? 0.0 : 0.5};
+    MetricOptions options{.class_axis = task_.class_axis,
+                          .threshold = logits ? 0.0 : 0.5,
+                          .independent = task_.independent,
+                          .allow_broadcast = loss_.allow_broadcast};
+    if (data.has_target && find_loss(task_.loss.name).class_indices) {
+      TrainingOptions training = training_options(graph, data, batch_size);
+      const Type& output = graph.value(find_output(graph, training.output)).type;
+      options.class_axis = class_axis_of(training.loss, output, &*training.target);
+    }
+    return options;
   }
 
   LossOptions loss_options() const {
-    return {task_.loss.name, loss_.chosen_reduction(), loss_.class_axis};
+    return {task_.loss.name, loss_.chosen_reduction(), task_.class_axis, loss_.allow_broadcast};
   }
 
-  Model with_loss(const Graph& graph, const ModelData& data, int64_t batch_size) const {
+  TrainingOptions training_options(const Graph& graph, const ModelData& data,
+                                   int64_t batch_size) const {
     TrainingOptions options;
     options.output = task_.loss.output;
     options.loss = loss_options();
     if (auto dims = target_dims(data, batch_size)) {
       options.target = declared_target_type(graph, options, *dims);
     }
+    return options;
+  }
+
+  Model with_loss(const Graph& graph, const ModelData& data, int64_t batch_size) const {
+    TrainingOptions options = training_options(graph, data, batch_size);
     return Model(std::make_shared<Graph>(make_evaluation_graph(graph, options, {})));
   }
 

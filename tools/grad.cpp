@@ -239,7 +239,7 @@ class Grad final : public Command {
     ChosenLoss chosen = choose_loss(task.graph(), loss_, output, target);
     TrainingOptions options;
     options.output = chosen.output;
-    options.loss = {chosen.name, loss_.chosen_reduction(), loss_.class_axis};
+    options.loss = {chosen.name, loss_.chosen_reduction(), loss_.class_axis, loss_.allow_broadcast};
     options.batch_statistics = modes_.batchnorm == "batch";
     options.dropout = modes_.dropout == "on";
     if (target.defined())

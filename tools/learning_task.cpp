@@ -1,6 +1,8 @@
 #include "learning_task.h"
 
 #include "base/error.h"
+#include "sample_shape.h"
+#include "target_reading.h"
 #include "training/loss.h"
 #include "training/training_graph.h"
 
@@ -27,11 +29,32 @@ LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const D
   std::optional<std::string> key = find_target(graph, arrays, options, loss);
   Tensor values;
   if (key) values = target_array(arrays, *key, max_memory);
-  LearningTask task{choose_loss(graph, loss, output, values), std::nullopt};
-  if (key) {
-    const Type& type = graph.value(find_output(graph, task.loss.output)).type;
-    task.target = FeedTarget{*key, target_type({task.loss.name, {}, {}}, type).dtype};
+  std::string read_output = output;
+  if (read_output.empty()) read_output = split_output(graph, loss.loss).first;
+  const Type& type = graph.value(find_output(graph, read_output)).type;
+  int64_t samples_axis = named_batch_axis(type).value_or(0);
+  if (samples_axis >= values.rank()) samples_axis = 0;
+  // Element types do not tell numbers from classes where shapes and values do.
+  std::optional<TargetReading> reading;
+  bool readable =
+      values.defined() && values.dtype() != DType::String && !is_complex(values.dtype());
+  if (readable && !data.prebatched && data.batch_axis.empty()) {
+    reading = read_target(type, values, samples_axis);
+    bool numbers = reading->kind == TargetReading::Kind::Numbers;
+    values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
   }
+  LearningTask task{.loss = choose_loss(graph, loss, output, values)};
+  task.class_axis = loss.class_axis;
+  if (!key) return task;
+  const Type& chosen = graph.value(find_output(graph, task.loss.output)).type;
+  task.target = FeedTarget{*key, target_type({task.loss.name, {}, {}}, chosen).dtype};
+  if (!reading) return task;
+  if (samples_axis > 0) task.target->batch_axis = samples_axis;
+  bool classes = find_loss(task.loss.name).class_indices;
+  if (classes) task.target->one_hot_axis = reading->axis;
+  if (classes && !task.class_axis && chosen.rank() > 2) task.class_axis = reading->class_axis;
+  // Samples of several classes, or of none.
+  task.independent = !classes && !reading->axis && task.loss.name.starts_with("bce");
   return task;
 }
 

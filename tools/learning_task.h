@@ -12,6 +12,9 @@ namespace onnxrun::tool {
 struct LearningTask {
   ChosenLoss loss;
   std::optional<FeedTarget> target;  // none for the model's own loss
+  // A sample may be of several classes or of none: its elements are classes each of their own.
+  bool independent = false;
+  std::optional<int64_t> class_axis = {};  // what --class-axis says, or the shapes tell
 };
 
 // From --loss and --target. A model whose output is a scalar brings its loss along if the data have

@@ -30,7 +30,8 @@ std::string domain_name(std::string_view domain) {
 }
 
 int newest_opset(std::string_view domain) {
-  return domain == "ai.onnx.ml" ? current_ml_opset : current_opset;
+  if (domain.empty()) return current_opset;
+  return domain == "ai.onnx.ml" ? current_ml_opset : 1;
 }
 
 std::vector<std::string> type_names(const TypeConstraint& constraint) {

@@ -11,6 +11,7 @@
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "sample_shape.h"
 #include "top_classes.h"
 #include "value_files.h"
 
@@ -18,7 +19,8 @@ namespace onnxrun::tool {
 
 namespace {
 
-// Batches of outputs, joined along their first axis.
+// Batches of outputs, joined along the axis that counts their samples: the first, or another that
+// is named for the batch.
 class OutputCollector {
  public:
   void add(const NamedValues& outputs, int64_t samples) {
@@ -35,11 +37,11 @@ class OutputCollector {
         dims.insert(dims.begin(), 1);
         t = t.view(dims);
       }
-      if (t.rank() == 0 || t.dim(0) != samples) {
+      int64_t axis = axis_of(k);
+      if (t.rank() <= axis || t.dim(axis) != samples) {
         fail(ErrorKind::BadInput,
-             "output '{}' is {} for a batch of {}: its first axis has to count "
-             "the samples",
-             name, t.type_text(), samples);
+             "output '{}' is {} for a batch of {}: its {} has to count the samples", name,
+             t.type_text(), samples, axis == 0 ? "first axis" : fmt::format("axis {}", axis));
       }
       parts_[k].push_back(t.clone());
     }
@@ -47,42 +49,56 @@ class OutputCollector {
 
   // Each batch is one sample without an axis for it.
   void set_dropped(bool dropped) { dropped_ = dropped; }
+  // Axes of the outputs.
+  void set_axes(std::vector<int64_t> axes) { axes_ = std::move(axes); }
 
   NamedValues join(const std::vector<std::string>& names) const {
     NamedValues joined;
-    for (size_t k = 0; k < names.size(); ++k) joined.emplace_back(names[k], concatenate(parts_[k]));
+    for (size_t k = 0; k < names.size(); ++k) {
+      joined.emplace_back(names[k], concatenate(parts_[k], axis_of(k)));
+    }
     return joined;
   }
 
  private:
-  static Tensor concatenate(const std::vector<Tensor>& parts) {
+  int64_t axis_of(size_t k) const { return k < axes_.size() ? axes_[k] : 0; }
+
+  static Tensor concatenate(const std::vector<Tensor>& parts, int64_t axis) {
     Dims dims = parts.front().dims();
-    dims[0] = 0;
+    auto length = dims.begin() + axis;
+    *length = 0;
     for (const Tensor& p : parts) {
-      if (!std::equal(p.dims().begin() + 1, p.dims().end(), dims.begin() + 1, dims.end())) {
+      Dims others = p.dims();
+      *length += p.dim(axis);
+      others[static_cast<size_t>(axis)] = *length;
+      if (others != dims) {
         fail(ErrorKind::BadInput, "batches give outputs of different shapes: {} and {}",
              parts.front().type_text(), p.type_text());
       }
-      dims[0] += p.dim(0);
     }
     Tensor all(parts.front().dtype(), dims);
     if (bits_of(all.dtype()) % 8 != 0) {
       fail(ErrorKind::Unsupported, "outputs of type {} are not joined over batches",
            to_string(all.dtype()));
     }
-    int64_t at = 0;
-    for (const Tensor& p : parts) {
-      if (p.dtype() == DType::String) {
-        std::copy_n(p.data<std::string>(), p.size(), all.data<std::string>() + at);
-        at += p.size();
-      } else {
-        std::memcpy(all.raw() + at, p.raw(), static_cast<size_t>(p.bytes()));
-        at += p.bytes();
+    int64_t outer = element_count(Dims(dims.begin(), length)), at = 0;
+    int64_t width = bits_of(all.dtype()) / 8;
+    for (int64_t o = 0; o < outer; ++o) {
+      for (const Tensor& p : parts) {
+        int64_t count = p.size() / outer;
+        if (p.dtype() == DType::String) {
+          std::copy_n(p.data<std::string>() + o * count, count, all.data<std::string>() + at);
+        } else {
+          std::memcpy(all.raw() + at * width, p.raw() + o * count * width,
+                      static_cast<size_t>(count * width));
+        }
+        at += count;
       }
     }
     return all;
   }
 
+  std::vector<int64_t> axes_;
   std::vector<std::vector<Tensor>> parts_;
   bool dropped_ = false;
 };
@@ -164,6 +180,7 @@ class Run final : public Command {
     NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
     ModelData data =
         make_model_data(graph, arrays, data_, std::nullopt, common_.max_memory, needed);
+    for (const std::string& note : data.notes) info("{}", note);
     std::erase_if(needed, [&](const std::string& name) {
       return std::find(data.inputs.begin(), data.inputs.end(), name) != data.inputs.end();
     });
@@ -172,6 +189,8 @@ class Run final : public Command {
     Batches batches(data.set, options);
     OutputCollector collector;
     collector.set_dropped(data.set.arrays().front().drop_single);
+    bool first_axis = data.set.arrays().front().batch_axis == 0;
+    if (!first_axis) collector.set_axes(batch_axes(graph, session.output_names()));
     CancelScope cancel(session);
     for (int64_t k = 0; k < batches.count(); ++k) {
       check_interrupt();
@@ -180,6 +199,15 @@ class Run final : public Command {
       in_context(model_, [&] { collector.add(session.run(feeds), batches.size_of(k)); });
     }
     return collector.join(session.output_names());
+  }
+
+  static std::vector<int64_t> batch_axes(const Graph& graph,
+                                         const std::vector<std::string>& names) {
+    std::vector<int64_t> axes;
+    for (const std::string& name : names) {
+      axes.push_back(named_batch_axis(graph.value(graph.find(name)).type).value_or(0));
+    }
+    return axes;
   }
 
   void write(const NamedValues& outputs) {

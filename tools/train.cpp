@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <map>
 
@@ -57,8 +58,8 @@ class Train final : public Command {
     Trainer trainer = in_context(model_path_, [&] { return Trainer(model, options); });
     report(model, trainer);
     loop_.reduction = reduction_of({options.loss, loss_.chosen_reduction(), {}});
-    TrainingLoop loop(trainer, std::move(*training_), std::move(validation_), loop_);
-    in_context(model_path_, [&] { loop.run(); });
+    TrainingLoop loop(trainer, *training_, std::move(validation_), loop_);
+    run(loop, trainer);
     std::optional<double> test_loss;
     if (test_) test_loss = in_context(model_path_, [&] { return loop.evaluate(*test_); });
     save(trainer);
@@ -121,10 +122,29 @@ class Train final : public Command {
     if (loop_.log_every > 0 && loop_.log.empty()) {
       fail(ErrorKind::Usage, "--log-every belongs to --log");
     }
+    check_formats();
     for (const std::string& path : {output_, loop_.plot, loop_.log}) check_writable(path);
     std::error_code none;
     if (!output_.empty() && fs::equivalent(output_, model_path_, none)) {
       fail(ErrorKind::Usage, "-o {} is the model itself; --in-place overwrites it", output_);
+    }
+  }
+
+  // A name that promises another format than the one written.
+  void check_formats() const {
+    auto ends_in = [](const std::string& path, std::initializer_list<std::string_view> endings) {
+      std::string lower = fs::path(path).extension().string();
+      for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      return std::find(endings.begin(), endings.end(), lower) != endings.end();
+    };
+    if (ends_in(output_, {".h5", ".hdf5", ".keras", ".pt", ".pth", ".ckpt", ".pb", ".tflite",
+                          ".safetensors", ".npz", ".npy", ".pkl", ".mlmodel"})) {
+      fail(ErrorKind::Usage, "-o {}: the trained model is written as ONNX; its name ends in .onnx",
+           output_);
+    }
+    if (ends_in(loop_.plot, {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".pdf", ".eps"})) {
+      fail(ErrorKind::Usage, "--plot {}: curves are written as SVG; its name ends in .svg",
+           loop_.plot);
     }
   }
 
@@ -141,6 +161,41 @@ class Train final : public Command {
     if (external && !output_.empty()) files.write("-o", output_ + ".data");
     files.write("--log", loop_.log);
     files.write("--plot", loop_.plot);
+  }
+
+  // What ends a training early leaves the weights of its last step, which are worth hours: they are
+  // written like those of a whole one. A model that diverged is not written over the one it was
+  // made from.
+  void run(TrainingLoop& loop, const Trainer& trainer) const {
+    try {
+      in_context(model_path_, [&] { loop.run(); });
+    } catch (const Error& e) {
+      bool numeric = e.kind() == ErrorKind::Numeric;
+      bool ended = numeric || e.kind() == ErrorKind::Cancelled || e.kind() == ErrorKind::Timeout;
+      if (!ended) throw;
+      if (loop.steps() == 0) {
+        warn("no step was finished, so nothing is written");
+      } else if (numeric && in_place_) {
+        warn("a model that diverges is not written over the one that was read");
+      } else {
+        save_what_there_is(loop, trainer);
+      }
+      // A number of the data that is not finite says more than the first node that meets it.
+      std::string culprit = numeric ? first_not_finite(*training_) : "";
+      if (culprit.empty()) throw;
+      throw Error(ErrorKind::Numeric, fmt::format("{}: {}", culprit, e.what()));
+    }
+  }
+
+  void save_what_there_is(const TrainingLoop& loop, const Trainer& trainer) const {
+    try {
+      UninterruptedScope hold;
+      trainer.save(written_path(), in_place_);
+    } catch (const Error& e) {
+      return warn("the weights of step {} could not be written: {}", loop.steps(), e.what());
+    }
+    warn("the weights of step {}, the last one finished, are written: {}", loop.steps(),
+         written_path());
   }
 
   // Before hours of training, not after them.
@@ -211,6 +266,7 @@ class Train final : public Command {
     TrainerOptions o = trainer_options(loss_, optimizer_, modes_, common_);
     o.loss = task_.loss.name;
     o.output = task_.loss.output;
+    o.class_axis = task_.class_axis;
     o.target_dims = target_dims(*training_, loop_.batches.batch_size);
     o.trainable = chosen_parameters(model, parameters_);
     o.double_precision = doubles;
@@ -220,6 +276,7 @@ class Train final : public Command {
   void report(const Model& model, const Trainer& trainer) const {
     info("loss: {} of output '{}'{}", task_.loss.name, task_.loss.output,
          task_.loss.by_default ? " (chosen by output and target)" : "");
+    for (const std::string& note : training_->notes) info("{}", note);
     info("optimizer: {}, lr {}", optimizer_.name, trainer.learning_rate());
     std::vector<std::string> trained = trainer.trained();
     std::map<std::string, std::vector<std::string>> by_reason, left_out;

@@ -49,6 +49,7 @@ void TrainingLoop::run_epoch(int64_t epoch) {
     check_interrupt();
     loss = do_step(batches_.batch(k));
     average.add(loss, batches_.size_of(k));
+    debug("step {}: loss {:.9g}, lr {:.9g}", step_, loss, trainer_.learning_rate());
     bool last = k + 1 == batches_.count() || finished();
     // The last row of an epoch waits for the validation.
     bool logs = options_.log_every > 0 && step_ % options_.log_every == 0;

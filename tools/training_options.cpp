@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "framework_names.h"
 #include "top_classes.h"
 #include "training/loss.h"
 #include "training/optimizer.h"
@@ -29,8 +30,13 @@ void add_number(Options& options, const std::string& name, std::optional<double>
 
 void add_loss_options(Options& options, LossChoice& c) {
   options
-      .add("--loss", c.loss,
-           "default: chosen from the output and the target" + names_and_formulas(loss_list()))
+      .add(
+          "--loss",
+          [&c](const std::string& text) {
+            size_t name = text.rfind('=') + 1;  // 0 without an output
+            c.loss = text.substr(0, name) + loss_name(text.substr(name));
+          },
+          "default: chosen from the output and the target" + names_and_formulas(loss_list()))
       .type_name("[OUTPUT=]NAME");
   options.add("--reduction", c.reduction, "mean or sum over the batch (default: the loss's own)")
       .type_name("mean|sum")
@@ -40,10 +46,16 @@ void add_loss_options(Options& options, LossChoice& c) {
            "axis of the output that counts classes, may be negative (default: the axis that "
            "the target lacks)")
       .type_name("AXIS");
+  options.add_switch("--allow-broadcast", c.allow_broadcast,
+                     "a target of another shape than the output broadcasts against it (without "
+                     "this, only axes of length 1 may be more or less)");
 }
 
 void add_optimizer_options(Options& options, OptimizerChoice& c) {
-  options.add("--optimizer", c.name, "default: sgd" + names_and_formulas(optimizer_list()))
+  options
+      .add(
+          "--optimizer", [&c](const std::string& text) { c.name = optimizer_name(text); },
+          "default: sgd" + names_and_formulas(optimizer_list()))
       .type_name("NAME");
   add_number(options, "--lr", c.lr, "learning rate (default: the optimizer's)");
   add_number(options, "--momentum", c.momentum, "of sgd, momentum, nesterov, rmsprop");
@@ -93,6 +105,7 @@ TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& op
   TrainerOptions o;
   o.reduction = loss.reduction;
   o.class_axis = loss.class_axis;
+  o.allow_broadcast = loss.allow_broadcast;
   o.optimizer = optimizer.name;
   o.lr = optimizer.lr;
   o.momentum = optimizer.momentum;

@@ -17,6 +17,7 @@ struct LossChoice {
   std::string loss;  // "[OUTPUT=]NAME"; empty: chosen from output and target
   std::optional<std::string> reduction;
   std::optional<int64_t> class_axis;
+  bool allow_broadcast = false;
 
   std::optional<Reduction> chosen_reduction() const {
     if (!reduction) return std::nullopt;

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/threads.h"
@@ -36,6 +37,12 @@ std::string joined(const std::vector<std::string>& words) {
   return text.empty() ? "none known" : text;
 }
 
+bool has_ml_operators() {
+  const auto& all = builtin_ops().all();
+  return std::any_of(all.begin(), all.end(),
+                     [](const auto& op) { return op->spec.domain == "ai.onnx.ml"; });
+}
+
 class Version final : public Command {
  public:
   Version() : Command({}) {}
@@ -45,23 +52,26 @@ class Version final : public Command {
     size_t operators = builtin_ops().all().size();
     int64_t processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (common_.json) {
-      Json doc = {{"schema", "onnxrun.version/1"},  {"version", ONNXRUN_VERSION},
-                  {"opset", current_opset},         {"ml_opset", current_ml_opset},
-                  {"operators", operators},         {"compiler", __VERSION__},
-                  {"cpu_features", cpu_features()}, {"processors", processors},
-                  {"threads", available_threads()}, {"libraries", ONNXRUN_LIBRARIES}};
+      Json doc = {{"schema", "onnxrun.version/1"}, {"version", ONNXRUN_VERSION},
+                  {"opset", current_opset},        {"operators", operators},
+                  {"compiler", __VERSION__},       {"cpu_features", cpu_features()},
+                  {"processors", processors},      {"threads", available_threads()},
+                  {"libraries", ONNXRUN_LIBRARIES}};
+      if (has_ml_operators()) doc["ml_opset"] = current_ml_opset;
       print(doc.text());
       return exit_ok;
     }
+    std::string ml =
+        has_ml_operators() ? fmt::format(", ai.onnx.ml 1 to {}", current_ml_opset) : "";
     print(
         fmt::format("onnxrun {}\n"
-                    "opsets: ai.onnx 1 to {}, ai.onnx.ml 1 to {}; {} operators\n"
+                    "opsets: ai.onnx 1 to {}{}, com.microsoft 1; {} operators\n"
                     "compiler: {}\n"
                     "libraries: {}\n"
                     "processor features: {}\n"
                     "threads: {} ({} processors online)\n",
-                    ONNXRUN_VERSION, current_opset, current_ml_opset, operators, __VERSION__,
-                    ONNXRUN_LIBRARIES, joined(cpu_features()), available_threads(), processors));
+                    ONNXRUN_VERSION, current_opset, ml, operators, __VERSION__, ONNXRUN_LIBRARIES,
+                    joined(cpu_features()), available_threads(), processors));
     return exit_ok;
   }
 };

@@ -16,7 +16,6 @@ struct Args {
   ValueId scalar(double v) const { return b.scalar_like(v, y); }
   ValueId sub(ValueId p, ValueId q) const { return b.add("Sub", {p, q}); }
   ValueId mul(ValueId p, ValueId q) const { return b.add("Mul", {p, q}); }
-  ValueId plus(ValueId p, ValueId q) const { return b.add("Add", {p, q}); }
 };
 
 ValueId squared(const Args& a) {
@@ -33,22 +32,10 @@ ValueId huber(const Args& a) {
   return a.b.add("Where", {a.b.add("Less", {d, a.scalar(1)}), quadratic, a.sub(d, a.scalar(0.5))});
 }
 
-// Logarithms stop at -100, as torch.nn.BCELoss has it.
-ValueId clamped_log(const Args& a, ValueId p) {
-  return a.b.add("Clip", {a.b.add("Log", {p}), a.scalar(-100), no_value});
-}
+ValueId bce(const Args& a) { return a.b.add("onnxrun.BinaryCrossEntropy", {a.y, a.t}); }
 
-ValueId bce(const Args& a) {
-  ValueId one = a.scalar(1);
-  ValueId hit = a.mul(a.t, clamped_log(a, a.y));
-  ValueId miss = a.mul(a.sub(one, a.t), clamped_log(a, a.sub(one, a.y)));
-  return a.b.add("Neg", {a.plus(hit, miss)});
-}
-
-// max(y, 0) - y t + log(1 + exp(-|y|)): finite for any logit.
 ValueId bce_with_logits(const Args& a) {
-  ValueId tail = a.b.add("Softplus", {a.b.add("Neg", {a.b.add("Abs", {a.y})})});
-  return a.plus(a.sub(a.b.add("Relu", {a.y}), a.mul(a.y, a.t)), tail);
+  return a.b.add("onnxrun.BinaryCrossEntropyWithLogits", {a.y, a.t});
 }
 
 ValueId hinge(const Args& a) { return a.b.add("Relu", {a.sub(a.scalar(1), a.mul(a.y, a.t))}); }
@@ -75,28 +62,25 @@ Elementwise elementwise_of(std::string_view name) {
   return nullptr;
 }
 
-// The class axis counted from 0. Throws Usage if the output has no such axis.
-int64_t class_axis_of(const LossOptions& options, const Type& output, const Type* target) {
-  if (!output.shape)
-    fail(ErrorKind::Unsupported, "loss '{}' needs an output of known rank", options.name);
-  int64_t rank = output.rank();
-  if (rank == 0)
-    fail(ErrorKind::Usage, "loss '{}' needs an output with a class axis", options.name);
-  if (options.class_axis) {
-    if (*options.class_axis < -rank || *options.class_axis >= rank) {
-      fail(ErrorKind::Usage, "class axis {} is out of range for output {}", *options.class_axis,
-           output.to_string());
-    }
-    return normalize_axis(*options.class_axis, rank);
-  }
-  if (!target || !target->shape || rank == 1) return std::min<int64_t>(1, rank - 1);
-  std::vector<int64_t> fits;
-  for (int64_t axis = 0; axis < rank; ++axis) {
-    Shape rest = *output.shape;
+// The shape without axes of length 1.
+Type without_ones(Shape shape) {
+  std::erase_if(shape, [](const Dim& d) { return d == Dim(1); });
+  return Type::tensor(DType::Int64, std::move(shape));
+}
+
+// The axes of the output whose removal gives the target's shape; if there are none, axes of length
+// 1 do not count.
+std::vector<int64_t> fitting_axes(const Shape& output, const Shape& target) {
+  std::vector<int64_t> exact, loose;
+  for (int64_t axis = 0; axis < static_cast<int64_t>(output.size()); ++axis) {
+    Shape rest = output;
     rest.erase(rest.begin() + axis);
-    if (compatible(Type::tensor(DType::Int64, rest), *target)) fits.push_back(axis);
+    if (compatible(Type::tensor(DType::Int64, rest), Type::tensor(DType::Int64, target))) {
+      exact.push_back(axis);
+    }
+    if (compatible(without_ones(rest), without_ones(target))) loose.push_back(axis);
   }
-  return fits.size() == 1 ? fits[0] : std::min<int64_t>(1, rank - 1);
+  return exact.empty() ? loose : exact;
 }
 
 // The standard's losses want the classes on axis 1 and at least two axes.
@@ -111,13 +95,27 @@ ValueId classes_to_axis_1(GraphBuilder& b, ValueId y, int64_t axis) {
   return b.transpose(y, perm);
 }
 
+// The target in the output's shape, less one axis if `axis` is given, whatever axes of length 1 it
+// has more or less.
+ValueId matched(GraphBuilder& b, ValueId t, ValueId y, std::optional<int64_t> axis) {
+  const auto &given = b.type(t).shape, &output = b.type(y).shape;
+  if (given && output) {
+    Shape wanted = *output;
+    if (axis) wanted.erase(wanted.begin() + *axis);
+    if (*given == wanted) return t;
+  }
+  Attributes attributes;
+  if (axis) attributes["axis"] = *axis;
+  return b.add("onnxrun.MatchShape", {t, y}, attributes);
+}
+
 ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, ValueId t) {
   bool mean = reduction_of(options) == Reduction::Mean;
   Attributes attributes = {{"reduction", std::string(mean ? "mean" : "sum")}};
   int64_t axis = class_axis_of(options, b.type(y), &b.type(t));
   bool single = b.rank(y) == 1;
   ValueId scores = classes_to_axis_1(b, y, axis);
-  ValueId labels = single ? b.reshape(t, b.ints({1})) : t;
+  ValueId labels = single ? b.reshape(t, b.ints({1})) : matched(b, t, y, axis);
   if (options.name == "cross_entropy") {
     return b.add("SoftmaxCrossEntropyLoss", {scores, labels}, attributes);
   }
@@ -141,6 +139,25 @@ ValueId own_output(GraphBuilder& b, ValueId output) {
 }
 
 }  // namespace
+
+int64_t class_axis_of(const LossOptions& options, const Type& output, const Type* target) {
+  if (!output.shape)
+    fail(ErrorKind::Unsupported, "loss '{}' needs an output of known rank", options.name);
+  int64_t rank = output.rank();
+  if (rank == 0)
+    fail(ErrorKind::Usage, "loss '{}' needs an output with a class axis", options.name);
+  if (options.class_axis) {
+    if (*options.class_axis < -rank || *options.class_axis >= rank) {
+      fail(ErrorKind::Usage, "class axis {} is out of range for output {}", *options.class_axis,
+           output.to_string());
+    }
+    return normalize_axis(*options.class_axis, rank);
+  }
+  int64_t usual = std::min<int64_t>(1, rank - 1);
+  if (!target || !target->shape || rank == 1) return usual;
+  std::vector<int64_t> fits = fitting_axes(*output.shape, *target->shape);
+  return fits.size() == 1 ? fits[0] : usual;
+}
 
 const std::vector<LossInfo>& loss_list() {
   static const std::vector<LossInfo> list = {
@@ -168,7 +185,7 @@ Reduction reduction_of(const LossOptions& options) {
 const LossInfo& find_loss(const std::string& name) { return find_named(loss_list(), name, "loss"); }
 
 Type target_type(const LossOptions& options, const Type& output) {
-  // An elementwise loss broadcasts, so the target's shape is the caller's affair.
+  // Its shape is known when there is a target.
   if (!find_loss(options.name).class_indices) return Type::tensor(output.dtype);
   if (!output.shape || !options.class_axis) return Type::tensor(DType::Int64);
   Shape rest = *output.shape;
@@ -181,6 +198,7 @@ static ValueId loss_nodes(GraphBuilder& builder, const LossOptions& options, Val
   const LossInfo& info = find_loss(options.name);
   if (info.name == "output") return own_output(builder, output);
   if (info.class_indices) return class_loss(builder, options, output, target);
+  if (!options.allow_broadcast) target = matched(builder, target, output, std::nullopt);
   ValueId terms = elementwise_of(options.name)({builder, output, target});
   bool mean = reduction_of(options) == Reduction::Mean;
   return builder.add(mean ? "ReduceMean" : "ReduceSum", {terms}, {{"keepdims", int64_t{0}}});

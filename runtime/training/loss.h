@@ -18,6 +18,9 @@ struct LossOptions {
   // The axis of the output that counts classes, for losses of class indices; default: the axis
   // whose removal from the output's shape gives the target's, 1 if several fit. May be negative.
   std::optional<int64_t> class_axis = {};
+  // A target of another shape than the output broadcasts against it in an elementwise loss, as in
+  // numpy and PyTorch. Without it only axes of length 1 may be more or less.
+  bool allow_broadcast = false;
 };
 
 // The reduction that is asked for, or the loss's own.
@@ -33,13 +36,19 @@ const std::vector<LossInfo>& loss_list();
 // Throws Usage listing the names if there is none of this name.
 const LossInfo& find_loss(const std::string& name);
 
-// The type that the target must have: the output's element type, of any shape that broadcasts, or
-// int64 with the output's shape less the class axis.
+// The class axis, counted from 0, that a loss of class indices takes for this output and target
+// (null, or of unknown shape: 1). Throws Usage if the output has no such axis, Unsupported if its
+// rank is unknown.
+int64_t class_axis_of(const LossOptions& options, const Type& output, const Type* target);
+
+// The type that the target must have: the output's element type, of a shape that add_loss() takes,
+// or int64 with the output's shape less the class axis.
 Type target_type(const LossOptions& options, const Type& output);
 
-// Emits the loss of `output` against `target` and returns it, a scalar. The target of an
-// elementwise loss broadcasts against the output, as in numpy and PyTorch. `target` is ignored by
-// loss "output", for which `output` must have one element.
+// Emits the loss of `output` against `target` and returns it, a scalar. The target has the output's
+// shape, less the class axis for class indices, and axes of length 1 more or less: [N] is taken as
+// [N,1]. Other shapes are errors (BadInput, when the lengths are known) unless broadcasting is
+// allowed. `target` is ignored by loss "output", for which `output` must have one element.
 ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output, ValueId target);
 
 }  // namespace onnxrun

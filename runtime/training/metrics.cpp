@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "training/find_named.h"
+#include "training/loss.h"
 
 namespace onnxrun {
 
@@ -35,6 +36,44 @@ Dims without(Dims dims, int64_t axis) {
   dims.erase(dims.begin() + axis);
   return dims;
 }
+
+// Equal lengths, whatever axes of length 1 are more or less.
+bool agree(Dims a, Dims b) {
+  std::erase(a, 1);
+  std::erase(b, 1);
+  return a == b;
+}
+
+// Elements of a tensor of shape `from` repeated to shape `to`, as numpy broadcasts.
+std::vector<double> repeated(const std::vector<double>& values, const Dims& from, const Dims& to) {
+  std::vector<double> result(static_cast<size_t>(element_count(std::span(to))));
+  size_t offset = to.size() - from.size();
+  for (size_t i = 0; i < result.size(); ++i) {
+    size_t rest = i, at = 0, stride = 1;
+    for (size_t axis = to.size(); axis-- > 0;) {
+      size_t index = rest % static_cast<size_t>(to[axis]);
+      rest /= static_cast<size_t>(to[axis]);
+      if (axis < offset) continue;
+      auto length = static_cast<size_t>(from[axis - offset]);
+      if (length > 1) at += index * stride;
+      stride *= length;
+    }
+    result[i] = values[at];
+  }
+  return result;
+}
+
+std::vector<int64_t> as_classes(const std::vector<double>& truth) {
+  std::vector<int64_t> classes;
+  for (double v : truth) {
+    bool whole = v == std::floor(v) && std::abs(v) < 9e15;
+    if (!whole) fail(ErrorKind::BadInput, "the target holds {}, which is no class", v);
+    classes.push_back(static_cast<int64_t>(v));
+  }
+  return classes;
+}
+
+Type type_of_shape(const Tensor& t) { return Type::tensor(DType::Float64, to_shape(t.dims())); }
 
 }  // namespace
 
@@ -68,52 +107,67 @@ void Metrics::add(const Tensor& output, const Tensor& target) {
 }
 
 void Metrics::add_elements(const Tensor& output, const Tensor& target) {
-  if (output.size() != target.size()) {
-    fail(ErrorKind::BadInput, "output {} and target {} have different numbers of elements",
+  std::vector<double> y = to_doubles(output), t = to_doubles(target);
+  double weight = 1;
+  if (!options_.allow_broadcast && !agree(output.dims(), target.dims())) {
+    fail(ErrorKind::BadInput, "output {} and target {} differ by more than axes of length 1",
          output.type_text(), target.type_text());
   }
-  std::vector<double> y = to_doubles(output), t = to_doubles(target);
-  for (size_t i = 0; i < y.size(); ++i) {
-    absolute_ += std::abs(y[i] - t[i]);
-    squared_ += (y[i] - t[i]) * (y[i] - t[i]);
-    target_sum_ += t[i];
-    target_squares_ += t[i] * t[i];
+  if (options_.allow_broadcast && output.dims() != target.dims()) {
+    Dims all = broadcast(std::span(output.dims()), std::span(target.dims()));
+    size_t larger = std::max(y.size(), t.size());
+    y = repeated(y, output.dims(), all);
+    t = repeated(t, target.dims(), all);
+    // A batch counts by its samples, as in the loss, not by the pairs they make.
+    weight = static_cast<double>(larger) / static_cast<double>(y.size());
   }
-  elements_ += static_cast<double>(y.size());
+  for (size_t i = 0; i < y.size(); ++i) {
+    absolute_ += weight * std::abs(y[i] - t[i]);
+    squared_ += weight * (y[i] - t[i]) * (y[i] - t[i]);
+    target_sum_ += weight * t[i];
+    target_squares_ += weight * t[i] * t[i];
+  }
+  elements_ += weight * static_cast<double>(y.size());
 }
 
 void Metrics::add_classes(const Tensor& output, const Tensor& target) {
   if (output.size() == 0) return;
   const Dims &y = output.dims(), &t = target.dims();
   std::vector<double> scores = to_doubles(output), truth = to_doubles(target);
-  bool same = y == t;
-  int64_t axis = options_.class_axis ? normalize_axis(*options_.class_axis, output.rank())
-                                     : std::min<int64_t>(1, output.rank() - 1);
-  bool one_column = same && (output.rank() < 2 || output.dim(axis) == 1);
-  if (one_column || (output.size() == target.size() && !same)) return add_binary(scores, truth);
-  if (!options_.class_axis && !same) {
-    for (int64_t a = output.rank() - 1; a >= 0; --a) {
-      if (without(y, a) == t && (a == 1 || without(y, axis) != t)) axis = a;
+  if (agree(y, t)) {
+    bool single = output.rank() < 2 || output.dim(1) == 1 || y.back() == 1;
+    int64_t axis = std::min<int64_t>(1, output.rank() - 1);
+    if (options_.class_axis && output.rank() > 0) {
+      axis = normalize_axis(*options_.class_axis, output.rank());
+      single = output.dim(axis) == 1;
     }
+    if (single || options_.independent) return add_binary(scores, truth);
+    return add_one_hot(scores, y, axis, truth);
   }
-  std::vector<int64_t> classes;
-  if (same) {
-    // The true class of a one-hot row is where it is highest.
-    Metrics rows({}, options_);
-    size_t count = truth.size() / static_cast<size_t>(y[static_cast<size_t>(axis)]);
-    rows.add_indexed(truth, y, axis, std::vector<int64_t>(count, 0));
-    for (const Sample& s : rows.samples_) classes.push_back(s.predicted);
-  } else if (without(y, axis) == t) {
-    for (double v : truth) {
-      bool whole = v == std::floor(v) && std::abs(v) < 9e15;
-      if (!whole) fail(ErrorKind::BadInput, "the target holds {}, which is no class", v);
-      classes.push_back(static_cast<int64_t>(v));
-    }
-  } else {
+  Type target_shape = type_of_shape(target);
+  bool classes = output.rank() > 0;
+  int64_t axis = 0;
+  if (classes) {
+    axis = class_axis_of({"of classes", {}, options_.class_axis}, type_of_shape(output),
+                         &target_shape);
+    classes = agree(without(y, axis), t);
+  }
+  if (!classes) {
     fail(ErrorKind::BadInput, "output {} and target {} are no scores and classes",
          output.type_text(), target.type_text());
   }
-  add_indexed(scores, y, axis, classes);
+  add_indexed(scores, y, axis, as_classes(truth));
+}
+
+// The true class of a one-hot row is where it is highest.
+void Metrics::add_one_hot(const std::vector<double>& scores, const Dims& dims, int64_t axis,
+                          const std::vector<double>& truth) {
+  Metrics rows({}, options_);
+  size_t count = truth.size() / static_cast<size_t>(dims[static_cast<size_t>(axis)]);
+  rows.add_indexed(truth, dims, axis, std::vector<int64_t>(count, 0));
+  std::vector<int64_t> classes;
+  for (const Sample& s : rows.samples_) classes.push_back(s.predicted);
+  add_indexed(scores, dims, axis, classes);
 }
 
 void Metrics::add_indexed(const std::vector<double>& scores, const Dims& dims, int64_t axis,

@@ -24,13 +24,19 @@ struct MetricOptions {
   // Outputs above it are of class 1, where each element is a class of its own (as many outputs as
   // targets): 0.5 for probabilities, 0 for logits.
   double threshold = 0.5;
+  // Each element is a class of its own although output and target have several a sample, as where
+  // a sample may be of several classes or of none.
+  bool independent = false;
+  // As in LossOptions: regression metrics take all pairs that broadcasting makes.
+  bool allow_broadcast = false;
 };
 
 // Collects predictions over batches. What is a class follows from the shapes:
 //   target [N], output [N,C]     class indices and scores; the highest score is the prediction
 //   both [N,C], C > 1            one-hot rows and scores
 //   both [N] or [N,1]            two classes, by the threshold
-// with more axes likewise. Regression metrics compare element by element.
+// with more axes likewise; axes of length 1 may be more or less. Regression metrics compare element
+// by element. What losses refuse is refused here.
 class Metrics {
  public:
   // "accuracy", "top5", ...; throws Usage for other names, listing those there are.
@@ -57,6 +63,8 @@ class Metrics {
   };
 
   void add_elements(const Tensor& output, const Tensor& target);
+  void add_one_hot(const std::vector<double>& scores, const Dims& dims, int64_t axis,
+                   const std::vector<double>& truth);
   void add_classes(const Tensor& output, const Tensor& target);
   void add_indexed(const std::vector<double>& scores, const Dims& dims, int64_t axis,
                    const std::vector<int64_t>& truth);

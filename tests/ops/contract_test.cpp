@@ -1,5 +1,6 @@
 // Holds every operator of the registry to what docs/adding-an-operator.md asks of it and to the
-// standard's own table, tests/data/standard_operators.json.
+// standard's own table, tests/data/standard_operators.json, or ONNX Runtime's of its operators,
+// tests/data/microsoft_operators.json.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,9 +25,11 @@ using Json = nlohmann::json;
 const std::map<std::string, Json>& standard() {
   static const std::map<std::string, Json> operators = [] {
     std::map<std::string, Json> result;
-    for (const Json& op : Json::parse(std::ifstream(data_path("standard_operators.json")))) {
-      std::string domain = op.at("domain"), name = op.at("name");
-      result[domain.empty() ? name : domain + "." + name] = op;
+    for (const char* table : {"standard_operators.json", "microsoft_operators.json"}) {
+      for (const Json& op : Json::parse(std::ifstream(data_path(table)))) {
+        std::string domain = op.at("domain"), name = op.at("name");
+        result[domain.empty() ? name : domain + "." + name] = op;
+      }
     }
     return result;
   }();

@@ -5,29 +5,12 @@
 
 #include "base/error.h"
 #include "builtin_ops.h"
+#include "ops/type_rows.h"
 #include "support/graph_tester.h"
 
 namespace onnxrun::testing {
 
 namespace {
-
-// An input of a row. Its element type is that of the type variable in the operator's spec; the
-// values repeat, and go from 1 to 4 if none are given.
-struct In {
-  In() : omitted(true) {}
-  In(Dims d, std::vector<double> v = {}) : dims(std::move(d)), values(std::move(v)) {}  // NOLINT
-  Dims dims;
-  std::vector<double> values;
-  bool omitted = false;
-};
-
-struct Row {
-  std::string op;
-  std::vector<In> inputs;
-  Attributes attributes = {};
-  size_t outputs = 1;
-  bool compared = true;  // false where the type decides what the result is
-};
 
 // Small numbers in any type; those that a type does not have become others, equal ones equal.
 Tensor in_type(DType t, const Dims& dims, std::vector<double> values) {
@@ -428,8 +411,8 @@ std::vector<Row> sampling() {
 
 std::vector<Row> all_rows() {
   std::vector<Row> all = elementwise();
-  for (auto more :
-       {reductions(), movement(), layers(), selection(), attention(), quantization(), sampling()}) {
+  for (auto more : {reductions(), movement(), layers(), selection(), attention(), quantization(),
+                    sampling(), microsoft_rows(), ml_rows()}) {
     all.insert(all.end(), more.begin(), more.end());
   }
   return all;
@@ -460,7 +443,8 @@ const std::set<std::string_view> others = {"Cast",
                                            "TfIdfVectorizer",
                                            "Optional",
                                            "OptionalHasElement",
-                                           "OptionalGetElement"};
+                                           "OptionalGetElement",
+                                           "QLinearConcat"};
 
 TEST(ElementTypes, EveryOperatorHasARow) {
   std::set<std::string> there;
