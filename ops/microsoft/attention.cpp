@@ -208,7 +208,7 @@ void register_microsoft_attention(OpRegistry& r) {
        .inputs = {{"query", "T"},
                   {"key", "T", optional},
                   {"value", "T", optional},
-                  {"bias", "T", optional},
+                  {"bias", "T", optional, InputRole::Bias},
                   {"key_padding_mask", "M", optional},
                   {"attention_bias", "T", optional},
                   {"past_key", "T", optional},

@@ -267,6 +267,7 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
             .inputs = std::move(inputs),
             .outputs = {{"Y", "T"}},
             .types = {{"T", types}},
+            .kind = OpKind::Product,
             .gradient = GradientState::Decompose,
             .decomposes = true});
 }
@@ -278,13 +279,21 @@ void register_microsoft_fused(OpRegistry& r) {
   constexpr DTypeSet whole = {DType::Int32, DType::Int64, DType::UInt32, DType::UInt64};
   constexpr auto optional = Param::Kind::Optional;
   add<FusedMatMul>(r, "FusedMatMul", "alpha op(A) op(B) over the last two axes",
-                   {{"A", "T"}, {"B", "T"}}, dtypes::floats);
+                   {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}}, dtypes::floats);
   add<FusedMatMulActivation>(r, "FusedMatMulActivation", "FusedMatMul, then an activation",
-                             {{"A", "T"}, {"B", "T"}}, dtypes::floats);
+                             {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}},
+                             dtypes::floats);
   add<FusedGemm>(r, "FusedGemm", "Gemm, then an activation",
-                 {{"A", "T"}, {"B", "T"}, {"C", "T", optional}}, plain | whole);
+                 {{"A", "T", InputRole::Weight},
+                  {"B", "T", InputRole::Weight},
+                  {"C", "T", optional, InputRole::Bias}},
+                 plain | whole);
   add<FusedConv>(r, "FusedConv", "Conv, a sum, then an activation",
-                 {{"X", "T"}, {"W", "T"}, {"B", "T", optional}, {"Z", "T", optional}}, plain);
+                 {{"X", "T"},
+                  {"W", "T", InputRole::Weight},
+                  {"B", "T", optional, InputRole::Bias},
+                  {"Z", "T", optional}},
+                 plain);
 }
 
 }  // namespace onnxrun

@@ -65,6 +65,7 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
             .inputs = std::move(inputs),
             .outputs = {{output, "T"}},
             .types = {{"T", dtypes::floats}},
+            .kind = OpKind::Activation,
             .gradient = GradientState::Decompose,
             .decomposes = true});
 }
@@ -73,9 +74,9 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
 
 void register_microsoft_gelu(OpRegistry& r) {
   add<Gelu>(r, "Gelu", "x Phi(x)", {{"X", "T"}}, "Y");
-  add<BiasGelu>(r, "BiasGelu", "Gelu of a sum", {{"A", "T"}, {"B", "T"}}, "C");
+  add<BiasGelu>(r, "BiasGelu", "Gelu of a sum", {{"A", "T"}, {"B", "T", InputRole::Bias}}, "C");
   add<FastGelu>(r, "FastGelu", "Gelu by a tanh, of a sum",
-                {{"X", "T"}, {"bias", "T", Param::Kind::Optional}}, "Y");
+                {{"X", "T"}, {"bias", "T", Param::Kind::Optional, InputRole::Bias}}, "Y");
   add<QuickGelu>(r, "QuickGelu", "x sigmoid(alpha x)", {{"X", "T"}}, "Y");
 }
 
