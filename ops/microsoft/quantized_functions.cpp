@@ -260,27 +260,29 @@ void register_linear(OpRegistry& r) {
   constexpr DTypeSet numbers = {DType::Float32, DType::Float16};
   constexpr DTypeSet whole = {DType::Int8,   DType::UInt8, DType::Int16,
                               DType::UInt16, DType::Int4,  DType::UInt4};
-  r.add<QuantizeLinear>(
-      {.name = "QuantizeLinear",
-       .domain = "com.microsoft",
-       .doc = "saturate(round(x / scale) + zero point)",
-       .since = {1},
-       .inputs = {{"x", "T1"}, {"y_scale", "T1"}, {"y_zero_point", "T2", optional}},
-       .outputs = {{"y", "T2"}},
-       .types = {{"T1", numbers}, {"T2", whole}},
-       .gradient = GradientState::NotDifferentiable,
-       .decomposes = true});
-  r.add<DequantizeLinear>(
-      {.name = "DequantizeLinear",
-       .domain = "com.microsoft",
-       .doc = "(x - zero point) scale",
-       .since = {1},
-       .inputs = {{"x", "T1"}, {"x_scale", "T2"}, {"x_zero_point", "T1", optional}},
-       .outputs = {{"y", "T2"}},
-       .types = {{"T1", whole | DTypeSet(DType::Int32)},
-                 {"T2", numbers | DTypeSet(DType::Float64)}},
-       .gradient = GradientState::Decompose,
-       .decomposes = true});
+  r.add<QuantizeLinear>({.name = "QuantizeLinear",
+                         .domain = "com.microsoft",
+                         .doc = "saturate(round(x / scale) + zero point)",
+                         .since = {1},
+                         .inputs = {{"x", "T1"},
+                                    {"y_scale", "T1", InputRole::Setting},
+                                    {"y_zero_point", "T2", optional}},
+                         .outputs = {{"y", "T2"}},
+                         .types = {{"T1", numbers}, {"T2", whole}},
+                         .gradient = GradientState::NotDifferentiable,
+                         .decomposes = true});
+  r.add<DequantizeLinear>({.name = "DequantizeLinear",
+                           .domain = "com.microsoft",
+                           .doc = "(x - zero point) scale",
+                           .since = {1},
+                           .inputs = {{"x", "T1"},
+                                      {"x_scale", "T2", InputRole::Setting},
+                                      {"x_zero_point", "T1", optional}},
+                           .outputs = {{"y", "T2"}},
+                           .types = {{"T1", whole | DTypeSet(DType::Int32)},
+                                     {"T2", numbers | DTypeSet(DType::Float64)}},
+                           .gradient = GradientState::Decompose,
+                           .decomposes = true});
 }
 
 }  // namespace
@@ -288,30 +290,30 @@ void register_linear(OpRegistry& r) {
 void register_microsoft_quantized_functions(OpRegistry& r) {
   register_linear(r);
   std::vector<Param> binary = {{"A", "T"},
-                               {"A_scale", "tensor(float)"},
+                               {"A_scale", "tensor(float)", InputRole::Setting},
                                {"A_zero_point", "T", optional},
                                {"B", "T"},
-                               {"B_scale", "tensor(float)"},
+                               {"B_scale", "tensor(float)", InputRole::Setting},
                                {"B_zero_point", "T", optional},
-                               {"C_scale", "tensor(float)"},
+                               {"C_scale", "tensor(float)", InputRole::Setting},
                                {"C_zero_point", "T", optional}};
   r.add(quantized_spec("QLinearAdd", "a sum of quantized tensors, quantized", binary, "C"),
         [] { return std::make_shared<QLinearBinary>("Add"); });
   r.add(quantized_spec("QLinearMul", "a product of quantized tensors, quantized", binary, "C"),
         [] { return std::make_shared<QLinearBinary>("Mul"); });
   std::vector<Param> unary = {{"X", "T"},
-                              {"X_scale", "tensor(float)"},
+                              {"X_scale", "tensor(float)", InputRole::Setting},
                               {"X_zero_point", "T", optional},
-                              {"Y_scale", "tensor(float)"},
+                              {"Y_scale", "tensor(float)", InputRole::Setting},
                               {"Y_zero_point", "T", optional}};
   r.add<QLinearSigmoid>(
       quantized_spec("QLinearSigmoid", "Sigmoid of quantized tensors", unary, "Y"));
   r.add<QLinearLeakyRelu>(
       quantized_spec("QLinearLeakyRelu", "LeakyRelu of quantized tensors", unary, "Y"));
   std::vector<Param> pool = {{"X", "T"},
-                             {"x_scale", "tensor(float)"},
+                             {"x_scale", "tensor(float)", InputRole::Setting},
                              {"x_zero_point", "T", optional},
-                             {"y_scale", "tensor(float)"},
+                             {"y_scale", "tensor(float)", InputRole::Setting},
                              {"y_zero_point", "T", optional}};
   r.add<QLinearAveragePool>(
       quantized_spec("QLinearAveragePool", "AveragePool of quantized images", pool, "Y"));
@@ -329,7 +331,7 @@ void register_microsoft_quantized_functions(OpRegistry& r) {
        .domain = "com.microsoft",
        .doc = "quantized tensors put together, quantized alike",
        .since = {1},
-       .inputs = {{"Y_scale", "TF"},
+       .inputs = {{"Y_scale", "TF", InputRole::Setting},
                   {"Y_zero_point", "T8"},
                   {"inputs", "TV", Param::Kind::Variadic, false, 1}},
        .outputs = {{"Y", "T8"}},
