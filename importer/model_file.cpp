@@ -14,7 +14,7 @@ namespace {
 // Smaller ones are not worth a read of their own.
 constexpr uint64_t min_raw_bytes = 4096;
 
-enum WireType : uint32_t { varint = 0, fixed64 = 1, bytes = 2, fixed32 = 5 };
+enum WireType : uint32_t { Varint = 0, Fixed64 = 1, Bytes = 2, Fixed32 = 5 };
 
 void append_varint(std::string& to, uint64_t value) {
   for (; value >= 128; value >>= 7) to += static_cast<char>(value | 128);
@@ -22,7 +22,7 @@ void append_varint(std::string& to, uint64_t value) {
 }
 
 void append_message(std::string& to, uint32_t field, const std::string& content) {
-  append_varint(to, field << 3 | WireType::bytes);
+  append_varint(to, field << 3 | WireType::Bytes);
   append_varint(to, content.size());
   to += content;
 }
@@ -107,15 +107,15 @@ class ModelFile::Splitter {
       if (!in_.varint(end, tag, field.head) || tag >> 32 != 0) return false;
       field.number = static_cast<uint32_t>(tag >> 3);
       switch (tag & 7) {
-        case WireType::varint:
+        case WireType::Varint:
           if (!in_.varint(end, value, field.head)) return false;
           field.length = 0;
           break;
-        case WireType::fixed64:
-        case WireType::fixed32:
-          field.length = (tag & 7) == WireType::fixed64 ? 8 : 4;
+        case WireType::Fixed64:
+        case WireType::Fixed32:
+          field.length = (tag & 7) == WireType::Fixed64 ? 8 : 4;
           break;
-        case WireType::bytes:
+        case WireType::Bytes:
           if (!in_.varint(end, value, field.head)) return false;
           if (value > static_cast<uint64_t>(end - in_.position())) return false;
           field.length = static_cast<int64_t>(value);
