@@ -1,5 +1,7 @@
 #include "emit/binary_broadcast.h"
 
+#include "base/error.h"
+
 namespace onnxrun {
 
 void upgrade_binary_broadcast(UpgradeContext& u) {

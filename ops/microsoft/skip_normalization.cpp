@@ -41,6 +41,9 @@ class SimplifiedLayerNormalization final : public FunctionOp {
 
  protected:
   void check(const InferContext& c) const override {
+    if (stash_ != DType::Float32) {
+      c.reject("attribute 'stash_type' is {}, expected float", to_string(stash_));
+    }
     if (c.shape(0) && (axis_ < -c.rank(0) || axis_ >= c.rank(0))) {
       c.reject("attribute 'axis' is {}, but {}", axis_, c.describe_input(0));
     }
@@ -52,7 +55,8 @@ class SimplifiedLayerNormalization final : public FunctionOp {
   }
 
  private:
-  int64_t axis_ = -1, stash_ = 1;
+  int64_t axis_ = -1;
+  DType stash_ = DType::Float32;
   float epsilon_ = 1e-5f;
 };
 
