@@ -30,7 +30,7 @@ def follow(run, step, state, batches, targets):
     wanted = {i.name for i in step.graph.input}
     losses = []
     for k in range(STEPS):
-        feeds = {**state, **{name: b[k] for name, b in batches.items()}}
+        feeds = {**state, **{name: np.asarray(b[k]) for name, b in batches.items()}}
         if targets is not None:
             feeds["target"] = targets[k]
         result = dict(zip(outputs, run(outputs, {n: feeds[n] for n in wanted})))
@@ -57,10 +57,12 @@ def first_steps(batches):
     return batches[np.arange(STEPS) % len(batches)]
 
 
-def check(tool, model, batches, targets, options, emit_options, train_options):
+def check(tool, model, batches, targets, options, emit_options, train_options, noise=None):
     """Ten steps of the emitted file against ten steps of `onnxrun train`, in both precisions.
 
     `batches` maps inputs to arrays whose first axis counts the batches, `targets` likewise.
+    `noise` says for weights by name how far runs in float32 may lie apart: Adam makes whole steps
+    of gradients that are rounding alone (the keys' bias in attention).
     """
     batches = {name: first_steps(b) for name, b in batches.items()}
     targets = None if targets is None else first_steps(targets)
@@ -70,7 +72,7 @@ def check(tool, model, batches, targets, options, emit_options, train_options):
     losses, state = follow(ort_session(path).run, step, state, batches, targets)
     expect_near("ONNX Runtime's losses", losses, ours, 1e-4)
     for name, value in initializers(trained).items():
-        if name in state:
+        if name in state and np.abs(state[name] - value).max(initial=0) > (noise or {}).get(name, 0):
             expect_near(f"{name} in ONNX Runtime", state[name], value, 1e-3)
 
     from onnx.reference import ReferenceEvaluator

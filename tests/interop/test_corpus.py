@@ -44,13 +44,20 @@ def graph_inputs(folder):
     return [i.name for i in graph.input if i.name not in stored]
 
 
+def numbers(array):
+    """In double; numpy has no bfloat16, whose bits a .npz holds as two bytes of no type."""
+    if array.dtype.kind == "V" and array.dtype.itemsize == 2:
+        array = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float64)
+
+
 def near(what, actual, expected, rtol, atol):
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, not {expected.shape}"
     if actual.dtype.kind in "OUSb":
         assert np.array_equal(actual, expected), what
     else:
         np.testing.assert_allclose(
-            actual.astype(np.float64), expected.astype(np.float64), rtol, atol, err_msg=what
+            numbers(actual), numbers(expected), rtol, atol, err_msg=what
         )
 
 
@@ -65,7 +72,13 @@ def check_run(tool, folder):
                 near(f"{data.name} {name}", value, wanted, case["rtol"], case["atol"])
 
 
-def training_options(about, output):
+# The first seed program's fault: a target that broadcasts.
+BROADCASTS = {"s0_nand_f64_bcast_bug"}
+# What random numbers are multiplied with has a gradient of random numbers.
+RANDOM_GRADIENTS = {("vae_elbo_dyn", "temperature")}
+
+
+def training_options(folder, about, output):
     loss, optimizer = about["loss"], dict(about["optimizer"])
     name = {"adam_keras": "keras:adam"}.get(optimizer["name"], optimizer["name"])
     if name == "sgd" and optimizer.get("momentum"):
@@ -83,6 +96,8 @@ def training_options(about, output):
         options += [option, beta]
     if about["batchnorm"]:
         options += ["--batchnorm", about["batchnorm"]]
+    if folder.name in BROADCASTS:
+        options.append("--allow-broadcast")
     return options + ["--dropout", "off"]
 
 
@@ -105,7 +120,7 @@ def check_train(tool, folder, precision):
     trainable = tool.path(".txt")
     trainable.write_text("\n".join(about["trainable"]) + "\n")
     trained, found = tool.train(
-        folder / "model.onnx", *batches_of(folder, about), *training_options(about, output),
+        folder / "model.onnx", *batches_of(folder, about), *training_options(folder, about, output),
         "--only", f"@{trainable}", "--unshare", "never", "--precision", precision,
     )  # fmt: skip
 
@@ -182,6 +197,8 @@ def check_gradient(tool, folder):
     # What is zero in theory (a bias before a norm) is rounding noise of the others in both.
     noise = 1e-14 * max(np.abs(v).max(initial=0) for v in wanted.values())
     for name, value in wanted.items():
+        if (folder.name, name) in RANDOM_GRADIENTS:
+            continue
         if np.abs(found[name] - value).max(initial=0) <= noise:
             continue
         off = distance(found[name], value)

@@ -14,14 +14,17 @@ def check(tool, folder):
     trainable = tool.path(".txt")
     trainable.write_text("\n".join(about["trainable"]) + "\n")
     batches, targets = batches_of(folder, about)
-    options = training_options(about, output)
+    options = training_options(folder, about, output)
     emit_options = ["--wrt", f"@{trainable}"]
     if targets is not None:
         target = tool.path(".npy")
         np.save(target, targets[0])
         emit_options += ["--target", target]
     train_options = ["--only", f"@{trainable}", "--unshare", "never"]
-    steps.check(tool, folder / "model.onnx", batches, targets, options, emit_options, train_options)
+    steps.check(
+        tool, folder / "model.onnx", batches, targets, options, emit_options, train_options,
+        about["suggested_atol"],
+    )  # fmt: skip
 
 
 def cases():
