@@ -1,5 +1,7 @@
 #include "base/dtype.h"
 
+#include <array>
+
 #include "base/error.h"
 
 namespace onnxrun {
