@@ -59,7 +59,8 @@ TEST(Attention, RowsWithoutKeysAreZero) {
 }
 
 TEST(Attention, Rejects) {
-  Tensor q = random_tensor({1, 4, 3, 2}, 1), k = random_tensor({1, 2, 5, 2}, 2), v = k;
+  Tensor q = random_tensor({1, 4, 3, 2}, 1), k = random_tensor({1, 2, 5, 2}, 2);
+  const Tensor& v = k;
   expect_error({"Attention", {q, random_tensor({1, 3, 5, 2}, 2), random_tensor({1, 3, 5, 2}, 2)}},
                "4 heads of queries for 3 of keys");
   expect_error({"Attention", {q, random_tensor({1, 2, 5, 3}, 2), v}}, "head sizes");
