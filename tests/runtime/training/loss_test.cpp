@@ -129,10 +129,9 @@ Tensor classes(const Dims& dims, const std::vector<int64_t>& values) {
 TEST(Loss, IsFinitePyTorchsAtTheEndsOfItsRange) {
   for (const Row& row : rows) {
     SCOPED_TRACE(row.loss);
-    Tensor target = doubles(row.dims, row.target);
-    if (find_loss(row.loss).class_indices) {
-      target = convert(doubles({row.dims[0]}, row.target), DType::Int64);
-    }
+    const bool indices = find_loss(row.loss).class_indices;
+    Tensor target = doubles(indices ? Dims{row.dims[0]} : row.dims, row.target);
+    if (indices) target = convert(target, DType::Int64);
     std::vector<Tensor> results = run_loss({row.loss}, doubles(row.dims, row.output), target);
     expect_close(results[0], Tensor::scalar(row.value), 1e-14, 0);
     expect_close(results[1], doubles(row.dims, row.gradient), 1e-14, 1e-300);
