@@ -20,8 +20,9 @@ struct TrainerOptions {
   // Shape of the targets to come, -1 for lengths that vary; it tells the class axis where several
   // fit.
   std::optional<Dims> target_dims;
-  // A target whose shape differs from the output's by more than axes of length 1 is an error, unless
-  // this lets it broadcast as in numpy: [N] against [N,1] is [N,N] then, and otherwise [N,1].
+  // A target whose shape differs from the output's by more than axes of length 1 is an error,
+  // unless this lets it broadcast as in numpy: [N] against [N,1] is [N,N] then, and otherwise
+  // [N,1].
   bool allow_broadcast = false;
   std::string optimizer = "sgd";
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
