@@ -342,7 +342,9 @@ TEST(OperatorContract, AlgorithmsNameNoOperator) {
     ASSERT_TRUE(stream) << file;
     std::string line;
     for (int number = 1; std::getline(stream, line); ++number) {
-      if (line.find(".add") != std::string::npos) continue;  // emits it
+      bool emits =
+          line.find(".add(") != std::string::npos || line.find(".add_n(") != std::string::npos;
+      if (emits) continue;
       for (size_t at = line.find('"'); at != std::string::npos;) {
         size_t end = line.find('"', at + 1);
         if (end == std::string::npos) break;
