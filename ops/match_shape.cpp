@@ -1,18 +1,11 @@
 // onnxrun.MatchShape: a target taken in the shape that its loss compares it with.
-#include <algorithm>
-
+#include "base/unit_axes.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 
 namespace onnxrun {
 
 namespace {
-
-// The lengths of all axes but those of length 1.
-Shape without_ones(Shape shape) {
-  std::erase_if(shape, [](const Dim& d) { return d == Dim(1); });
-  return shape;
-}
 
 class MatchShape final : public Op {
  public:
@@ -50,7 +43,7 @@ class MatchShape final : public Op {
   void check(const InferContext& c, const Shape& wanted) const {
     const Shape& given = *c.shape(0);
     if (!all_known(given) || !all_known(wanted)) return;
-    if (without_ones(given) == without_ones(wanted)) return;
+    if (without_unit_axes(given) == without_unit_axes(wanted)) return;
     if (axis_) {
       fail(ErrorKind::BadInput, "{}, expected {}: {}, whose axis {} counts the classes",
            c.describe_input(0), Type::tensor(c.dtype(0), wanted).to_string(), c.describe_input(1),

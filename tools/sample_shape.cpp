@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/unit_axes.h"
+
 namespace onnxrun::tool {
 
 namespace {
-
-Dims without_ones(Dims dims) {
-  std::erase(dims, 1);
-  return dims;
-}
 
 bool fits(const Shape& shape, const Dims& dims) {
   return std::equal(shape.begin(), shape.end(), dims.begin(), dims.end(),
@@ -27,7 +24,7 @@ std::optional<Dims> reshaped_samples(const Type& input, const Dims& array) {
   if (as_it_is || !all_known(sample)) return std::nullopt;
   Dims wanted = to_dims(sample);
   if (element_count(std::span(wanted)) != element_count(std::span(given))) return std::nullopt;
-  Dims a = without_ones(wanted), b = without_ones(given);
+  Dims a = without_unit_axes(wanted), b = without_unit_axes(given);
   if (a != b && a.size() > 1 && b.size() > 1) return std::nullopt;
   wanted.insert(wanted.begin(), array[0]);
   return wanted;

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/unit_axes.h"
 #include "training/find_named.h"
 
 namespace onnxrun {
@@ -62,10 +63,8 @@ Elementwise elementwise_of(std::string_view name) {
   return nullptr;
 }
 
-// The shape without axes of length 1.
-Type without_ones(Shape shape) {
-  std::erase_if(shape, [](const Dim& d) { return d == Dim(1); });
-  return Type::tensor(DType::Int64, std::move(shape));
+bool may_agree(const Shape& a, const Shape& b) {
+  return compatible(Type::tensor(DType::Int64, a), Type::tensor(DType::Int64, b));
 }
 
 // The axes of the output whose removal gives the target's shape; if there are none, axes of length
@@ -75,10 +74,8 @@ std::vector<int64_t> fitting_axes(const Shape& output, const Shape& target) {
   for (int64_t axis = 0; axis < static_cast<int64_t>(output.size()); ++axis) {
     Shape rest = output;
     rest.erase(rest.begin() + axis);
-    if (compatible(Type::tensor(DType::Int64, rest), Type::tensor(DType::Int64, target))) {
-      exact.push_back(axis);
-    }
-    if (compatible(without_ones(rest), without_ones(target))) loose.push_back(axis);
+    if (may_agree(rest, target)) exact.push_back(axis);
+    if (may_agree(without_unit_axes(rest), without_unit_axes(target))) loose.push_back(axis);
   }
   return exact.empty() ? loose : exact;
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/unit_axes.h"
 #include "training/find_named.h"
 #include "training/loss.h"
 
@@ -38,11 +39,7 @@ Dims without(Dims dims, int64_t axis) {
 }
 
 // Equal lengths, whatever axes of length 1 are more or less.
-bool agree(Dims a, Dims b) {
-  std::erase(a, 1);
-  std::erase(b, 1);
-  return a == b;
-}
+bool agree(const Dims& a, const Dims& b) { return without_unit_axes(a) == without_unit_axes(b); }
 
 // Elements of a tensor of shape `from` repeated to shape `to`, as numpy broadcasts.
 std::vector<double> repeated(const std::vector<double>& values, const Dims& from, const Dims& to) {
