@@ -4,6 +4,7 @@
 #include <cctype>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/file_names.h"
@@ -296,9 +297,10 @@ class Train final : public Command {
       warn("no gradient flows to '{}': nothing that the loss reads can be differentiated by it",
            name);
     }
+    const std::set<std::string> in(trained.begin(), trained.end());
     for (const InitializerInfo& i : model.initializers()) {
-      bool in = std::find(trained.begin(), trained.end(), i.name) != trained.end();
-      if (!in && i.value.size() > 0 && !i.reason.empty()) left_out[i.reason].push_back(i.name);
+      bool listed = i.value.size() > 0 && !i.reason.empty();
+      if (listed && !in.count(i.name)) left_out[i.reason].push_back(i.name);
     }
     for (const auto& [reason, names] : left_out) {
       info("not trained: {} ({})", name_list(names, 8), reason);
