@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "graph/run_context.h"
@@ -10,7 +9,17 @@
 namespace onnxrun {
 
 struct Forest final : KernelState {
-  enum class Mode : uint8_t { LessEqual, Less, GreaterEqual, Greater, Equal, NotEqual, Leaf };
+  // In the order of the numbers that TreeEnsemble has for them.
+  enum class Mode : uint8_t {
+    LessEqual,
+    Less,
+    GreaterEqual,
+    Greater,
+    Equal,
+    NotEqual,
+    Member,
+    Leaf
+  };
   enum class Aggregate : uint8_t { Average, Sum, Min, Max };
 
   struct Node {
@@ -20,33 +29,43 @@ struct Forest final : KernelState {
     double value = 0;
     // The nodes if the comparison holds and if not; of a leaf its weights, from one to the other.
     size_t yes = 0, no = 0;
+    size_t set = 0;  // of Member: which of `sets`
   };
   struct Weight {
     int64_t target = 0;
     double weight = 0;
   };
+  struct Scores {
+    std::vector<double> values;
+    std::vector<char> met;  // whether a leaf had a weight for the target
+  };
 
   std::vector<Node> nodes;
   std::vector<size_t> roots;
   std::vector<Weight> weights;
-  std::optional<int64_t> only_target;  // if all weights count for one
-  bool nonnegative = true;             // all weights
-  std::vector<double> base;            // one for each target, or empty
+  std::vector<std::vector<double>> sets;  // sorted
+  std::vector<double> base;               // added to the scores of all targets, or empty
+  size_t targets = 1;
   Aggregate aggregate = Aggregate::Sum;
+  bool one_target = false;  // all weights count for the same one
+  bool nonnegative = true;  // all weights
+  bool narrow = false;      // sums are rounded to float after each tree
 
-  // Finds the roots: the nodes that are no one's child. Throws BadModel for a node with two
-  // parents, so that every way from a root ends.
-  void find_roots();
-
+  // Throws BadModel for nodes that lead back to themselves, so that every way from a root ends.
+  void check_acyclic() const;
+  // The nodes that are no one's child.
+  std::vector<size_t> parentless() const;
   // The least number of features that a row needs.
   int64_t features() const;
 
-  // Writes a number for each target: what the leaves that x reaches make of it. The order is that
-  // of the trees.
-  void evaluate(const double* x, std::vector<double>& targets) const;
+  // A number for each target: what the leaves that x reaches make of it, in the order of the
+  // trees. Without `base`.
+  void evaluate(const double* x, Scores& scores) const;
 
  private:
+  bool holds(const Node& node, double x) const;
   const Node& leaf(size_t root, const double* x) const;
+  std::vector<size_t> parents() const;
 };
 
 }  // namespace onnxrun

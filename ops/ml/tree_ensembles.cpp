@@ -1,13 +1,9 @@
 // ai.onnx.ml: TreeEnsembleClassifier, TreeEnsembleRegressor.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 
-#include "base/threads.h"
-#include "graph/infer_context.h"
-#include "graph/run_context.h"
-#include "kernels/forest.h"
+#include "kernels/forest_op.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -18,67 +14,21 @@ using Ints = std::optional<std::vector<int64_t>>;
 using Floats = std::optional<std::vector<float>>;
 using Strings = std::optional<std::vector<std::string>>;
 
-constexpr int64_t max_targets = int64_t{1} << 24;
-constexpr int64_t rows_grain = 16;
-
 // A list of numbers in float, or as a tensor in float or double.
 std::vector<double> numbers(const Floats& floats, const std::optional<Tensor>& tensor) {
   if (tensor) return to_doubles(*tensor);
   return floats ? std::vector<double>(floats->begin(), floats->end()) : std::vector<double>();
 }
 
-size_t size_of(const Ints& list) { return list ? list->size() : 0; }
-
-// Those rows of numbers that sum up to one, or lie between 0 and 1.
-void transform(const std::string& how, std::vector<double>& scores) {
-  if (how == "LOGISTIC") {
-    for (double& s : scores) s = 1 / (1 + std::exp(-s));
-  } else if (how == "SOFTMAX") {
-    double largest = *std::max_element(scores.begin(), scores.end()), sum = 0;
-    for (double& s : scores) sum += s = std::exp(s - largest);
-    for (double& s : scores) s /= sum;
-  }
+template <typename T>
+size_t size_of(const std::optional<std::vector<T>>& list) {
+  return list ? list->size() : 0;
 }
 
-// What both have in common; `prefix` is what they call their targets.
-class TreeOp : public Op {
- public:
-  std::unique_ptr<KernelState> prepare(PrepareContext&) const final {
-    auto forest = std::make_unique<Forest>();
-    add_nodes(*forest);
-    forest->find_roots();
-    forest->base = numbers(base_, base_tensor_);
-    forest->aggregate = aggregate();
-    if (!forest->base.empty() && forest->base.size() != static_cast<size_t>(targets())) {
-      fail(ErrorKind::BadModel, "{} base values of {} targets", forest->base.size(), targets());
-    }
-    return forest;
-  }
-
-  void run(RunContext& c) const final {
-    const Tensor& x = c.input(0);
-    const auto& forest = c.state<Forest>();
-    const int64_t rows = x.rank() == 1 ? 1 : x.dim(0), features = x.dims().back();
-    if (features < forest.features()) {
-      fail(ErrorKind::BadInput, "{}, but the trees ask for feature {}", x.type_text(),
-           forest.features() - 1);
-    }
-    std::vector<double> all = to_doubles(x);
-    parallel_for(rows, rows_grain, [&](int64_t begin, int64_t end) {
-      std::vector<double> scores;
-      for (int64_t r = begin; r < end; ++r) {
-        c.control().check();
-        scores.resize(static_cast<size_t>(targets()));
-        forest.evaluate(all.data() + r * features, scores);
-        write(c, r, scores);
-      }
-    });
-  }
-
+// What both have in common but the names of their targets.
+class TreeOp : public ForestOp {
  protected:
   virtual int64_t targets() const = 0;
-  virtual Forest::Aggregate aggregate() const { return Forest::Aggregate::Sum; }
-  virtual void write(RunContext& c, int64_t row, std::vector<double>& scores) const = 0;
 
   void visit_nodes(AttributeVisitor& v) {
     v.visit("base_values", base_, "added to the results");
@@ -94,7 +44,7 @@ class TreeOp : public Op {
     v.visit("nodes_truenodeids", yes_, "where rows go that a comparison holds for");
     v.visit("nodes_values", values_, "what features are compared with");
     v.visit("nodes_values_as_tensor", values_tensor_, "the same in double");
-    v.visit("post_transform", transform_, "NONE, LOGISTIC or SOFTMAX");
+    v.visit("post_transform", transform_, "NONE, LOGISTIC, SOFTMAX, SOFTMAX_ZERO or PROBIT");
   }
 
   void visit_weights(AttributeVisitor& v, std::string_view ids, std::string_view nodes,
@@ -106,14 +56,15 @@ class TreeOp : public Op {
     v.visit(tensor, weights_tensor_, "the same in double");
   }
 
-  Dim check_rows(const InferContext& c) const {
-    if (transform_ != "NONE" && transform_ != "LOGISTIC" && transform_ != "SOFTMAX") {
-      fail(ErrorKind::Unsupported, "attribute 'post_transform' is '{}'", transform_);
-    }
-    const Shape* x = c.shape(0);
-    if (!x) return {};
-    if (x->empty() || x->size() > 2) c.reject("{}, expected rows", c.describe_input(0));
-    return x->size() == 1 ? Dim(1) : (*x)[0];
+  std::unique_ptr<Forest> grow() const override {
+    auto forest = std::make_unique<Forest>();
+    forest->targets = static_cast<size_t>(targets());
+    forest->base = numbers(base_, base_tensor_);
+    Places places = number_nodes();
+    add_nodes(*forest, places);
+    add_weights(*forest, places);
+    forest->roots = roots(*forest);
+    return forest;
   }
 
   Floats base_, weights_;
@@ -125,38 +76,39 @@ class TreeOp : public Op {
   using Places = std::map<std::pair<int64_t, int64_t>, size_t>;  // (tree, node) -> index
 
   static Forest::Mode mode_of(const std::string& name) {
-    constexpr std::array<std::string_view, 7> names = {
-        "BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "LEAF"};
+    constexpr std::array<std::string_view, 6> names = {"BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE",
+                                                       "BRANCH_GT",  "BRANCH_EQ", "BRANCH_NEQ"};
+    if (name == "LEAF") return Forest::Mode::Leaf;
     auto it = std::find(names.begin(), names.end(), name);
     if (it == names.end()) fail(ErrorKind::BadModel, "a node of a tree has the mode '{}'", name);
     return static_cast<Forest::Mode>(it - names.begin());
   }
 
-  void check_lists(const std::vector<double>& values) const {
+  Places number_nodes() const {
     size_t n = size_of(ids_);
-    for (size_t other :
-         {size_of(trees_), size_of(features_), size_of(yes_), size_of(no_),
-          modes_ ? modes_->size() : 0, values.size(), missing_ ? missing_->size() : n}) {
-      if (other != n || n == 0) {
-        fail(ErrorKind::BadModel, "trees have {} nodes, but {} elements in another list of them", n,
-             other);
-      }
-    }
-  }
-
-  void add_nodes(Forest& forest) const {
-    std::vector<double> values = numbers(values_, values_tensor_);
-    check_lists(values);
+    if (n == 0) fail(ErrorKind::BadModel, "attribute 'nodes_nodeids' is empty");
+    check_length("nodes_treeids", size_of(trees_), n);
+    check_length("nodes_featureids", size_of(features_), n);
+    check_length("nodes_truenodeids", size_of(yes_), n);
+    check_length("nodes_falsenodeids", size_of(no_), n);
+    check_length("nodes_modes", size_of(modes_), n);
+    if (size_of(missing_) > 0) check_length("nodes_missing_value_tracks_true", missing_->size(), n);
     Places places;
-    for (size_t i = 0; i < ids_->size(); ++i) {
+    for (size_t i = 0; i < n; ++i) {
       if (!places.try_emplace({(*trees_)[i], (*ids_)[i]}, i).second) {
         fail(ErrorKind::BadModel, "tree {} has two nodes {}", (*trees_)[i], (*ids_)[i]);
       }
     }
+    return places;
+  }
+
+  void add_nodes(Forest& forest, const Places& places) const {
+    std::vector<double> values = numbers(values_, values_tensor_);
+    check_length("nodes_values", values.size(), ids_->size());
     for (size_t i = 0; i < ids_->size(); ++i) {
       Forest::Node node;
       node.mode = mode_of((*modes_)[i]);
-      node.missing_is_true = missing_ && (*missing_)[i] != 0;
+      node.missing_is_true = size_of(missing_) > 0 && (*missing_)[i] != 0;
       if (node.mode != Forest::Mode::Leaf) {
         node.feature = (*features_)[i];
         if (node.feature < 0) fail(ErrorKind::BadModel, "a tree asks for feature {}", node.feature);
@@ -166,7 +118,6 @@ class TreeOp : public Op {
       }
       forest.nodes.push_back(node);
     }
-    add_weights(forest, places);
   }
 
   static size_t place(const Places& places, int64_t tree, int64_t node) {
@@ -175,7 +126,8 @@ class TreeOp : public Op {
     return it->second;
   }
 
-  // The weights of one leaf lie side by side, in the order of the file.
+  // The weights of one leaf lie side by side, in the order of the file. Old converters give nodes
+  // that are no leaves weights, too, which count for nothing.
   void add_weights(Forest& forest, const Places& places) const {
     std::vector<double> weights = numbers(weights_, weights_tensor_);
     size_t n = weights.size();
@@ -186,19 +138,16 @@ class TreeOp : public Op {
            size_of(weight_targets_), size_of(weight_nodes_), size_of(weight_trees_));
     }
     std::map<size_t, std::vector<Forest::Weight>> by_leaf;
+    forest.one_target = n > 0;
     for (size_t i = 0; i < n; ++i) {
+      forest.nonnegative = forest.nonnegative && weights[i] >= 0;
+      forest.one_target = forest.one_target && (*weight_targets_)[i] == weight_targets_->front();
       int64_t target = (*weight_targets_)[i];
       if (target < 0 || target >= targets()) {
         fail(ErrorKind::BadModel, "a weight of a leaf counts for {} of {}", target, targets());
       }
-      by_leaf[place(places, (*weight_trees_)[i], (*weight_nodes_)[i])].push_back(
-          {target, weights[i]});
-    }
-    forest.nonnegative =
-        std::all_of(weights.begin(), weights.end(), [](double w) { return w >= 0; });
-    if (n > 0 && std::count(weight_targets_->begin(), weight_targets_->end(),
-                            weight_targets_->front()) == std::ssize(*weight_targets_)) {
-      forest.only_target = weight_targets_->front();
+      size_t at = place(places, (*weight_trees_)[i], (*weight_nodes_)[i]);
+      by_leaf[at].push_back({target, weights[i]});
     }
     for (const auto& [at, list] : by_leaf) {
       Forest::Node& node = forest.nodes[at];
@@ -207,6 +156,19 @@ class TreeOp : public Op {
       forest.weights.insert(forest.weights.end(), list.begin(), list.end());
       node.no = forest.weights.size();
     }
+  }
+
+  // One of each tree, in the order of the file.
+  std::vector<size_t> roots(const Forest& forest) const {
+    std::vector<size_t> roots = forest.parentless();
+    std::map<int64_t, size_t> known;
+    for (size_t root : roots) {
+      if (!known.try_emplace((*trees_)[root], root).second) {
+        fail(ErrorKind::BadModel, "no way leads to node {} of tree {}", (*ids_)[root],
+             (*trees_)[root]);
+      }
+    }
+    return roots;
   }
 
   Ints no_, features_, missing_, ids_, trees_, yes_, weight_nodes_, weight_trees_;
@@ -228,16 +190,31 @@ class TreeEnsembleRegressor final : public TreeOp {
   void infer(InferContext& c) const override {
     Dim rows = check_rows(c);
     aggregate();
-    if (targets() < 1 || targets() > max_targets) {
-      c.reject("attribute 'n_targets' is {}", targets());
-    }
+    score_transform(transform_);
+    check_targets(c, targets());
+    size_t base = numbers(base_, base_tensor_).size();
+    if (base > 0) check_length("base_values", base, static_cast<size_t>(targets()));
     c.set_output(0, DType::Float32, Shape{rows, Dim(targets())});
   }
 
  protected:
   int64_t targets() const override { return targets_.value_or(1); }
 
-  Forest::Aggregate aggregate() const override {
+  std::unique_ptr<Forest> grow() const override {
+    std::unique_ptr<Forest> forest = TreeOp::grow();
+    forest->aggregate = aggregate();
+    return forest;
+  }
+
+  void write(RunContext& c, const Forest& forest, int64_t row,
+             Forest::Scores& scores) const override {
+    finish_regression(forest, score_transform(transform_), scores);
+    float* y = c.output(0).data<float>() + row * targets();
+    for (size_t i = 0; i < scores.values.size(); ++i) y[i] = static_cast<float>(scores.values[i]);
+  }
+
+ private:
+  Forest::Aggregate aggregate() const {
     constexpr std::array<std::string_view, 4> names = {"AVERAGE", "SUM", "MIN", "MAX"};
     auto it = std::find(names.begin(), names.end(), aggregate_);
     if (it == names.end()) {
@@ -246,19 +223,11 @@ class TreeEnsembleRegressor final : public TreeOp {
     return static_cast<Forest::Aggregate>(it - names.begin());
   }
 
-  void write(RunContext& c, int64_t row, std::vector<double>& scores) const override {
-    transform(transform_, scores);
-    float* y = c.output(0).data<float>() + row * targets();
-    for (size_t i = 0; i < scores.size(); ++i) y[i] = static_cast<float>(scores[i]);
-  }
-
- private:
   std::string aggregate_ = "SUM";
   std::optional<int64_t> targets_;
 };
 
-// If all weights count for one of two classes, the other gets what is left: of 1 where all weights
-// are positive, else of 0, and the sign decides.
+// The standard does not say how two classes share the weights of one; this is ONNX Runtime's way.
 class TreeEnsembleClassifier final : public TreeOp {
  public:
   void attributes(AttributeVisitor& v) override {
@@ -271,49 +240,109 @@ class TreeEnsembleClassifier final : public TreeOp {
 
   void infer(InferContext& c) const override {
     Dim rows = check_rows(c);
-    if (ints_.has_value() == strings_.has_value() || targets() < 2) {
+    score_transform(transform_);
+    if ((size_of(ints_) > 0) == (size_of(strings_) > 0) || size_of(strings_) == 1) {
       c.reject("{} integers and {} strings are the classes' names", size_of(ints_),
-               strings_ ? strings_->size() : 0);
+               size_of(strings_));
     }
-    c.set_output(0, ints_ ? DType::Int64 : DType::String, Shape{rows});
+    size_t base = numbers(base_, base_tensor_).size();
+    if (base > 1 || (base == 1 && targets() > 2)) {
+      check_length("base_values", base, static_cast<size_t>(targets()));
+    }
+    c.set_output(0, size_of(ints_) > 0 ? DType::Int64 : DType::String, Shape{rows});
     c.set_output(1, DType::Float32, Shape{rows, Dim(targets())});
   }
 
  protected:
   int64_t targets() const override {
-    return static_cast<int64_t>(ints_ ? ints_->size() : strings_ ? strings_->size() : 0);
+    return static_cast<int64_t>(std::max(size_of(ints_), size_of(strings_)));
   }
 
-  void write(RunContext& c, int64_t row, std::vector<double>& scores) const override {
-    const auto& forest = c.state<Forest>();
-    size_t best = 0;
-    if (targets() == 2 && forest.only_target) {
-      best = split(forest, scores);
-    } else {
-      best = static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
-      transform(transform_, scores);
+  void write(RunContext& c, const Forest& forest, int64_t row,
+             Forest::Scores& scores) const override {
+    int64_t n = targets();
+    int64_t label = n == 1   ? one_class(forest, scores)
+                    : n == 2 ? two_classes(forest, scores)
+                             : many_classes(forest, scores);
+    if (c.has_output(0) && size_of(ints_) > 0) {
+      c.output(0).data<int64_t>()[row] = label;
+    } else if (c.has_output(0)) {
+      c.output(0).data<std::string>()[row] = (*strings_)[static_cast<size_t>(label)];
     }
-    name(c, row, best);
     if (!c.has_output(1)) return;
-    float* z = c.output(1).data<float>() + row * targets();
-    for (size_t i = 0; i < scores.size(); ++i) z[i] = static_cast<float>(scores[i]);
+    float* z = c.output(1).data<float>() + row * n;
+    for (size_t i = 0; i < scores.values.size(); ++i) z[i] = static_cast<float>(scores.values[i]);
   }
 
  private:
-  void name(RunContext& c, int64_t row, size_t best) const {
-    if (!c.has_output(0)) return;
-    if (ints_) {
-      c.output(0).data<int64_t>()[row] = (*ints_)[best];
-    } else {
-      c.output(0).data<std::string>()[row] = (*strings_)[best];
-    }
+  // Functions that turn sums into scores return the class, a number that is known, or the place
+  // among the strings.
+  int64_t label(size_t place) const {
+    return size_of(ints_) > 0 ? (*ints_)[place] : static_cast<int64_t>(place);
   }
 
-  size_t split(const Forest& forest, std::vector<double>& scores) const {
-    double score = scores[static_cast<size_t>(*forest.only_target)];
-    scores = {forest.nonnegative ? 1 - score : -score, score};
-    if (!forest.nonnegative && transform_ == "LOGISTIC") transform(transform_, scores);
-    return score > (forest.nonnegative ? 0.5 : 0) ? 1 : 0;
+  int64_t one_class(const Forest& forest, Forest::Scores& scores) const {
+    double& score = scores.values[0];
+    if (!forest.base.empty()) score += forest.base[0];
+    int64_t known = score > 0 ? 1 : 0;
+    transform_scores(for_count(score_transform(transform_), 1), scores.values);
+    return known;
+  }
+
+  int64_t many_classes(const Forest& forest, Forest::Scores& scores) const {
+    for (size_t k = 0; k < forest.base.size(); ++k) {
+      scores.values[k] += forest.base[k];
+      scores.met[k] = 1;
+    }
+    std::optional<size_t> best;
+    for (size_t k = 0; k < scores.values.size(); ++k) {
+      if (scores.met[k] && (!best || scores.values[k] > scores.values[*best])) best = k;
+    }
+    if (!best) fail(ErrorKind::BadModel, "the leaves of a row have no weights");
+    transform_scores(score_transform(transform_), scores.values);
+    return label(*best);
+  }
+
+  int64_t two_classes(const Forest& forest, Forest::Scores& scores) const {
+    double &first = scores.values[0], &second = scores.values[1];
+    const bool both = scores.met[1] != 0;
+    if (forest.base.size() == 2 && both) {
+      second = forest.base[1] + first;
+      first = -second;
+    } else if (forest.base.size() == 2) {
+      second += forest.base[1];
+      first += forest.base[0];
+    } else if (forest.base.size() == 1) {
+      first += forest.base[0];
+    }
+    const double decides = both ? second : scores.met[0] ? first : 0;
+    const bool of_one = forest.one_target && forest.nonnegative;
+    const bool yes = decides > (of_one ? 0.5 : 0);
+    if (both || forest.base.size() == 2) {
+      for (size_t k = 0; k < 2; ++k) {
+        if (!scores.met[k]) scores.values[k] = 0;
+      }
+      transform_scores(score_transform(transform_), scores.values);
+    } else {
+      share(scores, of_one, forest.one_target || forest.base.empty());
+    }
+    if (forest.one_target) return label(yes ? 1 : 0);
+    return yes ? 1 : 0;
+  }
+
+  // The second class had no weight: what is left of one, or the opposite.
+  void share(Forest::Scores& scores, bool of_one, bool defined) const {
+    double score = scores.values[0];
+    ScoreTransform transform = score_transform(transform_);
+    if (!defined || transform == ScoreTransform::Probit) {
+      fail(ErrorKind::Unsupported,
+           "a row whose leaves have no weight for the second class, with {}",
+           defined ? "PROBIT" : "one base value");
+    }
+    scores.values = {of_one ? 1 - score : -score, score};
+    if (transform != ScoreTransform::Logistic) return;
+    scores.values = {-score, score};
+    transform_scores(transform, scores.values);
   }
 
   Ints ints_;
