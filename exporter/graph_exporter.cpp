@@ -26,9 +26,9 @@ int ir_of_types(DTypeSet dtypes) {
   return dtypes.contains(DType::Float4E2M1) ? 11 : 10;
 }
 
-int checked_opset(const GraphWriter& writer, int wanted) {
-  int needed = std::max(writer.opset(), oldest_written_opset);
-  if (wanted == 0) return needed;
+int checked_opset(const GraphWriter& writer, const ExportOptions& options) {
+  int needed = std::max(writer.opset(), oldest_written_opset), wanted = options.opset;
+  if (wanted == 0) return std::max(needed, options.at_least);
   if (wanted < oldest_written_opset || wanted > current_opset) {
     fail(ErrorKind::Unsupported, "opset {} cannot be written, opsets {} to {} can", wanted,
          oldest_written_opset, current_opset);
@@ -46,7 +46,7 @@ std::string export_graph(const Graph& graph, const ExportOptions& options) {
   onnx::ModelProto model;
   GraphWriter writer;
   *model.mutable_graph() = writer.write(graph);
-  int opset = checked_opset(writer, options.opset);
+  int opset = checked_opset(writer, options);
   model.set_ir_version(std::max(ir_of_opset(opset), ir_of_types(writer.dtypes())));
   auto import = [&](const std::string& domain, int64_t version) {
     onnx::OperatorSetIdProto* set = model.add_opset_import();

@@ -32,6 +32,8 @@ struct ExportOptions {
   // The opset of ai.onnx that is stamped; 0: the oldest, from 18 on, in which every node has this
   // form and meaning.
   int opset = 0;
+  // With opset 0: no older one than this.
+  int at_least = 0;
   std::string producer_name = "onnxrun";
   std::string producer_version = {};
 };

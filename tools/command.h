@@ -37,6 +37,7 @@ struct CommandInfo {
 
 // Each command's file defines its own.
 extern const CommandInfo compare_command;
+extern const CommandInfo convert_command;
 extern const CommandInfo eval_command;
 extern const CommandInfo grad_command;
 extern const CommandInfo inspect_command;

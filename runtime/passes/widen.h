@@ -1,5 +1,8 @@
-// A graph in double precision.
+// A graph in another floating-point type.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "graph/graph.h"
 
@@ -8,5 +11,16 @@ namespace onnxrun {
 // Makes every float32, float16 and bfloat16 value a double: inputs, initializers, bodies, and
 // attributes that name or hold such a type. Types are inferred anew. Stored indices and roles stay.
 void widen_to_double(Graph& graph);
+
+struct FloatConversion {
+  DType to = DType::Float64;  // Float64, Float32, Float16 or BFloat16
+  // Inputs and outputs of the graph keep their types, casts stand beside them.
+  bool keep_io = false;
+};
+
+// The same for any of these four types, from the three others. A node whose operator does not have
+// the type computes in float32, between casts, with the constants it had. Constants beyond the
+// range of the new type become its largest number; returns their names.
+std::vector<std::string> convert_floats(Graph& graph, const FloatConversion& conversion);
 
 }  // namespace onnxrun

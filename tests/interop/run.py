@@ -26,7 +26,7 @@ def collect():
     here = pathlib.Path(__file__).parent
     for path in sorted(here.glob("test_*.py")):
         module = importlib.import_module(path.stem)
-        for name, value in vars(module).items():
+        for name, value in list(vars(module).items()):
             if name.startswith("test_") and callable(value) and value.__module__ == path.stem:
                 yield f"{path.stem}.{name}", value
         if hasattr(module, "cases"):
