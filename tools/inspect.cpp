@@ -11,7 +11,7 @@
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
-#include "loss_choice.h"
+#include "fit/loss_choice.h"
 #include "messages.h"
 #include "passes/lower.h"
 #include "plan/plan.h"

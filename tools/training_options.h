@@ -6,24 +6,12 @@
 #include <vector>
 
 #include "common_options.h"
+#include "fit/loss_choice.h"
 #include "onnxrun/model.h"
 #include "onnxrun/trainer.h"
 #include "options.h"
-#include "training/loss.h"
 
 namespace onnxrun::tool {
-
-struct LossChoice {
-  std::string loss;  // "[OUTPUT=]NAME"; empty: chosen from output and target
-  std::optional<std::string> reduction;
-  std::optional<int64_t> class_axis;
-  bool allow_broadcast = false;
-
-  std::optional<Reduction> chosen_reduction() const {
-    if (!reduction) return std::nullopt;
-    return *reduction == "sum" ? Reduction::Sum : Reduction::Mean;
-  }
-};
 
 // --optimizer and the numbers that belong to it; unset ones are the optimizer's defaults.
 struct OptimizerChoice {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "tensor/named_tensor.h"
 
 namespace onnxrun {
 
@@ -55,6 +55,11 @@ class Metrics {
   // Limit where there is no memory for so many classes.
   Tensor confusion() const;
   int64_t class_count() const { return class_count_; }
+
+  // What has been collected, to go on with elsewhere. set_state() throws BadInput for arrays that
+  // are none.
+  NamedTensors state() const;
+  void set_state(const NamedTensors& state);
 
  private:
   struct Sample {

@@ -1,10 +1,10 @@
 // What the command takes a target and the samples of an input for.
-#include "target_reading.h"
+#include "fit/target_reading.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "sample_shape.h"
+#include "fit/sample_shape.h"
 
 namespace onnxrun::tool {
 
