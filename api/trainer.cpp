@@ -149,8 +149,8 @@ struct Trainer::Impl {
     TrainingOptions choice = training_choice;
     choice.part = StepPart::Gradients;
     TrainingGraph first = make_training_graph(base, choice);
-    gradient_plan = std::make_unique<BoundPlan>(lower(first.graph, lower_options()),
-                                                plan_options(), shared_state(first));
+    gradient_plan = std::make_unique<BoundPlan>(lower(first.graph, lower_options()), plan_options(),
+                                                shared_state(first));
     size_t parameters_at = first.model_inputs + (first.has_target ? 1 : 0);
     for (size_t i = 0; i < parameters_at; ++i) {
       if (bound[i]) gradient_plan->bind_input(i, *bound[i]);
@@ -160,8 +160,8 @@ struct Trainer::Impl {
     }
     choice.part = StepPart::Update;
     TrainingGraph second = make_training_graph(base, choice);
-    update_plan = std::make_unique<BoundPlan>(lower(second.graph, lower_options()),
-                                              plan_options(), shared_state(second));
+    update_plan = std::make_unique<BoundPlan>(lower(second.graph, lower_options()), plan_options(),
+                                              shared_state(second));
     update_plan->bind_input(0, lr);
     size_t gradients_at = second.graph.inputs.size() - training.parameters;
     for (size_t i = 0; i < training.parameters; ++i) {
@@ -268,7 +268,7 @@ struct Trainer::Impl {
   std::unique_ptr<BoundPlan> plan;
   std::unique_ptr<BoundPlan> evaluation;  // made when first needed
   std::unique_ptr<BoundPlan> gradient_plan, update_plan;
-  const BoundPlan* last = nullptr;  // that computed the output
+  const BoundPlan* last = nullptr;          // that computed the output
   std::map<std::string, FlatTensors> flat;  // parameters under "", slots under their names
   FlatTensors gradients;
   std::vector<std::optional<RuntimeValue>> bound;

@@ -30,6 +30,6 @@ FeedOptions feed_options(const DataOptions& options, const CommonOptions& common
 
 // The arrays of `specs`, which `option` has given (open_arrays()).
 NamedTensors load_data(std::string_view option, const std::vector<std::string>& specs,
-                  const CommonOptions& common);
+                       const CommonOptions& common);
 
 }  // namespace onnxrun::tool

@@ -57,7 +57,7 @@ class Train final : public Command {
     Model model = Model::load(model_path_, common_.load_options());
     check_files(model);
     NamedTensors data = load_data("--data", data_.data, common_);
-    Fit fit = in_context(model_path_, [&] { return Fit(model, data, fit_options(model)); });
+    Fit fit = made(model, data);
     report(model, fit);
     if (resume_) resume(fit);
     run(fit);
@@ -139,13 +139,14 @@ class Train final : public Command {
         .type_name("FILE");
     options
         .add("--monitor", monitor_,
-             "the number that --best and --early-stop go by: loss, val_loss, val_accuracy ... "
-             "(default: val_loss, without validation data loss)")
+             "the number that --best goes by: loss, val_loss, val_accuracy ... (default: that of "
+             "--early-stop, else val_loss, without validation data loss)")
         .type_name("NAME");
     options
-        .add_switch("--early-stop", stops_early_,
-                    "stop when the monitored number gets no better; the best epoch's weights are "
-                    "written");
+        .add("--early-stop", early_stop_,
+             "stop when this number gets no better: val_loss, val_accuracy, loss ...; the best "
+             "epoch's weights are written")
+        .type_name("NAME");
     options.add("--patience", patience_, "epochs that --early-stop waits (default: 5)")
         .type_name("N")
         .check(at_least(1));
@@ -171,7 +172,8 @@ class Train final : public Command {
     fit_.fold = parse_integer("--fold", text.substr(0, slash));
     fit_.folds = parse_integer("--fold", text.substr(slash + 1));
     if (fit_.folds < 2 || fit_.fold < 1 || fit_.fold > fit_.folds) {
-      fail(ErrorKind::Usage, "--fold: '{}' should be I/K, with I from 1 to K and K at least 2", text);
+      fail(ErrorKind::Usage, "--fold: '{}' should be I/K, with I from 1 to K and K at least 2",
+           text);
     }
   }
 
@@ -197,12 +199,10 @@ class Train final : public Command {
       fail(ErrorKind::Usage, "give --test-data or --test-split");
     }
     if (log_every_ > 0 && log_.empty()) fail(ErrorKind::Usage, "--log-every belongs to --log");
-    if ((patience_ || min_delta_) && !stops_early_) {
+    if ((patience_ || min_delta_) && early_stop_.empty()) {
       fail(ErrorKind::Usage, "--patience and --min-delta belong to --early-stop");
     }
-    if (!monitor_.empty() && !stops_early_ && best_.empty()) {
-      fail(ErrorKind::Usage, "--monitor belongs to --best or --early-stop");
-    }
+    if (!monitor_.empty() && best_.empty()) fail(ErrorKind::Usage, "--monitor belongs to --best");
     if (checkpoints_.empty() && (resume_ || keep_ || !save_every_.empty())) {
       fail(ErrorKind::Usage, "--resume, --keep and --save-every belong to --checkpoint-dir");
     }
@@ -227,8 +227,7 @@ class Train final : public Command {
            output_);
     }
     if (ends_in(plot_, {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".pdf", ".eps"})) {
-      fail(ErrorKind::Usage, "--plot {}: curves are written as SVG; its name ends in .svg",
-           plot_);
+      fail(ErrorKind::Usage, "--plot {}: curves are written as SVG; its name ends in .svg", plot_);
     }
   }
 
@@ -300,6 +299,17 @@ class Train final : public Command {
     }
   }
 
+  // What does not fit lies in the data, unless the model cannot train.
+  Fit made(const Model& model, const NamedTensors& data) {
+    FitOptions options = fit_options(model);
+    try {
+      return Fit(model, data, std::move(options));
+    } catch (const Error& e) {
+      if (e.kind() == ErrorKind::BadInput) throw;
+      throw_in_context(model_path_, e);
+    }
+  }
+
   FitOptions fit_options(const Model& model) {
     FitOptions o = fit_;
     o.trainer = trainer_options(loss_, optimizer_, modes_, common_);
@@ -310,13 +320,14 @@ class Train final : public Command {
     if (!val_data_.empty()) o.validation = load_data("--val-data", val_data_, common_);
     if (!test_data_.empty()) o.test = load_data("--test-data", test_data_, common_);
     bool validates = o.validation_split || !o.validation.empty() || o.folds > 0;
-    std::string monitor = !monitor_.empty() ? monitor_ : validates ? "val_loss" : "loss";
+    std::string monitor = monitor_.empty() ? early_stop_ : monitor_;
+    if (monitor.empty()) monitor = validates ? "val_loss" : "loss";
     auto& c = o.callbacks;
     if (!log_.empty()) c.push_back(std::make_shared<LogFile>(log_, log_every_));
     if (!tensorboard_.empty()) c.push_back(std::make_shared<TensorBoard>(tensorboard_));
     if (!best_.empty()) c.push_back(std::make_shared<SaveBest>(best_, monitor));
-    if (stops_early_) {
-      c.push_back(std::make_shared<EarlyStopping>(monitor, patience_.value_or(5),
+    if (!early_stop_.empty()) {
+      c.push_back(std::make_shared<EarlyStopping>(early_stop_, patience_.value_or(5),
                                                   min_delta_.value_or(0)));
     }
     if (!plot_.empty()) c.push_back(std::make_shared<CurvePlot>(plot_));
@@ -384,7 +395,8 @@ class Train final : public Command {
   void finish(const Fit& fit, const std::optional<Evaluation>& test) const {
     if (test) {
       std::string text = fmt::format("test loss {:.6g}", test->loss);
-      for (const auto& [name, value] : test->metrics) text += fmt::format(", {} {:.6g}", name, value);
+      for (const auto& [name, value] : test->metrics)
+        text += fmt::format(", {} {:.6g}", name, value);
       info("{}", text);
     }
     if (!data_.standardize.empty()) {
@@ -435,9 +447,10 @@ class Train final : public Command {
     check_interrupt();
   }
 
-  std::string model_path_, output_, unshare_, log_, plot_, tensorboard_, best_, monitor_;
+  std::string model_path_, output_, unshare_, log_, plot_, tensorboard_, best_, monitor_,
+      early_stop_;
   std::string checkpoints_, save_every_;
-  bool in_place_ = false, stops_early_ = false, resume_ = false;
+  bool in_place_ = false, resume_ = false;
   int64_t log_every_ = 0;
   std::optional<int64_t> patience_, keep_;
   std::optional<double> min_delta_;

@@ -1,5 +1,4 @@
-#include <algorithm>
-#include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/name_list.h"

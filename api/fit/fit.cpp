@@ -303,7 +303,9 @@ int64_t Fit::steps() const { return impl_->step; }
 double Fit::last_loss() const { return impl_->last_loss; }
 const std::vector<EpochRecord>& Fit::history() const { return impl_->history; }
 double Fit::seconds() const { return impl_->seconds(); }
-std::string Fit::first_not_finite() const { return onnxrun::first_not_finite(impl_->parts.training); }
+std::string Fit::first_not_finite() const {
+  return onnxrun::first_not_finite(impl_->parts.training);
+}
 
 NamedTensors Fit::standardization() const {
   NamedTensors numbers;
@@ -322,9 +324,9 @@ NamedTensors Fit::state() const {
   for (size_t k = 0; k < i.options.callbacks.size(); ++k) {
     saved.add(fmt::format("callback{}", k), i.options.callbacks[k]->state());
   }
-  saved.add("counts", std::vector<int64_t>{i.epoch, i.batch, i.step, i.batches.count(),
-                                           i.summary.samples,
-                                           static_cast<int64_t>(i.options.trainer.seed)});
+  saved.add("counts",
+            std::vector<int64_t>{i.epoch, i.batch, i.step, i.batches.count(), i.summary.samples,
+                                 static_cast<int64_t>(i.options.trainer.seed)});
   saved.add("numbers",
             std::vector<double>{i.last_loss, i.average.sum(), i.average.samples(), i.seconds()});
   saved.add("schedule", i.schedule.state());

@@ -17,8 +17,8 @@ struct LearningTask {
   std::optional<int64_t> class_axis = {};  // what the choice says, or the shapes tell
 };
 
-// From the choice of a loss and of a target. A model whose output is a scalar brings its loss along if the data have
-// no target and no loss is asked for. Throws BadInput, Usage.
+// From the choice of a loss and of a target. A model whose output is a scalar brings its loss along
+// if the data have no target and no loss is asked for. Throws BadInput, Usage.
 LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const FeedOptions& feed,
                          const LossChoice& loss);
 

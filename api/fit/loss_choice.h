@@ -26,13 +26,13 @@ struct ChosenLoss {
   std::string name;
   std::string output;
   bool by_default = false;
-  std::string warning = {};  // where the output has been through the Softmax or Sigmoid that the loss
-                             // contains, or lacks one
+  std::string warning = {};  // where the output has been through the Softmax or Sigmoid that the
+                             // loss contains, or lacks one
 };
 
-// `target_output` is the output that the target is for, or "". `target` is undefined if the data have none:
-// then the loss, unless it is given, is the model's own output. Throws Usage for unknown names,
-// listing those there are.
+// `target_output` is the output that the target is for, or "". `target` is undefined if the data
+// have none: then the loss, unless it is given, is the model's own output. Throws Usage for unknown
+// names, listing those there are.
 ChosenLoss choose_loss(const Graph& graph, const LossChoice& choice,
                        const std::string& target_output, const Tensor& target);
 

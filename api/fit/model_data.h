@@ -42,8 +42,8 @@ using Standardizers = std::map<std::string, Standardizer>;  // by input
 // Arrays for the inputs of `graph` (those in `optional_inputs` may be missing), converted to the
 // types that the graph declares. Throws BadInput naming the arrays there are, Usage for options
 // that name nothing.
-ModelData make_model_data(const Graph& graph, const NamedTensors& arrays, const FeedOptions& options,
-                          const std::optional<FeedTarget>& target,
+ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
+                          const FeedOptions& options, const std::optional<FeedTarget>& target,
                           const Standardizers& standardizers = {},
                           const std::vector<std::string>& optional_inputs = {});
 

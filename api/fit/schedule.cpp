@@ -18,8 +18,9 @@ const std::vector<ScheduleInfo>& schedule_list() {
       {"cosine", "cosine:END: half a cosine from lr to END lr (0)"},
       {"step", "step:EPOCHS:FACTOR: lr FACTOR^(epoch / EPOCHS) (0.1)"},
       {"exponential", "exponential:FACTOR: lr FACTOR^epoch"},
-      {"plateau", "plateau:PATIENCE:FACTOR: times FACTOR (0.1) where no epoch of more than PATIENCE "
-                  "(10) was better by a factor of 1e-4"},
+      {"plateau",
+       "plateau:PATIENCE:FACTOR: times FACTOR (0.1) where no epoch of more than PATIENCE "
+       "(10) was better by a factor of 1e-4"},
       {"onecycle", "up from lr / 25 to lr in 30 % of the steps, down to lr / 250,000, by cosines"},
   };
   return list;

@@ -66,9 +66,8 @@ Tensor Standardizer::apply(const Tensor& values, int64_t axis) const {
   Tensor result = convert(values, DType::Float64).clone();
   Layout layout(values.dims(), axis);
   if (layout.features() != static_cast<int64_t>(mean_.size())) {
-    fail(ErrorKind::BadInput,
-         "standardize: samples have {} numbers, those of the training part {}", layout.features(),
-         mean_.size());
+    fail(ErrorKind::BadInput, "standardize: samples have {} numbers, those of the training part {}",
+         layout.features(), mean_.size());
   }
   double* x = result.data<double>();
   layout.each([&](int64_t i, size_t f) { x[i] = (x[i] - mean_[f]) / deviation_[f]; });

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -111,6 +110,8 @@ class LogFile : public Callback {
   void begin(Fit& fit) override;
   void step_end(Fit& fit, const StepRecord& record) override;
   void epoch_end(Fit& fit, const EpochRecord& record) override;
+  NamedTensors state() const override;
+  void set_state(const NamedTensors& state) override;
 
  private:
   struct Impl;

@@ -21,8 +21,8 @@ struct FeedOptions {
   // The axis that counts the samples, by input, "target" or the target's array. By default the one
   // that the model names for the batch, else the first.
   std::map<std::string, int64_t> batch_axes;
-  std::map<std::string, double> scale;   // a factor, by input
-  std::map<std::string, Dims> reshape;   // the shape of a sample, by input
+  std::map<std::string, double> scale;  // a factor, by input
+  std::map<std::string, Dims> reshape;  // the shape of a sample, by input
   // Inputs whose features get mean 0 and deviation 1 over the samples of the training part.
   std::vector<std::string> standardize;
   // The first axis of every array counts batches, each as the model takes it.

@@ -68,8 +68,8 @@ class Trainer {
   void bind_target(Tensor target);
   double step();
 
-  // The output that the loss reads, as the last step or gradients() computed it; valid until the next. Throws
-  // Usage if there was none since inputs of other shapes were bound.
+  // The output that the loss reads, as the last step or gradients() computed it; valid until the
+  // next. Throws Usage if there was none since inputs of other shapes were bound.
   const Tensor& output() const;
 
   // The loss of the current weights on a batch in the model's inference meaning: running

@@ -298,8 +298,8 @@ NamedTensors Metrics::state() const {
   return {{"classes", classes},
           {"scores", scores},
           {"class_count", Tensor::scalar(class_count_)},
-          {"sums", Tensor::of<double>({5}, {elements_, absolute_, squared_, target_sum_,
-                                            target_squares_})}};
+          {"sums", Tensor::of<double>(
+                       {5}, {elements_, absolute_, squared_, target_sum_, target_squares_})}};
 }
 
 void Metrics::set_state(const NamedTensors& state) {

@@ -146,8 +146,7 @@ class Builder {
     for (ValueId p : parameters_) become_state(p, TrainingState::Kind::Parameter);
     std::vector<ValueId> gradients;
     for (ValueId p : parameters_) {
-      gradients.push_back(
-          graph_.add_value(graph_.name_of(p) + "::gradient", graph_.value(p).type));
+      gradients.push_back(graph_.add_value(graph_.name_of(p) + "::gradient", graph_.value(p).type));
     }
     add_updates(gradients);
     graph_.inputs.insert(graph_.inputs.end(), gradients.begin(), gradients.end());

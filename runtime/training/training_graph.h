@@ -45,17 +45,19 @@ struct TrainingState {
 // output it reads. Its state bindings are in the order of `state`, its guards the loss and
 // all that state becomes: gradients that are not finite make it so too, but finite ones may.
 //
-// Of a part, `state` is what that part moves. Gradients: the inputs are the model's, the target, the
-// parameters, then running statistics and the number of the step where random numbers need it; the
-// outputs are the loss, the model output and the gradient of each parameter. Update: the inputs are
-// `lr`, parameters, slots and counter, then the gradient of each parameter; there are no outputs.
+// Of a part, `state` is what that part moves. Gradients: the inputs are the model's, the target,
+// the parameters, then running statistics and the number of the step where random numbers need it;
+// the outputs are the loss, the model output and the gradient of each parameter. Update: the inputs
+// are `lr`, parameters, slots and counter, then the gradient of each parameter; there are no
+// outputs.
 struct TrainingGraph {
   explicit TrainingGraph(Graph g) : graph(std::move(g)) {}
 
   Graph graph;
   std::vector<TrainingState> state;
   size_t model_inputs = 0;
-  size_t parameters = 0;  // how many; of Gradients the inputs behind the target, else the first states
+  size_t parameters =
+      0;  // how many; of Gradients the inputs behind the target, else the first states
   bool has_target = false;
   DType lr_dtype = DType::Float32;
   std::string output;                         // the one the loss reads

@@ -1,4 +1,4 @@
-// What the command takes a target and the samples of an input for.
+// What targets and samples are taken for.
 #include "fit/target_reading.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "fit/sample_shape.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 namespace {
 
@@ -66,4 +66,4 @@ TEST(SampleShape, FindsTheAxisNamedForTheBatch) {
 
 }  // namespace
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun
