@@ -276,3 +276,9 @@ def test_packed_attention(tool):
             for mask in masks[:4]:
                 compare(tool, "QAttention", [*inputs, mask, *zeros], options)
         compare(tool, "QAttention", [*inputs, None, *zeros, past], heads, present)
+
+
+def test_inverse(tool):
+    for dims in ((3, 3), (2, 4, 4)):
+        compare(tool, "Inverse", [floats(*dims) + 3 * np.eye(dims[-1], dtype=np.float32)])
+        compare(tool, "Inverse", [floats(*dims, seed=5)])

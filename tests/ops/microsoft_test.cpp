@@ -390,6 +390,17 @@ TEST(Microsoft, RejectsQuantized) {
   expect_error(few(1, 17, 4, 16), "expected 17 columns");
 }
 
+TEST(Microsoft, Inverse) {
+  Tensor x = Tensor::of<double>({2, 2, 2}, {0, 2, 4, 0, 1, 2, 3, 4});
+  expect_close(run_op({ms("Inverse"), {x}})[0],
+               Tensor::of<double>({2, 2, 2}, {0, 0.25, 0.5, 0, -2, 1, 1.5, -0.5}));
+  check_gradient({ms("Inverse"), {x}}, {.second_order = true});
+  EXPECT_EQ(run_op({ms("Inverse"), {Tensor(DType::Float64, {0, 3, 3})}})[0].size(), 0);
+  expect_error({ms("Inverse"), {Tensor::of<float>({2, 2}, {1, 2, 2, 4})}}, "matrix 0 is singular");
+  expect_error({ms("Inverse"), {Tensor(DType::Float32, {2, 3})}}, "expected square matrices");
+  expect_error({ms("Inverse"), {Tensor(DType::Float32, {2})}}, "expected square matrices");
+}
+
 TEST(Microsoft, PackedAttention) {
   Attributes heads{{"num_heads", int64_t{2}}, {"unidirectional", int64_t{1}}};
   Tensor x = random_tensor({2, 3, 4}, 1), w = random_tensor({4, 12}, 2), b = random_tensor({12}, 3);
@@ -442,6 +453,7 @@ std::vector<Row> microsoft_rows() {
       row("MultiHeadAttention", {{{1, 2, 4}}, {{1, 3, 4}}, {{1, 3, 4}}, none, {{1}, {2}}},
           {{"num_heads", int64_t{2}}}),
       row("Attention", {{{1, 2, 4}}, {{4, 12}}, {{12}}, {{1}, {2}}}, {{"num_heads", int64_t{2}}}),
+      row("Inverse", {{{2, 2}, {2, 1, 1, 3}}}),
       row("QAttention", {{{1, 2, 4}}, {{4, 12}}, {{12}}, s, s}, {{"num_heads", int64_t{2}}}),
       row("RotaryEmbedding", {{{1, 2, 4}}, {{1}, {1}}, {{3, 2}}, {{3, 2}}}),
       row("EmbedLayerNormalization",
