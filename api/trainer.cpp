@@ -31,7 +31,11 @@ std::optional<Reduction> reduction_of(const std::optional<std::string>& name) {
 TrainingOptions training_options(const Model& model, const Graph& graph, const TrainerOptions& o) {
   TrainingOptions t;
   t.output = o.output;
-  t.loss = {o.loss, reduction_of(o.reduction), o.class_axis, o.allow_broadcast};
+  t.loss = {
+      o.loss,         reduction_of(o.reduction), o.class_axis, o.allow_broadcast, o.class_weights,
+      o.ignore_index, o.label_smoothing};
+  t.clip_value = o.clip_value;
+  t.clip_norm = o.clip_norm;
   t.optimizer = {o.optimizer, o.lr, o.momentum, o.weight_decay, o.beta1, o.beta2, o.eps, o.alpha};
   t.trainable = o.trainable;
   t.batch_statistics = o.batch_statistics;

@@ -241,7 +241,9 @@ class Grad final : public Command {
     if (!chosen.warning.empty()) warn("{}", chosen.warning);
     TrainingOptions options;
     options.output = chosen.output;
-    options.loss = {chosen.name, loss_.chosen_reduction(), loss_.class_axis, loss_.allow_broadcast};
+    options.loss = {chosen.name,           loss_.chosen_reduction(), loss_.class_axis,
+                    loss_.allow_broadcast, loss_.class_weights,      loss_.ignore_index,
+                    loss_.label_smoothing};
     options.batch_statistics = modes_.batchnorm == "batch";
     options.dropout = modes_.dropout == "on";
     if (target.defined())

@@ -16,7 +16,7 @@ namespace onnxrun::tool {
 // --optimizer and the numbers that belong to it; unset ones are the optimizer's defaults.
 struct OptimizerChoice {
   std::string name = "sgd";
-  std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
+  std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha, clip_value, clip_norm;
 };
 
 // --only and --freeze: lists of names and globs, as match_names() takes them.

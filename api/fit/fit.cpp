@@ -28,7 +28,9 @@ Graph graph_for(const Model& model, const FitOptions& options) {
 }
 
 LossChoice loss_choice(const FitOptions& o) {
-  return {o.loss, o.trainer.reduction, o.trainer.class_axis, o.trainer.allow_broadcast};
+  const TrainerOptions& t = o.trainer;
+  return {o.loss,          t.reduction,    t.class_axis,     t.allow_broadcast,
+          t.class_weights, t.ignore_index, t.label_smoothing};
 }
 
 FitOptions checked(FitOptions o) {

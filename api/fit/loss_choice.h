@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "graph/graph.h"
 #include "training/loss.h"
@@ -15,6 +16,9 @@ struct LossChoice {
   std::optional<std::string> reduction;
   std::optional<int64_t> class_axis;
   bool allow_broadcast = false;
+  std::vector<double> class_weights = {};
+  std::optional<int64_t> ignore_index = {};
+  double label_smoothing = 0;
 
   std::optional<Reduction> chosen_reduction() const {
     if (!reduction) return std::nullopt;

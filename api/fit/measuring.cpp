@@ -3,7 +3,9 @@
 namespace onnxrun {
 
 LossOptions loss_options(const LearningTask& task, const LossChoice& choice) {
-  return {task.loss.name, choice.chosen_reduction(), task.class_axis, choice.allow_broadcast};
+  return {task.loss.name,         choice.chosen_reduction(), task.class_axis,
+          choice.allow_broadcast, choice.class_weights,      choice.ignore_index,
+          choice.label_smoothing};
 }
 
 TrainingOptions training_options(const Graph& graph, const LearningTask& task,
@@ -24,7 +26,8 @@ MetricOptions metric_options(const Graph& graph, const LearningTask& task, const
   MetricOptions options{.class_axis = task.class_axis,
                         .threshold = logits ? 0.0 : 0.5,
                         .independent = task.independent,
-                        .allow_broadcast = choice.allow_broadcast};
+                        .allow_broadcast = choice.allow_broadcast,
+                        .ignore_index = choice.ignore_index};
   if (data.has_target && find_loss(task.loss.name).class_indices) {
     TrainingOptions training = training_options(graph, task, choice, data, batch_size);
     const Type& output = graph.value(find_output(graph, training.output)).type;

@@ -26,8 +26,16 @@ struct TrainerOptions {
   // unless this lets it broadcast as in numpy: [N] against [N,1] is [N,N] then, and otherwise
   // [N,1].
   bool allow_broadcast = false;
+  // Of losses of class indices: a weight for each class (a mean is one over the samples' weights),
+  // and a class whose samples do not count.
+  std::vector<double> class_weights;
+  std::optional<int64_t> ignore_index;
+  double label_smoothing = 0;  // of cross_entropy, from 0 to 1
   std::string optimizer = "sgd";
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
+  // Gradients are cut to [-clip_value, clip_value], then scaled down where their common norm is
+  // above clip_norm.
+  std::optional<double> clip_value, clip_norm;
   // Names of initializers to train; by default those the model says are parameters.
   std::optional<std::vector<std::string>> trainable;
   // BatchNormalization normalises by the batch and moves the running statistics.

@@ -174,6 +174,7 @@ void Metrics::add_indexed(const std::vector<double>& scores, const Dims& dims, i
   for (size_t i = static_cast<size_t>(axis) + 1; i < dims.size(); ++i) inner *= dims[i];
   class_count_ = std::max(class_count_, classes);
   for (size_t s = 0; s < truth.size(); ++s) {
+    if (options_.ignore_index == truth[s]) continue;
     auto at = static_cast<int64_t>(s);
     const double* row = scores.data() + (at / inner) * classes * inner + at % inner;
     if (truth[s] < 0 || truth[s] >= classes) {

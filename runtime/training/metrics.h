@@ -29,6 +29,8 @@ struct MetricOptions {
   bool independent = false;
   // As in LossOptions: regression metrics take all pairs that broadcasting makes.
   bool allow_broadcast = false;
+  // Samples of this class do not count.
+  std::optional<int64_t> ignore_index = {};
 };
 
 // Collects predictions over batches. What is a class follows from the shapes:

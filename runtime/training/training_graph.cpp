@@ -1,6 +1,7 @@
 #include "training/training_graph.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "passes/dead_nodes.h"
@@ -196,10 +197,41 @@ class Builder {
     graph_.state.push_back({draws_, builder_.add("Add", {draws_, builder_.int_scalar(1)})});
   }
 
-  static Tensor zeros(const Tensor& like) {
-    Tensor t(like.dtype(), like.dims());
-    std::fill_n(t.raw(), t.bytes(), std::byte{0});
-    return t;
+  static Tensor filled(const Tensor& like, double value) {
+    Tensor t(DType::Float64, like.dims());
+    std::fill_n(t.data<double>(), t.size(), value);
+    return convert(t, like.dtype());
+  }
+
+  static void check_clip(const std::optional<double>& limit, std::string_view name) {
+    if (!limit || (*limit > 0 && std::isfinite(*limit))) return;
+    fail(ErrorKind::Usage, "{} is {}, expected a number above 0", name, *limit);
+  }
+
+  std::vector<ValueId> clipped(std::vector<ValueId> gradients) {
+    check_clip(options_.clip_value, "clip_value");
+    check_clip(options_.clip_norm, "clip_norm");
+    if (options_.clip_value) {
+      for (ValueId& g : gradients) {
+        ValueId low = builder_.scalar_like(-*options_.clip_value, g);
+        g = builder_.add("Clip", {g, low, builder_.scalar_like(*options_.clip_value, g)});
+      }
+    }
+    if (!options_.clip_norm) return gradients;
+    ValueId sum = no_value;
+    for (ValueId g : gradients) {
+      ValueId squares = builder_.cast(
+          builder_.add("ReduceSumSquare", {g}, {{"keepdims", int64_t{0}}}), result_.lr_dtype);
+      sum = sum == no_value ? squares : builder_.add("Add", {sum, squares});
+    }
+    ValueId norm = builder_.add("Sqrt", {sum});
+    ValueId above = builder_.add("Add", {norm, builder_.scalar_like(1e-6, norm)});
+    ValueId factor = builder_.add("Div", {builder_.scalar_like(*options_.clip_norm, norm), above});
+    factor = builder_.add("Min", {factor, builder_.scalar_like(1, norm)});
+    for (ValueId& g : gradients) {
+      g = builder_.add("Mul", {g, builder_.cast(factor, builder_.dtype(g))});
+    }
+    return gradients;
   }
 
   std::vector<ValueId> add_gradients(ValueId loss) {
@@ -212,14 +244,16 @@ class Builder {
     return gradients;
   }
 
-  void add_updates(const std::vector<ValueId>& gradients) {
+  void add_updates(const std::vector<ValueId>& unclipped) {
+    const std::vector<ValueId> gradients = clipped(unclipped);
     const OptimizerInfo& info = optimizer_for(options_.optimizer);
     ValueId step = no_value;
     size_t first_slot = graph_.state.size();
     for (size_t i = 0; i < parameters_.size(); ++i) {
       for (std::string_view slot : info.slots) {
         const TrainingState& p = result_.state[i];
-        new_state(p.name + "::" + std::string(slot), TrainingState::Kind::Slot, zeros(p.initial));
+        new_state(p.name + "::" + std::string(slot), TrainingState::Kind::Slot,
+                  filled(p.initial, info.start));
       }
     }
     if (info.counts) {

@@ -16,6 +16,10 @@ struct TrainingOptions {
   std::string output;  // the model output that the loss reads; its first if empty
   LossOptions loss;
   OptimizerOptions optimizer;
+  // What the optimizer gets: gradients cut to [-clip_value, clip_value], then all of them scaled
+  // down where their common norm is above clip_norm, by clip_norm / (norm + 1e-6)
+  // (torch.nn.utils.clip_grad_norm_).
+  std::optional<double> clip_value = {}, clip_norm = {};
   // Initializers to train; all with role Parameter if not given.
   std::optional<std::vector<std::string>> trainable = {};
   // Type of the target's shape where the caller knows it, else what the loss says.
