@@ -1,6 +1,7 @@
 // ai.onnx.ml, of rows of features: ArrayFeatureExtractor, Binarizer, FeatureVectorizer,
 // LinearRegressor, Normalizer, Scaler.
 #include "emit/function_op.h"
+#include "kernels/score_transform.h"
 
 namespace onnxrun {
 
@@ -99,7 +100,7 @@ class LinearRegressor final : public MlFunction {
   void attributes(AttributeVisitor& v) override {
     v.visit("coefficients", coefficients_, "weights, a row for each target");
     v.visit("intercepts", intercepts_, "added, one for each target");
-    v.visit("post_transform", transform_, "NONE, LOGISTIC or SOFTMAX");
+    v.visit("post_transform", transform_, "NONE, LOGISTIC, SOFTMAX, SOFTMAX_ZERO or PROBIT");
     v.visit("targets", targets_, "numbers predicted for a row");
   }
 
@@ -111,9 +112,8 @@ class LinearRegressor final : public MlFunction {
     ValueId w = constant(e, *coefficients_, dims, x);
     ValueId y = e("onnxrun.MatMulT", {x, w}, {{"transB", int64_t{1}}});
     if (intercepts_) y = e.add(y, constant(e, *intercepts_, {targets_}, y));
-    if (transform_ == "LOGISTIC") y = e("Sigmoid", {y});
-    if (transform_ == "SOFTMAX") y = e("Softmax", {y}, {{"axis", int64_t{-1}}});
-    d.set(0, result(e, y));
+    ScoreTransform transform = for_count(score_transform(transform_), targets_);
+    d.set(0, result(e, transformed_scores(e, transform, y)));
   }
 
  protected:
@@ -129,10 +129,7 @@ class LinearRegressor final : public MlFunction {
     if (intercepts_ && static_cast<int64_t>(intercepts_->size()) != targets_) {
       c.reject("{} intercepts of {} targets", intercepts_->size(), targets_);
     }
-    if (transform_ != "NONE" && transform_ != "LOGISTIC" && transform_ != "SOFTMAX") {
-      throw Error(ErrorKind::Unsupported,
-                  fmt::format("attribute 'post_transform' is '{}'", transform_));
-    }
+    score_transform(transform_);
   }
 
  private:
