@@ -21,6 +21,7 @@
 #include "messages.h"
 #include "onnxrun/callbacks.h"
 #include "onnxrun/fit.h"
+#include "plot/canvas.h"
 #include "training_display.h"
 #include "training_options.h"
 
@@ -132,7 +133,8 @@ class Train final : public Command {
     options.add("--log-every", log_every_, "a row every N steps instead")
         .type_name("N")
         .check(at_least(1));
-    options.add("--plot", plot_, "write the loss curve as SVG").type_name("FILE");
+    options.add("--plot", plot_, "write the loss curve, as SVG or PNG by the name")
+        .type_name("FILE");
     options.add("--tensorboard", tensorboard_, "write event files for TensorBoard")
         .type_name("DIR");
     options.add("--best", best_, "write the model of the epoch with the best monitored number")
@@ -226,9 +228,6 @@ class Train final : public Command {
       fail(ErrorKind::Usage, "-o {}: the trained model is written as ONNX; its name ends in .onnx",
            output_);
     }
-    if (ends_in(plot_, {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".pdf", ".eps"})) {
-      fail(ErrorKind::Usage, "--plot {}: curves are written as SVG; its name ends in .svg", plot_);
-    }
   }
 
   void check_files(const Model& model) const {
@@ -245,6 +244,7 @@ class Train final : public Command {
     files.write("--log", log_);
     files.write("--plot", plot_);
     files.write("--best", best_);
+    if (!plot_.empty()) picture_format("--plot", plot_);
     if (!data_.standardize.empty()) files.write("--standardize", standardization_path());
   }
 

@@ -6,6 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "messages.h"
+#include "plot/canvas.h"
 
 namespace onnxrun::tool {
 
@@ -75,7 +76,7 @@ void CurvePlot::end(Fit& fit) {
     curves[1].x.push_back(x);
     curves[1].y.push_back(*validation);
   }
-  write_file(path_, loss_plot(curves, labels));
+  write_file(path_, loss_plot(curves, labels, picture_format("--plot", path_)));
 }
 
 }  // namespace onnxrun::tool

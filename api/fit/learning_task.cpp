@@ -33,12 +33,19 @@ LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const F
   if (read_output.empty()) read_output = split_output(graph, loss.loss).first;
   const Type& type = graph.value(find_output(graph, read_output)).type;
   int64_t samples_axis = named_batch_axis(type).value_or(0);
-  if (samples_axis >= values.rank()) samples_axis = 0;
+  bool is_axis_given = false;
+  for (const std::string& name : {std::string("target"), key.value_or("target")}) {
+    auto it = feed.batch_axes.find(name);
+    if (it == feed.batch_axes.end()) continue;
+    samples_axis = it->second;
+    is_axis_given = true;
+  }
+  if (samples_axis < 0 || samples_axis >= values.rank()) samples_axis = 0;
   // Element types do not tell numbers from classes where shapes and values do.
   std::optional<TargetReading> reading;
   bool readable =
       values.defined() && values.dtype() != DType::String && !is_complex(values.dtype());
-  if (readable && !feed.prebatched && feed.batch_axes.empty()) {
+  if (readable && !feed.prebatched && (is_axis_given || feed.batch_axes.empty())) {
     reading = read_target(type, values, samples_axis);
     bool numbers = reading->kind == TargetReading::Kind::Numbers;
     values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
