@@ -42,6 +42,7 @@ extern const CommandInfo eval_command;
 extern const CommandInfo grad_command;
 extern const CommandInfo inspect_command;
 extern const CommandInfo ops_command;
+extern const CommandInfo plot_command;
 extern const CommandInfo run_command;
 extern const CommandInfo test_command;
 extern const CommandInfo train_command;
