@@ -84,7 +84,8 @@ double Schedule::rate(int64_t done) const {
   }
   auto at = static_cast<double>(done - length_.warmup);
   auto all = static_cast<double>(std::max<int64_t>(length_.steps - length_.warmup, 1));
-  auto epoch = static_cast<double>(done / std::max<int64_t>(length_.steps_per_epoch, 1));
+  const int64_t epochs = done / std::max<int64_t>(length_.steps_per_epoch, 1);
+  auto epoch = static_cast<double>(epochs);
   double part = std::min(at / all, 1.0);
   switch (kind_) {
     case Kind::Constant:

@@ -97,7 +97,6 @@ class Checkpoints : public Callback {
   std::string directory_;
   int64_t every_, keep_;
   std::optional<int64_t> every_steps_;
-  int64_t written_ = -1;  // step of the last one
 };
 
 // Writes a row an epoch, or every `every` steps, to a .jsonl or .csv file: epoch, step, loss, lr,

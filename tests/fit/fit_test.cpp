@@ -100,10 +100,10 @@ class StopAt : public Callback {
   explicit StopAt(int64_t step) : step_(step) {}
   void step_end(Fit& fit, const StepRecord& record) override {
     if (record.step != step_) return;
-    state_ = fit.state();
+    state = fit.state();
     fit.stop();
   }
-  NamedTensors state_;
+  NamedTensors state;
 
  private:
   int64_t step_;
@@ -125,7 +125,7 @@ TEST(Fit, GoesOnToTheBit) {
     fit(classifier(), data, first);
     second.trainer.threads = 2;
     Fit rest(classifier(), data, second);
-    NamedTensors state = stop->state_;
+    NamedTensors state = stop->state;
     // The callback of the first training has no place in the second.
     rest.set_state(state);
     rest.run();

@@ -23,8 +23,10 @@ class Cairo {
     return functions;
   }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): names of members
 #define ONNXRUN_CAIRO(name) \
   decltype(&cairo_##name) name = find<decltype(&cairo_##name)>("cairo_" #name)
+  // NOLINTEND(bugprone-macro-parentheses)
 
  private:
   template <typename F>
