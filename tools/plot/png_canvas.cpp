@@ -1,6 +1,6 @@
 // The one place that knows cairo and writes PNG. Cairo brings the window system's libraries with
 // it, so it is loaded when the first PNG is drawn: a command that draws none starts without them.
-#include <cairo.h>
+#include <cairo/cairo.h>
 #include <dlfcn.h>
 #include <png.h>
 
