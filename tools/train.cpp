@@ -157,7 +157,8 @@ class Train final : public Command {
         .check(at_least(0));
     options
         .add("--checkpoint-dir", checkpoints_,
-             "write all that the training needs to go on, every epoch and where it is interrupted")
+             "write all that the training needs to go on, every epoch (at most once a second) and "
+             "where it is interrupted")
         .type_name("DIR");
     options.add("--save-every", save_every_, "a checkpoint every N epochs, or steps: 100s")
         .type_name("N[s]");
@@ -340,8 +341,9 @@ class Train final : public Command {
   std::shared_ptr<Checkpoints> checkpoints() const {
     bool steps = save_every_.ends_with('s');
     std::string number = save_every_.substr(0, save_every_.size() - (steps ? 1 : 0));
-    int64_t every = number.empty() ? 1 : parse_integer("--save-every", number);
-    if (every < 1) fail(ErrorKind::Usage, "--save-every: '{}' is too small", save_every_);
+    int64_t every = save_every_.empty() ? 0 : parse_integer("--save-every", number);
+    if (every < 1 && !save_every_.empty())
+      fail(ErrorKind::Usage, "--save-every: '{}' is too small", save_every_);
     std::optional<int64_t> by_steps;
     if (steps) by_steps = every;
     return std::make_shared<Checkpoints>(checkpoints_, every, keep_.value_or(3), by_steps);

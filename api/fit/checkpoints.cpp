@@ -14,6 +14,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// What is stored grows with the history, which is long where epochs are short.
+constexpr double seconds_between = 1;
+
 // The step of "step-000120.npz"; nothing for other names.
 std::optional<int64_t> step_of(const std::string& name) {
   if (!name.starts_with("step-") || !name.ends_with(".npz")) return std::nullopt;
@@ -41,7 +44,7 @@ Checkpoints::Checkpoints(std::string directory, int64_t every, int64_t keep,
     : directory_(std::move(directory)), every_(every), keep_(keep), every_steps_(every_steps) {}
 
 void Checkpoints::begin(Fit&) {
-  if (every_ < 1 || keep_ < 1 || every_steps_.value_or(1) < 1) {
+  if (every_ < 0 || keep_ < 1 || every_steps_.value_or(1) < 1) {
     fail(ErrorKind::Usage, "checkpoints are written every 1 epoch or step at least, and 1 is kept");
   }
   std::error_code error;
@@ -54,7 +57,10 @@ void Checkpoints::step_end(Fit& fit, const StepRecord& record) {
 }
 
 void Checkpoints::epoch_end(Fit& fit, const EpochRecord& record) {
-  if (!every_steps_ && record.epoch % every_ == 0) write(fit);
+  if (every_steps_) return;
+  bool due = every_ > 0 ? record.epoch % every_ == 0
+                        : !written_at_ || record.seconds - *written_at_ >= seconds_between;
+  if (due) write(fit);
 }
 
 void Checkpoints::end(Fit& fit) { write(fit); }
@@ -68,6 +74,7 @@ void Checkpoints::write(const Fit& fit) {
   AtomicFile file(path);
   write_npz(file, fit.state());
   file.commit();
+  written_at_ = fit.seconds();
   std::map<int64_t, std::string> files = files_in(directory_);
   for (auto it = files.begin(); static_cast<int64_t>(files.size()) > keep_;) {
     std::error_code none;

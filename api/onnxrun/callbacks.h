@@ -72,11 +72,12 @@ class SaveBest : public Callback {
   BestSoFar best_;
 };
 
-// Writes Fit::state() into `directory` as step-N.npz: every `every` epochs, at the end, and where
-// an exception ends the training. A file appears whole or not at all; the newest `keep` stay.
+// Writes Fit::state() into `directory` as step-N.npz: every `every` epochs (0: after every epoch,
+// but at most one a second), at the end, and where an exception ends the training. A file appears
+// whole or not at all; the newest `keep` stay.
 class Checkpoints : public Callback {
  public:
-  explicit Checkpoints(std::string directory, int64_t every = 1, int64_t keep = 3,
+  explicit Checkpoints(std::string directory, int64_t every = 0, int64_t keep = 3,
                        std::optional<int64_t> every_steps = {});
 
   void begin(Fit& fit) override;
@@ -97,6 +98,7 @@ class Checkpoints : public Callback {
   std::string directory_;
   int64_t every_, keep_;
   std::optional<int64_t> every_steps_;
+  std::optional<double> written_at_;  // Fit::seconds()
 };
 
 // Writes a row an epoch, or every `every` steps, to a .jsonl or .csv file: epoch, step, loss, lr,
