@@ -191,12 +191,14 @@ struct Trainer::Impl {
   double compute_gradients() {
     if (!gradient_plan) make_parts();
     ThreadScope threads(options.threads);
+    if (!writes_gradients) {
+      for (size_t i = 0; i < training.parameters; ++i) {
+        gradient_plan->bind_output(2 + i, gradients.part(i));
+      }
+      writes_gradients = true;
+    }
     last = gradient_plan.get();
     gradient_plan->run(control);
-    for (size_t i = 0; i < training.parameters; ++i) {
-      Tensor part = gradients.part(i);
-      copy_elements(gradient_plan->output(2 + i).tensor, part);
-    }
     return loss_of(*gradient_plan);
   }
 
@@ -275,6 +277,7 @@ struct Trainer::Impl {
   const BoundPlan* last = nullptr;          // that computed the output
   std::map<std::string, FlatTensors> flat;  // parameters under "", slots under their names
   FlatTensors gradients;
+  bool writes_gradients = false;  // the plan's outputs are bound, as soon as its inputs were
   std::vector<std::optional<RuntimeValue>> bound;
   Tensor lr;
   double rate = 0;
