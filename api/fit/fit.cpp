@@ -128,7 +128,9 @@ struct Fit::Impl {
     try {
       for (const auto& c : options.callbacks) c->begin(self);
       while (epoch < options.epochs && !finished()) run_epoch(self);
-      for (const auto& c : options.callbacks) c->end(self);
+      for (auto c = options.callbacks.rbegin(); c != options.callbacks.rend(); ++c) {
+        (*c)->end(self);
+      }
     } catch (...) {
       pause();
       abort(self);
@@ -328,7 +330,7 @@ NamedTensors Fit::state() const {
   }
   saved.add("counts",
             std::vector<int64_t>{i.epoch, i.batch, i.step, i.batches.count(), i.summary.samples,
-                                 static_cast<int64_t>(i.options.trainer.seed)});
+                                 static_cast<int64_t>(i.options.trainer.seed), i.stops ? 1 : 0});
   saved.add("numbers",
             std::vector<double>{i.last_loss, i.average.sum(), i.average.samples(), i.seconds()});
   saved.add("schedule", i.schedule.state());
@@ -339,7 +341,7 @@ NamedTensors Fit::state() const {
 void Fit::set_state(const NamedTensors& state) {
   Impl& i = *impl_;
   SavedFit saved(state);
-  std::vector<int64_t> counts = saved.integers("counts", 6);
+  std::vector<int64_t> counts = saved.integers("counts", 7);
   std::vector<double> numbers = saved.doubles("numbers", 4);
   auto seed = static_cast<int64_t>(i.options.trainer.seed);
   if (counts[3] != i.batches.count() || counts[4] != i.summary.samples || counts[5] != seed) {
@@ -363,6 +365,7 @@ void Fit::set_state(const NamedTensors& state) {
   i.epoch = counts[0];
   i.batch = counts[1];
   i.step = counts[2];
+  i.stops = counts[6] != 0;
   i.last_loss = numbers[0];
   i.average.set(numbers[1], numbers[2]);
   i.seconds_before = numbers[3];

@@ -33,8 +33,8 @@ struct FitOptions {
   // the large batch.
   int64_t accumulate = 1;
   // "constant", "linear[:END]", "cosine[:END]", "step:EPOCHS[:FACTOR]", "exponential:FACTOR",
-  // "plateau[:PATIENCE[:FACTOR]]", "onecycle" (schedule.h has the formulas). END and FACTOR are
-  // parts of the learning rate.
+  // "plateau[:PATIENCE[:FACTOR]]", "onecycle": torch.optim.lr_scheduler's, a rate a step. END and
+  // FACTOR are parts of the learning rate.
   std::string schedule = "constant";
   // Steps over which the learning rate grows from 0, before the schedule begins.
   int64_t warmup = 0;
@@ -157,6 +157,8 @@ class Callback {
   virtual void step_end(Fit&, const StepRecord&) {}
   // After the validation.
   virtual void epoch_end(Fit&, const EpochRecord&) {}
+  // In reverse order: what one puts back (early stopping its best weights) those behind it have
+  // not seen.
   virtual void end(Fit&) {}
   // In place of end(), where an exception ends the training; what this throws is lost.
   virtual void aborted(Fit&) {}

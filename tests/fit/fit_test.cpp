@@ -242,6 +242,30 @@ TEST(Callbacks, CheckpointsAreKeptAndResumed) {
   EXPECT_FALSE(Checkpoints::resume(dir / "nothing", again));
 }
 
+// Checkpoints hold the last weights, not the best ones that early stopping puts back in the end;
+// what has stopped stays so.
+TEST(Callbacks, EarlyStoppingSurvivesResuming) {
+  for (double rate : {3.0, 0.01}) {
+    TempDir dir;
+    FitOptions options = adam(rate > 1 ? 20 : 4), longer = adam(rate > 1 ? 20 : 8);
+    for (FitOptions* o : {&options, &longer}) {
+      o->trainer.lr = rate;
+      o->validation = class_data(16, 3);
+      o->callbacks = {std::make_shared<EarlyStopping>("val_loss", 3)};
+    }
+    Fit unbroken = fit(classifier(), class_data(32), longer);
+    options.callbacks = {std::make_shared<EarlyStopping>("val_loss", 3),
+                         std::make_shared<Checkpoints>(dir / "c")};
+    fit(classifier(), class_data(32), options);
+    longer.callbacks = {std::make_shared<EarlyStopping>("val_loss", 3)};
+    Fit again(classifier(), class_data(32), longer);
+    ASSERT_TRUE(Checkpoints::resume(dir / "c", again));
+    again.run();
+    EXPECT_EQ(again.steps(), unbroken.steps());
+    expect_same_weights(unbroken.trainer(), again.trainer());
+  }
+}
+
 // Both halves of a step are the whole one, to the bit.
 TEST(Trainer, StepsInTwoHalves) {
   for (const char* optimizer : {"sgd", "nesterov", "adam", "adamw", "rmsprop", "adagrad"}) {
