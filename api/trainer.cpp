@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
+#include <optional>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "base/threads.h"
 #include "bound_plan.h"
 #include "formats/npz.h"
@@ -28,7 +31,11 @@ std::optional<Reduction> reduction_of(const std::optional<std::string>& name) {
 TrainingOptions training_options(const Model& model, const Graph& graph, const TrainerOptions& o) {
   TrainingOptions t;
   t.output = o.output;
-  t.loss = {o.loss, reduction_of(o.reduction), o.class_axis, o.allow_broadcast};
+  t.loss = {
+      o.loss,         reduction_of(o.reduction), o.class_axis, o.allow_broadcast, o.class_weights,
+      o.ignore_index, o.label_smoothing};
+  t.clip_value = o.clip_value;
+  t.clip_norm = o.clip_norm;
   t.optimizer = {o.optimizer, o.lr, o.momentum, o.weight_decay, o.beta1, o.beta2, o.eps, o.alpha};
   t.trainable = o.trainable;
   t.batch_statistics = o.batch_statistics;
@@ -60,7 +67,8 @@ struct Trainer::Impl {
         base(base_graph(m, o.double_precision)),
         training_choice(training_options(m, base, o)),
         training(make_training_graph(base, training_choice)) {
-    for (const TrainingState& s : training.state) state.push_back(s.initial.clone());
+    allocate_state();
+    bound.resize(training.graph.inputs.size());
     plan =
         std::make_unique<BoundPlan>(lower(training.graph, lower_options()), plan_options(), state);
     lr = Tensor(training.lr_dtype, {});
@@ -75,6 +83,127 @@ struct Trainer::Impl {
   }
   PlanOptions plan_options() const {
     return {.optimize = options.optimize, .max_memory = options.max_memory};
+  }
+
+  // Parameters and each of their slots lie in one buffer, if they are of one type.
+  void allocate_state() {
+    for (const TrainingState& s : training.state) state.push_back(s.initial.clone());
+    flatten("", 0);
+    const OptimizerInfo& optimizer = optimizer_for(training_choice.optimizer);
+    for (size_t k = 0; k < optimizer.slots.size(); ++k) {
+      flatten(std::string(optimizer.slots[k]), training.parameters + k);
+    }
+  }
+
+  // The tensors from `first` on, one for each parameter; slots of one parameter lie together.
+  void flatten(const std::string& slot, size_t first) {
+    size_t stride = slot.empty() ? 1 : optimizer_for(training_choice.optimizer).slots.size();
+    std::vector<std::string> names;
+    std::vector<Dims> dims;
+    DType dtype = state[first].dtype();
+    for (size_t i = 0; i < training.parameters; ++i) {
+      const Tensor& t = state[first + i * stride];
+      if (t.dtype() != dtype) return;
+      names.push_back(training.state[i].name);
+      dims.push_back(t.dims());
+    }
+    FlatTensors all = FlatTensors::zeros(dtype, names, dims);
+    for (size_t i = 0; i < training.parameters; ++i) {
+      Tensor part = all.part(i);
+      copy_elements(state[first + i * stride], part);
+      state[first + i * stride] = part;
+    }
+    flat.emplace(slot, std::move(all));
+  }
+
+  const FlatTensors& flat_tensors(const std::string& slot) const {
+    auto it = flat.find(slot);
+    if (it != flat.end()) return it->second;
+    const auto& slots = optimizer_for(training_choice.optimizer).slots;
+    if (!slot.empty() && std::find(slots.begin(), slots.end(), slot) == slots.end()) {
+      fail(ErrorKind::Usage, "the optimizer has no slot '{}'; it has {}", slot,
+           name_list({slots.begin(), slots.end()}));
+    }
+    fail(ErrorKind::Unsupported, "parameters of several element types do not lie in one buffer");
+  }
+
+  // The tensors that another graph of this training moves, by their names here.
+  std::vector<Tensor> shared_state(const TrainingGraph& part) const {
+    std::vector<Tensor> shared;
+    for (const TrainingState& s : part.state) shared.push_back(state[state_at(s.name)]);
+    return shared;
+  }
+
+  size_t state_at(const std::string& name) const {
+    auto it = std::find_if(training.state.begin(), training.state.end(),
+                           [&](const TrainingState& s) { return s.name == name; });
+    return static_cast<size_t>(it - training.state.begin());
+  }
+
+  // gradients() and apply(), made when first needed.
+  void make_parts() {
+    const FlatTensors& flat_parameters = flat_tensors("");
+    std::vector<std::string> names;
+    std::vector<Dims> dims;
+    for (const FlatTensors::Part& p : flat_parameters.parts) {
+      names.push_back(p.name);
+      dims.push_back(p.dims);
+    }
+    gradients = FlatTensors::zeros(flat_parameters.values.dtype(), names, dims);
+    TrainingOptions choice = training_choice;
+    choice.part = StepPart::Gradients;
+    TrainingGraph first = make_training_graph(base, choice);
+    gradient_plan = std::make_unique<BoundPlan>(lower(first.graph, lower_options()), plan_options(),
+                                                shared_state(first));
+    size_t parameters_at = first.model_inputs + (first.has_target ? 1 : 0);
+    for (size_t i = 0; i < parameters_at; ++i) {
+      if (bound[i]) gradient_plan->bind_input(i, *bound[i]);
+    }
+    for (size_t i = 0; i < training.parameters; ++i) {
+      gradient_plan->bind_input(parameters_at + i, state[i]);
+    }
+    choice.part = StepPart::Update;
+    TrainingGraph second = make_training_graph(base, choice);
+    update_plan = std::make_unique<BoundPlan>(lower(second.graph, lower_options()), plan_options(),
+                                              shared_state(second));
+    update_plan->bind_input(0, lr);
+    size_t gradients_at = second.graph.inputs.size() - training.parameters;
+    for (size_t i = 0; i < training.parameters; ++i) {
+      update_plan->bind_input(gradients_at + i, gradients.part(i));
+    }
+  }
+
+  void bind(size_t k, RuntimeValue value) {
+    plan->bind_input(k, value);
+    if (gradient_plan) gradient_plan->bind_input(k, value);
+    bound[k] = std::move(value);
+  }
+
+  void bind(const NamedValues& inputs, const Tensor& target) {
+    for (const auto& [name, value] : inputs) {
+      size_t k = plan->input_index(name);
+      bind(k, fitted(k, value));
+    }
+    size_t k = training.target_input();
+    if (training.has_target) bind(k, fitted(k, target));
+  }
+
+  double compute_gradients() {
+    if (!gradient_plan) make_parts();
+    ThreadScope threads(options.threads);
+    last = gradient_plan.get();
+    gradient_plan->run(control);
+    for (size_t i = 0; i < training.parameters; ++i) {
+      Tensor part = gradients.part(i);
+      copy_elements(gradient_plan->output(2 + i).tensor, part);
+    }
+    return loss_of(*gradient_plan);
+  }
+
+  void apply() {
+    if (!update_plan) make_parts();
+    ThreadScope threads(options.threads);
+    update_plan->run(control);
   }
 
   void set_lr(double value) {
@@ -116,6 +245,7 @@ struct Trainer::Impl {
 
   double step() {
     ThreadScope threads(options.threads);
+    last = plan.get();
     plan->run(control);
     return loss_of(*plan);
   }
@@ -141,6 +271,11 @@ struct Trainer::Impl {
   std::vector<Tensor> state;
   std::unique_ptr<BoundPlan> plan;
   std::unique_ptr<BoundPlan> evaluation;  // made when first needed
+  std::unique_ptr<BoundPlan> gradient_plan, update_plan;
+  const BoundPlan* last = nullptr;          // that computed the output
+  std::map<std::string, FlatTensors> flat;  // parameters under "", slots under their names
+  FlatTensors gradients;
+  std::vector<std::optional<RuntimeValue>> bound;
   Tensor lr;
   double rate = 0;
   RunControl control;
@@ -153,24 +288,63 @@ Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer& Trainer::operator=(Trainer&&) noexcept = default;
 
 double Trainer::step(const NamedValues& inputs, const Tensor& target) {
-  for (const auto& [name, value] : inputs) {
-    size_t k = impl_->plan->input_index(name);
-    impl_->plan->bind_input(k, impl_->fitted(k, value));
-  }
-  if (impl_->training.has_target) bind_target(target);
+  impl_->bind(inputs, target);
   return impl_->step();
 }
 
 void Trainer::bind_input(const std::string& name, Tensor tensor) {
-  impl_->plan->bind_input(impl_->plan->input_index(name), std::move(tensor));
+  impl_->bind(impl_->plan->input_index(name), std::move(tensor));
 }
 
 void Trainer::bind_target(Tensor target) {
   size_t k = impl_->training.target_input();
-  impl_->plan->bind_input(k, impl_->fitted(k, target));
+  impl_->bind(k, impl_->fitted(k, target));
 }
 
 double Trainer::step() { return impl_->step(); }
+
+double Trainer::gradients(const NamedValues& inputs, const Tensor& target) {
+  impl_->bind(inputs, target);
+  return impl_->compute_gradients();
+}
+
+double Trainer::gradients() { return impl_->compute_gradients(); }
+void Trainer::apply() { impl_->apply(); }
+
+FlatTensors Trainer::parameters() const { return impl_->flat_tensors(""); }
+FlatTensors Trainer::slots(const std::string& slot) const { return impl_->flat_tensors(slot); }
+FlatTensors Trainer::gradient_buffer() const {
+  if (!impl_->gradient_plan) impl_->make_parts();
+  return impl_->gradients;
+}
+
+NamedTensors Trainer::state() const {
+  NamedTensors copies;
+  for (size_t i = 0; i < impl_->state.size(); ++i) {
+    copies.push_back({impl_->training.state[i].name, impl_->state[i].clone()});
+  }
+  return copies;
+}
+
+void Trainer::set_state(const NamedTensors& state) {
+  std::vector<const Tensor*> found(impl_->state.size(), nullptr);
+  for (const NamedTensor& given : state) {
+    size_t i = impl_->state_at(given.name);
+    if (i == found.size()) {
+      fail(ErrorKind::BadInput, "'{}' is no state of this training", given.name);
+    }
+    const Tensor& here = impl_->state[i];
+    if (given.tensor.dtype() != here.dtype() || given.tensor.dims() != here.dims()) {
+      fail(ErrorKind::BadInput, "'{}' is {}, but {} here", given.name, given.tensor.type_text(),
+           here.type_text());
+    }
+    found[i] = &given.tensor;
+  }
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (!found[i]) fail(ErrorKind::BadInput, "'{}' is missing", impl_->training.state[i].name);
+  }
+  for (size_t i = 0; i < found.size(); ++i) copy_elements(*found[i], impl_->state[i]);
+}
 
 Trainer::Evaluation Trainer::evaluate(const NamedValues& inputs, const Tensor& target) {
   if (!impl_->evaluation) impl_->make_evaluation();
@@ -187,7 +361,9 @@ Trainer::Evaluation Trainer::evaluate(const NamedValues& inputs, const Tensor& t
 
 void Trainer::cancel() { impl_->control.cancel(); }
 
-const Tensor& Trainer::output() const { return impl_->plan->output(1).tensor; }
+const Tensor& Trainer::output() const {
+  return (impl_->last ? *impl_->last : *impl_->plan).output(1).tensor;
+}
 
 void Trainer::set_learning_rate(double lr) { impl_->set_lr(lr); }
 double Trainer::learning_rate() const { return impl_->rate; }
@@ -209,6 +385,27 @@ std::map<std::string, Tensor> Trainer::weights() const {
   for (size_t i : impl_->weights_at())
     result[impl_->training.state[i].name] = impl_->in_file_type(i);
   return result;
+}
+
+void Trainer::set_weights(const NamedTensors& weights) {
+  std::vector<size_t> at;
+  for (const NamedTensor& w : weights) {
+    size_t i = impl_->state_at(w.name);
+    bool is_weight = i < impl_->state.size() &&
+                     (impl_->training.state[i].kind == TrainingState::Kind::Parameter ||
+                      impl_->training.state[i].kind == TrainingState::Kind::Statistic);
+    if (!is_weight) fail(ErrorKind::BadInput, "'{}' is no weight of this training", w.name);
+    Tensor here = impl_->in_file_type(i);
+    if (w.tensor.dtype() != here.dtype() || w.tensor.dims() != here.dims()) {
+      fail(ErrorKind::BadInput, "'{}' is {}, but {} here", w.name, w.tensor.type_text(),
+           here.type_text());
+    }
+    at.push_back(i);
+  }
+  for (size_t k = 0; k < at.size(); ++k) {
+    Tensor& here = impl_->state[at[k]];
+    copy_elements(convert(weights[k].tensor, here.dtype()), here);
+  }
 }
 
 void Trainer::save(const std::string& path, bool in_place) const {

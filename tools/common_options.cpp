@@ -200,14 +200,4 @@ void throw_in_context(const std::string& place, const Error& e) {
   throw e.in_file(place);
 }
 
-std::string name_list(const std::vector<std::string>& names, size_t limit) {
-  if (names.empty()) return "none";
-  std::string text;
-  for (size_t i = 0; i < std::min(names.size(), limit); ++i) {
-    text += (i ? ", '" : "'") + names[i] + "'";
-  }
-  if (names.size() > limit) text += fmt::format(" and {} more", names.size() - limit);
-  return text;
-}
-
 }  // namespace onnxrun::tool

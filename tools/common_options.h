@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/name_list.h"
 #include "onnxrun/model.h"
 #include "onnxrun/session.h"
 #include "options.h"
@@ -60,8 +61,5 @@ decltype(auto) in_context(const std::string& place, F&& f) {
     throw_in_context(place, e);
   }
 }
-
-// "'a', 'b' and 3 more": for messages that say which names there are.
-std::string name_list(const std::vector<std::string>& names, size_t limit = 20);
 
 }  // namespace onnxrun::tool

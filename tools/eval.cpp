@@ -2,13 +2,14 @@
 
 #include "base/error.h"
 #include "command.h"
+#include "data_options.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "fit/measuring.h"
 #include "formats/json.h"
 #include "formats/source.h"
 #include "framework_names.h"
 #include "interrupt.h"
-#include "learning_task.h"
 #include "messages.h"
 #include "passes/widen.h"
 #include "training/loss_average.h"
@@ -52,12 +53,14 @@ class Eval final : public Command {
     check_files(model);
     Graph graph = model.graph();
     if (precision_ == "float64") widen_to_double(graph);
-    NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
-    task_ = choose_task(graph, arrays, data_, loss_, common_.max_memory);
-    ModelData data = make_model_data(graph, arrays, data_, task_.target, common_.max_memory);
+    NamedTensors arrays = load_data("--data", data_.data, common_);
+    FeedOptions feed = feed_options(data_, common_);
+    task_ = choose_task(graph, arrays, feed, loss_);
+    if (!task_.loss.warning.empty()) warn("{}", task_.loss.warning);
+    ModelData data = make_model_data(graph, arrays, feed, task_.target);
     for (const std::string& note : data.notes) info("{}", note);
-    BatchOptions options{.batch_size = batch_size_for(graph, data, data_), .shuffle = false};
-    Metrics metrics(metric_names(), metric_options(graph, data, options.batch_size));
+    BatchOptions options{.batch_size = batch_size_for(graph, data, feed), .shuffle = false};
+    Metrics metrics(metric_names(), metric_options(graph, task_, loss_, data, options.batch_size));
     double loss = in_context(path_, [&] { return measure(graph, data, options, metrics); });
     report(data, loss, metrics);
     return exit_ok;
@@ -83,39 +86,8 @@ class Eval final : public Command {
     return {};
   }
 
-  // Metrics take for classes what the loss takes for them.
-  MetricOptions metric_options(const Graph& graph, const ModelData& data,
-                               int64_t batch_size) const {
-    bool logits = task_.loss.name == "bce_with_logits" || task_.loss.name == "hinge";
-    MetricOptions options{.class_axis = task_.class_axis,
-                          .threshold = logits ? 0.0 : 0.5,
-                          .independent = task_.independent,
-                          .allow_broadcast = loss_.allow_broadcast};
-    if (data.has_target && find_loss(task_.loss.name).class_indices) {
-      TrainingOptions training = training_options(graph, data, batch_size);
-      const Type& output = graph.value(find_output(graph, training.output)).type;
-      options.class_axis = class_axis_of(training.loss, output, &*training.target);
-    }
-    return options;
-  }
-
-  LossOptions loss_options() const {
-    return {task_.loss.name, loss_.chosen_reduction(), task_.class_axis, loss_.allow_broadcast};
-  }
-
-  TrainingOptions training_options(const Graph& graph, const ModelData& data,
-                                   int64_t batch_size) const {
-    TrainingOptions options;
-    options.output = task_.loss.output;
-    options.loss = loss_options();
-    if (auto dims = target_dims(data, batch_size)) {
-      options.target = declared_target_type(graph, options, *dims);
-    }
-    return options;
-  }
-
   Model with_loss(const Graph& graph, const ModelData& data, int64_t batch_size) const {
-    TrainingOptions options = training_options(graph, data, batch_size);
+    TrainingOptions options = training_options(graph, task_, loss_, data, batch_size);
     return Model(std::make_shared<Graph>(make_evaluation_graph(graph, options, {})));
   }
 
@@ -129,7 +101,7 @@ class Eval final : public Command {
     CancelScope cancel(session);
     Batches batches(data.set, options);
     bool measures = data.has_target && (!metric_names().empty() || !confusion_.empty());
-    LossAverage loss(reduction_of(loss_options()));
+    LossAverage loss(reduction_of(loss_options(task_, loss_)));
     for (int64_t k = 0; k < batches.count(); ++k) {
       check_interrupt();
       std::span<const Tensor> tensors = batches.batch(k);

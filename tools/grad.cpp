@@ -5,12 +5,12 @@
 #include "command.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "fit/loss_choice.h"
 #include "formats/print.h"
 #include "gradient_task.h"
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
-#include "loss_choice.h"
 #include "messages.h"
 #include "onnxrun/trainer.h"
 #include "passes/gradient.h"
@@ -130,6 +130,7 @@ class Grad final : public Command {
     Tensor target;
     if (!file.empty()) target = read_array(file, read_options(common_.max_memory)).tensor;
     ChosenLoss chosen = choose_loss(graph, loss_, output, target);
+    if (!chosen.warning.empty()) warn("{}", chosen.warning);
     TrainerOptions options = trainer_options(loss_, optimizer_, modes_, common_);
     options.loss = chosen.name;
     options.output = chosen.output;
@@ -237,9 +238,12 @@ class Grad final : public Command {
       target = read_array(file, read_options(common_.max_memory)).tensor;
     }
     ChosenLoss chosen = choose_loss(task.graph(), loss_, output, target);
+    if (!chosen.warning.empty()) warn("{}", chosen.warning);
     TrainingOptions options;
     options.output = chosen.output;
-    options.loss = {chosen.name, loss_.chosen_reduction(), loss_.class_axis, loss_.allow_broadcast};
+    options.loss = {chosen.name,           loss_.chosen_reduction(), loss_.class_axis,
+                    loss_.allow_broadcast, loss_.class_weights,      loss_.ignore_index,
+                    loss_.label_smoothing};
     options.batch_statistics = modes_.batchnorm == "batch";
     options.dropout = modes_.dropout == "on";
     if (target.defined())

@@ -12,6 +12,7 @@
 #include "plot/figure.h"
 #include "plot/log_curves.h"
 #include "plot/sweep.h"
+#include "tensor/tensor.h"
 
 namespace onnxrun::tool {
 
@@ -118,7 +119,7 @@ class Plot final : public Command {
     }
     figure.labels.y = figure.curves.size() == 1 ? figure.curves[0].name : "output";
     if (data_.empty()) return;
-    NamedTensors arrays = load_arrays(data_, common_.max_memory);
+    NamedTensors arrays = load_data("--data", data_, common_);
     std::vector<double> at = coordinates(arrays, x), targets = targets_of(arrays, at.size());
     for (size_t i = 0; i < at.size(); ++i) figure.points.push_back({at[i], targets[i]});
   }
@@ -136,7 +137,7 @@ class Plot final : public Command {
     figure.map =
         HeatMap{x.range, y.range, y.text(), steps, std::move(outputs.front().values), boundary_};
     if (data_.empty()) return;
-    NamedTensors arrays = load_arrays(data_, common_.max_memory);
+    NamedTensors arrays = load_data("--data", data_, common_);
     std::vector<double> across = coordinates(arrays, x), upward = coordinates(arrays, y);
     if (across.size() != upward.size()) {
       fail(ErrorKind::BadInput, "--data: there are {} points of '{}' and {} of '{}'", across.size(),

@@ -7,11 +7,12 @@
 #include "data_options.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "fit/model_data.h"
+#include "fit/sample_shape.h"
 #include "formats/print.h"
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
-#include "sample_shape.h"
 #include "top_classes.h"
 #include "value_files.h"
 
@@ -177,15 +178,15 @@ class Run final : public Command {
 
   NamedValues compute_batches(const Graph& graph, Session& session,
                               std::vector<std::string> needed) {
-    NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
-    ModelData data =
-        make_model_data(graph, arrays, data_, std::nullopt, common_.max_memory, needed);
+    NamedTensors arrays = load_data("--data", data_.data, common_);
+    FeedOptions feed = feed_options(data_, common_);
+    ModelData data = make_model_data(graph, arrays, feed, std::nullopt, {}, needed);
     for (const std::string& note : data.notes) info("{}", note);
     std::erase_if(needed, [&](const std::string& name) {
       return std::find(data.inputs.begin(), data.inputs.end(), name) != data.inputs.end();
     });
     NamedValues fixed = gather_inputs(graph, inputs_, common_, needed);
-    BatchOptions options{.batch_size = batch_size_for(graph, data, data_), .shuffle = false};
+    BatchOptions options{.batch_size = batch_size_for(graph, data, feed), .shuffle = false};
     Batches batches(data.set, options);
     OutputCollector collector;
     collector.set_dropped(data.set.arrays().front().drop_single);

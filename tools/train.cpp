@@ -4,6 +4,7 @@
 #include <cctype>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "base/error.h"
@@ -12,12 +13,16 @@
 #include "data_options.h"
 #include "exit_code.h"
 #include "files_in_use.h"
+#include "fit/schedule.h"
 #include "formats/json.h"
+#include "formats/source.h"
+#include "framework_names.h"
 #include "interrupt.h"
-#include "learning_task.h"
 #include "messages.h"
-#include "passes/widen.h"
-#include "training_loop.h"
+#include "onnxrun/callbacks.h"
+#include "onnxrun/fit.h"
+#include "plot/canvas.h"
+#include "training_display.h"
 #include "training_options.h"
 
 namespace onnxrun::tool {
@@ -38,6 +43,7 @@ class Train final : public Command {
     add_sample_options(options, data_);
     declare_parts(options);
     declare_loop(options);
+    declare_records(options);
     add_loss_options(options, loss_);
     add_optimizer_options(options, optimizer_);
     add_parameter_options(options, parameters_);
@@ -51,20 +57,17 @@ class Train final : public Command {
     check_usage();
     Model model = Model::load(model_path_, common_.load_options());
     check_files(model);
-    Graph graph = model.graph();
-    bool doubles = modes_.precision == "float64";
-    if (doubles) widen_to_double(graph);
-    prepare(graph);
-    TrainerOptions options = options_for(model, doubles);
-    Trainer trainer = in_context(model_path_, [&] { return Trainer(model, options); });
-    report(model, trainer);
-    loop_.reduction = reduction_of({options.loss, loss_.chosen_reduction(), {}});
-    TrainingLoop loop(trainer, *training_, std::move(validation_), loop_);
-    run(loop, trainer);
-    std::optional<double> test_loss;
-    if (test_) test_loss = in_context(model_path_, [&] { return loop.evaluate(*test_); });
-    save(trainer);
-    finish(trainer, loop, test_loss);
+    NamedTensors data = load_data("--data", data_.data, common_);
+    Fit fit = made(model, data);
+    report(model, fit);
+    if (resume_) resume(fit);
+    run(fit);
+    std::optional<Evaluation> test;
+    if (fit.has(Fit::Part::Test)) {
+      test = in_context(model_path_, [&] { return fit.evaluate(Fit::Part::Test); });
+    }
+    save(fit);
+    finish(fit, test);
     return exit_ok;
   }
 
@@ -72,40 +75,112 @@ class Train final : public Command {
   void declare_parts(Options& options) {
     options.add_repeated("--val-data", val_data_, "data for the loss after every epoch")
         .type_name("[NAME=]FILE");
-    options.add("--val-split", val_split_, "the same from a part of the data: 0.1")
+    options.add("--val-split", fit_.validation_split, "the same from a part of the data: 0.1")
         .type_name("FRACTION");
+    options
+        .add(
+            "--fold", [this](const std::string& text) { take_fold(text); },
+            "the same from part I of K equal ones: 1/5")
+        .type_name("I/K");
     options.add_repeated("--test-data", test_data_, "data for the loss after the training")
         .type_name("[NAME=]FILE");
-    options.add("--test-split", test_split_, "the same from a part of the data")
+    options.add("--test-split", fit_.test_split, "the same from a part of the data")
         .type_name("FRACTION");
     options
         .add_repeated(
-            "--standardize", standardize_,
+            "--standardize", data_.standardize,
             "subtract the mean of an input's features and divide by their deviation, both taken "
-            "from the training part")
+            "from the training part and written beside the model")
         .type_name("NAME");
+    options
+        .add(
+            "--metrics", [this](const std::string& text) { take_metrics(text); },
+            "measured while training and on validation and test data, with commas; `onnxrun eval "
+            "--help` lists them")
+        .type_name("NAMES");
   }
 
   void declare_loop(Options& options) {
-    options.add("--epochs", loop_.epochs, "passes over the data (default: 1)")
+    options.add("--epochs", fit_.epochs, "passes over the data (default: 1)")
         .type_name("N")
         .check(at_least(1));
-    options.add("--max-steps", loop_.max_steps, "stop after so many steps")
+    options.add("--max-steps", fit_.max_steps, "stop after so many steps")
         .type_name("N")
         .check(at_least(1));
     options.add_switch(
-        "--shuffle", [this] { loop_.batches.shuffle = true; },
+        "--shuffle", [this] { fit_.shuffle = true; },
         "a new order of the samples in every epoch (default)");
     options.add_switch(
-        "--no-shuffle", [this] { loop_.batches.shuffle = false; }, "keep the order of the data");
-    options.add_switch("--drop-last", loop_.batches.drop_last,
-                       "leave out a last batch that is smaller");
-    options.add("--log", loop_.log, "write losses to .jsonl or .csv, a row an epoch")
-        .type_name("FILE");
-    options.add("--log-every", loop_.log_every, "a row every N steps instead")
+        "--no-shuffle", [this] { fit_.shuffle = false; }, "keep the order of the data");
+    options.add_switch("--drop-last", fit_.drop_last, "leave out a last batch that is smaller");
+    options
+        .add("--accumulate", fit_.accumulate,
+             "add up the gradients of N batches for one step, that of the large batch")
         .type_name("N")
         .check(at_least(1));
-    options.add("--plot", loop_.plot, "write the loss curve as SVG").type_name("FILE");
+    std::string schedules = "the learning rate over the training (default: constant)";
+    for (const ScheduleInfo& s : schedule_list()) {
+      schedules += fmt::format("\n{}: {}", s.name, s.formula);
+    }
+    options.add("--lr-schedule", fit_.schedule, schedules).type_name("NAME[:NUMBER]");
+    options.add("--warmup", fit_.warmup, "steps over which the learning rate grows from 0")
+        .type_name("N")
+        .check(at_least(0));
+  }
+
+  void declare_records(Options& options) {
+    options.add("--log", log_, "write losses to .jsonl or .csv, a row an epoch").type_name("FILE");
+    options.add("--log-every", log_every_, "a row every N steps instead")
+        .type_name("N")
+        .check(at_least(1));
+    options.add("--plot", plot_, "write the loss curve, as SVG or PNG by the name")
+        .type_name("FILE");
+    options.add("--tensorboard", tensorboard_, "write event files for TensorBoard")
+        .type_name("DIR");
+    options.add("--best", best_, "write the model of the epoch with the best monitored number")
+        .type_name("FILE");
+    options
+        .add("--monitor", monitor_,
+             "the number that --best goes by: loss, val_loss, val_accuracy ... (default: that of "
+             "--early-stop, else val_loss, without validation data loss)")
+        .type_name("NAME");
+    options
+        .add("--early-stop", early_stop_,
+             "stop when this number gets no better: val_loss, val_accuracy, loss ...; the best "
+             "epoch's weights are written")
+        .type_name("NAME");
+    options.add("--patience", patience_, "epochs that --early-stop waits (default: 5)")
+        .type_name("N")
+        .check(at_least(1));
+    options.add("--min-delta", min_delta_, "what counts as better (default: 0)")
+        .type_name("X")
+        .check(at_least(0));
+    options
+        .add("--checkpoint-dir", checkpoints_,
+             "write all that the training needs to go on, every epoch and where it is interrupted")
+        .type_name("DIR");
+    options.add("--save-every", save_every_, "a checkpoint every N epochs, or steps: 100s")
+        .type_name("N[s]");
+    options.add("--keep", keep_, "so many checkpoints stay (default: 3)")
+        .type_name("N")
+        .check(at_least(1));
+    options.add_switch("--resume", resume_,
+                       "go on from the newest checkpoint of --checkpoint-dir, if there is one");
+  }
+
+  void take_fold(const std::string& text) {
+    size_t slash = text.find('/');
+    if (slash == std::string::npos) fail(ErrorKind::Usage, "--fold: '{}' is not I/K", text);
+    fit_.fold = parse_integer("--fold", text.substr(0, slash));
+    fit_.folds = parse_integer("--fold", text.substr(slash + 1));
+    if (fit_.folds < 2 || fit_.fold < 1 || fit_.fold > fit_.folds) {
+      fail(ErrorKind::Usage, "--fold: '{}' should be I/K, with I from 1 to K and K at least 2",
+           text);
+    }
+  }
+
+  void take_metrics(const std::string& text) {
+    for (const std::string& name : split_list(text)) fit_.metrics.push_back(metric_name(name));
   }
 
   void check_usage() {
@@ -116,15 +191,25 @@ class Train final : public Command {
                                           "overwrites the one read");
     }
     if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
-    if (val_split_ && !val_data_.empty()) fail(ErrorKind::Usage, "give --val-data or --val-split");
-    if (test_split_ && !test_data_.empty()) {
+    if (fit_.validation_split && !val_data_.empty()) {
+      fail(ErrorKind::Usage, "give --val-data or --val-split");
+    }
+    if (fit_.folds > 0 && (fit_.validation_split || !val_data_.empty())) {
+      fail(ErrorKind::Usage, "--fold makes the validation data; give no others");
+    }
+    if (fit_.test_split && !test_data_.empty()) {
       fail(ErrorKind::Usage, "give --test-data or --test-split");
     }
-    if (loop_.log_every > 0 && loop_.log.empty()) {
-      fail(ErrorKind::Usage, "--log-every belongs to --log");
+    if (log_every_ > 0 && log_.empty()) fail(ErrorKind::Usage, "--log-every belongs to --log");
+    if ((patience_ || min_delta_) && early_stop_.empty()) {
+      fail(ErrorKind::Usage, "--patience and --min-delta belong to --early-stop");
+    }
+    if (!monitor_.empty() && best_.empty()) fail(ErrorKind::Usage, "--monitor belongs to --best");
+    if (checkpoints_.empty() && (resume_ || keep_ || !save_every_.empty())) {
+      fail(ErrorKind::Usage, "--resume, --keep and --save-every belong to --checkpoint-dir");
     }
     check_formats();
-    for (const std::string& path : {output_, loop_.plot, loop_.log}) check_writable(path);
+    for (const std::string& path : {output_, plot_, log_, best_}) check_writable(path);
     std::error_code none;
     if (!output_.empty() && fs::equivalent(output_, model_path_, none)) {
       fail(ErrorKind::Usage, "-o {} is the model itself; --in-place overwrites it", output_);
@@ -143,10 +228,6 @@ class Train final : public Command {
       fail(ErrorKind::Usage, "-o {}: the trained model is written as ONNX; its name ends in .onnx",
            output_);
     }
-    if (ends_in(loop_.plot, {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".pdf", ".eps"})) {
-      fail(ErrorKind::Usage, "--plot {}: curves are written as SVG; its name ends in .svg",
-           loop_.plot);
-    }
   }
 
   void check_files(const Model& model) const {
@@ -160,42 +241,46 @@ class Train final : public Command {
     files.write("-o", output_);
     bool external = model.graph().source && !model.graph().source->data_files.empty();
     if (external && !output_.empty()) files.write("-o", output_ + ".data");
-    files.write("--log", loop_.log);
-    files.write("--plot", loop_.plot);
+    files.write("--log", log_);
+    files.write("--plot", plot_);
+    files.write("--best", best_);
+    if (!plot_.empty()) picture_format("--plot", plot_);
+    if (!data_.standardize.empty()) files.write("--standardize", standardization_path());
   }
 
   // What ends a training early leaves the weights of its last step, which are worth hours: they are
   // written like those of a whole one. A model that diverged is not written over the one it was
   // made from.
-  void run(TrainingLoop& loop, const Trainer& trainer) const {
+  void run(Fit& fit) const {
+    CancelScope cancel(fit);
     try {
-      in_context(model_path_, [&] { loop.run(); });
+      in_context(model_path_, [&] { fit.run(); });
     } catch (const Error& e) {
       bool numeric = e.kind() == ErrorKind::Numeric;
       bool ended = numeric || e.kind() == ErrorKind::Cancelled || e.kind() == ErrorKind::Timeout;
       if (!ended) throw;
-      if (loop.steps() == 0) {
+      if (fit.steps() == 0) {
         warn("no step was finished, so nothing is written");
       } else if (numeric && in_place_) {
         warn("a model that diverges is not written over the one that was read");
       } else {
-        save_what_there_is(loop, trainer);
+        save_what_there_is(fit);
       }
       // A number of the data that is not finite says more than the first node that meets it.
-      std::string culprit = numeric ? first_not_finite(*training_) : "";
+      std::string culprit = numeric ? fit.first_not_finite() : "";
       if (culprit.empty()) throw;
       throw Error(ErrorKind::Numeric, fmt::format("{}: {}", culprit, e.what()));
     }
   }
 
-  void save_what_there_is(const TrainingLoop& loop, const Trainer& trainer) const {
+  void save_what_there_is(const Fit& fit) const {
     try {
       UninterruptedScope hold;
-      trainer.save(written_path(), in_place_);
+      write_model(fit);
     } catch (const Error& e) {
-      return warn("the weights of step {} could not be written: {}", loop.steps(), e.what());
+      return warn("the weights of step {} could not be written: {}", fit.steps(), e.what());
     }
-    warn("the weights of step {}, the last one finished, are written: {}", loop.steps(),
+    warn("the weights of step {}, the last one finished, are written: {}", fit.steps(),
          written_path());
   }
 
@@ -214,70 +299,68 @@ class Train final : public Command {
     }
   }
 
-  // Chooses the loss and reads the data.
-  void prepare(const Graph& graph) {
-    NamedTensors arrays = load_arrays(data_.data, common_.max_memory);
-    task_ = choose_task(graph, arrays, data_, loss_, common_.max_memory);
-    make_parts(graph, arrays);
-    for (const std::string& name : standardize_) fit_standardizer(name);
-    if (!standardize_.empty()) make_parts(graph, arrays);
-    loop_.batches.batch_size = batch_size_for(graph, *training_, data_);
-    loop_.batches.seed = common_.seed;
-  }
-
-  void make_parts(const Graph& graph, const NamedTensors& arrays) {
-    auto of = [&](const NamedTensors& from) {
-      return make_model_data(graph, from, data_, task_.target, common_.max_memory);
-    };
-    training_ = of(arrays);
-    if (!val_data_.empty()) validation_ = of(load_arrays(val_data_, common_.max_memory));
-    if (!test_data_.empty()) test_ = of(load_arrays(test_data_, common_.max_memory));
-    auto all = static_cast<double>(training_->set.samples());
-    test_ = split_off(test_split_, all, std::move(test_));
-    validation_ = split_off(val_split_, all, std::move(validation_));
-  }
-
-  std::optional<ModelData> split_off(const std::optional<double>& fraction, double all,
-                                     std::optional<ModelData> otherwise) {
-    if (!fraction) return otherwise;
-    double of_rest = *fraction * all / static_cast<double>(training_->set.samples());
-    ModelData part = *training_;
-    std::tie(training_->set, part.set) = training_->set.split(of_rest, common_.seed);
-    return part;
-  }
-
-  void fit_standardizer(const std::string& name) {
-    for (size_t k = 0; k < training_->inputs.size(); ++k) {
-      if (training_->inputs[k] != name) continue;
-      if (data_.prebatched) {
-        fail(ErrorKind::Usage, "--standardize needs samples, not --prebatched data");
-      }
-      Standardizer s = Standardizer::fit(training_->set, k);
-      warn(
-          "input '{}' is standardized for the training ({}); the model written expects such inputs",
-          name, s.summary());
-      data_.standardizers.emplace(name, std::move(s));
-      return;
+  // What does not fit lies in the data, unless the model cannot train.
+  Fit made(const Model& model, const NamedTensors& data) {
+    FitOptions options = fit_options(model);
+    try {
+      return Fit(model, data, std::move(options));
+    } catch (const Error& e) {
+      if (e.kind() == ErrorKind::BadInput) throw;
+      throw_in_context(model_path_, e);
     }
-    fail(ErrorKind::Usage, "--standardize: there is no input '{}'; there are {}", name,
-         name_list(training_->inputs));
   }
 
-  TrainerOptions options_for(const Model& model, bool doubles) const {
-    TrainerOptions o = trainer_options(loss_, optimizer_, modes_, common_);
-    o.loss = task_.loss.name;
-    o.output = task_.loss.output;
-    o.class_axis = task_.class_axis;
-    o.target_dims = target_dims(*training_, loop_.batches.batch_size);
-    o.trainable = chosen_parameters(model, parameters_);
-    o.double_precision = doubles;
+  FitOptions fit_options(const Model& model) {
+    FitOptions o = fit_;
+    o.trainer = trainer_options(loss_, optimizer_, modes_, common_);
+    o.trainer.trainable = chosen_parameters(model, parameters_);
+    o.trainer.double_precision = modes_.precision == "float64";
+    o.loss = loss_.loss;
+    o.feed = feed_options(data_, common_);
+    if (!val_data_.empty()) o.validation = load_data("--val-data", val_data_, common_);
+    if (!test_data_.empty()) o.test = load_data("--test-data", test_data_, common_);
+    bool validates = o.validation_split || !o.validation.empty() || o.folds > 0;
+    std::string monitor = monitor_.empty() ? early_stop_ : monitor_;
+    if (monitor.empty()) monitor = validates ? "val_loss" : "loss";
+    auto& c = o.callbacks;
+    if (!log_.empty()) c.push_back(std::make_shared<LogFile>(log_, log_every_));
+    if (!tensorboard_.empty()) c.push_back(std::make_shared<TensorBoard>(tensorboard_));
+    if (!best_.empty()) c.push_back(std::make_shared<SaveBest>(best_, monitor));
+    if (!early_stop_.empty()) {
+      c.push_back(std::make_shared<EarlyStopping>(early_stop_, patience_.value_or(5),
+                                                  min_delta_.value_or(0)));
+    }
+    if (!plot_.empty()) c.push_back(std::make_shared<CurvePlot>(plot_));
+    // Behind those whose state it stores.
+    if (!checkpoints_.empty()) c.push_back(checkpoints());
+    if (is_logged(LogLevel::Info)) c.push_back(std::make_shared<Progress>());
     return o;
   }
 
-  void report(const Model& model, const Trainer& trainer) const {
-    info("loss: {} of output '{}'{}", task_.loss.name, task_.loss.output,
-         task_.loss.by_default ? " (chosen by output and target)" : "");
-    for (const std::string& note : training_->notes) info("{}", note);
+  std::shared_ptr<Checkpoints> checkpoints() const {
+    bool steps = save_every_.ends_with('s');
+    std::string number = save_every_.substr(0, save_every_.size() - (steps ? 1 : 0));
+    int64_t every = number.empty() ? 1 : parse_integer("--save-every", number);
+    if (every < 1) fail(ErrorKind::Usage, "--save-every: '{}' is too small", save_every_);
+    std::optional<int64_t> by_steps;
+    if (steps) by_steps = every;
+    return std::make_shared<Checkpoints>(checkpoints_, every, keep_.value_or(3), by_steps);
+  }
+
+  void resume(Fit& fit) const {
+    if (!Checkpoints::resume(checkpoints_, fit)) {
+      return info("{} has no checkpoint: the training begins", checkpoints_);
+    }
+    info("resumed: {} epochs and {} steps are done", fit.history().size(), fit.steps());
+  }
+
+  void report(const Model& model, const Fit& fit) const {
+    const FitSummary& summary = fit.summary();
+    const Trainer& trainer = fit.trainer();
+    for (const std::string& text : summary.warnings) warn("{}", text);
+    info("loss: {} of output '{}'{}", summary.loss, summary.output,
+         summary.is_loss_chosen ? " (chosen by output and target)" : "");
+    for (const std::string& note : summary.notes) info("{}", note);
     info("optimizer: {}, lr {}", optimizer_.name, trainer.learning_rate());
     std::vector<std::string> trained = trainer.trained();
     std::map<std::string, std::vector<std::string>> by_reason, left_out;
@@ -305,50 +388,79 @@ class Train final : public Command {
     for (const auto& [reason, names] : left_out) {
       info("not trained: {} ({})", name_list(names, 8), reason);
     }
-    info("data: {} {}, batches of {}", training_->set.samples(),
-         training_->set.prebatched() ? "batches" : "samples", loop_.batches.batch_size);
+    info("data: {} {}, batches of {}", summary.samples, data_.prebatched ? "batches" : "samples",
+         summary.batch_size);
   }
 
-  void finish(const Trainer& trainer, const TrainingLoop& loop,
-              const std::optional<double>& test_loss) const {
-    if (test_loss) info("test loss {:.6g}", *test_loss);
-    info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", loop.steps(), loop.seconds(),
-         loop.last_loss(), written_path());
-    if (!common_.json) return;
-    Json doc = {{"schema", "onnxrun.train/1"},  {"loss", task_.loss.name},
-                {"output", task_.loss.output},  {"optimizer", optimizer_.name},
-                {"trained", trainer.trained()}, {"steps", loop.steps()},
-                {"last_loss", loop.last_loss()}};
-    if (auto validation = loop.validation_loss()) doc["val_loss"] = *validation;
-    if (test_loss) doc["test_loss"] = *test_loss;
-    doc["seconds"] = loop.seconds();
+  void finish(const Fit& fit, const std::optional<Evaluation>& test) const {
+    if (test) {
+      std::string text = fmt::format("test loss {:.6g}", test->loss);
+      for (const auto& [name, value] : test->metrics)
+        text += fmt::format(", {} {:.6g}", name, value);
+      info("{}", text);
+    }
+    if (!data_.standardize.empty()) {
+      info("means and deviations of the inputs are written: {}", standardization_path());
+    }
+    info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", fit.steps(), fit.seconds(),
+         fit.last_loss(), written_path());
+    if (common_.json) print_json(fit, test);
+  }
+
+  void print_json(const Fit& fit, const std::optional<Evaluation>& test) const {
+    Json doc = {{"schema", "onnxrun.train/1"},        {"loss", fit.summary().loss},
+                {"output", fit.summary().output},     {"optimizer", optimizer_.name},
+                {"trained", fit.trainer().trained()}, {"steps", fit.steps()},
+                {"last_loss", fit.last_loss()}};
+    if (!fit.history().empty()) {
+      for (const auto& [name, value] : fit.history().back().metrics) doc[name] = value;
+    }
+    if (test) {
+      doc["test_loss"] = test->loss;
+      for (const auto& [name, value] : test->metrics) doc["test_" + name] = value;
+    }
+    doc["seconds"] = fit.seconds();
     doc["written"] = written_path();
     print(doc.text());
   }
 
   const std::string& written_path() const { return in_place_ ? model_path_ : output_; }
 
-  void save(const Trainer& trainer) const {
+  // "dir/net.standardize.npz" for "dir/net.onnx".
+  std::string standardization_path() const {
+    std::string path = written_path();
+    if (path.ends_with(".onnx")) path.resize(path.size() - 5);
+    return path + ".standardize.npz";
+  }
+
+  void write_model(const Fit& fit) const {
+    fit.trainer().save(written_path(), in_place_);
+    NamedTensors numbers = fit.standardization();
+    if (!numbers.empty()) write_arrays(standardization_path(), numbers);
+  }
+
+  void save(const Fit& fit) const {
     {
       UninterruptedScope hold;
-      trainer.save(written_path(), in_place_);
+      write_model(fit);
     }
     check_interrupt();
   }
 
-  std::string model_path_, output_, unshare_;
-  bool in_place_ = false;
+  std::string model_path_, output_, unshare_, log_, plot_, tensorboard_, best_, monitor_,
+      early_stop_;
+  std::string checkpoints_, save_every_;
+  bool in_place_ = false, resume_ = false;
+  int64_t log_every_ = 0;
+  std::optional<int64_t> patience_, keep_;
+  std::optional<double> min_delta_;
   DataOptions data_;
-  std::vector<std::string> val_data_, test_data_, standardize_;
-  std::optional<double> val_split_, test_split_;
+  std::vector<std::string> val_data_, test_data_;
   LossChoice loss_;
   OptimizerChoice optimizer_;
   ParameterChoice parameters_;
   ModeChoice modes_;
-  LoopOptions loop_;
-
-  LearningTask task_;
-  std::optional<ModelData> training_, validation_, test_;
+  FitOptions fit_;
 };
 
 }  // namespace

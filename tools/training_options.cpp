@@ -46,6 +46,22 @@ void add_loss_options(Options& options, LossChoice& c) {
            "axis of the output that counts classes, may be negative (default: the axis that "
            "the target lacks)")
       .type_name("AXIS");
+  options
+      .add(
+          "--class-weights",
+          [&c](const std::string& text) {
+            for (const std::string& piece : split_list(text)) {
+              c.class_weights.push_back(parse_number("--class-weights", piece));
+            }
+          },
+          "a weight for each class, with commas")
+      .type_name("X,X,...");
+  options.add("--ignore-index", c.ignore_index, "samples of this class do not count")
+      .type_name("CLASS");
+  options
+      .add("--label-smoothing", c.label_smoothing,
+           "this part of each sample is of all classes alike, with cross_entropy")
+      .type_name("X");
   options.add_switch("--allow-broadcast", c.allow_broadcast,
                      "a target of another shape than the output broadcasts against it (without "
                      "this, only axes of length 1 may be more or less)");
@@ -63,7 +79,10 @@ void add_optimizer_options(Options& options, OptimizerChoice& c) {
   add_number(options, "--beta1", c.beta1, "of adam and adamw");
   add_number(options, "--beta2", c.beta2, "of adam and adamw");
   add_number(options, "--eps", c.eps, "added to the denominator");
-  add_number(options, "--alpha", c.alpha, "smoothing of rmsprop");
+  add_number(options, "--alpha", c.alpha, "smoothing of rmsprop and adadelta");
+  add_number(options, "--clip-value", c.clip_value, "cut each number of the gradients to [-X, X]");
+  add_number(options, "--clip-norm", c.clip_norm,
+             "scale the gradients down where their common norm is above X");
 }
 
 void add_parameter_options(Options& options, ParameterChoice& c) {
@@ -106,6 +125,11 @@ TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& op
   o.reduction = loss.reduction;
   o.class_axis = loss.class_axis;
   o.allow_broadcast = loss.allow_broadcast;
+  o.class_weights = loss.class_weights;
+  o.ignore_index = loss.ignore_index;
+  o.label_smoothing = loss.label_smoothing;
+  o.clip_value = optimizer.clip_value;
+  o.clip_norm = optimizer.clip_norm;
   o.optimizer = optimizer.name;
   o.lr = optimizer.lr;
   o.momentum = optimizer.momentum;

@@ -6,29 +6,17 @@
 #include <vector>
 
 #include "common_options.h"
+#include "fit/loss_choice.h"
 #include "onnxrun/model.h"
 #include "onnxrun/trainer.h"
 #include "options.h"
-#include "training/loss.h"
 
 namespace onnxrun::tool {
-
-struct LossChoice {
-  std::string loss;  // "[OUTPUT=]NAME"; empty: chosen from output and target
-  std::optional<std::string> reduction;
-  std::optional<int64_t> class_axis;
-  bool allow_broadcast = false;
-
-  std::optional<Reduction> chosen_reduction() const {
-    if (!reduction) return std::nullopt;
-    return *reduction == "sum" ? Reduction::Sum : Reduction::Mean;
-  }
-};
 
 // --optimizer and the numbers that belong to it; unset ones are the optimizer's defaults.
 struct OptimizerChoice {
   std::string name = "sgd";
-  std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
+  std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha, clip_value, clip_norm;
 };
 
 // --only and --freeze: lists of names and globs, as match_names() takes them.

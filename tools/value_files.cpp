@@ -6,33 +6,12 @@
 #include "base/error.h"
 #include "base/file_names.h"
 #include "formats/print.h"
-#include "input_file.h"
 #include "value_reader.h"
 #include "value_writer.h"
 
 namespace onnxrun::tool {
 
 namespace fs = std::filesystem;
-
-ProtoFormat proto_format(int64_t max_memory) {
-  ProtoFormat format;
-  int64_t limit = max_memory == INT64_MAX ? 0 : max_memory;
-  format.read = [limit](const std::string& path) {
-    std::string bytes = read_input_file(path, ErrorKind::BadInput);
-    return NamedTensor{read_value_name(bytes, Type{}),
-                       read_value_bytes(bytes, Type{}, limit).tensor};
-  };
-  format.to_bytes = [](const NamedTensor& t) { return write_value_bytes(t.tensor, t.name); };
-  return format;
-}
-
-ReadOptions read_options(int64_t max_memory, DType dtype) {
-  ReadOptions options;
-  options.dtype = dtype;
-  if (max_memory != INT64_MAX) options.max_bytes = max_memory;
-  options.proto = proto_format(max_memory);
-  return options;
-}
 
 std::vector<RuntimeValue> read_value_directory(const std::string& directory,
                                                const std::string& prefix,

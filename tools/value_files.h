@@ -4,15 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "formats/source.h"
+#include "array_files.h"
 #include "graph/type.h"
 #include "onnxrun/session.h"
 
 namespace onnxrun::tool {
-
-// How data/source.h reads and writes .pb files.
-ProtoFormat proto_format(int64_t max_memory = INT64_MAX);
-ReadOptions read_options(int64_t max_memory, DType dtype = DType::Undefined);
 
 // PREFIX_0.pb, PREFIX_1.pb, ... of a test-data directory as values of the given types; stops at the
 // first that is not there. Throws BadInput if there are more files than types.

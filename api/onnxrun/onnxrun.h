@@ -1,7 +1,9 @@
 // Everything: load a model, run it, train it, write it back.
 #pragma once
 
+#include "onnxrun/callbacks.h"
 #include "onnxrun/error.h"
+#include "onnxrun/fit.h"
 #include "onnxrun/model.h"
 #include "onnxrun/session.h"
 #include "onnxrun/trainer.h"

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "onnxrun/flat_tensors.h"
 #include "onnxrun/model.h"
+#include "onnxrun/named_tensor.h"
 #include "onnxrun/session.h"
 
 namespace onnxrun {
@@ -24,8 +26,16 @@ struct TrainerOptions {
   // unless this lets it broadcast as in numpy: [N] against [N,1] is [N,N] then, and otherwise
   // [N,1].
   bool allow_broadcast = false;
+  // Of losses of class indices: a weight for each class (a mean is one over the samples' weights),
+  // and a class whose samples do not count.
+  std::vector<double> class_weights;
+  std::optional<int64_t> ignore_index;
+  double label_smoothing = 0;  // of cross_entropy, from 0 to 1
   std::string optimizer = "sgd";
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
+  // Gradients are cut to [-clip_value, clip_value], then scaled down where their common norm is
+  // above clip_norm.
+  std::optional<double> clip_value, clip_norm;
   // Names of initializers to train; by default those the model says are parameters.
   std::optional<std::vector<std::string>> trainable;
   // BatchNormalization normalises by the batch and moves the running statistics.
@@ -66,8 +76,8 @@ class Trainer {
   void bind_target(Tensor target);
   double step();
 
-  // The output that the loss reads, as the last step computed it; valid until the next. Throws
-  // Usage if there was none since inputs of other shapes were bound.
+  // The output that the loss reads, as the last step or gradients() computed it; valid until the
+  // next. Throws Usage if there was none since inputs of other shapes were bound.
   const Tensor& output() const;
 
   // The loss of the current weights on a batch in the model's inference meaning: running
@@ -77,6 +87,29 @@ class Trainer {
     Tensor output;  // the output that the loss reads
   };
   Evaluation evaluate(const NamedValues& inputs, const Tensor& target);
+
+  // The two halves of a step, for those who come between: own optimizers, gradients that are
+  // averaged over machines, clipped or added up. gradients() computes loss and gradients of a batch
+  // without an update (running statistics move, random numbers go on); apply() updates by what then
+  // stands in the gradients' buffer. Both after another are step(), to the bit.
+  double gradients(const NamedValues& inputs, const Tensor& target);
+  double gradients();  // of the bound batch
+  void apply();
+
+  // Views of what steps read and write: parts are named as trained() names them, in that order, and
+  // values written here are those of the next step. They live as long as the trainer. Throw
+  // Unsupported where the parameters are of several element types, Usage for a slot that the
+  // optimizer does not have ("momentum", "m", "v").
+  FlatTensors parameters() const;
+  FlatTensors gradient_buffer() const;
+  FlatTensors slots(const std::string& slot) const;
+
+  // Copies of all that makes the next step equal: weights, the optimizer's slots and counters,
+  // running statistics, the number that random operators go by. The learning rate is not in it.
+  NamedTensors state() const;
+  // Throws BadInput naming what is missing, there too much, or of another type or shape; all is as
+  // it was then.
+  void set_state(const NamedTensors& state);
 
   // Ends the step or evaluation in progress, or the next one if there is none, from any thread; it
   // throws Cancelled and the weights stay as they were before it.
@@ -94,6 +127,9 @@ class Trainer {
   // Current weights and moving statistics by name, in the model's own element types; shared with
   // the trainer's memory unless converted, so copy what should stay.
   std::map<std::string, Tensor> weights() const;
+  // Puts weights and moving statistics, as weights() names and types them, in place of the current
+  // ones. Throws BadInput for a name that is none of them, another type or shape.
+  void set_weights(const NamedTensors& weights);
   // Writes the model with the trained weights (Model::save, whose errors it throws).
   void save(const std::string& path, bool in_place = false) const;
 

@@ -102,6 +102,24 @@ std::pair<Dataset, Dataset> Dataset::split(double fraction, std::optional<uint64
   return {subset({order.begin(), middle}), subset({middle, order.end()})};
 }
 
+std::pair<Dataset, Dataset> Dataset::fold(int64_t k, int64_t folds, uint64_t seed) const {
+  if (k < 0 || k >= folds) fail(ErrorKind::Usage, "there is no fold {} of {}", k + 1, folds);
+  if (samples_ < std::max<int64_t>(folds, 2)) {
+    fail(ErrorKind::BadInput, "{} samples do not make {} folds", samples_, folds);
+  }
+  std::vector<int64_t> order(static_cast<size_t>(samples_));
+  std::iota(order.begin(), order.end(), 0);
+  shuffle(std::span(order), Philox(seed, split_stream));
+  int64_t each = samples_ / folds, longer = samples_ % folds;
+  auto begin = order.begin() + k * each + std::min(k, longer);
+  auto end = begin + each + (k < longer ? 1 : 0);
+  std::vector<int64_t> chosen(begin, end);
+  order.erase(begin, end);
+  std::sort(chosen.begin(), chosen.end());
+  std::sort(order.begin(), order.end());
+  return {subset(order), subset(chosen)};
+}
+
 Dims Dataset::batch_dims(size_t a, int64_t size) const {
   const DataArray& array = (*arrays_)[a];
   Dims dims = array.values.dims();

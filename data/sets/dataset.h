@@ -46,6 +46,11 @@ class Dataset {
   // Throws Usage unless 0 < fraction < 1, BadInput if there are fewer than two samples.
   std::pair<Dataset, Dataset> split(double fraction, std::optional<uint64_t> seed) const;
 
+  // Of `folds` parts that differ by one sample at most, second is number `k` (from 0) and first the
+  // others; the seed shuffles the samples before. Throws Usage unless 0 <= k < folds, BadInput if
+  // there are fewer samples than folds.
+  std::pair<Dataset, Dataset> fold(int64_t k, int64_t folds, uint64_t seed) const;
+
   // The shape of array `a` for a batch of `size` samples.
   Dims batch_dims(size_t a, int64_t size) const;
   // Copies samples of array `a` into `out`, which is batch_dims(a, samples.size()) of its type.

@@ -1,5 +1,6 @@
 #include "training/loss.h"
 
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -106,6 +107,81 @@ ValueId matched(GraphBuilder& b, ValueId t, ValueId y, std::optional<int64_t> ax
   return b.add("onnxrun.MatchShape", {t, y}, attributes);
 }
 
+int64_t class_count(GraphBuilder& b, ValueId scores, std::string_view what) {
+  const Dim& classes = (*b.type(scores).shape)[1];
+  if (!classes.is_known()) {
+    fail(ErrorKind::Unsupported, "{} need an output with a known number of classes", what);
+  }
+  return classes.value();
+}
+
+ValueId class_weights(GraphBuilder& b, const LossOptions& options, ValueId scores) {
+  int64_t classes = class_count(b, scores, "class weights");
+  if (classes != static_cast<int64_t>(options.class_weights.size())) {
+    fail(ErrorKind::Usage, "there are {} class weights for {} classes",
+         options.class_weights.size(), classes);
+  }
+  for (double w : options.class_weights) {
+    if (!(w >= 0) || !std::isfinite(w)) fail(ErrorKind::Usage, "a class weight is {}", w);
+  }
+  Tensor values = Tensor::of<double>({classes}, options.class_weights);
+  return b.constant(convert(values, b.dtype(scores)));
+}
+
+// (1 - e) loss + e / C times the sum over the classes of their losses, reduced as `loss` is.
+ValueId smoothed(GraphBuilder& b, const LossOptions& options, const std::vector<ValueId>& inputs,
+                 ValueId loss) {
+  ValueId scores = inputs[0], labels = inputs[1];
+  auto classes = static_cast<double>(class_count(b, scores, "smoothed labels"));
+  ValueId terms = b.add("Neg", {b.add("LogSoftmax", {scores}, {{"axis", int64_t{1}}})});
+  ValueId weights = no_value;  // of the samples
+  if (inputs.size() > 2) {
+    std::vector<int64_t> shape(static_cast<size_t>(b.rank(scores)), 1);
+    shape[1] = -1;
+    terms = b.add("Mul", {terms, b.reshape(inputs[2], b.ints(shape))});
+  }
+  terms = b.add("ReduceSum", {terms, b.ints({1})}, {{"keepdims", int64_t{0}}});
+  ValueId one = b.scalar_like(1, scores), zero = b.scalar_like(0, scores);
+  ValueId known = labels;  // an ignored label may be no class
+  ValueId counts = no_value;
+  if (options.ignore_index) {
+    ValueId ignored = b.add("Equal", {labels, b.int_scalar(*options.ignore_index)});
+    terms = b.add("Where", {ignored, zero, terms});
+    known = b.add("Where", {ignored, b.int_scalar(0), labels});
+    counts = b.add("Where", {ignored, zero, one});
+  }
+  if (inputs.size() > 2) {
+    weights = b.add("Gather", {inputs[2], known});
+    counts = counts == no_value ? weights : b.add("Mul", {weights, counts});
+  }
+  ValueId all;
+  Attributes none = {{"keepdims", int64_t{0}}};
+  if (reduction_of(options) == Reduction::Sum) {
+    all = b.add("ReduceSum", {terms}, none);
+  } else if (counts == no_value) {
+    all = b.add("ReduceMean", {terms}, none);
+  } else {
+    all = b.add("Div", {b.add("ReduceSum", {terms}, none), b.add("ReduceSum", {counts}, none)});
+  }
+  double e = options.label_smoothing;
+  ValueId kept = b.add("Mul", {loss, b.scalar_like(1 - e, scores)});
+  return b.add("Add", {kept, b.add("Mul", {all, b.scalar_like(e / classes, scores)})});
+}
+
+void check_class_options(const LossOptions& options) {
+  const LossInfo& info = find_loss(options.name);
+  if (!info.class_indices && (!options.class_weights.empty() || options.ignore_index)) {
+    fail(ErrorKind::Usage, "loss '{}' has no class weights and no ignored class", info.name);
+  }
+  double e = options.label_smoothing;
+  if (e != 0 && options.name != "cross_entropy") {
+    fail(ErrorKind::Usage, "loss '{}' has no label smoothing; cross_entropy has", info.name);
+  }
+  if (!(e >= 0 && e <= 1)) {
+    fail(ErrorKind::Usage, "label smoothing is {}, expected a number from 0 to 1", e);
+  }
+}
+
 ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, ValueId t) {
   bool mean = reduction_of(options) == Reduction::Mean;
   Attributes attributes = {{"reduction", std::string(mean ? "mean" : "sum")}};
@@ -113,15 +189,19 @@ ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, Value
   bool single = b.rank(y) == 1;
   ValueId scores = classes_to_axis_1(b, y, axis);
   ValueId labels = single ? b.reshape(t, b.ints({1})) : matched(b, t, y, axis);
+  std::vector<ValueId> inputs = {scores, labels};
+  if (!options.class_weights.empty()) inputs.push_back(class_weights(b, options, scores));
+  if (options.ignore_index) attributes["ignore_index"] = *options.ignore_index;
   if (options.name == "cross_entropy") {
-    return b.add("SoftmaxCrossEntropyLoss", {scores, labels}, attributes);
+    ValueId loss = b.add("SoftmaxCrossEntropyLoss", inputs, attributes);
+    return options.label_smoothing == 0 ? loss : smoothed(b, options, inputs, loss);
   }
   if (options.name == "nll_probs") {
     // As Keras has it: probabilities are kept in [1e-7, 1 - 1e-7].
     ValueId low = b.scalar_like(1e-7, y), high = b.scalar_like(1 - 1e-7, y);
-    scores = b.add("Log", {b.add("Clip", {scores, low, high})});
+    inputs[0] = b.add("Log", {b.add("Clip", {scores, low, high})});
   }
-  return b.add("NegativeLogLikelihoodLoss", {scores, labels}, attributes);
+  return b.add("NegativeLogLikelihoodLoss", inputs, attributes);
 }
 
 ValueId own_output(GraphBuilder& b, ValueId output) {
@@ -193,6 +273,7 @@ Type target_type(const LossOptions& options, const Type& output) {
 static ValueId loss_nodes(GraphBuilder& builder, const LossOptions& options, ValueId output,
                           ValueId target) {
   const LossInfo& info = find_loss(options.name);
+  check_class_options(options);
   if (info.name == "output") return own_output(builder, output);
   if (info.class_indices) return class_loss(builder, options, output, target);
   if (!options.allow_broadcast) target = matched(builder, target, output, std::nullopt);

@@ -21,6 +21,12 @@ struct LossOptions {
   // A target of another shape than the output broadcasts against it in an elementwise loss, as in
   // numpy and PyTorch. Without it only axes of length 1 may be more or less.
   bool allow_broadcast = false;
+  // Of losses of class indices. A weight for each class; a mean is then one over the weights of the
+  // samples. Samples of class `ignore_index` do not count.
+  std::vector<double> class_weights = {};
+  std::optional<int64_t> ignore_index = {};
+  // Of cross_entropy: this part of each sample is of all classes alike (torch.nn.CrossEntropyLoss).
+  double label_smoothing = 0;
 };
 
 // The reduction that is asked for, or the loss's own.

@@ -23,6 +23,14 @@ class LossAverage {
     return reduction_ == Reduction::Mean || samples_ == 0 ? sum_ / samples_ : sum_;
   }
 
+  // What value() is made of, to go on with elsewhere.
+  double sum() const { return sum_; }
+  double samples() const { return samples_; }
+  void set(double sum, double samples) {
+    sum_ = sum;
+    samples_ = samples;
+  }
+
  private:
   Reduction reduction_;
   double sum_ = 0, samples_ = 0;

@@ -1,6 +1,7 @@
 #include "training/metrics.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -173,6 +174,7 @@ void Metrics::add_indexed(const std::vector<double>& scores, const Dims& dims, i
   for (size_t i = static_cast<size_t>(axis) + 1; i < dims.size(); ++i) inner *= dims[i];
   class_count_ = std::max(class_count_, classes);
   for (size_t s = 0; s < truth.size(); ++s) {
+    if (options_.ignore_index == truth[s]) continue;
     auto at = static_cast<int64_t>(s);
     const double* row = scores.data() + (at / inner) * classes * inner + at % inner;
     if (truth[s] < 0 || truth[s] >= classes) {
@@ -283,6 +285,50 @@ Tensor Metrics::confusion() const {
   std::fill_n(counts, table.size(), 0);
   for (const Sample& s : samples_) ++counts[s.truth * class_count_ + s.predicted];
   return table;
+}
+
+NamedTensors Metrics::state() const {
+  auto n = static_cast<int64_t>(samples_.size());
+  Tensor classes(DType::Int64, {n, 3}), scores(DType::Float64, {n});
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    const Sample& s = samples_[i];
+    std::copy_n(std::array{s.truth, s.predicted, s.rank}.data(), 3,
+                classes.data<int64_t>() + 3 * i);
+    scores.data<double>()[i] = s.score;
+  }
+  return {{"classes", classes},
+          {"scores", scores},
+          {"class_count", Tensor::scalar(class_count_)},
+          {"sums", Tensor::of<double>(
+                       {5}, {elements_, absolute_, squared_, target_sum_, target_squares_})}};
+}
+
+void Metrics::set_state(const NamedTensors& state) {
+  const NamedTensors form = Metrics({}, {}).state();
+  bool fits = state.size() == form.size();
+  for (size_t k = 0; fits && k < form.size(); ++k) {
+    fits = state[k].name == form[k].name && state[k].tensor.dtype() == form[k].tensor.dtype() &&
+           state[k].tensor.rank() == form[k].tensor.rank();
+  }
+  fits = fits && state[0].tensor.dim(1) == 3 && state[3].tensor.size() == 5 &&
+         state[0].tensor.dim(0) == state[1].tensor.size() && *state[2].tensor.data<int64_t>() >= 0;
+  if (!fits) fail(ErrorKind::BadInput, "these are no collected metrics");
+  class_count_ = *state[2].tensor.data<int64_t>();
+  samples_.clear();
+  for (int64_t i = 0; i < state[1].tensor.size(); ++i) {
+    const int64_t* c = state[0].tensor.data<int64_t>() + 3 * i;
+    if (std::min(c[0], c[1]) < 0 || std::max(c[0], c[1]) >= class_count_) {
+      fail(ErrorKind::BadInput, "class {} of {} in collected metrics", std::max(c[0], c[1]),
+           class_count_);
+    }
+    samples_.push_back({c[0], c[1], c[2], state[1].tensor.data<double>()[i]});
+  }
+  const double* sums = state[3].tensor.data<double>();
+  elements_ = sums[0];
+  absolute_ = sums[1];
+  squared_ = sums[2];
+  target_sum_ = sums[3];
+  target_squares_ = sums[4];
 }
 
 }  // namespace onnxrun

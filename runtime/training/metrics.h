@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "tensor/named_tensor.h"
 
 namespace onnxrun {
 
@@ -29,6 +29,8 @@ struct MetricOptions {
   bool independent = false;
   // As in LossOptions: regression metrics take all pairs that broadcasting makes.
   bool allow_broadcast = false;
+  // Samples of this class do not count.
+  std::optional<int64_t> ignore_index = {};
 };
 
 // Collects predictions over batches. What is a class follows from the shapes:
@@ -55,6 +57,11 @@ class Metrics {
   // Limit where there is no memory for so many classes.
   Tensor confusion() const;
   int64_t class_count() const { return class_count_; }
+
+  // What has been collected, to go on with elsewhere. set_state() throws BadInput for arrays that
+  // are none.
+  NamedTensors state() const;
+  void set_state(const NamedTensors& state);
 
  private:
   struct Sample {

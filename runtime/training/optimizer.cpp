@@ -75,6 +75,45 @@ const std::vector<OptimizerInfo>& optimizer_list() {
        {"v"},
        {"alpha", "momentum", "eps", "weight_decay"}},
       {"adagrad", "v += g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}, {"eps", "weight_decay"}},
+      {"adadelta",
+       "v = a v + (1 - a) g^2; d = g sqrt(u + eps) / sqrt(v + eps); u = a u + (1 - a) d^2; p -= lr "
+       "d",
+       1,
+       {"v", "u"},
+       {"alpha", "eps", "weight_decay"}},
+      {"lamb",
+       "adam's direction d with weight decay added; p -= lr d |p| / |d| (You 2020)",
+       0.001,
+       {"m", "v"},
+       adam_options,
+       true},
+      {"lion",
+       "p -= lr sign(b1 m + (1 - b1) g); m = b2 m + (1 - b2) g, b2 0.99; decoupled weight decay "
+       "(Chen 2023)",
+       0.0001,
+       {"m"},
+       {"beta1", "beta2", "weight_decay"}},
+      {"keras:momentum", "v = m v - lr g; p += v", 0.01, {"momentum"}, {"momentum"}},
+      {"keras:nesterov", "v = m v - lr g; p += m v - lr g", 0.01, {"momentum"}, {"momentum"}},
+      {"keras:adamw",
+       "keras:adam with decoupled weight decay, 0.004",
+       0.001,
+       {"m", "v"},
+       adam_options,
+       true},
+      {"keras:rmsprop",
+       "v = a v + (1 - a) g^2, a 0.9; p -= lr g / sqrt(v + eps), eps 1e-7",
+       0.001,
+       {"v"},
+       {"alpha", "eps"}},
+      {"keras:adagrad",
+       "v += g^2 from 0.1 on; p -= lr g / sqrt(v + eps), eps 1e-7",
+       0.001,
+       {"v"},
+       {"eps"},
+       false,
+       0.1},
+      {"keras:adadelta", "adadelta with a 0.95, eps 1e-7", 0.001, {"v", "u"}, {"alpha", "eps"}},
   };
   return list;
 }
@@ -108,6 +147,17 @@ Optimizer::Optimizer(GraphBuilder& builder, const OptimizerOptions& options, Val
   correction2_ = bias_correction(options_.beta2.value_or(0.999));
 }
 
+ValueId Optimizer::norm(ValueId x) {
+  return sqrt(b_.add("ReduceSumSquare", {x}, {{"keepdims", int64_t{0}}}));
+}
+
+ValueId Optimizer::shrunk(ValueId p, double decay) {
+  if (decay == 0) return p;
+  ValueId lr = b_.cast(lr_, DType::Float64);
+  ValueId keep = sub(b_.scalar(1, DType::Float64), mul(lr, b_.scalar(decay, DType::Float64)));
+  return mul(p, in_type_of(keep, p));
+}
+
 ValueId Optimizer::scalar(double v, ValueId like) {
   ValueId result = b_.scalar_like(v, like);
   if (!std::isfinite(to_doubles(*b_.graph().constant(result)).front())) {
@@ -132,7 +182,12 @@ ValueId Optimizer::decayed(const ParameterStep& p, ValueId gradient) {
 
 void Optimizer::update(ParameterStep& p) {
   if (info_.name == "adam" || info_.name == "adamw") return adam(p);
-  if (info_.name == "keras:adam") return keras_adam(p);
+  if (info_.name == "keras:adam" || info_.name == "keras:adamw") return keras_adam(p);
+  if (info_.name == "keras:momentum" || info_.name == "keras:nesterov") return keras_momentum(p);
+  if (info_.name == "keras:rmsprop" || info_.name == "keras:adagrad") return keras_root(p);
+  if (info_.name == "adadelta" || info_.name == "keras:adadelta") return adadelta(p);
+  if (info_.name == "lamb") return lamb(p);
+  if (info_.name == "lion") return lion(p);
   if (info_.name == "rmsprop") return rmsprop(p);
   if (info_.name == "adagrad") return adagrad(p);
   sgd(p);
@@ -153,10 +208,7 @@ void Optimizer::adam(ParameterStep& p) {
   bool decoupled = info_.name == "adamw";
   ValueId w = p.parameter;
   ValueId g = decoupled ? p.gradient : decayed(p, p.gradient);
-  if (double decay = options_.weight_decay.value_or(0.01); decoupled && decay != 0) {
-    ValueId keep = sub(b_.scalar(1, DType::Float64), mul(lr64_, b_.scalar(decay, DType::Float64)));
-    w = mul(w, in_type_of(keep, w));
-  }
+  if (decoupled) w = shrunk(w, options_.weight_decay.value_or(0.01));
   ValueId m = average(p.slots[0], options_.beta1.value_or(0.9), g);
   ValueId v = average(p.slots[1], options_.beta2.value_or(0.999), mul(g, g));
   ValueId root = div(sqrt(v), in_type_of(sqrt(correction2_), w));
@@ -167,13 +219,70 @@ void Optimizer::adam(ParameterStep& p) {
 }
 
 void Optimizer::keras_adam(ParameterStep& p) {
-  ValueId g = decayed(p, p.gradient);
+  bool decoupled = info_.name == "keras:adamw";
+  ValueId w = decoupled ? shrunk(p.parameter, options_.weight_decay.value_or(0.004)) : p.parameter;
+  ValueId g = decoupled ? p.gradient : decayed(p, p.gradient);
   ValueId rate = div(mul(lr64_, sqrt(correction2_)), correction1_);
   ValueId m = average(p.slots[0], options_.beta1.value_or(0.9), g);
   ValueId v = average(p.slots[1], options_.beta2.value_or(0.999), mul(g, g));
   ValueId denominator = add(sqrt(v), scalar(options_.eps.value_or(1e-7), v));
   p.next_slots = {m, v};
-  p.next_parameter = sub(p.parameter, div(mul(m, in_type_of(rate, m)), denominator));
+  p.next_parameter = sub(w, div(mul(m, in_type_of(rate, m)), denominator));
+}
+
+void Optimizer::keras_momentum(ParameterStep& p) {
+  ValueId momentum = scalar(options_.momentum.value_or(0.9), p.gradient);
+  ValueId moved = mul(p.gradient, in_type_of(lr_, p.gradient));
+  ValueId v = sub(mul(p.slots[0], momentum), moved);
+  p.next_slots = {v};
+  ValueId step = info_.name == "keras:nesterov" ? sub(mul(v, momentum), moved) : v;
+  p.next_parameter = add(p.parameter, step);
+}
+
+void Optimizer::lamb(ParameterStep& p) {
+  ValueId w = p.parameter, g = p.gradient;
+  ValueId m = average(p.slots[0], options_.beta1.value_or(0.9), g);
+  ValueId v = average(p.slots[1], options_.beta2.value_or(0.999), mul(g, g));
+  ValueId m_hat = div(m, in_type_of(correction1_, w)), v_hat = div(v, in_type_of(correction2_, w));
+  ValueId d = div(m_hat, add(sqrt(v_hat), scalar(options_.eps.value_or(1e-6), w)));
+  double decay = options_.weight_decay.value_or(0);
+  if (decay != 0) d = add(d, mul(w, scalar(decay, w)));
+  // Where one of the norms is 0, the rate is the plain one.
+  ValueId zero = scalar(0, w), one = scalar(1, w), w_norm = norm(w), d_norm = norm(d);
+  ValueId moves =
+      b_.add("And", {b_.add("Greater", {w_norm, zero}), b_.add("Greater", {d_norm, zero})});
+  ValueId below = b_.add("Where", {moves, d_norm, one});
+  ValueId ratio = b_.add("Where", {moves, div(w_norm, below), one});
+  p.next_slots = {m, v};
+  p.next_parameter = sub(w, mul(d, mul(ratio, in_type_of(lr_, w))));
+}
+
+void Optimizer::lion(ParameterStep& p) {
+  ValueId w = shrunk(p.parameter, options_.weight_decay.value_or(0));
+  ValueId direction =
+      b_.add("Sign", {average(p.slots[0], options_.beta1.value_or(0.9), p.gradient)});
+  p.next_slots = {average(p.slots[0], options_.beta2.value_or(0.99), p.gradient)};
+  p.next_parameter = sub(w, mul(direction, in_type_of(lr_, w)));
+}
+
+void Optimizer::adadelta(ParameterStep& p) {
+  bool keras = info_.name == "keras:adadelta";
+  double alpha = options_.alpha.value_or(keras ? 0.95 : 0.9);
+  ValueId g = decayed(p, p.gradient), eps = scalar(options_.eps.value_or(keras ? 1e-7 : 1e-6), g);
+  ValueId v = average(p.slots[0], alpha, mul(g, g));
+  ValueId d = mul(div(sqrt(add(p.slots[1], eps)), sqrt(add(v, eps))), g);
+  p.next_slots = {v, average(p.slots[1], alpha, mul(d, d))};
+  p.next_parameter = sub(p.parameter, mul(d, in_type_of(lr_, g)));
+}
+
+void Optimizer::keras_root(ParameterStep& p) {
+  ValueId g = p.gradient, squared = mul(g, g);
+  ValueId v = info_.name == "keras:adagrad"
+                  ? add(p.slots[0], squared)
+                  : average(p.slots[0], options_.alpha.value_or(0.9), squared);
+  ValueId root = sqrt(add(v, scalar(options_.eps.value_or(1e-7), v)));
+  p.next_slots = {v};
+  p.next_parameter = sub(p.parameter, div(mul(g, in_type_of(lr_, g)), root));
 }
 
 void Optimizer::rmsprop(ParameterStep& p) {

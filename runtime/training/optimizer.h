@@ -25,9 +25,10 @@ struct OptimizerInfo {
   std::string_view name;
   std::string_view formula;
   double lr;
-  std::vector<std::string_view> slots;    // state per parameter, zero at the start
+  std::vector<std::string_view> slots;    // state per parameter
   std::vector<std::string_view> options;  // fields of OptimizerOptions that it reads, beside lr
   bool counts = false;                    // has a step counter
+  double start = 0;                       // of the slots
 };
 const std::vector<OptimizerInfo>& optimizer_list();
 // Throws Usage listing the names if there is none of this name.
@@ -76,9 +77,19 @@ class Optimizer {
   ValueId in_type_of(ValueId value, ValueId like) { return b_.cast(value, b_.dtype(like)); }
   ValueId decayed(const ParameterStep& p, ValueId gradient);
 
+  // The sum of squares' root.
+  ValueId norm(ValueId x);
+  // p (1 - lr decay)
+  ValueId shrunk(ValueId p, double decay);
+
   void sgd(ParameterStep& p);
+  void keras_momentum(ParameterStep& p);
   void adam(ParameterStep& p);
   void keras_adam(ParameterStep& p);
+  void lamb(ParameterStep& p);
+  void lion(ParameterStep& p);
+  void adadelta(ParameterStep& p);
+  void keras_root(ParameterStep& p);
   void rmsprop(ParameterStep& p);
   void adagrad(ParameterStep& p);
 

@@ -1,6 +1,7 @@
 #include "training/training_graph.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "passes/dead_nodes.h"
@@ -78,21 +79,15 @@ class Builder {
       : result_(model), graph_(result_.graph), options_(options), builder_(graph_, "train/") {}
 
   TrainingGraph run() {
-    ValueId output = find_output(graph_, options_.output);
-    result_.output = graph_.name_of(output);
-    draws_ =
-        graph_.add_value(graph_.unique_name("dropout::step"), Type::tensor(DType::Int64, Shape{}));
-    statistics_ = set_training_modes(graph_, {options_.batch_statistics, options_.unbiased_variance,
-                                              options_.dropout, options_.seed, draws_});
     parameters_ = trainable_values(graph_, options_);
-    check_moving_statistics();
-    result_.model_inputs = graph_.inputs.size();
-    add_inputs(output);
-    ValueId loss = add_loss(builder_, options_.loss, output, target_);
-    add_updates(loss);
-    count_draws();
-    graph_.outputs = {loss, output};
-    graph_.guards = {loss};
+    if (parameters_.empty()) fail(ErrorKind::Usage, "the model has nothing to train");
+    result_.parameters = parameters_.size();
+    result_.lr_dtype = graph_.value(parameters_[0]).type.dtype;
+    if (options_.part == StepPart::Update) {
+      build_update();
+    } else {
+      build_step();
+    }
     for (const StateBinding& s : graph_.state) {
       if (is_differentiable(graph_.value(s.out).type.dtype)) graph_.guards.push_back(s.out);
     }
@@ -112,24 +107,75 @@ class Builder {
     }
   }
 
-  void add_inputs(ValueId output) {
+  void build_step() {
+    ValueId output = find_output(graph_, options_.output);
+    result_.output = graph_.name_of(output);
+    draws_ =
+        graph_.add_value(graph_.unique_name("dropout::step"), Type::tensor(DType::Int64, Shape{}));
+    statistics_ = set_training_modes(graph_, {options_.batch_statistics, options_.unbiased_variance,
+                                              options_.dropout, options_.seed, draws_});
+    check_moving_statistics();
+    result_.model_inputs = graph_.inputs.size();
+    add_target(output);
+    bool whole = options_.part == StepPart::Whole;
+    if (whole) add_rate();
+    for (ValueId p : parameters_) {
+      if (whole) {
+        become_state(p, TrainingState::Kind::Parameter);
+      } else {
+        become_input(p);
+      }
+    }
+    ValueId loss = add_loss(builder_, options_.loss, output, target_);
+    std::vector<ValueId> gradients = add_gradients(loss);
+    if (whole) add_updates(gradients);
+    add_statistics();
+    count_draws();
+    graph_.outputs = {loss, output};
+    graph_.guards = {loss};
+    if (whole) return;
+    // A gradient may be the input or constant that it is made of; an output is a value of its own.
+    for (ValueId& g : gradients) g = builder_.add("Identity", {g});
+    graph_.outputs.insert(graph_.outputs.end(), gradients.begin(), gradients.end());
+    graph_.guards.insert(graph_.guards.end(), gradients.begin(), gradients.end());
+  }
+
+  void build_update() {
+    graph_.inputs.clear();
+    graph_.outputs.clear();
+    add_rate();
+    for (ValueId p : parameters_) become_state(p, TrainingState::Kind::Parameter);
+    std::vector<ValueId> gradients;
+    for (ValueId p : parameters_) {
+      gradients.push_back(graph_.add_value(graph_.name_of(p) + "::gradient", graph_.value(p).type));
+    }
+    add_updates(gradients);
+    graph_.inputs.insert(graph_.inputs.end(), gradients.begin(), gradients.end());
+  }
+
+  void add_target(ValueId output) {
     result_.has_target = options_.loss.name != "output";
     if (result_.has_target) {
       Type type = options_.target.value_or(target_type(options_.loss, graph_.value(output).type));
       target_ = graph_.add_input(graph_.unique_name("target"), type);
     }
-    if (parameters_.empty()) fail(ErrorKind::Usage, "the model has nothing to train");
-    result_.lr_dtype = graph_.value(parameters_[0]).type.dtype;
-    lr_ = graph_.add_input(graph_.unique_name("lr"), Type::tensor(result_.lr_dtype, Shape{}));
-    for (ValueId p : parameters_) become_state(p, TrainingState::Kind::Parameter);
   }
 
-  // An initializer becomes an input whose memory the session keeps.
-  void become_state(ValueId v, TrainingState::Kind kind) {
+  void add_rate() {
+    lr_ = graph_.add_input(graph_.unique_name("lr"), Type::tensor(result_.lr_dtype, Shape{}));
+  }
+
+  Initializer become_input(ValueId v) {
     Initializer init = std::move(graph_.initializers.at(v));
     graph_.initializers.erase(v);
     std::erase(graph_.overridable, v);
     graph_.inputs.push_back(v);
+    return init;
+  }
+
+  // An initializer becomes an input whose memory the session keeps.
+  void become_state(ValueId v, TrainingState::Kind kind) {
+    Initializer init = become_input(v);
     result_.state.push_back({graph_.name_of(v), kind, init.value, init.stored});
     graph_.state.push_back({v, no_value});
   }
@@ -151,26 +197,63 @@ class Builder {
     graph_.state.push_back({draws_, builder_.add("Add", {draws_, builder_.int_scalar(1)})});
   }
 
-  static Tensor zeros(const Tensor& like) {
-    Tensor t(like.dtype(), like.dims());
-    std::fill_n(t.raw(), t.bytes(), std::byte{0});
-    return t;
+  static Tensor filled(const Tensor& like, double value) {
+    Tensor t(DType::Float64, like.dims());
+    std::fill_n(t.data<double>(), t.size(), value);
+    return convert(t, like.dtype());
   }
 
-  void add_updates(ValueId loss) {
+  static void check_clip(const std::optional<double>& limit, std::string_view name) {
+    if (!limit || (*limit > 0 && std::isfinite(*limit))) return;
+    fail(ErrorKind::Usage, "{} is {}, expected a number above 0", name, *limit);
+  }
+
+  std::vector<ValueId> clipped(std::vector<ValueId> gradients) {
+    check_clip(options_.clip_value, "clip_value");
+    check_clip(options_.clip_norm, "clip_norm");
+    if (options_.clip_value) {
+      for (ValueId& g : gradients) {
+        ValueId low = builder_.scalar_like(-*options_.clip_value, g);
+        g = builder_.add("Clip", {g, low, builder_.scalar_like(*options_.clip_value, g)});
+      }
+    }
+    if (!options_.clip_norm) return gradients;
+    ValueId sum = no_value;
+    for (ValueId g : gradients) {
+      ValueId squares = builder_.cast(
+          builder_.add("ReduceSumSquare", {g}, {{"keepdims", int64_t{0}}}), result_.lr_dtype);
+      sum = sum == no_value ? squares : builder_.add("Add", {sum, squares});
+    }
+    ValueId norm = builder_.add("Sqrt", {sum});
+    ValueId above = builder_.add("Add", {norm, builder_.scalar_like(1e-6, norm)});
+    ValueId factor = builder_.add("Div", {builder_.scalar_like(*options_.clip_norm, norm), above});
+    factor = builder_.add("Min", {factor, builder_.scalar_like(1, norm)});
+    for (ValueId& g : gradients) {
+      g = builder_.add("Mul", {g, builder_.cast(factor, builder_.dtype(g))});
+    }
+    return gradients;
+  }
+
+  std::vector<ValueId> add_gradients(ValueId loss) {
     ValueId one = builder_.scalar_like(1, loss);
     std::vector<bool> flows;
     std::vector<ValueId> gradients = gradient(graph_, {{loss, one}}, parameters_, &flows);
     for (size_t i = 0; i < parameters_.size(); ++i) {
       if (!flows[i]) result_.without_gradient.push_back(graph_.name_of(parameters_[i]));
     }
+    return gradients;
+  }
+
+  void add_updates(const std::vector<ValueId>& unclipped) {
+    const std::vector<ValueId> gradients = clipped(unclipped);
     const OptimizerInfo& info = optimizer_for(options_.optimizer);
     ValueId step = no_value;
     size_t first_slot = graph_.state.size();
     for (size_t i = 0; i < parameters_.size(); ++i) {
       for (std::string_view slot : info.slots) {
         const TrainingState& p = result_.state[i];
-        new_state(p.name + "::" + std::string(slot), TrainingState::Kind::Slot, zeros(p.initial));
+        new_state(p.name + "::" + std::string(slot), TrainingState::Kind::Slot,
+                  filled(p.initial, info.start));
       }
     }
     if (info.counts) {
@@ -192,6 +275,9 @@ class Builder {
       }
     }
     if (info.counts) graph_.state[step_at].out = optimizer.next_step();
+  }
+
+  void add_statistics() {
     for (const RunningStatistic& s : statistics_) {
       become_state(s.in, TrainingState::Kind::Statistic);
       graph_.state.back().out = s.out;

@@ -9,10 +9,17 @@
 
 namespace onnxrun {
 
+// A step is one graph, or two for those who come between gradients and update.
+enum class StepPart : uint8_t { Whole, Gradients, Update };
+
 struct TrainingOptions {
   std::string output;  // the model output that the loss reads; its first if empty
   LossOptions loss;
   OptimizerOptions optimizer;
+  // What the optimizer gets: gradients cut to [-clip_value, clip_value], then all of them scaled
+  // down where their common norm is above clip_norm, by clip_norm / (norm + 1e-6)
+  // (torch.nn.utils.clip_grad_norm_).
+  std::optional<double> clip_value = {}, clip_norm = {};
   // Initializers to train; all with role Parameter if not given.
   std::optional<std::vector<std::string>> trainable = {};
   // Type of the target's shape where the caller knows it, else what the loss says.
@@ -24,6 +31,7 @@ struct TrainingOptions {
   // Dropout at work, with random numbers that depend on the seed and the number of the step.
   bool dropout = true;
   uint64_t seed = 0;
+  StepPart part = StepPart::Whole;
 };
 
 // One tensor that training moves.
@@ -40,12 +48,20 @@ struct TrainingState {
 // `lr`, then one input for each of `state`, in that order; its outputs are the loss and the model
 // output it reads. Its state bindings are in the order of `state`, its guards the loss and
 // all that state becomes: gradients that are not finite make it so too, but finite ones may.
+//
+// Of a part, `state` is what that part moves. Gradients: the inputs are the model's, the target,
+// the parameters, then running statistics and the number of the step where random numbers need it;
+// the outputs are the loss, the model output and the gradient of each parameter. Update: the inputs
+// are `lr`, parameters, slots and counter, then the gradient of each parameter; there are no
+// outputs.
 struct TrainingGraph {
   explicit TrainingGraph(Graph g) : graph(std::move(g)) {}
 
   Graph graph;
   std::vector<TrainingState> state;
   size_t model_inputs = 0;
+  size_t parameters =
+      0;  // how many; of Gradients the inputs behind the target, else the first states
   bool has_target = false;
   DType lr_dtype = DType::Float32;
   std::string output;                         // the one the loss reads

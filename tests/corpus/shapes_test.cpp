@@ -28,6 +28,9 @@ const std::map<std::string, std::set<std::string>>& undetermined() {
       // Carried values that a loop concatenates something to.
       {"s1_rnn_sigmoid_script_loop", {"/Concat_2_output_0", "sum", "y.11"}},
       {"seq2seq_script_leg", {"/Concat_3_output_0", "logits", "outs.11"}},
+      // A batch without a name in the file.
+      {"skl_forest", {"X", "label", "probabilities", "variable"}},
+      {"skl_logreg", {"X", "label", "probabilities", "variable", "probability_tensor"}},
   };
   return values;
 }

@@ -250,3 +250,35 @@ def test_rotary_embedding(tool):
     halves = [c[:, :2].copy() for c in caches]
     attributes = {"rotary_embedding_dim": 4, "num_heads": 2}
     compare(tool, "RotaryEmbedding", [floats(2, 3, 16), places, *halves], attributes)
+
+
+def test_packed_attention(tool):
+    x, w, b = floats(2, 3, 8), floats(8, 24, seed=2), floats(24, seed=3)
+    heads, present = {"num_heads": 2}, [("y", 1), ("present", 1)]
+    past = floats(2, 2, 2, 5, 4, seed=4)
+    ints = lambda v: np.array(v, np.int32)  # noqa: E731
+    masks = [None, ints([3, 2]), ints([3, 2, 1, 0]), ints([[1, 1, 0], [1, 0, 0]]),
+             ints([[[1, 0, 0], [1, 1, 0], [1, 1, 1]]] * 2)]  # fmt: skip
+    bias = floats(1, 2, 3, 3, seed=5)
+    for causal in (0, 1):
+        options = heads | {"unidirectional": causal}
+        for mask in masks:
+            compare(tool, "Attention", [x, w, b, mask], options)
+        compare(tool, "Attention", [x, w, b, masks[1], None, bias], options | {"scale": 0.7})
+        compare(tool, "Attention", [x, w, b, None, past], options, present)
+    compare(tool, "Attention", [x, w[:, :20].copy(), b[:20].copy()],
+            heads | {"qkv_hidden_sizes": [8, 8, 4]})  # fmt: skip
+    for kind in (np.uint8, np.int8):
+        zeros = [one(7, np.uint8), one(3, kind)]
+        inputs = [whole(np.uint8, 2, 3, 8), whole(kind, 8, 24, seed=2), b, one(0.02), one(0.01)]
+        for causal in (0, 1):
+            options = heads | {"unidirectional": causal}
+            for mask in masks[:4]:
+                compare(tool, "QAttention", [*inputs, mask, *zeros], options)
+        compare(tool, "QAttention", [*inputs, None, *zeros, past], heads, present)
+
+
+def test_inverse(tool):
+    for dims in ((3, 3), (2, 4, 4)):
+        compare(tool, "Inverse", [floats(*dims) + 3 * np.eye(dims[-1], dtype=np.float32)])
+        compare(tool, "Inverse", [floats(*dims, seed=5)])

@@ -61,6 +61,10 @@ def last_axis(y, t):
     return F.cross_entropy(y.flatten(0, -2), t.flatten())
 
 
+def weight_of(y, last=0.0):
+    return torch.tensor([1, 0.5, 2, last], dtype=y.dtype)
+
+
 X = floats(7, 5)
 REAL, CLASS = targets(7, 4), classes(4, 7)
 LOSSES = {
@@ -97,6 +101,33 @@ OPTIONS = {
     "class_axis_last": Net(
         layers(), floats(2, 4, 5), classes(4, 2, 4), "cross_entropy",
         options=("--class-axis", -1), torch_loss=last_axis,
+    ),
+    "label_smoothing": Net(
+        layers(), X, CLASS, "cross_entropy", options=("--label-smoothing", 0.2),
+        torch_loss=lambda y, t: F.cross_entropy(y, t, label_smoothing=0.2),
+    ),
+    "class_weights": Net(
+        layers(), X, CLASS, "cross_entropy", options=("--class-weights", "1,0.5,2,0"),
+        torch_loss=lambda y, t: F.cross_entropy(y, t, weight_of(y)),
+    ),
+    "all_of_them": Net(
+        Channels, floats(2, 3, 6), classes(4, 2, 6), "cross_entropy",
+        options=("--class-weights", "1,0.5,2,0.25", "--label-smoothing", 0.1, "--ignore-index", 2),
+        torch_loss=lambda y, t: F.cross_entropy(
+            y, t, weight_of(y, 0.25), ignore_index=2, label_smoothing=0.1
+        ),
+    ),
+    "all_of_them_sum": Net(
+        layers(), X, CLASS, "cross_entropy", rate=0.1,
+        options=("--label-smoothing", 0.1, "--ignore-index", 1, "--reduction", "sum"),
+        torch_loss=lambda y, t: F.cross_entropy(
+            y, t, ignore_index=1, label_smoothing=0.1, reduction="sum"
+        ),
+    ),
+    "nll_weights": Net(
+        layers(nn.LogSoftmax(dim=1)), X, CLASS, "nll",
+        options=("--class-weights", "1,0.5,2,0", "--ignore-index", 0),
+        torch_loss=lambda y, t: F.nll_loss(y, t, weight_of(y), ignore_index=0),
     ),
     "freeze": Net(
         layers(), X, REAL, "mse", frozen=("0.weight", "0.bias"), options=("--freeze", "0.*")

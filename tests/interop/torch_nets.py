@@ -44,6 +44,18 @@ LOSSES = {
 }
 
 # Class, learning rate, PyTorch's options and ours. Ours is called what stands before a "_".
+class ClippedByNorm(torch.optim.SGD):
+    def step(self):
+        torch.nn.utils.clip_grad_norm_(self.param_groups[0]["params"], 0.3)
+        super().step()
+
+
+class ClippedByValue(torch.optim.SGD):
+    def step(self):
+        torch.nn.utils.clip_grad_value_(self.param_groups[0]["params"], 0.05)
+        super().step()
+
+
 OPTIMIZERS = {
     "sgd": (torch.optim.SGD, 0.1, {}, []),
     "momentum": (
@@ -67,6 +79,9 @@ OPTIMIZERS = {
         {"alpha": 0.8, "eps": 1e-4, "momentum": 0.7, "weight_decay": 0.02},
         ["--alpha", 0.8, "--eps", 1e-4, "--momentum", 0.7, "--weight-decay", 0.02],
     ),
+    "adadelta": (torch.optim.Adadelta, 1.0, {"rho": 0.8}, ["--alpha", 0.8]),
+    "sgd_norm": (ClippedByNorm, 0.1, {}, ["--clip-norm", 0.3]),
+    "sgd_value": (ClippedByValue, 0.1, {}, ["--clip-value", 0.05]),
     "adagrad_all": (
         torch.optim.Adagrad, 0.1, {"eps": 1e-5, "weight_decay": 0.02},
         ["--eps", 1e-5, "--weight-decay", 0.02],

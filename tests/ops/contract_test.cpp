@@ -336,7 +336,7 @@ TEST(OperatorContract, AlgorithmsNameNoOperator) {
   for (const char* file : {"runtime/passes/parameters.cpp", "runtime/passes/weight_uses.cpp",
                            "runtime/passes/plain_forms.cpp", "runtime/passes/widen.cpp",
                            "runtime/passes/remove_noops.cpp", "runtime/passes/body_gradient.cpp",
-                           "runtime/training/modes.cpp", "tools/loss_choice.cpp",
+                           "runtime/training/modes.cpp", "api/fit/loss_choice.cpp",
                            "tools/random_inputs.cpp", "importer/node_reader.cpp"}) {
     std::ifstream stream(source_path(file));
     ASSERT_TRUE(stream) << file;

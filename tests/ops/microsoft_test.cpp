@@ -390,6 +390,46 @@ TEST(Microsoft, RejectsQuantized) {
   expect_error(few(1, 17, 4, 16), "expected 17 columns");
 }
 
+TEST(Microsoft, Inverse) {
+  Tensor x = Tensor::of<double>({2, 2, 2}, {0, 2, 4, 0, 1, 2, 3, 4});
+  expect_close(run_op({ms("Inverse"), {x}})[0],
+               Tensor::of<double>({2, 2, 2}, {0, 0.25, 0.5, 0, -2, 1, 1.5, -0.5}));
+  check_gradient({ms("Inverse"), {x}}, {.second_order = true});
+  EXPECT_EQ(run_op({ms("Inverse"), {Tensor(DType::Float64, {0, 3, 3})}})[0].size(), 0);
+  expect_error({ms("Inverse"), {Tensor::of<float>({2, 2}, {1, 2, 2, 4})}}, "matrix 0 is singular");
+  expect_error({ms("Inverse"), {Tensor(DType::Float32, {2, 3})}}, "expected square matrices");
+  expect_error({ms("Inverse"), {Tensor(DType::Float32, {2})}}, "expected square matrices");
+}
+
+TEST(Microsoft, PackedAttention) {
+  Attributes heads{{"num_heads", int64_t{2}}, {"unidirectional", int64_t{1}}};
+  Tensor x = random_tensor({2, 3, 4}, 1), w = random_tensor({4, 12}, 2), b = random_tensor({12}, 3);
+  Tensor ends = Tensor::of<int32_t>({2}, {3, 2}), past = random_tensor({2, 2, 2, 5, 2}, 4);
+  OpRun masked{ms("Attention"), {x, w, b, ends}, heads};
+  OpRun later{ms("Attention"), {x, w, b, Tensor(), past}, heads, 2};
+  for (const OpRun& run : {masked, later}) {
+    expect_decomposes(run, 1e-12, std::vector<size_t>{});
+    check_gradient(run);
+  }
+  Tensor bytes = Tensor::of<uint8_t>({1, 1, 2}, {3, 9}), one = Tensor::scalar(0.1f);
+  Tensor weights(DType::Int8, {2, 6});
+  std::fill_n(weights.data<int8_t>(), 12, int8_t{5});
+  Tensor zeros = Tensor::of<float>({6}, {0, 0, 0, 0, 0, 0});
+  Attributes single{{"num_heads", int64_t{1}}};
+  OpRun quantized{ms("QAttention"), {bytes, weights, zeros, one, one}, single};
+  expect_close(run_op(quantized)[0], Tensor::of<float>({1, 1, 2}, {0.6f, 0.6f}), 1e-5);
+  expect_decomposes(quantized, 1e-6, std::vector<size_t>{});
+  expect_error({ms("Attention"), {x, w, b}, {{"num_heads", int64_t{0}}}}, "'num_heads' is 0");
+  expect_error({ms("Attention"), {x, w, b}, {{"num_heads", int64_t{5}}}}, "5 heads");
+  expect_error({ms("Attention"), {x, b, b}, heads}, "expected rank 2");
+  expect_error({ms("Attention"), {x, w, x}, heads}, "expected rank 1");
+  Tensor three = Tensor::of<int32_t>({3}, {1, 2, 3});
+  expect_error({ms("Attention"), {x, w, b, three}, heads}, "for 2 sequences");
+  Attributes sizes{{"num_heads", int64_t{2}}, {"qkv_hidden_sizes", std::vector<int64_t>{4, 4}}};
+  expect_error({ms("Attention"), {x, w, b}, sizes}, "'qkv_hidden_sizes'");
+  expect_error({ms("QAttention"), {bytes, weights, zeros, zeros, one}, single}, "one element");
+}
+
 }  // namespace
 
 std::vector<Row> microsoft_rows() {
@@ -412,6 +452,9 @@ std::vector<Row> microsoft_rows() {
       {"SimplifiedLayerNormalization", {{m}, {{3}}}},
       row("MultiHeadAttention", {{{1, 2, 4}}, {{1, 3, 4}}, {{1, 3, 4}}, none, {{1}, {2}}},
           {{"num_heads", int64_t{2}}}),
+      row("Attention", {{{1, 2, 4}}, {{4, 12}}, {{12}}, {{1}, {2}}}, {{"num_heads", int64_t{2}}}),
+      row("Inverse", {{{2, 2}, {2, 1, 1, 3}}}),
+      row("QAttention", {{{1, 2, 4}}, {{4, 12}}, {{12}}, s, s}, {{"num_heads", int64_t{2}}}),
       row("RotaryEmbedding", {{{1, 2, 4}}, {{1}, {1}}, {{3, 2}}, {{3, 2}}}),
       row("EmbedLayerNormalization",
           {{{1, 2}, {0, 1}}, none, {m, {1, 3, 5, 2}}, {m, {4, 1, 2, 2}}, none, {{3}}, {{3}}}),

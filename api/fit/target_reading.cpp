@@ -1,11 +1,11 @@
-#include "target_reading.h"
+#include "fit/target_reading.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 namespace {
 
@@ -107,4 +107,4 @@ Tensor classes_of_rows(const std::string& name, const Tensor& target, int64_t ax
   return Tensor::of<int64_t>(dims, rows);
 }
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

@@ -7,7 +7,7 @@
 #include "graph/graph.h"
 #include "tensor/tensor.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 struct TargetReading {
   enum class Kind : uint8_t { Numbers, Classes, OneHot };
@@ -27,4 +27,4 @@ TargetReading read_target(const Type& output, const Tensor& target, int64_t samp
 // The classes of one-hot rows along an axis. Throws BadInput naming a row that is none.
 Tensor classes_of_rows(const std::string& name, const Tensor& target, int64_t axis);
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

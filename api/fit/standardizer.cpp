@@ -1,4 +1,4 @@
-#include "standardizer.h"
+#include "fit/standardizer.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 namespace {
 
@@ -49,6 +49,8 @@ Standardizer Standardizer::fit(const Dataset& data, size_t a) {
   Layout layout(dims, array.batch_axis);
   auto n = static_cast<double>(layout.samples);
   Standardizer s;
+  s.dims_ = dims;
+  s.dims_.erase(s.dims_.begin() + array.batch_axis);
   s.mean_.assign(static_cast<size_t>(layout.features()), 0);
   s.deviation_ = s.mean_;
   layout.each([&](int64_t i, size_t f) { s.mean_[f] += values[static_cast<size_t>(i)] / n; });
@@ -64,9 +66,8 @@ Tensor Standardizer::apply(const Tensor& values, int64_t axis) const {
   Tensor result = convert(values, DType::Float64).clone();
   Layout layout(values.dims(), axis);
   if (layout.features() != static_cast<int64_t>(mean_.size())) {
-    fail(ErrorKind::BadInput,
-         "--standardize: samples have {} numbers, those of the training part {}", layout.features(),
-         mean_.size());
+    fail(ErrorKind::BadInput, "standardize: samples have {} numbers, those of the training part {}",
+         layout.features(), mean_.size());
   }
   double* x = result.data<double>();
   layout.each([&](int64_t i, size_t f) { x[i] = (x[i] - mean_[f]) / deviation_[f]; });
@@ -81,4 +82,4 @@ std::string Standardizer::summary() const {
                      *low, *high);
 }
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

@@ -1,12 +1,12 @@
-// What the command takes a target and the samples of an input for.
-#include "target_reading.h"
+// What targets and samples are taken for.
+#include "fit/target_reading.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "sample_shape.h"
+#include "fit/sample_shape.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 namespace {
 
@@ -66,4 +66,4 @@ TEST(SampleShape, FindsTheAxisNamedForTheBatch) {
 
 }  // namespace
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

@@ -1,11 +1,11 @@
-#include "sample_shape.h"
+#include "fit/sample_shape.h"
 
 #include <algorithm>
 #include <cctype>
 
 #include "base/unit_axes.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 namespace {
 
@@ -46,4 +46,4 @@ std::optional<int64_t> named_batch_axis(const Type& type) {
   return found;
 }
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

@@ -1,18 +1,18 @@
-#include "learning_task.h"
+#include "fit/learning_task.h"
 
 #include "base/error.h"
-#include "sample_shape.h"
-#include "target_reading.h"
+#include "fit/sample_shape.h"
+#include "fit/target_reading.h"
 #include "training/loss.h"
 #include "training/training_graph.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 static std::optional<std::string> find_target(const Graph& graph, const NamedTensors& arrays,
-                                              const DataOptions& data, const LossChoice& loss) {
+                                              const FeedOptions& feed, const LossChoice& loss) {
   if (is_own_output(loss)) return std::nullopt;
   try {
-    return target_key(graph, arrays, data);
+    return target_key(graph, arrays, feed);
   } catch (const Error&) {
     bool brings_loss = loss.loss.empty() && !graph.outputs.empty() &&
                        graph.value(graph.outputs[0]).type.rank() == 0;
@@ -21,24 +21,31 @@ static std::optional<std::string> find_target(const Graph& graph, const NamedTen
   }
 }
 
-LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const DataOptions& data,
-                         const LossChoice& loss, int64_t max_memory) {
-  DataOptions options = data;
+LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const FeedOptions& feed,
+                         const LossChoice& loss) {
+  FeedOptions options = feed;
   std::string output;
-  std::tie(output, options.target) = split_output(graph, data.target);
+  std::tie(output, options.target) = split_output(graph, feed.target);
   std::optional<std::string> key = find_target(graph, arrays, options, loss);
   Tensor values;
-  if (key) values = target_array(arrays, *key, max_memory);
+  if (key) values = target_array(arrays, *key, feed.max_memory);
   std::string read_output = output;
   if (read_output.empty()) read_output = split_output(graph, loss.loss).first;
   const Type& type = graph.value(find_output(graph, read_output)).type;
   int64_t samples_axis = named_batch_axis(type).value_or(0);
-  if (samples_axis >= values.rank()) samples_axis = 0;
+  bool is_axis_given = false;
+  for (const std::string& name : {std::string("target"), key.value_or("target")}) {
+    auto it = feed.batch_axes.find(name);
+    if (it == feed.batch_axes.end()) continue;
+    samples_axis = it->second;
+    is_axis_given = true;
+  }
+  if (samples_axis < 0 || samples_axis >= values.rank()) samples_axis = 0;
   // Element types do not tell numbers from classes where shapes and values do.
   std::optional<TargetReading> reading;
   bool readable =
       values.defined() && values.dtype() != DType::String && !is_complex(values.dtype());
-  if (readable && !data.prebatched && data.batch_axis.empty()) {
+  if (readable && !feed.prebatched && (is_axis_given || feed.batch_axes.empty())) {
     reading = read_target(type, values, samples_axis);
     bool numbers = reading->kind == TargetReading::Kind::Numbers;
     values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
@@ -68,4 +75,4 @@ std::optional<Dims> target_dims(const ModelData& data, int64_t batch_size) {
   return dims;
 }
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

@@ -6,7 +6,7 @@
 #include "sets/dataset.h"
 #include "tensor/tensor.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 // (x - mean) / deviation for each element of a sample; deviations of 0 count as 1.
 class Standardizer {
@@ -17,11 +17,20 @@ class Standardizer {
   // The elements as double, `axis` counting the samples.
   Tensor apply(const Tensor& values, int64_t axis) const;
 
+  // In the shape of a sample.
+  Tensor mean() const { return as_sample(mean_); }
+  Tensor deviation() const { return as_sample(deviation_); }
+
   // "mean 0.1 to 3, deviation 0.5 to 2"
   std::string summary() const;
 
  private:
+  Tensor as_sample(const std::vector<double>& values) const {
+    return Tensor::of<double>(dims_, values);
+  }
+
+  Dims dims_;  // of a sample
   std::vector<double> mean_, deviation_;
 };
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

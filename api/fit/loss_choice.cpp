@@ -1,14 +1,12 @@
-#include "loss_choice.h"
+#include "fit/loss_choice.h"
 
 #include <algorithm>
 
 #include "base/error.h"
-#include "inputs.h"
-#include "messages.h"
 #include "training/loss.h"
 #include "training/training_graph.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 namespace {
 
@@ -39,32 +37,35 @@ std::string default_loss(Meaning meaning, const Tensor& target) {
   return classes ? "cross_entropy" : "mse";
 }
 
-void warn_of_logits(const ChosenLoss& loss, const OpSpec* last) {
+std::string warning_of(const ChosenLoss& loss, const OpSpec* last) {
   const Meaning meaning = meaning_of(last);
   bool logs = meaning == Meaning::LogProbabilities,
        probabilities = meaning == Meaning::Probabilities;
   if (loss.name == "cross_entropy" && (probabilities || logs)) {
-    warn("output '{}' comes from a {}, and loss 'cross_entropy' applies one itself; '{}' does not",
-         loss.output, last->name, probabilities ? "nll_probs" : "nll");
+    return fmt::format(
+        "output '{}' comes from a {}, and loss 'cross_entropy' applies one itself; '{}' does not",
+        loss.output, last->name, probabilities ? "nll_probs" : "nll");
   }
   if (loss.name == "bce_with_logits" && meaning == Meaning::Probability) {
-    warn(
+    return fmt::format(
         "output '{}' comes from a {}, and loss 'bce_with_logits' applies one itself; 'bce' does "
         "not",
         loss.output, last->name);
   }
   if (loss.name == "nll" && probabilities) {
-    warn(
+    return fmt::format(
         "output '{}' comes from a {}, and loss 'nll' takes log-probabilities; 'nll_probs' takes "
         "probabilities",
         loss.output, last->name);
   }
+  return "";
 }
 
 }  // namespace
 
 std::pair<std::string, std::string> split_output(const Graph& graph, const std::string& text) {
-  std::vector<std::string> outputs = names_of(graph, graph.outputs);
+  std::vector<std::string> outputs;
+  for (ValueId v : graph.outputs) outputs.push_back(graph.name_of(v));
   for (size_t at = text.find('='); at != std::string::npos; at = text.find('=', at + 1)) {
     std::string name = text.substr(0, at);
     if (std::find(outputs.begin(), outputs.end(), name) != outputs.end()) {
@@ -86,7 +87,7 @@ ChosenLoss choose_loss(const Graph& graph, const LossChoice& choice,
     find_output(graph, name.substr(0, equals));
   }
   if (!output.empty() && !target_output.empty() && output != target_output) {
-    fail(ErrorKind::Usage, "--loss reads output '{}', but --target is for '{}'", output,
+    fail(ErrorKind::Usage, "loss reads output '{}', but the target is for '{}'", output,
          target_output);
   }
   if (output.empty()) output = target_output;
@@ -100,13 +101,13 @@ ChosenLoss choose_loss(const Graph& graph, const LossChoice& choice,
   if (loss.by_default) loss.name = default_loss(meaning_of(last), target);
   find_loss(loss.name);
   if (loss.name == "output" && choice.reduction) {
-    fail(ErrorKind::Usage, "--reduction has no meaning for loss 'output'");
+    fail(ErrorKind::Usage, "a reduction has no meaning for loss 'output'");
   }
   if (choice.class_axis && !find_loss(loss.name).class_indices) {
-    fail(ErrorKind::Usage, "--class-axis has no meaning for loss '{}'", loss.name);
+    fail(ErrorKind::Usage, "a class axis has no meaning for loss '{}'", loss.name);
   }
-  warn_of_logits(loss, last);
+  loss.warning = warning_of(loss, last);
   return loss;
 }
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

@@ -5,7 +5,7 @@
 
 #include "graph/graph.h"
 
-namespace onnxrun::tool {
+namespace onnxrun {
 
 // The shape in which an array, whose first axis counts the samples, feeds an input of this type, if
 // it does not as it is but its samples have as many elements: the shapes differ by axes of length
@@ -16,4 +16,4 @@ std::optional<Dims> reshaped_samples(const Type& input, const Dims& array);
 // one is.
 std::optional<int64_t> named_batch_axis(const Type& type);
 
-}  // namespace onnxrun::tool
+}  // namespace onnxrun

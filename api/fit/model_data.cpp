@@ -1,0 +1,289 @@
+#include "fit/model_data.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "array_files.h"
+#include "base/error.h"
+#include "base/file_names.h"
+#include "base/name_list.h"
+#include "fit/sample_shape.h"
+#include "fit/target_reading.h"
+#include "formats/inline.h"
+
+namespace onnxrun {
+
+NamedValues ModelData::feeds(std::span<const Tensor> tensors) const {
+  NamedValues values;
+  for (size_t k = 0; k < inputs.size(); ++k) values.emplace_back(inputs[k], tensors[k]);
+  return values;
+}
+
+namespace {
+
+std::vector<std::string> names_of_arrays(const NamedTensors& arrays) {
+  std::vector<std::string> names;
+  for (const NamedTensor& a : arrays) names.push_back(a.name);
+  return names;
+}
+
+Tensor scaled(const Tensor& t, double factor) {
+  Tensor values = convert(t, DType::Float64).clone();
+  for (double& v : values.span<double>()) v *= factor;
+  return values;
+}
+
+// Class indices may come as floating-point numbers, but have to be whole.
+Tensor whole_numbers(const std::string& name, const Tensor& t) {
+  std::vector<double> values = to_doubles(t);
+  for (double v : values) {
+    if (v != std::floor(v) || std::abs(v) > 9e15) {
+      fail(ErrorKind::BadInput, "target '{}' holds {}, but this loss takes class indices", name, v);
+    }
+  }
+  return convert(t, DType::Int64);
+}
+
+Tensor fitted(const std::string& name, const Tensor& t, DType dtype, bool is_target) {
+  if (t.dtype() == dtype || dtype == DType::Undefined) return t;
+  if (t.dtype() == DType::String || dtype == DType::String || is_complex(t.dtype())) {
+    fail(ErrorKind::BadInput, "'{}' is {}, but {} is needed", name, t.type_text(),
+         to_string(dtype));
+  }
+  if (is_target && is_integer(dtype) && is_float(t.dtype())) return whole_numbers(name, t);
+  return convert(t, dtype);
+}
+
+// Builds the arrays of one data set.
+class Assembly {
+ public:
+  Assembly(const Graph& graph, const NamedTensors& arrays, const FeedOptions& options,
+           const Standardizers& standardizers)
+      : graph_(graph),
+        arrays_(arrays),
+        options_(options),
+        standardizers_(standardizers),
+        mapped_(options.inputs),
+        axes_(options.batch_axes),
+        scales_(options.scale),
+        shapes_(options.reshape) {}
+
+  void add_input(ValueId v, bool optional) {
+    const std::string& name = graph_.name_of(v);
+    auto it = mapped_.find(name);
+    std::string key = it == mapped_.end() ? name : it->second;
+    if (it != mapped_.end()) mapped_.erase(it);
+    const NamedTensor* array = find_array(arrays_, key);
+    if (!array && optional) return;
+    if (!array) {
+      fail(ErrorKind::BadInput,
+           "the data have no array '{}' for input '{}' ({}); they have {} (--input {}=KEY chooses "
+           "one)",
+           key, name, graph_.value(v).type.to_string(), name_list(names_of_arrays(arrays_)), name);
+    }
+    const Type& type = graph_.value(v).type;
+    int64_t axis = axis_of(name, type);
+    Tensor values = in_shape(name, array->tensor, type, axis);
+    if (auto s = scales_.find(name); s != scales_.end()) {
+      values = scaled(values, s->second);
+      scales_.erase(s);
+    }
+    if (auto s = standardizers_.find(name); s != standardizers_.end()) {
+      values = s->second.apply(values, axis);
+    }
+    DataArray data{name, fitted(name, values, type.dtype, false), axis, false};
+    data.drop_single = type.rank() >= 0 && type.rank() == data.values.rank() - 1;
+    drops_ = drops_ || data.drop_single;
+    result_.push_back(std::move(data));
+    inputs_.push_back(name);
+  }
+
+  void add_target(const FeedTarget& target) {
+    Tensor values = target_array(arrays_, target.key, options_.max_memory);
+    if (target.one_hot_axis) values = classes_of_rows(target.key, values, *target.one_hot_axis);
+    bool taken = std::any_of(result_.begin(), result_.end(),
+                             [&](const DataArray& a) { return a.name == target.key; });
+    DataArray data{taken ? target.key + " (target)" : target.key,
+                   fitted(target.key, values, target.dtype, true), target.batch_axis, drops_};
+    for (const std::string& name : {std::string("target"), target.key}) {
+      if (axes_.count(name)) data.batch_axis = axis_of(name, {});
+    }
+    result_.push_back(std::move(data));
+  }
+
+  ModelData finish(bool has_target) {
+    check_used("input", mapped_);
+    check_used("batch axis", axes_);
+    check_used("scale", scales_);
+    check_used("reshape", shapes_);
+    return {Dataset(std::move(result_), options_.prebatched), std::move(inputs_), has_target,
+            std::move(notes_)};
+  }
+
+ private:
+  int64_t axis_of(const std::string& name, const Type& type) {
+    auto it = axes_.find(name);
+    if (it == axes_.end()) {
+      int64_t axis = options_.prebatched ? 0 : named_batch_axis(type).value_or(0);
+      if (axis > 0) {
+        notes_.push_back(fmt::format("input '{}' ({}): axis {} of the data counts the samples",
+                                     name, type.to_string(), axis));
+      }
+      return axis;
+    }
+    int64_t axis = it->second;
+    axes_.erase(it);
+    return axis;
+  }
+
+  // The array with samples of the shape that --reshape or the input asks for.
+  Tensor in_shape(const std::string& name, const Tensor& values, const Type& type, int64_t axis) {
+    auto it = shapes_.find(name);
+    if (it != shapes_.end()) {
+      Dims dims = it->second;
+      shapes_.erase(it);
+      if (axis != 0 || values.rank() == 0) {
+        fail(ErrorKind::Usage, "reshape: axis 0 of the data of '{}' has to count the samples",
+             name);
+      }
+      dims.insert(dims.begin(), values.dim(0));
+      Dims given = values.dims();
+      if (checked_count(dims) != values.size()) {
+        fail(ErrorKind::BadInput, "reshape: samples of '{}' are {}, which do not become {}", name,
+             to_string(Dims(given.begin() + 1, given.end())),
+             to_string(Dims(dims.begin() + 1, dims.end())));
+      }
+      return values.view(dims);
+    }
+    if (axis != 0 || options_.prebatched) return values;
+    std::optional<Dims> dims = reshaped_samples(type, values.dims());
+    if (!dims) return values;
+    Dims given = values.dims();
+    notes_.push_back(fmt::format("input '{}': samples of {} are taken as {}", name,
+                                 to_string(Dims(given.begin() + 1, given.end())),
+                                 to_string(Dims(dims->begin() + 1, dims->end()))));
+    return values.view(*dims);
+  }
+
+  // -1 if there are more than can be counted.
+  static int64_t checked_count(const Dims& dims) {
+    int64_t count = 1;
+    for (int64_t d : dims) {
+      if (__builtin_mul_overflow(count, d, &count)) return -1;
+    }
+    return count;
+  }
+
+  template <typename T>
+  void check_used(std::string_view option, const std::map<std::string, T>& left) const {
+    if (left.empty()) return;
+    fail(ErrorKind::Usage, "{}: '{}' is no input that the data feed; they feed {}", option,
+         left.begin()->first, name_list(inputs_));
+  }
+
+  const Graph& graph_;
+  const NamedTensors& arrays_;
+  const FeedOptions& options_;
+  const Standardizers& standardizers_;
+  std::map<std::string, std::string> mapped_;
+  std::map<std::string, int64_t> axes_;
+  std::map<std::string, double> scales_;
+  std::map<std::string, Dims> shapes_;
+  std::vector<DataArray> result_;
+  std::vector<std::string> inputs_, notes_;
+  bool drops_ = false;
+};
+
+}  // namespace
+
+std::string target_key(const Graph& graph, const NamedTensors& arrays, const FeedOptions& options) {
+  if (!options.target.empty()) return options.target;
+  auto feeds_input = [&](const std::string& key) {
+    for (const auto& [input, array] : options.inputs) {
+      if (array == key) return true;
+    }
+    return std::any_of(graph.inputs.begin(), graph.inputs.end(),
+                       [&](ValueId v) { return graph.name_of(v) == key; });
+  };
+  for (const char* key : {"target", "y", "label"}) {
+    if (find_array(arrays, key) && !feeds_input(key)) return key;
+  }
+  fail(ErrorKind::BadInput,
+       "the data have no array target, y or label; they have {} (--target KEY chooses one)",
+       name_list(names_of_arrays(arrays)));
+}
+
+Tensor target_array(const NamedTensors& arrays, const std::string& key, int64_t max_memory) {
+  if (const NamedTensor* a = find_array(arrays, key)) return a->tensor;
+  bool names_file = key.find('.') != std::string::npos || key.find('/') != std::string::npos ||
+                    file_exists(key) || is_inline(key);
+  if (!names_file) {
+    fail(ErrorKind::BadInput, "the data have no array '{}'; they have {}", key,
+         name_list(names_of_arrays(arrays)));
+  }
+  return read_array(key, read_options(max_memory)).tensor;
+}
+
+ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
+                          const FeedOptions& options, const std::optional<FeedTarget>& target,
+                          const Standardizers& standardizers,
+                          const std::vector<std::string>& optional_inputs) {
+  Assembly assembly(graph, arrays, options, standardizers);
+  for (ValueId v : graph.inputs) {
+    bool optional = std::find(optional_inputs.begin(), optional_inputs.end(), graph.name_of(v)) !=
+                    optional_inputs.end();
+    assembly.add_input(v, optional);
+  }
+  if (target) assembly.add_target(*target);
+  return assembly.finish(target.has_value());
+}
+
+std::string first_not_finite(const ModelData& data) {
+  for (const DataArray& array : data.set.arrays()) {
+    if (!is_float(array.values.dtype())) continue;
+    std::vector<double> values = to_doubles(array.values);
+    auto bad =
+        std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
+    if (bad == values.end()) continue;
+    int64_t rest = bad - values.begin();
+    Dims index = array.values.dims();
+    for (size_t axis = index.size(); axis-- > 0;) {
+      int64_t length = index[axis];
+      index[axis] = rest % length;
+      rest /= length;
+    }
+    auto axis = index.begin() + array.batch_axis;
+    int64_t sample = *axis;
+    index.erase(axis);
+    return fmt::format("'{}' has {} in {} {} (from 0), element {}", array.name, *bad,
+                       data.set.prebatched() ? "batch" : "sample", sample, to_string(index));
+  }
+  return "";
+}
+
+int64_t batch_size_for(const Graph& graph, const ModelData& data, const FeedOptions& options) {
+  if (data.set.prebatched()) return 1;
+  std::optional<int64_t> size = options.batch_size;
+  for (size_t k = 0; k < data.inputs.size(); ++k) {
+    const DataArray& array = data.set.arrays()[k];
+    const Type& type = graph.value(graph.find(data.inputs[k])).type;
+    int64_t demanded = -1;
+    if (array.drop_single) {
+      demanded = 1;
+    } else if (type.shape && type.rank() == array.values.rank()) {
+      const Dim& d = (*type.shape)[static_cast<size_t>(array.batch_axis)];
+      if (d.is_known()) demanded = d.value();
+    }
+    if (demanded < 1) continue;
+    if (size && *size != demanded) {
+      fail(ErrorKind::Usage,
+           "a batch of {} does not fit input '{}' ({}), whose data are {}; "
+           "a batch of {} does",
+           *size, data.inputs[k], type.to_string(), array.values.type_text(), demanded);
+    }
+    size = demanded;
+  }
+  return size.value_or(32);
+}
+
+}  // namespace onnxrun

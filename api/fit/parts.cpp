@@ -1,0 +1,112 @@
+#include "fit/parts.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "base/error.h"
+#include "base/name_list.h"
+
+namespace onnxrun {
+
+namespace {
+
+void check_parts(const FitOptions& o) {
+  if (o.validation_split && !o.validation.empty()) {
+    fail(ErrorKind::Usage, "validation data are given, and a part of the training data for them");
+  }
+  if (o.test_split && !o.test.empty()) {
+    fail(ErrorKind::Usage, "test data are given, and a part of the training data for them");
+  }
+  if (o.fold == 0 && o.folds == 0) return;
+  if (o.folds < 2 || o.fold < 1 || o.fold > o.folds) {
+    fail(ErrorKind::Usage, "fold {} of {}: there are folds from 1 on, of 2 at least", o.fold,
+         o.folds);
+  }
+  if (o.validation_split || !o.validation.empty()) {
+    fail(ErrorKind::Usage, "a fold validates: no other validation data have a place");
+  }
+}
+
+class Parting {
+ public:
+  Parting(const Graph& graph, const NamedTensors& data, const FitOptions& options,
+          const std::optional<FeedTarget>& target)
+      : graph_(graph), data_(data), options_(options), target_(target) {}
+
+  DataParts run() {
+    check_parts(options_);
+    cut();
+    for (const std::string& name : options_.feed.standardize) fit_standardizer(name);
+    // Once more, with means and deviations of the part that trains.
+    if (!parts_.standardizers.empty()) cut();
+    return std::move(parts_);
+  }
+
+ private:
+  ModelData model_data(const NamedTensors& from) const {
+    return make_model_data(graph_, from, options_.feed, target_, parts_.standardizers);
+  }
+
+  void cut() {
+    parts_.training = model_data(data_);
+    parts_.test.reset();
+    parts_.validation.reset();
+    if (!options_.validation.empty()) parts_.validation = model_data(options_.validation);
+    if (!options_.test.empty()) parts_.test = model_data(options_.test);
+    auto all = static_cast<double>(parts_.training.set.samples());
+    if (options_.test_split) parts_.test = split_off(*options_.test_split, all);
+    if (options_.validation_split) parts_.validation = split_off(*options_.validation_split, all);
+    if (options_.folds > 0) parts_.validation = fold();
+  }
+
+  ModelData split_off(double fraction, double all) {
+    double of_rest = fraction * all / static_cast<double>(parts_.training.set.samples());
+    ModelData part = parts_.training;
+    std::tie(parts_.training.set, part.set) =
+        parts_.training.set.split(of_rest, options_.trainer.seed);
+    return part;
+  }
+
+  ModelData fold() {
+    ModelData part = parts_.training;
+    std::tie(parts_.training.set, part.set) =
+        parts_.training.set.fold(options_.fold - 1, options_.folds, options_.trainer.seed);
+    return part;
+  }
+
+  void fit_standardizer(const std::string& name) {
+    const std::vector<std::string>& inputs = parts_.training.inputs;
+    auto it = std::find(inputs.begin(), inputs.end(), name);
+    if (it == inputs.end()) {
+      fail(ErrorKind::Usage, "standardize: there is no input '{}'; there are {}", name,
+           name_list(inputs));
+    }
+    if (options_.feed.prebatched) {
+      fail(ErrorKind::Usage, "standardize: prebatched data have no samples");
+    }
+    parts_.standardizers.emplace(
+        name, Standardizer::fit(parts_.training.set, static_cast<size_t>(it - inputs.begin())));
+  }
+
+  const Graph& graph_;
+  const NamedTensors& data_;
+  const FitOptions& options_;
+  const std::optional<FeedTarget>& target_;
+  DataParts parts_;
+};
+
+}  // namespace
+
+const ModelData* DataParts::find(Fit::Part part) const {
+  if (part == Fit::Part::Training) return &training;
+  const std::optional<ModelData>& other = part == Fit::Part::Test ? test : validation;
+  return other ? &*other : nullptr;
+}
+
+DataParts make_parts(const Graph& graph, const NamedTensors& data, const FitOptions& options,
+                     const std::optional<FeedTarget>& target) {
+  return Parting(graph, data, options, target).run();
+}
+
+}  // namespace onnxrun

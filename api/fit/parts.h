@@ -1,0 +1,24 @@
+// The data of a training: what trains, what validates, what tests.
+#pragma once
+
+#include <optional>
+
+#include "fit/learning_task.h"
+#include "onnxrun/fit.h"
+
+namespace onnxrun {
+
+struct DataParts {
+  ModelData training;
+  std::optional<ModelData> validation, test;
+  Standardizers standardizers;  // fitted on the training part
+
+  // Null if there is no such part.
+  const ModelData* find(Fit::Part part) const;
+};
+
+// Throws Usage for options that contradict each other, BadInput for data that do not fit.
+DataParts make_parts(const Graph& graph, const NamedTensors& data, const FitOptions& options,
+                     const std::optional<FeedTarget>& target);
+
+}  // namespace onnxrun

@@ -1,0 +1,42 @@
+// How the arrays of a data set feed a model.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "onnxrun/named_tensor.h"
+
+namespace onnxrun {
+
+// Unless said otherwise here, the array of an input's name feeds it, and the array target, y or
+// label that feeds no input is the target. Arrays are converted to the element types that the model
+// declares; samples with as many numbers as the input asks for are taken in its shape where only
+// axes of length 1 or a flat shape make the difference.
+struct FeedOptions {
+  std::map<std::string, std::string> inputs;  // the array, by the input it feeds
+  std::string target;  // "[OUTPUT=]ARRAY" or "[OUTPUT=]FILE" (formats as open_arrays() takes them)
+  // The axis that counts the samples, by input, "target" or the target's array. By default the one
+  // that the model names for the batch, else the first.
+  std::map<std::string, int64_t> batch_axes;
+  std::map<std::string, double> scale;  // a factor, by input
+  std::map<std::string, Dims> reshape;  // the shape of a sample, by input
+  // Inputs whose features get mean 0 and deviation 1 over the samples of the training part.
+  std::vector<std::string> standardize;
+  // The first axis of every array counts batches, each as the model takes it.
+  bool prebatched = false;
+  // Samples in a batch; by default what the model's inputs demand, else 32.
+  std::optional<int64_t> batch_size;
+  // Bytes that files read on the way may take.
+  int64_t max_memory = INT64_MAX;
+};
+
+// The arrays of data files, each "[NAME=]FILE[:key]": .npy, .npz, .csv, .tsv, .idx and -ubyte (and
+// their .gz), .safetensors, pictures, TensorProto .pb, .raw:f32:1x3x224x224, inline
+// "x=[[0,1],[1,0]]". A file whose arrays have no names of their own needs one. Throws BadInput
+// naming the file, Limit where more than `max_memory` bytes would be taken.
+NamedTensors open_arrays(const std::vector<std::string>& files, int64_t max_memory = INT64_MAX);
+
+}  // namespace onnxrun

@@ -1,0 +1,173 @@
+// Training from data to a history: batches, epochs, validation, callbacks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "onnxrun/feed.h"
+#include "onnxrun/model.h"
+#include "onnxrun/named_tensor.h"
+#include "onnxrun/trainer.h"
+
+namespace onnxrun {
+
+class Callback;
+
+struct FitOptions {
+  // Optimizer, modes, threads, limits, seed (of the order of the samples, too). Of what the loss
+  // reads, `loss`, `output`, `class_axis` and `target_dims`, what is not said here is found out.
+  TrainerOptions trainer;
+  // "[OUTPUT=]NAME"; by default chosen from the output and the values of the target.
+  std::string loss;
+  FeedOptions feed;
+
+  int64_t epochs = 1;
+  std::optional<int64_t> max_steps;
+  bool shuffle = true;     // a new order in every epoch, a function of seed and epoch alone
+  bool drop_last = false;  // leave out a last batch that is smaller
+  // Batches whose gradients are added up for one step, each weighted by its samples: the step of
+  // the large batch.
+  int64_t accumulate = 1;
+  // "constant", "linear[:END]", "cosine[:END]", "step:EPOCHS[:FACTOR]", "exponential:FACTOR",
+  // "plateau[:PATIENCE[:FACTOR]]", "onecycle" (schedule.h has the formulas). END and FACTOR are
+  // parts of the learning rate.
+  std::string schedule = "constant";
+  // Steps over which the learning rate grows from 0, before the schedule begins.
+  int64_t warmup = 0;
+
+  // For the loss and metrics after every epoch, and after the training: other arrays, or a part
+  // that is drawn from the training data by the seed. Of `folds` equal parts, part number `fold`
+  // (from 1) validates.
+  NamedTensors validation, test;
+  std::optional<double> validation_split, test_split;
+  int64_t fold = 0, folds = 0;
+  // "accuracy", "top5", "f1", ...: measured while training and on validation and test data.
+  std::vector<std::string> metrics;
+
+  std::vector<std::shared_ptr<Callback>> callbacks;
+};
+
+// A metric's name and value; those of validation data are called val_NAME.
+using Measured = std::pair<std::string, double>;
+
+struct StepRecord {
+  int64_t epoch = 0;  // from 1
+  int64_t step = 0;   // steps done
+  double loss = 0;    // before the update
+  double lr = 0;
+  double seconds = 0;  // since the training began
+};
+
+struct EpochRecord {
+  int64_t epoch = 0;
+  int64_t step = 0;
+  double loss = 0;  // of all samples, each as the step that it took part in found it
+  double lr = 0;
+  // Of training in the order of the options, then val_loss and the others of validation.
+  std::vector<Measured> metrics = {};
+  double seconds = 0;
+
+  // "loss", "val_loss", "val_accuracy", ...; none if it was not measured.
+  std::optional<double> value(const std::string& name) const;
+};
+
+struct Evaluation {
+  double loss = 0;
+  std::vector<Measured> metrics = {};
+};
+
+// What a training found out or was told, for people.
+struct FitSummary {
+  std::string loss, output;
+  bool is_loss_chosen = false;          // by output and target
+  std::vector<std::string> notes = {};  // what was done to the data unasked
+  std::vector<std::string> warnings = {};
+  int64_t samples = 0;  // of the training part; batches if they are prebatched
+  int64_t batch_size = 0;
+  int64_t total_steps = 0;
+};
+
+// One training of one model. Used by one thread at a time, cancel() excepted. Equal options give
+// equal weights, on any number of threads.
+class Fit {
+ public:
+  enum class Part : uint8_t { Training, Validation, Test };
+
+  // Chooses what is to be chosen and splits the data; `data` are copied where they have to be
+  // converted, else shared. Throws Usage, BadInput and what Trainer throws.
+  Fit(const Model& model, const NamedTensors& data, FitOptions options);
+  ~Fit();
+  Fit(Fit&&) noexcept;
+  Fit& operator=(Fit&&) noexcept;
+
+  const FitSummary& summary() const;
+  const FitOptions& options() const;
+  Trainer& trainer();
+  const Trainer& trainer() const;
+
+  // Trains to the end of the epochs, or until a callback stops it. Goes on where it was after
+  // set_state(). Throws Numeric where the loss, a gradient or a weight is not finite (the weights
+  // are those of the last good step), Cancelled, and what callbacks throw.
+  void run();
+  // From a callback: no further step is made; the epoch ends as usual.
+  void stop();
+  // From any thread: run() or evaluate() throws Cancelled, the weights of the last step stay.
+  void cancel();
+
+  // Loss and metrics of the current weights in the model's inference meaning. Throws Usage for a
+  // part that there is not.
+  Evaluation evaluate(Part part);
+  bool has(Part part) const;
+
+  int64_t steps() const;
+  double last_loss() const;  // of the last step
+  const std::vector<EpochRecord>& history() const;
+  double seconds() const;
+
+  // All that makes the next step equal, as arrays: the trainer's state (Trainer::state()), epoch,
+  // batch and schedule, what has been measured of the epoch, the history, and the callbacks' own.
+  NamedTensors state() const;
+  // Throws BadInput for a state of another model, data of other length or other options.
+  void set_state(const NamedTensors& state);
+
+  // The first number of the training data that is NaN or infinite, as a message names it; "" if
+  // there is none.
+  std::string first_not_finite() const;
+  // What FeedOptions::standardize found: NAME.mean and NAME.deviation of each input, in the shape
+  // of its samples.
+  NamedTensors standardization() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Sees a training from inside. Its methods are called in the thread of Fit::run(), callbacks in
+// their order; what they throw ends the training.
+class Callback {
+ public:
+  virtual ~Callback() = default;
+
+  virtual void begin(Fit&) {}
+  // After every update.
+  virtual void step_end(Fit&, const StepRecord&) {}
+  // After the validation.
+  virtual void epoch_end(Fit&, const EpochRecord&) {}
+  virtual void end(Fit&) {}
+  // In place of end(), where an exception ends the training; what this throws is lost.
+  virtual void aborted(Fit&) {}
+
+  // What has to survive an interruption, for checkpoints.
+  virtual NamedTensors state() const { return {}; }
+  // Throws BadInput if it does not fit.
+  virtual void set_state(const NamedTensors&) {}
+};
+
+// Trains `model`; the result has weights and history.
+Fit fit(const Model& model, const NamedTensors& data, FitOptions options = {});
+
+}  // namespace onnxrun

@@ -1,0 +1,294 @@
+// Trainings as a program has them.
+#include "onnxrun/fit.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "base/error.h"
+#include "onnxrun/callbacks.h"
+#include "support/corpus.h"
+#include "support/files.h"
+
+namespace onnxrun::testing {
+
+namespace {
+
+Model classifier() { return Model::load(CorpusCase("s2_clf_16_32_8_dyn").model_path()); }
+Model with_batch_norm() { return Model::load(CorpusCase("resnet_bn_leg").model_path()); }
+
+// Samples whose class is where their numbers are largest, by a fixed rule.
+NamedTensors class_data(int64_t samples, int64_t shift = 0) {
+  Tensor x(DType::Float32, {samples, 16}), y(DType::Int64, {samples});
+  for (int64_t i = 0; i < samples; ++i) {
+    int64_t label = (i * 5 + shift) % 8;
+    for (int64_t k = 0; k < 16; ++k) {
+      auto noise = static_cast<float>((i * 31 + k * 17 + shift) % 23) / 23;
+      x.data<float>()[i * 16 + k] = noise + (k == 2 * label ? 1.5F : 0.F);
+    }
+    y.data<int64_t>()[i] = label;
+  }
+  return {{"x", x}, {"target", y}};
+}
+
+FitOptions adam(int64_t epochs = 3) {
+  FitOptions o;
+  o.trainer.optimizer = "adam";
+  o.trainer.lr = 0.01;
+  o.epochs = epochs;
+  o.feed.batch_size = 8;
+  return o;
+}
+
+void expect_same_weights(const Trainer& a, const Trainer& b, const std::string& what = "") {
+  std::map<std::string, Tensor> other = b.weights();
+  for (const auto& [name, value] : a.weights()) {
+    EXPECT_TRUE(identical(value, other.at(name))) << name << " " << what;
+  }
+}
+
+TEST(Fit, LearnsAndRemembers) {
+  FitOptions options = adam(12);
+  options.validation_split = 0.25;
+  options.test = class_data(16, 3);
+  options.metrics = {"accuracy"};
+  Fit training = fit(classifier(), class_data(64), options);
+  ASSERT_EQ(training.history().size(), 12U);
+  const EpochRecord& last = training.history().back();
+  EXPECT_EQ(last.epoch, 12);
+  EXPECT_EQ(last.step, 12 * 6);
+  EXPECT_LT(last.loss, training.history().front().loss);
+  EXPECT_GT(last.value("accuracy"), 0.9);
+  EXPECT_GT(last.value("val_accuracy"), 0.8);
+  EXPECT_EQ(training.evaluate(Fit::Part::Validation).loss, last.value("val_loss"));
+  EXPECT_GT(training.evaluate(Fit::Part::Test).metrics[0].second, 0.5);
+  EXPECT_EQ(training.summary().loss, "nll");
+  EXPECT_TRUE(training.summary().is_loss_chosen);
+}
+
+// The loop that a program writes with a Trainer of its own.
+TEST(Fit, IsTheTrainersSteps) {
+  NamedTensors data = class_data(8);
+  FitOptions options = adam(5);
+  options.shuffle = false;
+  Fit training = fit(classifier(), data, options);
+  TrainerOptions same = options.trainer;
+  same.loss = "nll";
+  Trainer trainer(classifier(), same);
+  for (int i = 0; i < 5; ++i) {
+    double loss = trainer.step({{"x", data[0].tensor}}, data[1].tensor);
+    EXPECT_EQ(training.history()[static_cast<size_t>(i)].loss, loss);
+  }
+  expect_same_weights(trainer, training.trainer());
+}
+
+TEST(Fit, AddsUpGradients) {
+  FitOptions large = adam(), small = adam();
+  large.trainer.double_precision = small.trainer.double_precision = true;
+  large.shuffle = small.shuffle = false;
+  large.feed.batch_size = 12;
+  small.feed.batch_size = 5;  // 5, 5 and 2 of 12
+  small.accumulate = 3;
+  Fit a = fit(classifier(), class_data(12), large), b = fit(classifier(), class_data(12), small);
+  EXPECT_EQ(b.steps(), 3);
+  for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(a.history()[i].loss, b.history()[i].loss, 1e-12);
+}
+
+class StopAt : public Callback {
+ public:
+  explicit StopAt(int64_t step) : step_(step) {}
+  void step_end(Fit& fit, const StepRecord& record) override {
+    if (record.step != step_) return;
+    state_ = fit.state();
+    fit.stop();
+  }
+  NamedTensors state_;
+
+ private:
+  int64_t step_;
+};
+
+// At any step, with dropout or batch norms, whatever the number of threads.
+TEST(Fit, GoesOnToTheBit) {
+  FitOptions options = adam(3);
+  options.validation_split = 0.2;
+  options.metrics = {"accuracy", "f1"};
+  options.schedule = "cosine:0.1";
+  options.warmup = 2;
+  NamedTensors data = class_data(50);
+  Fit whole = fit(classifier(), data, options);
+  for (int64_t step : {1, 4, 5, 6, 10, 14, 15}) {
+    auto stop = std::make_shared<StopAt>(step);
+    FitOptions first = options, second = options;
+    first.callbacks = {stop};
+    fit(classifier(), data, first);
+    second.trainer.threads = 2;
+    Fit rest(classifier(), data, second);
+    NamedTensors state = stop->state_;
+    // The callback of the first training has no place in the second.
+    rest.set_state(state);
+    rest.run();
+    expect_same_weights(whole.trainer(), rest.trainer(), std::to_string(step));
+    ASSERT_EQ(rest.history().size(), whole.history().size());
+    for (size_t e = 0; e < 3; ++e) {
+      EXPECT_EQ(rest.history()[e].loss, whole.history()[e].loss);
+      EXPECT_EQ(rest.history()[e].metrics, whole.history()[e].metrics);
+    }
+  }
+}
+
+TEST(Fit, RejectsStatesOfOthers) {
+  Fit training(classifier(), class_data(16), adam());
+  NamedTensors state = training.state();
+  EXPECT_THROW(Fit(classifier(), class_data(24), adam()).set_state(state), Error);
+  for (size_t k = 0; k < state.size(); ++k) {
+    NamedTensors less = state, other = state;
+    less.erase(less.begin() + static_cast<int64_t>(k));
+    other[k].tensor = Tensor::of<uint8_t>({1}, {1});
+    if (state[k].name.starts_with("metrics of")) continue;
+    EXPECT_THROW(training.set_state(less), Error) << state[k].name;
+    EXPECT_THROW(training.set_state(other), Error) << state[k].name;
+  }
+  training.set_state(state);
+}
+
+TEST(Fit, FoldsValidateEachSampleOnce) {
+  FitOptions options = adam(1);
+  options.folds = 3;
+  int64_t trained = 0;
+  for (options.fold = 1; options.fold <= 3; ++options.fold) {
+    Fit training(classifier(), class_data(16), options);
+    EXPECT_TRUE(training.has(Fit::Part::Validation));
+    trained += training.summary().samples;
+  }
+  EXPECT_EQ(trained, 2 * 16);
+}
+
+TEST(Fit, StandardizesByTheTrainingPart) {
+  FitOptions options = adam(1);
+  options.feed.standardize = {"x"};
+  options.validation_split = 0.5;
+  Fit training(classifier(), class_data(16), options);
+  NamedTensors numbers = training.standardization();
+  ASSERT_EQ(numbers.size(), 2U);
+  EXPECT_EQ(numbers[0].name, "x.mean");
+  EXPECT_EQ(numbers[0].tensor.dims(), (Dims{16}));
+}
+
+TEST(Fit, RejectsOptionsThatContradict) {
+  auto rejects = [](auto change) {
+    FitOptions options = adam();
+    change(options);
+    EXPECT_THROW(Fit(classifier(), class_data(16), options), Error);
+  };
+  rejects([](FitOptions& o) { o.epochs = 0; });
+  rejects([](FitOptions& o) { o.max_steps = 0; });
+  rejects([](FitOptions& o) { o.accumulate = 0; });
+  rejects([](FitOptions& o) { o.validation_split = 1.5; });
+  rejects([](FitOptions& o) {
+    o.validation_split = 0.5;
+    o.validation = class_data(4);
+  });
+  rejects([](FitOptions& o) { o.folds = 3; });
+  rejects([](FitOptions& o) { o.metrics = {"beauty"}; });
+  rejects([](FitOptions& o) { o.schedule = "cosinus"; });
+  rejects([](FitOptions& o) { o.feed.standardize = {"z"}; });
+  rejects([](FitOptions& o) { o.loss = "z"; });
+}
+
+// Steps in the wrong direction: the first epoch stays the best.
+TEST(Callbacks, EarlyStoppingPutsTheBestWeightsBack) {
+  FitOptions options = adam(20);
+  options.trainer.lr = 3;
+  options.validation = class_data(16, 3);
+  auto stopping = std::make_shared<EarlyStopping>("val_loss", 2);
+  options.callbacks = {stopping};
+  Fit training = fit(classifier(), class_data(32), options);
+  ASSERT_LT(training.history().size(), 20U);
+  EXPECT_EQ(static_cast<int64_t>(training.history().size()), stopping->best_epoch() + 2);
+  EXPECT_EQ(training.evaluate(Fit::Part::Validation).loss, stopping->best_value());
+}
+
+TEST(Callbacks, FollowOneNumber) {
+  BestSoFar loss("val_loss", 0.1), accuracy("val_accuracy");
+  EpochRecord record;
+  record.metrics = {{"val_loss", 1.0}, {"val_accuracy", 0.5}};
+  EXPECT_TRUE(loss.improves(record));
+  EXPECT_TRUE(accuracy.improves(record));
+  record.metrics = {{"val_loss", 0.95}, {"val_accuracy", 0.6}};
+  EXPECT_FALSE(loss.improves(record));
+  EXPECT_TRUE(accuracy.improves(record));
+  record.metrics = {{"val_loss", std::nan("")}, {"val_accuracy", std::nan("")}};
+  EXPECT_FALSE(loss.improves(record));
+  EXPECT_FALSE(accuracy.improves(record));
+  EXPECT_THROW(BestSoFar("val_f1").improves(record), Error);
+}
+
+TEST(Callbacks, CheckpointsAreKeptAndResumed) {
+  TempDir dir;
+  FitOptions options = adam(4);
+  options.validation_split = 0.25;
+  options.callbacks = {std::make_shared<EarlyStopping>("val_loss", 3),
+                       std::make_shared<Checkpoints>(dir / "c", 1, 2)};
+  Fit whole = fit(classifier(), class_data(32), options);
+  EXPECT_EQ(Checkpoints::latest(dir / "c"), dir / "c/step-000000012.npz");
+  std::filesystem::remove(dir / "c/step-000000012.npz");
+  Fit again(classifier(), class_data(32), options);
+  ASSERT_TRUE(Checkpoints::resume(dir / "c", again));
+  EXPECT_EQ(again.steps(), 9);
+  again.run();
+  expect_same_weights(whole.trainer(), again.trainer());
+  EXPECT_FALSE(Checkpoints::resume(dir / "nothing", again));
+}
+
+// Both halves of a step are the whole one, to the bit.
+TEST(Trainer, StepsInTwoHalves) {
+  for (const char* optimizer : {"sgd", "nesterov", "adam", "adamw", "rmsprop", "adagrad"}) {
+    TrainerOptions options;
+    options.loss = "cross_entropy";
+    options.optimizer = optimizer;
+    Model model = with_batch_norm();
+    Trainer whole(model, options), halves(model, options);
+    Dims dims = {2, 3, 16, 16};
+    Tensor x(DType::Float32, dims);
+    for (int64_t i = 0; i < x.size(); ++i) {
+      x.data<float>()[i] = static_cast<float>(i % 37) / 37;
+    }
+    Tensor target = Tensor::of<int64_t>({2}, {1, 0});
+    const std::string input = model.inputs()[0].name;
+    for (int step = 0; step < 3; ++step) {
+      double loss = whole.step({{input, x}}, target);
+      EXPECT_EQ(halves.gradients({{input, x}}, target), loss);
+      halves.apply();
+    }
+    expect_same_weights(whole, halves, optimizer);
+  }
+}
+
+TEST(Trainer, ShowsItsBuffers) {
+  TrainerOptions options;
+  options.loss = "nll";
+  options.optimizer = "momentum";
+  options.lr = 0.5;
+  Trainer trainer(classifier(), options);
+  NamedTensors data = class_data(8);
+  trainer.gradients({{"x", data[0].tensor}}, data[1].tensor);
+  FlatTensors p = trainer.parameters(), g = trainer.gradient_buffer();
+  ASSERT_EQ(p.parts.size(), trainer.trained().size());
+  Tensor before = p.values.clone();
+  trainer.apply();
+  for (int64_t i = 0; i < p.values.size(); ++i) {
+    float moved = before.data<float>()[i] - 0.5F * g.values.data<float>()[i];
+    EXPECT_EQ(p.values.data<float>()[i], moved);
+    EXPECT_EQ(trainer.slots("momentum").values.data<float>()[i], g.values.data<float>()[i]);
+  }
+  EXPECT_THROW(trainer.slots("v"), Error);
+  // What is written there is what the next step takes.
+  std::fill_n(p.values.data<float>(), p.values.size(), 0.F);
+  EXPECT_EQ(trainer.weights().at(p.parts[0].name).data<float>()[0], 0.F);
+}
+
+}  // namespace
+
+}  // namespace onnxrun::testing

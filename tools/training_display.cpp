@@ -1,0 +1,82 @@
+#include "training_display.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "base/atomic_file.h"
+#include "messages.h"
+#include "plot/canvas.h"
+
+namespace onnxrun::tool {
+
+static double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Progress::Progress() : bar_(shows_progress()) {}
+
+void Progress::step_end(Fit& fit, const StepRecord& record) {
+  if (is_logged(LogLevel::Debug)) {
+    debug("step {}: loss {:.9g}, lr {:.9g}", record.step, record.loss, record.lr);
+  }
+  if (!bar_) return;
+  double time = now();
+  if (time - shown_at_ < 0.1) return;
+  shown_at_ = time;
+  const FitSummary& all = fit.summary();
+  double part = static_cast<double>(record.step) / static_cast<double>(all.total_steps);
+  auto filled = static_cast<size_t>(std::min(part, 1.0) * 24);
+  double left = record.seconds / part * (1 - part);
+  std::string line =
+      fmt::format("epoch {}/{} [{}{}] step {}/{}, loss {:.6g}, {:.0f} s left", record.epoch,
+                  fit.options().epochs, std::string(filled, '='), std::string(24 - filled, ' '),
+                  record.step, all.total_steps, record.loss, std::max(left, 0.0));
+  std::fprintf(stderr, "\r\033[K%s", line.c_str());
+}
+
+void Progress::epoch_end(Fit& fit, const EpochRecord& record) {
+  if (!is_logged(LogLevel::Info)) return;
+  bool shown = bar_ && record.epoch < fit.options().epochs && now() - shown_at_ < 0.1;
+  if (shown) return;
+  clear();
+  std::string text =
+      fmt::format("epoch {}/{}: loss {:.6g}", record.epoch, fit.options().epochs, record.loss);
+  for (const auto& [name, value] : record.metrics) text += fmt::format(", {} {:.6g}", name, value);
+  info("{}, {:.1f} s", text, record.seconds);
+  shown_at_ = now();
+}
+
+void Progress::aborted(Fit&) { clear(); }
+
+void Progress::clear() const {
+  if (bar_) std::fprintf(stderr, "\r\033[K");
+}
+
+void CurvePlot::step_end(Fit& fit, const StepRecord& record) {
+  if (fit.options().epochs > 1) return;
+  steps_.x.push_back(static_cast<double>(record.step));
+  steps_.y.push_back(record.loss);
+}
+
+void CurvePlot::end(Fit& fit) {
+  const bool by_steps = fit.options().epochs == 1;
+  PlotLabels labels;
+  labels.x = by_steps ? "step" : "epoch";
+  std::vector<PlotSeries> curves = {by_steps ? steps_ : PlotSeries{"loss", {}, {}}};
+  for (const EpochRecord& record : fit.history()) {
+    auto x = static_cast<double>(by_steps ? record.step : record.epoch);
+    if (!by_steps) {
+      curves[0].x.push_back(x);
+      curves[0].y.push_back(record.loss);
+    }
+    auto validation = record.value("val_loss");
+    if (!validation) continue;
+    if (curves.size() == 1) curves.push_back({"val_loss", {}, {}});
+    curves[1].x.push_back(x);
+    curves[1].y.push_back(*validation);
+  }
+  write_file(path_, loss_plot(curves, labels, picture_format("--plot", path_)));
+}
+
+}  // namespace onnxrun::tool
