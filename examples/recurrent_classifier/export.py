@@ -107,7 +107,7 @@ MODELS = {
 STORED = {
     "rnn_v1": "dynamo", "rnn_v2": "dynamo", "rnn_v3": "legacy", "rnn": "legacy",
     "lstm": "dynamo", "gru": "dynamo", "lstm2": "legacy", "gru_bi": "legacy",
-    "lstm_many_to_many": "dynamo", "gru_stream": "dynamo", "lstm_stream": "legacy",
+    "lstm_many_to_many": "dynamo", "gru_stream": "legacy", "lstm_stream": "legacy",
 }  # fmt: skip
 
 
