@@ -164,7 +164,7 @@ def blobs(samples=600, seed=0):
     centres = rng.normal(0, 1, (10, 100))
     scale, shift = 10 ** rng.uniform(-1, 1, 100), rng.normal(0, 5, 100)
     y = rng.integers(0, 10, samples)
-    x = (centres[y] + rng.normal(0, 1.5, (samples, 100))) * scale + shift
+    x = (centres[y] + rng.normal(0, 3, (samples, 100))) * scale + shift
     return {"x": np.round(x, 2).astype(np.float32), "y": y}
 
 

@@ -1,7 +1,7 @@
 """Writes the models and the data of this folder, by both exporters of PyTorch. export.py [FOLDER]
 
 Sequences are [time, batch, features], as in the program behind them: 23 steps of 100 features,
-hidden 50, 2 classes; both axes may have any length, but in the unrolled RNN_V2.
+hidden 50, 2 classes; both axes may have any length, but where has_fixed_time() says otherwise.
 """
 
 import logging
@@ -103,11 +103,11 @@ MODELS = {
         for kind, module in KINDS.items()
     },
 }
-# The files that lie in this folder. The default exporter unrolls nn.RNN over a fixed time.
+# The files that lie in this folder.
 STORED = {
     "rnn_v1": "dynamo", "rnn_v2": "dynamo", "rnn_v3": "legacy", "rnn": "legacy",
     "lstm": "dynamo", "gru": "dynamo", "lstm2": "legacy", "gru_bi": "legacy",
-    "lstm_many_to_many": "dynamo", "gru_stream": "legacy", "lstm_stream": "legacy",
+    "lstm_many_to_many": "legacy", "gru_stream": "legacy", "lstm_stream": "legacy",
 }  # fmt: skip
 
 
@@ -132,9 +132,7 @@ def export(name, folder, exporter, seed=0, opset=20):
     inputs, axes, state_axes = example(name)
     path = str(pathlib.Path(folder) / f"{name}.onnx")
     names = {"input_names": list(inputs), "output_names": output_names(name)}
-    # What is unrolled has the number of steps it was unrolled for.
-    fixed = name == "rnn_v2" or (exporter == "dynamo" and name.startswith("rnn") and name != "rnn_v1")
-    axes = {1: "batch"} if fixed else axes
+    axes = {1: "batch"} if has_fixed_time(name, exporter) else axes
     by_name = {n: axes if n == "x" else state_axes for n in inputs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -156,6 +154,14 @@ def export(name, folder, exporter, seed=0, opset=20):
     return module
 
 
+def has_fixed_time(name, exporter):
+    """Loops are unrolled, by the default exporter also nn.RNN; and where the outputs of all steps are
+    used it writes their number into a Reshape."""
+    if exporter == "legacy" or name == "rnn_v1":
+        return name == "rnn_v2"
+    return name.startswith("rnn") or name.endswith(("_many_to_many", "_stream"))
+
+
 def output_names(name):
     if name.startswith("rnn_v"):
         return ["output", "hidden" if name == "rnn_v1" else "allh"]
@@ -166,13 +172,13 @@ def output_names(name):
 def remember(samples, seed):
     """A task that needs memory: the first step says the class, 22 steps of noise follow.
 
-    Of the first step's features 0 to 19 the even ones are set for class 0, the odd ones for class
+    Of the first step's features 0 to 39 the even ones are set for class 0, the odd ones for class
     1. `y` is the class, `every` the same at every step, `h0` and `c0` are states to start from.
     """
     rng = np.random.default_rng(seed)
     y = rng.integers(0, CLASSES, samples)
-    x = (rng.random((STEPS, samples, FEATURES)) < 0.05).astype(np.uint8)
-    x[0, :, :20] = np.arange(20) % 2 == y[:, None]
+    x = (rng.random((STEPS, samples, FEATURES)) < 0.02).astype(np.uint8)
+    x[0, :, :40] = np.arange(40) % 2 == y[:, None]
     zeros = np.zeros((1, samples, HIDDEN), np.float32)
     return {"x": x, "y": y, "every": np.repeat(y[None], STEPS, 0), "h0": zeros, "c0": zeros}
 

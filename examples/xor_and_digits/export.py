@@ -1,9 +1,10 @@
-"""Writes the models of this folder as PyTorch's default exporter does. export.py [FOLDER]"""
+"""Writes the models of this folder as PyTorch's default exporter does, and classes.npz. export.py [FOLDER]"""
 
 import logging
 import pathlib
 import sys
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -105,6 +106,16 @@ def export(name, folder):
     return module
 
 
+def clusters(samples=1000, seed=0):
+    """Eight overlapping clusters of 16 features."""
+    rng = np.random.default_rng(seed)
+    centres, y = rng.normal(0, 1, (8, 16)), rng.integers(0, 8, samples)
+    x = centres[y] + rng.normal(0, 1.2, (samples, 16))
+    return {"x": np.round(x, 2).astype(np.float32), "y": y.astype(np.uint8)}
+
+
 if __name__ == "__main__":
+    target = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
     for model in MODELS:
-        export(model, sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
+        export(model, target)
+    np.savez_compressed(target / "classes.npz", **clusters())
