@@ -36,6 +36,7 @@ struct CommandInfo {
 };
 
 // Each command's file defines its own.
+extern const CommandInfo check_command;
 extern const CommandInfo compare_command;
 extern const CommandInfo convert_command;
 extern const CommandInfo eval_command;
