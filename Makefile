@@ -2,6 +2,7 @@
 #
 #   make                  installs what is missing, builds the command into build/
 #   make demo             the first tour: an XOR net from PyTorch is run, trained, written back
+#   make examples         builds and runs everything in examples/, and checks what it prints
 #   make test             builds and runs every test that needs no Python
 #   make test-interop     against PyTorch, ONNX Runtime and Keras, in a virtual environment
 #   make test-sanitizers  the tests under ASan+UBSan and under TSan
@@ -19,7 +20,7 @@ ONNXRUN_VENV ?= build/venv
 INTEROP ?=
 CPP_FILES = git ls-files '*.cpp' '*.h'
 
-.PHONY: all deps build demo test test-interop test-sanitizers sanitize-% bench format check-format \
+.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% bench format check-format \
         lint clean
 
 all: build
@@ -33,6 +34,10 @@ build: deps
 demo: deps
 	@scripts/build.sh release onnxrun
 	@scripts/demo.sh
+
+examples: deps
+	@scripts/build.sh release onnxrun examples
+	@set -e; for page in examples/*/README.md; do scripts/run-readme.sh build $$page; done
 
 test: deps
 	@scripts/build.sh release

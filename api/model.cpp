@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "builtin_ops.h"
 #include "graph/graph.h"
+#include "import_options.h"
 #include "lowerings.h"
 #include "onnx_exporter.h"
 #include "onnx_importer.h"
@@ -12,7 +13,7 @@
 
 namespace onnxrun {
 
-static ImportOptions import_options(const LoadOptions& options) {
+ImportOptions import_options(const LoadOptions& options) {
   ImportOptions result;
   switch (options.external_data) {
     case LoadOptions::ExternalData::Deny:

@@ -60,11 +60,13 @@ void GraphReader::inline_call(const onnx::NodeProto& node, const Function& funct
   inner.nodes = &proto.node();
 
   calls_.push_back(&function);
+  around_.push_back({ErrorFrame::Kind::Place, "function '" + function.qualified_name() + "'", ""});
   for (int i = 0; i < proto.node_size(); ++i) {
-    read_node(proto.node(i), inner,
-              {{onnx::ModelProto::kFunctionsFieldNumber, function.index},
-               {onnx::FunctionProto::kNodeFieldNumber, i}});
+    read_or_note(proto.node(i), inner,
+                 {{onnx::ModelProto::kFunctionsFieldNumber, function.index},
+                  {onnx::FunctionProto::kNodeFieldNumber, i}});
   }
+  around_.pop_back();
   calls_.pop_back();
   for (int i = 0; i < node.output_size(); ++i) {
     if (node.output(i).empty()) continue;

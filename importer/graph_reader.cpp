@@ -41,13 +41,14 @@ constexpr int first_ir_without_listed_initializers = 4;
 
 GraphReader::GraphReader(const onnx::ModelProto& model, const OpRegistry& registry,
                          const ImportOptions& options, TensorDecoder decoder, const ModelFile* file,
-                         ModelSource& source)
+                         ModelSource& source, Findings* findings)
     : model_(model),
       registry_(registry),
       options_(options),
       decoder_(decoder),
       file_(file),
       source_(source),
+      findings_(findings),
       functions_(model),
       opsets_(read_opsets(model.opset_import())),
       main_(registry, nullptr),
@@ -68,19 +69,21 @@ Graph GraphReader::read() {
 }
 
 void GraphReader::read_initializers(const onnx::GraphProto& proto, Scope& scope, const Path& path) {
-  auto place = [&](const std::string& name, const Payload& payload) {
-    if (name.empty()) fail(ErrorKind::BadModel, "an initializer has no name");
-    scope.define(name, place_constant(scope, name, payload));
+  auto place = [&](const std::string& name, const auto& tensor, int field, int i) {
+    bool placed = attempt([&] {
+      if (name.empty()) fail(ErrorKind::BadModel, "an initializer has no name");
+      Payload payload = payload_of(tensor, path + std::pair(field, i));
+      scope.define(name, place_constant(scope, name, payload));
+    });
+    if (!placed) stand_in(scope, name);
   };
   for (int i = 0; i < proto.initializer_size(); ++i) {
     const onnx::TensorProto& tensor = proto.initializer(i);
-    place(tensor.name(),
-          payload_of(tensor, path + std::pair(onnx::GraphProto::kInitializerFieldNumber, i)));
+    place(tensor.name(), tensor, onnx::GraphProto::kInitializerFieldNumber, i);
   }
   for (int i = 0; i < proto.sparse_initializer_size(); ++i) {
     const onnx::SparseTensorProto& tensor = proto.sparse_initializer(i);
-    place(tensor.values().name(),
-          payload_of(tensor, path + std::pair(onnx::GraphProto::kSparseInitializerFieldNumber, i)));
+    place(tensor.values().name(), tensor, onnx::GraphProto::kSparseInitializerFieldNumber, i);
   }
 }
 
@@ -88,14 +91,14 @@ void GraphReader::read_main_inputs(const onnx::GraphProto& proto, Scope& scope) 
   auto initialized = initializer_names(proto);
   std::unordered_set<std::string> seen;
   Graph& graph = main_.graph;
-  for (const auto& info : proto.input()) {
+  auto read_input = [&](const onnx::ValueInfoProto& info) {
     if (info.name().empty()) fail(ErrorKind::BadModel, "a graph input has no name");
     if (!seen.insert(info.name()).second) {
       fail(ErrorKind::BadModel, "graph input '{}' is listed twice", info.name());
     }
     if (initialized.count(info.name())) {
       make_overridable(info, scope.lookup(info.name()));
-      continue;
+      return;
     }
     Type type = read_type(info);
     if (!type.is_known() || (type.is_tensor() && type.dtype == DType::Undefined)) {
@@ -106,6 +109,9 @@ void GraphReader::read_main_inputs(const onnx::GraphProto& proto, Scope& scope) 
     keep_metadata(graph.value(id), info, onnx_field::value_info_metadata);
     main_.fix(id);
     scope.define(info.name(), id);
+  };
+  for (const auto& info : proto.input()) {
+    if (!attempt([&] { read_input(info); })) stand_in(scope, info.name());
   }
 }
 
@@ -161,11 +167,11 @@ std::unique_ptr<Frame> GraphReader::read_body(const BoundAttribute& attribute, F
 
 void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, const Path& path) {
   for (int i = 0; i < proto.node_size(); ++i) {
-    read_node(proto.node(i), scope, path + std::pair(onnx::GraphProto::kNodeFieldNumber, i));
+    read_or_note(proto.node(i), scope, path + std::pair(onnx::GraphProto::kNodeFieldNumber, i));
   }
   Graph& graph = scope.frame.graph;
   std::unordered_set<std::string> seen;
-  for (const auto& info : proto.output()) {
+  auto read_output = [&](const onnx::ValueInfoProto& info) {
     const bool again = !seen.insert(info.name()).second;
     // Callers know the model's outputs by name, a node those of its bodies by position.
     if (again && &scope.frame == &main_) {
@@ -180,6 +186,9 @@ void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, con
     if (id == no_value) fail(ErrorKind::BadModel, "a graph output has no name");
     if (again) id = GraphBuilder(graph, info.name() + "/").add("Identity", {id});
     graph.outputs.push_back(id);
+  };
+  for (const auto& info : proto.output()) {
+    attempt([&] { read_output(info); });
   }
   for (const auto& [name, info] : scope.declared) {
     if (!scope.defines(name)) continue;

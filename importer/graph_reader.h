@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "findings.h"
 #include "function_table.h"
 #include "graph/builder.h"
 #include "model_file.h"
@@ -23,10 +24,12 @@ namespace onnxrun {
 class GraphReader {
  public:
   // All arguments must outlive the reader; stored tensors are listed in `source`. `file` has the
-  // elements that the message lacks, and is null if it lacks none.
+  // elements that the message lacks, and is null if it lacks none. With `findings`, errors are
+  // noted there and reading goes on without what they are about; the graph is of use only if there
+  // are none.
   GraphReader(const onnx::ModelProto& model, const OpRegistry& registry,
               const ImportOptions& options, TensorDecoder decoder, const ModelFile* file,
-              ModelSource& source);
+              ModelSource& source, Findings* findings = nullptr);
 
   Graph read();
 
@@ -38,6 +41,25 @@ class GraphReader {
   void make_overridable(const onnx::ValueInfoProto& info, ValueId id);
   std::unique_ptr<Frame> read_body(const BoundAttribute& attribute, Frame& around, int depth,
                                    const std::string& owner, const std::vector<Type>& formal);
+
+  // checked_reading.cpp: going on after errors, where they are collected.
+  // Calls part(). An error is noted, with `node` as its place if it has none, and false comes back;
+  // without findings it goes on its way.
+  template <typename Part>
+  bool attempt(Part&& part, const onnx::NodeProto* node = nullptr);
+  void note(const Error& error, const onnx::NodeProto* node);
+  // Gives `name` a value of unknown type, if it has none.
+  static void stand_in(Scope& scope, const std::string& name);
+  static ValueId unknown_value(Frame& frame, const std::string& name);
+  // Reads a node of the region; where that fails, what else is wrong with it is noted, and its
+  // outputs are unknown values.
+  void read_or_note(const onnx::NodeProto& node, Scope& scope, const Path& path);
+  // As add_operator(). Where nothing is known of an input, what the operator says against it is
+  // not noted: unknown values come back.
+  std::vector<ValueId> add_or_doubt(const onnx::NodeProto& node, const OpInfo& info, int64_t opset,
+                                    std::vector<ValueId> inputs, Scope& scope, NodeOptions options,
+                                    bool doubtful);
+  void note_declaration(const std::string& name, const Type& found, const Type& declared);
 
   // constant_reader.cpp: tensors of the file become initializers.
   struct Payload {
@@ -72,8 +94,8 @@ class GraphReader {
   // Gives `name` of the scope the meaning `id`. A value made since `first_new` takes the name
   // itself, any other is copied to a value that has it.
   void bind(Scope& scope, const std::string& name, ValueId id, ValueId first_new);
-  static void apply_declared_type(const Scope& scope, const std::string& name, ValueId id);
-  std::vector<ValueId> lookup_inputs(const onnx::NodeProto& node, const Scope& scope) const;
+  void apply_declared_type(const Scope& scope, const std::string& name, ValueId id);
+  std::vector<ValueId> lookup_inputs(const onnx::NodeProto& node, const Scope& scope);
 
   // function_inliner.cpp: nodes that call functions of the model.
   void inline_call(const onnx::NodeProto& node, const Function& function, Scope& scope,
@@ -89,6 +111,7 @@ class GraphReader {
   TensorDecoder decoder_;
   const ModelFile* file_;
   ModelSource& source_;
+  Findings* findings_;
   FunctionTable functions_;
   Opsets opsets_;
   Frame main_;
@@ -97,9 +120,25 @@ class GraphReader {
   // Constants by frame and message.
   std::map<std::pair<int64_t, const void*>, ValueId> constants_;
   std::vector<const Function*> calls_;  // the functions that are being inlined
+  std::vector<ErrorFrame> around_;      // nodes and functions that are being read, for findings
 };
 
 // The node as the place of an error; one without a name goes by its first output.
 ErrorFrame frame_of(const onnx::NodeProto& node);
+
+template <typename Part>
+bool GraphReader::attempt(Part&& part, const onnx::NodeProto* node) {
+  if (!findings_) {
+    part();
+    return true;
+  }
+  try {
+    part();
+    return true;
+  } catch (const Error& e) {
+    note(e, node);
+    return false;
+  }
+}
 
 }  // namespace onnxrun

@@ -64,6 +64,7 @@ void GraphReader::read_operator(const onnx::NodeProto& node, Scope& scope, const
   int64_t opset = 0;
   NodeOptions options;
   std::vector<ValueId> inputs;
+  const size_t findings = findings_ ? findings_->count() : 0;
   try {
     std::string domain = normalized_domain(node.domain());
     opset = checked_opset(scope.opsets, domain);
@@ -82,7 +83,9 @@ void GraphReader::read_operator(const onnx::NodeProto& node, Scope& scope, const
   }
   auto first_new = static_cast<ValueId>(scope.frame.graph.value_count());
   std::vector<ValueId> outputs =
-      add_operator(node, *info, opset, std::move(inputs), scope, std::move(options));
+      findings_ ? add_or_doubt(node, *info, opset, std::move(inputs), scope, std::move(options),
+                               findings_->count() > findings)
+                : add_operator(node, *info, opset, std::move(inputs), scope, std::move(options));
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (static_cast<int>(i) >= node.output_size()) break;
     const std::string& name = node.output(static_cast<int>(i));
@@ -90,10 +93,12 @@ void GraphReader::read_operator(const onnx::NodeProto& node, Scope& scope, const
   }
 }
 
-std::vector<ValueId> GraphReader::lookup_inputs(const onnx::NodeProto& node,
-                                                const Scope& scope) const {
+std::vector<ValueId> GraphReader::lookup_inputs(const onnx::NodeProto& node, const Scope& scope) {
   std::vector<ValueId> inputs;
-  for (const std::string& name : node.input()) inputs.push_back(scope.lookup(name));
+  for (const std::string& name : node.input()) {
+    bool found = attempt([&] { inputs.push_back(scope.lookup(name)); }, &node);
+    if (!found) inputs.push_back(unknown_value(scope.frame, name));
+  }
   while (!inputs.empty() && inputs.back() == no_value) inputs.pop_back();
   return inputs;
 }
@@ -149,7 +154,9 @@ void GraphReader::read_bodies(const onnx::NodeProto& node, const OpInfo& info, c
   for (std::string_view name : info.spec.bodies) {
     auto it = formed.bodies.find(std::string(name));
     if (it == formed.bodies.end()) fail(ErrorKind::BadModel, "subgraph '{}' is missing", name);
+    around_.push_back(frame_of(node));
     frames.push_back(read_body(it->second, scope.frame, scope.depth + 1, owner, formal));
+    around_.pop_back();
   }
   // Every body takes what any of them captures.
   for (const auto& frame : frames) {
@@ -193,6 +200,8 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
         static_cast<int>(i) < node.output_size() ? node.output(static_cast<int>(i)) : "";
     options.output_names.push_back(name.empty() ? name : scope.own_name(name));
   }
+  // What is wrong with attributes is so whatever the inputs are.
+  if (findings_) attempt([&] { read_attributes(*info.make(), context.attributes()); }, &node);
   options.attributes = std::move(context.attributes());
   options.bodies = std::move(context.bodies());
   options.captures = std::move(context.captures());
@@ -230,7 +239,7 @@ void GraphReader::bind(Scope& scope, const std::string& name, ValueId id, ValueI
     }
   }
   if (own) frame.fix(id);
-  apply_declared_type(scope, name, id);
+  attempt([&] { apply_declared_type(scope, name, id); });
   scope.define(name, id);
 }
 
@@ -245,7 +254,10 @@ void GraphReader::apply_declared_type(const Scope& scope, const std::string& nam
     fail(ErrorKind::BadModel, "value '{}' is declared {}, but is {}", name, declared.to_string(),
          value.type.to_string());
   }
-  if (!compatible(value.type, declared)) return;
+  if (!compatible(value.type, declared)) {
+    if (findings_) note_declaration(name, value.type, declared);
+    return;
+  }
   if (declared.is_tensor() && declared.shape) {
     declared.shape = Shape(declared.shape->size());
     value.type = refine(value.type, declared);

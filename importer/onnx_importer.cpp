@@ -9,17 +9,19 @@
 #include "external_data.h"
 #include "graph_reader.h"
 #include "input_file.h"
+#include "model_message.h"
 #include "proto_fields.h"
 
 namespace onnxrun {
 
 namespace {
 
-constexpr int64_t oldest_ir = 3, newest_ir = 14;
 // A subgraph is three messages deep: node, attribute, graph.
 constexpr int messages_per_level = 4;
 
-onnx::ModelProto parse(const std::string& bytes, const ImportOptions& options) {
+}  // namespace
+
+onnx::ModelProto parse_model(const std::string& bytes, const ImportOptions& options) {
   silence_protobuf();
   if (bytes.empty()) fail(ErrorKind::BadModel, "the file is empty");
   if (bytes.size() > INT32_MAX) fail(ErrorKind::BadModel, "a model is at most 2 GiB");
@@ -39,11 +41,16 @@ onnx::ModelProto parse(const std::string& bytes, const ImportOptions& options) {
   return model;
 }
 
+void check_ir_version(const onnx::ModelProto& model) {
+  if (model.ir_version() >= oldest_ir && model.ir_version() <= newest_ir) return;
+  fail(ErrorKind::Unsupported, "IR version {}, known are {} to {}", model.ir_version(), oldest_ir,
+       newest_ir);
+}
+
+namespace {
+
 void check_versions(const onnx::ModelProto& model, const Opsets& opsets) {
-  if (model.ir_version() < oldest_ir || model.ir_version() > newest_ir) {
-    fail(ErrorKind::Unsupported, "IR version {}, known are {} to {}", model.ir_version(), oldest_ir,
-         newest_ir);
-  }
+  check_ir_version(model);
   if (opsets.count("")) checked_opset(opsets, "");
 }
 
@@ -106,7 +113,7 @@ Graph import_model(const std::string& path, const OpRegistry& registry,
   source.path = path;
   ModelFile file(path);
   std::string directory = std::filesystem::path(path).parent_path().string();
-  onnx::ModelProto model = parse(file.message(), options);
+  onnx::ModelProto model = parse_model(file.message(), options);
   return import_parsed(std::move(source), model, &file, directory.empty() ? "." : directory,
                        registry, options);
 }
@@ -115,7 +122,7 @@ Graph import_model_bytes(std::string bytes, const std::string& directory,
                          const OpRegistry& registry, const ImportOptions& options) {
   ModelSource source;
   source.bytes = std::move(bytes);
-  onnx::ModelProto model = parse(source.bytes, options);
+  onnx::ModelProto model = parse_model(source.bytes, options);
   return import_parsed(std::move(source), model, nullptr, directory, registry, options);
 }
 

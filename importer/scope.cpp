@@ -64,6 +64,7 @@ ValueId Frame::capture(ValueId outer_id) {
     graph.value(it->second).content = outer.content;
     captures_.push_back({outer_id, it->second});
     fix(it->second);
+    if (outer_->is_doubtful(outer_id)) doubt(it->second);
   }
   return it->second;
 }

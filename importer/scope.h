@@ -49,6 +49,10 @@ class Frame {
   bool is_fixed(ValueId id) const { return fixed_.count(id) > 0; }
   void rename(ValueId id, const std::string& name);
 
+  // A value that stands for one the file gets wrong: what follows from it says nothing.
+  void doubt(ValueId id) { doubtful_.insert(id); }
+  bool is_doubtful(ValueId id) const { return doubtful_.count(id) > 0; }
+
  private:
   void note_new_values();
 
@@ -58,6 +62,7 @@ class Frame {
   std::unordered_map<std::string, ValueId> holders_;
   size_t noted_ = 0;
   std::unordered_set<ValueId> fixed_;
+  std::unordered_set<ValueId> doubtful_;
 };
 
 class Scope;

@@ -24,8 +24,7 @@ void set_log_level(const std::string& name) {
 
 bool is_logged(LogLevel level) { return level <= shown; }
 
-// Names in models may hold anything; a terminal obeys control characters.
-static std::string without_controls(std::string_view text) {
+std::string without_controls(std::string_view text) {
   std::string shown_text;
   for (char c : text) {
     auto byte = static_cast<unsigned char>(c);

@@ -39,6 +39,9 @@ void warn(fmt::format_string<Args...> format, Args&&... args) {
            "onnxrun: warning: " + fmt::format(format, std::forward<Args>(args)...));
 }
 
+// Names in models may hold anything, and a terminal obeys control characters: they become \xNN.
+std::string without_controls(std::string_view text);
+
 // "onnxrun: error: ...", always on one line.
 void print_error(std::string_view text);
 

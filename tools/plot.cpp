@@ -86,7 +86,7 @@ class Plot final : public Command {
 
   Figure of_logs() const {
     Figure figure;
-    figure.curves = log_curves(logs_, split_list(fields_), common_.max_memory, figure.labels.x);
+    figure.curves = log_curves(logs_, split_list(fields_), figure.labels.x);
     figure.last_values = true;
     bool losses = std::all_of(figure.curves.begin(), figure.curves.end(), [](const auto& c) {
       return c.name.find("loss") != std::string::npos;

@@ -1,41 +1,41 @@
 #include "plot/log_curves.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <optional>
+#include <string_view>
 
 #include "base/error.h"
-#include "common_options.h"
+#include "base/name_list.h"
 #include "formats/json.h"
-#include "formats/source.h"
-#include "tensor/byte_source.h"
 #include "top_classes.h"
-#include "value_files.h"
 
 namespace onnxrun::tool {
 
 namespace {
 
-// The columns of a log; what a row lacks is NaN.
-struct Columns {
-  std::vector<std::string> names;
-  std::vector<std::vector<double>> values;
-
-  void put(const std::string& name, size_t row, double value) {
-    auto it = std::find(names.begin(), names.end(), name);
-    auto k = static_cast<size_t>(it - names.begin());
-    if (it == names.end()) {
-      names.push_back(name);
-      values.emplace_back();
-    }
-    values[k].resize(row, std::nan(""));
-    values[k].push_back(value);
-  }
-  const std::vector<double>* find(const std::string& name) const {
-    auto it = std::find(names.begin(), names.end(), name);
-    return it == names.end() ? nullptr : &values[static_cast<size_t>(it - names.begin())];
-  }
+// A column of a log: its values, and the rows that they stand in. Where a row has none the curve
+// goes on to the next; a value that is no finite number is a gap.
+struct Column {
+  std::string name;
+  std::vector<size_t> rows;
+  std::vector<double> values;
 };
+
+using Columns = std::vector<Column>;
+
+size_t place_of(const Columns& columns, std::string_view name) {
+  auto it =
+      std::find_if(columns.begin(), columns.end(), [&](const Column& c) { return c.name == name; });
+  return static_cast<size_t>(it - columns.begin());
+}
+
+const Column* find(const Columns& columns, std::string_view name) {
+  size_t k = place_of(columns, name);
+  return k == columns.size() ? nullptr : &columns[k];
+}
 
 Columns read_jsonl(const std::string& file) {
   Columns columns;
@@ -47,22 +47,64 @@ Columns read_jsonl(const std::string& file) {
       fail(ErrorKind::BadInput, "{}: line {} is no JSON object", file, row + 1);
     }
     for (const auto& [name, value] : *object->members()) {
-      columns.put(name, row, value.number().value_or(std::nan("")));
+      size_t k = place_of(columns, name);
+      if (k == columns.size()) columns.push_back({name, {}, {}});
+      columns[k].rows.push_back(row);
+      columns[k].values.push_back(value.number().value_or(std::nan("")));
     }
     ++row;
   }
-  for (std::vector<double>& v : columns.values) v.resize(row, std::nan(""));
   return columns;
 }
 
-Columns read_csv(const std::string& file, int64_t max_memory) {
+std::vector<std::string_view> cells_of(std::string_view line) {
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  std::vector<std::string_view> cells;
+  for (size_t comma; (comma = line.find(',')) != std::string_view::npos;) {
+    cells.push_back(line.substr(0, comma));
+    line.remove_prefix(comma + 1);
+  }
+  cells.push_back(line);
+  return cells;
+}
+
+// Cells that are empty or no numbers are not there.
+Columns read_csv(const std::string& file) {
+  std::vector<std::string> lines = read_lines(file);
   Columns columns;
-  for (const NamedTensor& a : read_arrays(file, read_options(max_memory))) {
-    if (a.tensor.dtype() == DType::String || a.tensor.rank() != 1) continue;
-    columns.names.push_back(a.name);
-    columns.values.push_back(to_doubles(a.tensor));
+  for (size_t row = 0; row < lines.size(); ++row) {
+    std::vector<std::string_view> cells = cells_of(lines[row]);
+    if (row == 0) {
+      for (std::string_view name : cells) columns.push_back({std::string(name), {}, {}});
+    } else if (cells.size() > columns.size()) {
+      fail(ErrorKind::BadInput, "{}: line {} has {} cells, the header has {}", file, row + 1,
+           cells.size(), columns.size());
+    }
+    for (size_t c = 0; row > 0 && c < cells.size(); ++c) {
+      double value = 0;
+      const char* end = cells[c].data() + cells[c].size();
+      if (std::from_chars(cells[c].data(), end, value).ptr != end || cells[c].empty()) continue;
+      columns[c].rows.push_back(row);
+      columns[c].values.push_back(value);
+    }
   }
   return columns;
+}
+
+// The values of `x` at the rows of `y`; NaN where it has none.
+std::vector<double> at_rows(const Column& x, const Column& y) {
+  std::vector<double> values(y.rows.size(), std::nan(""));
+  for (size_t i = 0, k = 0; i < values.size(); ++i) {
+    while (k < x.rows.size() && x.rows[k] < y.rows[i]) ++k;
+    if (k < x.rows.size() && x.rows[k] == y.rows[i]) values[i] = x.values[k];
+  }
+  return values;
+}
+
+std::string names_of(const Columns& columns) {
+  std::vector<std::string> names;
+  for (const Column& c : columns) names.push_back(c.name);
+  return name_list(names);
 }
 
 bool ends_in(const std::string& file, std::string_view ending) {
@@ -75,37 +117,37 @@ bool ends_in(const std::string& file, std::string_view ending) {
 }  // namespace
 
 std::vector<PlotSeries> log_curves(const std::vector<std::string>& files,
-                                   const std::vector<std::string>& fields, int64_t max_memory,
-                                   std::string& x_label) {
+                                   const std::vector<std::string>& fields, std::string& x_label) {
   std::vector<PlotSeries> curves;
   x_label = "epoch";
   std::vector<Columns> logs;
   for (const std::string& file : files) {
-    logs.push_back(ends_in(file, ".csv") ? read_csv(file, max_memory) : read_jsonl(file));
-    const std::vector<double>* epochs = logs.back().find("epoch");
-    bool one = !epochs || std::all_of(epochs->begin(), epochs->end(),
-                                      [&](double e) { return e == epochs->front(); });
-    if (one && logs.back().find("step")) x_label = "step";
+    logs.push_back(ends_in(file, ".csv") ? read_csv(file) : read_jsonl(file));
+    const Column* epochs = find(logs.back(), "epoch");
+    bool several = epochs && std::adjacent_find(epochs->values.begin(), epochs->values.end()) !=
+                                 epochs->values.end();
+    if ((several || !epochs || epochs->values.size() == 1) && find(logs.back(), "step"))
+      x_label = "step";
   }
   for (size_t f = 0; f < files.size(); ++f) {
     const Columns& log = logs[f];
-    const std::vector<double>* x = log.find(x_label);
+    const Column* x = find(log, x_label);
     std::vector<std::string> chosen = fields;
-    for (const std::string& name : log.names) {
-      if (fields.empty() && name.find("loss") != std::string::npos) chosen.push_back(name);
+    for (const Column& c : log) {
+      if (fields.empty() && c.name.find("loss") != std::string::npos) chosen.push_back(c.name);
     }
     if (!x || chosen.empty()) {
       fail(ErrorKind::BadInput, "{}: a log has '{}' and losses; this has {}", files[f], x_label,
-           name_list(log.names));
+           names_of(log));
     }
     for (const std::string& name : chosen) {
-      const std::vector<double>* y = log.find(name);
+      const Column* y = find(log, name);
       if (!y) {
         fail(ErrorKind::BadInput, "{}: there is no field '{}'; there are {}", files[f], name,
-             name_list(log.names));
+             names_of(log));
       }
       std::string stem = std::filesystem::path(files[f]).stem().string();
-      curves.push_back({files.size() > 1 ? stem + " " + name : name, *x, *y});
+      curves.push_back({files.size() > 1 ? stem + " " + name : name, at_rows(*x, *y), y->values});
     }
   }
   return curves;
