@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "bound_plan.h"
 #include "lowerings.h"
+#include "node_records.h"
 #include "passes/dead_nodes.h"
 
 namespace onnxrun {
@@ -135,14 +136,9 @@ const RuntimeValue& Session::output(const std::string& name) const {
 void Session::cancel() { impl_->control.cancel(); }
 
 void Session::observe(std::function<void(const NodeRecord&)> observer) {
-  impl_->observer = [impl = impl_.get(), observer = std::move(observer)](
-                        const Node& node, std::span<const RuntimeValue* const> outputs,
-                        double seconds) {
-    NodeRecord record{
-        node.info->spec.name, node.name, {}, {outputs.begin(), outputs.end()}, seconds};
-    for (ValueId v : node.outputs) record.output_names.push_back(impl->plan->graph().name_of(v));
-    observer(record);
-  };
+  impl_->observer = observer ? record_nodes(std::move(observer),
+                                            [impl = impl_.get()] { return impl->plan.get(); })
+                             : Execution::Observer();
   impl_->plan->observe(impl_->observer);
 }
 

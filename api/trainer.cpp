@@ -12,6 +12,7 @@
 #include "base/threads.h"
 #include "bound_plan.h"
 #include "formats/npz.h"
+#include "node_records.h"
 #include "onnx_exporter.h"
 #include "passes/widen.h"
 #include "training/step_model.h"
@@ -363,6 +364,12 @@ Trainer::Evaluation Trainer::evaluate(const NamedValues& inputs, const Tensor& t
 }
 
 void Trainer::cancel() { impl_->control.cancel(); }
+
+void Trainer::observe(std::function<void(const Session::NodeRecord&)> observer) {
+  impl_->plan->observe(observer ? record_nodes(std::move(observer),
+                                               [impl = impl_.get()] { return impl->plan.get(); })
+                                : Execution::Observer());
+}
 
 const Tensor& Trainer::output() const {
   return (impl_->last ? *impl_->last : *impl_->plan).output(1).tensor;

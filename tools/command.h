@@ -36,6 +36,7 @@ struct CommandInfo {
 };
 
 // Each command's file defines its own.
+extern const CommandInfo bench_command;
 extern const CommandInfo check_command;
 extern const CommandInfo compare_command;
 extern const CommandInfo convert_command;
@@ -44,6 +45,7 @@ extern const CommandInfo grad_command;
 extern const CommandInfo inspect_command;
 extern const CommandInfo ops_command;
 extern const CommandInfo plot_command;
+extern const CommandInfo profile_command;
 extern const CommandInfo run_command;
 extern const CommandInfo test_command;
 extern const CommandInfo train_command;

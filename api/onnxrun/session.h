@@ -71,8 +71,10 @@ class Session {
   // lives as long as the call.
   struct NodeRecord {
     std::string_view op, name;
-    std::vector<std::string> output_names;
-    std::vector<const RuntimeValue*> outputs;
+    std::vector<std::string> input_names, output_names;  // "" where there is none
+    // Null where there is none. Of inputs only the types can be relied on: the node may have been
+    // written over them.
+    std::vector<const RuntimeValue*> inputs, outputs;
     double seconds = 0;
   };
   void observe(std::function<void(const NodeRecord&)> observer);

@@ -1,6 +1,7 @@
 // Training a model.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -114,6 +115,9 @@ class Trainer {
   // Ends the step or evaluation in progress, or the next one if there is none, from any thread; it
   // throws Cancelled and the weights stay as they were before it.
   void cancel();
+
+  // Called after every node of the steps to come, as Session::observe() does.
+  void observe(std::function<void(const Session::NodeRecord&)> observer);
 
   // For the steps to come. Throws Usage if it is not finite in the type of the weights.
   void set_learning_rate(double lr);

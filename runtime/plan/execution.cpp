@@ -392,7 +392,7 @@ void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
       if (observer_) {
         std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
         std::vector<const RuntimeValue*> outputs(step.outputs.begin(), step.outputs.end());
-        observer_(*step.node, outputs, took.count());
+        observer_(*step.node, step.inputs, outputs, took.count());
       }
     }
   } catch (const Error& e) {

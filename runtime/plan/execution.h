@@ -52,9 +52,12 @@ class Execution {
   void offer_output(size_t k, RuntimeValue& value);
   RuntimeValue take_output(size_t k) { return std::exchange(outputs_[k], RuntimeValue()); }
 
-  // Called after every step of the runs to come with the node and the seconds it took.
-  using Observer = std::function<void(const Node&, std::span<const RuntimeValue* const> outputs,
-                                      double seconds)>;
+  // Called after every step of the runs to come with the node and the seconds it took. Null stands
+  // for inputs and outputs that are not there; an input that the node was written over has its
+  // type, but no longer its elements. Nodes of bodies count to the node around.
+  using Observer =
+      std::function<void(const Node&, std::span<const RuntimeValue* const> inputs,
+                         std::span<const RuntimeValue* const> outputs, double seconds)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
 
  private:

@@ -43,6 +43,30 @@ TEST(Session, HasNoOutputsBeforeARun) {
   EXPECT_EQ(session.output("y").tensor.size(), 1);
 }
 
+TEST(Session, ObservesItsNodes) {
+  Session session(xor_model(), {.optimize = false});
+  std::vector<std::string> outputs;
+  session.observe([&](const Session::NodeRecord& r) {
+    ASSERT_EQ(r.inputs.size(), r.input_names.size());
+    ASSERT_EQ(r.outputs.size(), 1u);
+    EXPECT_GE(r.seconds, 0);
+    outputs.push_back(r.output_names[0]);
+    if (r.op == "MatMul" && r.output_names[0] == "val_1") {
+      EXPECT_EQ(r.input_names, (std::vector<std::string>{"x", "val_0"}));
+      EXPECT_EQ(describe(*r.inputs[1]), "float[2,2]");
+      EXPECT_EQ(describe(*r.outputs[0]), "float[2]");
+    }
+  });
+  NamedValues inputs = {{"x", Tensor::of<float>({2}, {0, 1})}};
+  session.run(inputs);
+  EXPECT_EQ(outputs.size(), 9u);
+  EXPECT_EQ(outputs.front(), "val_1");
+  EXPECT_EQ(outputs.back(), "y");
+  session.observe(nullptr);
+  session.run(inputs);
+  EXPECT_EQ(outputs.size(), 9u);
+}
+
 std::string message_of(Session& session, const NamedValues& inputs) {
   try {
     session.run(inputs);

@@ -32,6 +32,21 @@ TEST(Trainer, BoundMemoryGivesTheSameSteps) {
   for (int i = 0; i < 5; ++i) EXPECT_EQ(copies.step({{"x", x}}, target), bound.step());
 }
 
+TEST(Trainer, ObservesItsNodes) {
+  Trainer trainer(xor_model(), bce()), alone(xor_model(), bce());
+  int64_t nodes = 0, products = 0;
+  trainer.observe([&](const Session::NodeRecord& r) {
+    ++nodes;
+    products += r.op.starts_with("MatMul");
+  });
+  double loss = trainer.step({{"x", x}}, target);
+  EXPECT_EQ(loss, alone.step({{"x", x}}, target));
+  EXPECT_GE(products, 5);  // three forward, two for what they read; of weights others
+  int64_t first = nodes;
+  trainer.step();
+  EXPECT_EQ(nodes, 2 * first);
+}
+
 TEST(Trainer, LearningRateIsAnInput) {
   Trainer trainer(xor_model(), bce());
   trainer.set_learning_rate(0);
