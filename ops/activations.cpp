@@ -11,6 +11,7 @@ namespace onnxrun {
 namespace {
 
 struct ReluRule {
+  static constexpr auto function = ElementFunction::Relu;
   static constexpr DTypeSet types = dtypes::floats | dtypes::signed_ints;
   template <typename T>
   T one(T x) const {
@@ -25,6 +26,8 @@ struct ReluRule {
 };
 
 struct SigmoidRule : VectorRule<vsigmoid, vsigmoid> {
+  static constexpr auto function = ElementFunction::Sigmoid;
+
   // s' = s (1 - s)
   void gradient(GradientContext& g) const {
     ValueId y = g.output(0);
@@ -33,6 +36,8 @@ struct SigmoidRule : VectorRule<vsigmoid, vsigmoid> {
 };
 
 struct TanhRule : VectorRule<vtanh, vtanh> {
+  static constexpr auto function = ElementFunction::Tanh;
+
   // t' = 1 - t^2
   void gradient(GradientContext& g) const {
     ValueId y = g.output(0);
@@ -41,6 +46,8 @@ struct TanhRule : VectorRule<vtanh, vtanh> {
 };
 
 struct SoftplusRule : VectorRule<vsoftplus, vsoftplus> {
+  static constexpr auto function = ElementFunction::Softplus;
+
   void gradient(GradientContext& g) const {
     g.set(0, g.mul(g.grad(0), g.add("Sigmoid", {g.input(0)})));
   }

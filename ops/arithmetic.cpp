@@ -8,6 +8,7 @@ namespace onnxrun {
 namespace {
 
 struct AddRule {
+  static constexpr auto function = ElementFunction::Add;
   template <typename T>
   static T apply(T a, T b) {
     return static_cast<T>(a + b);
@@ -19,6 +20,7 @@ struct AddRule {
 };
 
 struct SubRule {
+  static constexpr auto function = ElementFunction::Sub;
   template <typename T>
   static T apply(T a, T b) {
     return static_cast<T>(a - b);
@@ -30,6 +32,7 @@ struct SubRule {
 };
 
 struct MulRule {
+  static constexpr auto function = ElementFunction::Mul;
   template <typename T>
   static T apply(T a, T b) {
     return static_cast<T>(a * b);
@@ -42,6 +45,7 @@ struct MulRule {
 };
 
 struct DivRule {
+  static constexpr auto function = ElementFunction::Div;
   template <typename T>
   static T apply(T a, T b) {
     if constexpr (std::is_integral_v<T>) {
@@ -83,14 +87,17 @@ Dim apply_symbolic(const Dim& a, const Dim& b) {
 }
 
 template <typename Rule>
-class Arithmetic final : public BinaryOp {
+class Arithmetic final : public BinaryOp, public Elementwise {
  public:
+  ElementFunction element_function() const override { return Rule::function; }
+
   void infer(InferContext& c) const override {
     infer_broadcast(c, c.dtype(0));
     infer_binary_content(c, apply_symbolic<Rule>);
   }
 
   void run(RunContext& c) const override {
+    if (dtypes::f32_f64.contains(c.output(0).dtype())) return run_expression(c);
     const auto& rows = c.state<BinaryRows>().rows;
     dispatch_numeric(c.output(0).dtype(), [&]<typename T>() {
       using C = ComputeType<T>;

@@ -7,6 +7,7 @@ namespace onnxrun {
 namespace {
 
 struct GreaterRule {
+  static constexpr auto function = ElementFunction::Greater;
   static constexpr DTypeSet types = dtypes::numeric;
   template <typename T>
   static bool apply(const T& a, const T& b) {
@@ -15,6 +16,7 @@ struct GreaterRule {
 };
 
 struct LessRule {
+  static constexpr auto function = ElementFunction::Less;
   static constexpr DTypeSet types = dtypes::numeric;
   template <typename T>
   static bool apply(const T& a, const T& b) {
@@ -23,6 +25,7 @@ struct LessRule {
 };
 
 struct GreaterOrEqualRule {
+  static constexpr auto function = ElementFunction::GreaterOrEqual;
   static constexpr DTypeSet types = dtypes::numeric;
   template <typename T>
   static bool apply(const T& a, const T& b) {
@@ -31,6 +34,7 @@ struct GreaterOrEqualRule {
 };
 
 struct LessOrEqualRule {
+  static constexpr auto function = ElementFunction::LessOrEqual;
   static constexpr DTypeSet types = dtypes::numeric;
   template <typename T>
   static bool apply(const T& a, const T& b) {
@@ -39,6 +43,7 @@ struct LessOrEqualRule {
 };
 
 struct EqualRule {
+  static constexpr auto function = ElementFunction::Equal;
   static constexpr DTypeSet types = dtypes::numeric | dtypes::boolean | DTypeSet(DType::String);
   template <typename T>
   static bool apply(const T& a, const T& b) {
@@ -84,7 +89,7 @@ Dim equal_symbolic(const Dim& a, const Dim& b) {
 }
 
 template <typename Rule>
-class Comparison final : public BinaryOp {
+class Comparison final : public BinaryOp, public ElementwiseOf<Rule> {
  public:
   void infer(InferContext& c) const override {
     infer_broadcast(c, DType::Bool);
@@ -92,6 +97,9 @@ class Comparison final : public BinaryOp {
   }
 
   void run(RunContext& c) const override {
+    if (HasFunction<Rule> && dtypes::f32_f64.contains(c.input(0).dtype())) {
+      return run_expression(c);
+    }
     const auto& rows = c.state<BinaryRows>().rows;
     dispatch_compared<Rule>(c.input(0).dtype(), [&]<typename T>() {
       using C = ComputeType<T>;

@@ -127,16 +127,17 @@ class Dropout final : public DropOp {
   void set_mode(ModeContext& c) const override {
     Node& node = c.node();
     const TrainingModes& modes = c.modes();
+    const bool drops = modes.dropout && !keeps_all(c.graph(), node);
     GraphBuilder builder(c.graph());
     node.inputs.resize(3, no_value);
-    if (!modes.dropout || modes.step == no_value || seed_) {
-      node.inputs[2] = builder.constant(Tensor::scalar<bool>(modes.dropout));
+    if (!drops || modes.step == no_value || seed_) {
+      node.inputs[2] = builder.constant(Tensor::scalar<bool>(drops));
     } else {
       node.info = &c.graph().registry().get("onnxrun.DropoutStep");
       set_attributes(node, {{"seed", static_cast<int64_t>(modes.seed)}, {"node", c.number()}});
       node.inputs[2] = modes.step;
     }
-    if (!modes.dropout) return;
+    if (!drops) return;
     node.outputs.resize(2, no_value);
     if (node.outputs[1] != no_value) return;
     Graph& graph = c.graph();
@@ -145,6 +146,14 @@ class Dropout final : public DropOp {
   }
 
  private:
+  // Exporters write a ratio of 0 where a net was built without dropout.
+  static bool keeps_all(const Graph& graph, const Node& node) {
+    const Tensor* ratio = node.inputs.size() > 1 && node.inputs[1] != no_value
+                              ? graph.constant(node.inputs[1])
+                              : nullptr;
+    return ratio && ratio->size() == 1 && scalar_of<double>(*ratio, "ratio") == 0;
+  }
+
   std::optional<int64_t> seed_;
 };
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "emit/binary_broadcast.h"
+#include "expression_state.h"
+#include "graph/element_function.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -54,12 +56,18 @@ void infer_binary_content(InferContext& c, const F& f) {
   c.set_content(0, std::move(result));
 }
 
-// Shapes, strides and in-place rules of every member of the family.
+// Shapes, strides and in-place rules of every member of the family. Those that are Elementwise have
+// an ExpressionState for float and double, and BinaryRows else.
 class BinaryOp : public Op {
  public:
   void infer(InferContext& c) const override { infer_broadcast(c, c.dtype(0)); }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    const auto* function = dynamic_cast<const Elementwise*>(this);
+    if (function && dtypes::f32_f64.contains(c.input(0).dtype())) {
+      return prepare_expression(c, call_of(function->element_function()), c.output(0).dims(),
+                                c.input(0).dtype());
+    }
     auto state = std::make_unique<BinaryRows>();
     state->rows = BroadcastRows<2>(c.output(0).dims(), {c.input(0).dims(), c.input(1).dims()});
     return state;

@@ -3,10 +3,12 @@
 
 #include <array>
 
+#include "graph/element_function.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
+#include "kernels/array_functions.h"
 #include "kernels/broadcast.h"
 
 namespace onnxrun {
@@ -34,16 +36,30 @@ void unary_loop(const T* x, T* y, int64_t n, const F& apply) {
   parallel_for(n, elementwise_grain, piece);
 }
 
+template <typename Rule>
+concept HasFunction = requires {
+  Rule::function;
+};
+
+// What a rule's operator says of its function, if it has one.
+template <typename Rule>
+struct ElementwiseOf {};
+template <HasFunction Rule>
+struct ElementwiseOf<Rule> : Elementwise {
+  ElementFunction element_function() const override { return Rule::function; }
+};
+
 // y = f(x). A Rule has
 //   static constexpr DTypeSet types;                              what it computes
 //   template <typename T> void apply(const T*, T*, int64_t) const  on arrays, or
 //   template <typename T> T one(T) const                           on one element
+//   static constexpr ElementFunction function                      if it is one of these
 // and, where there is one,
 //   void gradient(GradientContext&) const;
 //   void attributes(AttributeVisitor&);
 //   Dim content(const Dim&) const                                  on a symbolic length.
 template <typename Rule>
-class UnaryOp final : public Op {
+class UnaryOp final : public Op, public ElementwiseOf<Rule> {
  public:
   void attributes(AttributeVisitor& v) override {
     if constexpr (requires { rule_.attributes(v); }) rule_.attributes(v);
@@ -88,6 +104,9 @@ class UnaryOp final : public Op {
   void apply(const C* x, C* y, int64_t n) const {
     if constexpr (requires { rule_.apply(x, y, n); }) {
       rule_.apply(x, y, n);
+    } else if constexpr (HasFunction<Rule> && std::is_floating_point_v<C>) {
+      const void* operand = x;
+      array_function<C>(Rule::function)(&operand, 0, y, n);
     } else {
       const Rule rule = rule_;
       for (int64_t i = 0; i < n; ++i) y[i] = rule.one(x[i]);

@@ -12,6 +12,7 @@ namespace {
 inline constexpr DTypeSet signed_numeric = dtypes::floats | dtypes::signed_ints;
 
 struct NegRule {
+  static constexpr auto function = ElementFunction::Neg;
   static constexpr DTypeSet types = signed_numeric;
   template <typename T>
   T one(T x) const {
@@ -26,6 +27,7 @@ struct NegRule {
 };
 
 struct AbsRule {
+  static constexpr auto function = ElementFunction::Abs;
   static constexpr DTypeSet types = dtypes::numeric;
   template <typename T>
   T one(T x) const {
@@ -53,6 +55,7 @@ struct SignRule {
 };
 
 struct ReciprocalRule {
+  static constexpr auto function = ElementFunction::Reciprocal;
   static constexpr DTypeSet types = dtypes::floats;
   template <typename T>
   T one(T x) const {
@@ -64,20 +67,28 @@ struct ReciprocalRule {
 };
 
 struct ExpRule : VectorRule<vexp, vexp> {
+  static constexpr auto function = ElementFunction::Exp;
+
   void gradient(GradientContext& g) const { g.set(0, g.mul(g.grad(0), g.output(0))); }
 };
 
 struct LogRule : VectorRule<vlog, vlog> {
+  static constexpr auto function = ElementFunction::Log;
+
   void gradient(GradientContext& g) const { g.set(0, g.div(g.grad(0), g.input(0))); }
 };
 
 struct SqrtRule : VectorRule<vsqrt, vsqrt> {
+  static constexpr auto function = ElementFunction::Sqrt;
+
   void gradient(GradientContext& g) const {
     g.set(0, g.div(g.grad(0), g.mul(g.output(0), g.scalar_like(2, g.output(0)))));
   }
 };
 
 struct ErfRule : VectorRule<verf, verf> {
+  static constexpr auto function = ElementFunction::Erf;
+
   // erf'(x) = 2 / sqrt(pi) exp(-x^2)
   void gradient(GradientContext& g) const {
     ValueId x = g.input(0);

@@ -18,6 +18,7 @@ constexpr int64_t block = 256;
 // The larger (sign 1) or the smaller; NaN wins.
 template <int sign>
 struct ExtremeRule {
+  static constexpr auto function = sign > 0 ? ElementFunction::Max : ElementFunction::Min;
   static constexpr DTypeSet types = dtypes::numeric;
   template <typename C>
   static C combine(C a, C b) {
@@ -50,6 +51,7 @@ struct ExtremeRule {
 };
 
 struct SumRule {
+  static constexpr auto function = ElementFunction::Add;
   static constexpr DTypeSet types = dtypes::floats;
   template <typename C>
   static C combine(C a, C b) {
@@ -64,7 +66,12 @@ struct SumRule {
   }
 };
 
-struct MeanRule : SumRule {
+struct MeanRule {
+  static constexpr DTypeSet types = dtypes::floats;
+  template <typename C>
+  static C combine(C a, C b) {
+    return a + b;
+  }
   template <typename C>
   static C finish(C a, size_t count) {
     return a / static_cast<C>(count);
@@ -77,7 +84,7 @@ struct MeanRule : SumRule {
 };
 
 template <typename Rule>
-class VariadicOp final : public Op {
+class VariadicOp final : public Op, public ElementwiseOf<Rule> {
  public:
   void infer(InferContext& c) const override {
     infer_broadcast(c, c.dtype(0));

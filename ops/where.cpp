@@ -1,6 +1,8 @@
 // Where.
 #include <complex>
 
+#include "expression_state.h"
+#include "graph/element_function.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -25,14 +27,22 @@ void select(const BroadcastRows<3>& rows, const bool* condition, const T* x, con
   });
 }
 
-class Where final : public Op {
+class Where final : public Op, public Elementwise {
  public:
+  ElementFunction element_function() const override { return ElementFunction::Where; }
+
   void infer(InferContext& c) const override {
     infer_broadcast(c, c.dtype(1));
     infer_content(c);
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    // Elements are copied, whatever they are.
+    const int bits = bits_of(c.output(0).dtype());
+    if (bits == 32 || bits == 64) {
+      return prepare_expression(c, call_of(ElementFunction::Where), c.output(0).dims(),
+                                bits == 32 ? DType::Float32 : DType::Float64);
+    }
     auto state = std::make_unique<WhereRows>();
     state->rows = BroadcastRows<3>(c.output(0).dims(),
                                    {c.input(0).dims(), c.input(1).dims(), c.input(2).dims()});
@@ -48,9 +58,8 @@ class Where final : public Op {
       case 16:
         return run_as<uint16_t>(c);
       case 32:
-        return run_as<uint32_t>(c);
       case 64:
-        return run_as<uint64_t>(c);
+        return run_expression(c);
       default:
         return run_as<std::complex<double>>(c);
     }

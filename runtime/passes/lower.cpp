@@ -4,6 +4,8 @@
 
 #include "passes/dead_nodes.h"
 #include "passes/fold.h"
+#include "passes/fuse/elementwise.h"
+#include "passes/remove_noops.h"
 
 namespace onnxrun {
 
@@ -67,7 +69,9 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"freeze", freeze},
       {"infer", [](Graph& g) { infer(g); }},
       {"fold", [&](Graph& g) { fold_all(g, left); }},
+      {"noops", remove_noops},
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
+      {"fuse-elementwise", fuse_elementwise},
   };
   machine->records_ = run_passes(lowered, passes, options.passes);
   machine->added_bytes_ = bytes_beside(lowered, known);

@@ -7,6 +7,7 @@
 #include "graph/infer_context.h"
 #include "passes/dead_nodes.h"
 #include "passes/fold.h"
+#include "passes/fuse/elementwise.h"
 #include "passes/remove_noops.h"
 
 namespace onnxrun {
@@ -96,6 +97,7 @@ void PlanCompiler::specialize(std::span<const Type> inputs) {
   for (size_t i = 0; i < inputs.size(); ++i) graph_.value(graph_.inputs[i]).type = inputs[i];
   try {
     infer(graph_);
+    split_uneven_programs(graph_);
   } catch (const Error& e) {
     // The graph was right for the lengths it declares, so what does not fit now is what was fed.
     if (e.kind() == ErrorKind::BadModel) throw e.as(ErrorKind::BadInput);
