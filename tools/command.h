@@ -40,6 +40,7 @@ extern const CommandInfo bench_command;
 extern const CommandInfo check_command;
 extern const CommandInfo compare_command;
 extern const CommandInfo convert_command;
+extern const CommandInfo doctor_command;
 extern const CommandInfo eval_command;
 extern const CommandInfo grad_command;
 extern const CommandInfo inspect_command;

@@ -13,7 +13,7 @@ namespace {
 const std::array commands = {&run_command,     &train_command,   &eval_command,    &inspect_command,
                              &check_command,   &compare_command, &convert_command, &grad_command,
                              &test_command,    &ops_command,     &plot_command,    &bench_command,
-                             &profile_command, &version_command};
+                             &profile_command, &doctor_command,  &version_command};
 
 void print_overview() {
   print(
