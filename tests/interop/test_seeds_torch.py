@@ -5,6 +5,7 @@ is printed.
 """
 
 import csv
+import sys
 
 import numpy as np
 import onnx
@@ -13,6 +14,9 @@ import torch.nn.functional as F
 
 from examples import EXAMPLES, data, expect_stored, exporter, note
 from support import distance, expect_near
+
+sys.path.append(str(EXAMPLES))
+from to_pytorch import trained_state
 
 LOSSES = {
     "nll": F.nll_loss,
@@ -50,15 +54,23 @@ def torch_losses(module, optimizer, loss, batches, targets):
 
 
 def follow(tool, module, path, optimizer, loss, batches, targets, options=(), torch_targets=None):
-    """Trains both in double, PyTorch on targets of its own if it has them; how far the losses lie apart."""
+    """Trains both in double, PyTorch on targets of its own if it has them; how far the losses lie apart.
+    The trained weights then go back into PyTorch."""
     given = targets if torch_targets is None else torch_targets
+    exported = {n: t.clone() for n, t in module.state_dict().items()}
     theirs = torch_losses(module.double(), optimizer, loss, batches, given)
     output = onnx.load(str(path)).graph.output[0].name
-    _, ours = tool.train(
+    trained, ours = tool.train(
         path, batches, targets, "--loss", f"{output}={loss}", "--optimizer", optimizer, *OPTIMIZERS[optimizer][1],
         "--precision", "float64", *options,
     )  # fmt: skip
     expect_near("losses", ours, theirs, 1e-9)
+    if not isinstance(module, FirstBias):  # a bias that PyTorch has not
+        module.float().load_state_dict(trained_state(exported, path, trained))
+        inputs = {n: b[0] for n, b in batches.items()}
+        with torch.no_grad():
+            back = first(module(*[torch.tensor(v) for v in inputs.values()])).numpy()
+        expect_near("output of PyTorch", back, tool.run(trained, inputs)[output].reshape(back.shape), 1e-5)
     return distance(ours, theirs)
 
 
