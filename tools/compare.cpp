@@ -11,6 +11,7 @@
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "value_files.h"
 #include "weight_comparison.h"
 
@@ -43,7 +44,7 @@ class Compare final : public Command {
   Compare() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     options
         .add("--ref", reference_,
              "what it should be like: another .onnx, or stored outputs (.npz, ..., a test-data "
@@ -66,9 +67,12 @@ class Compare final : public Command {
   }
 
   int execute() override {
-    Model model = Model::load(path_, common_.load_options());
+    if (weights_ && path_ == "-") {
+      fail(ErrorKind::Usage, "--weights compares files, and standard input is none");
+    }
+    Model model = load_model(path_, common_);
     std::optional<Model> other;
-    if (reference_.ends_with(".onnx")) other = Model::load(reference_, common_.load_options());
+    if (reference_.ends_with(".onnx")) other = load_model(reference_, common_);
     if (weights_ && !other) fail(ErrorKind::Usage, "--weights needs a model as --ref");
     bool runs = !weights_ || inputs_.random || !inputs_.inputs.empty();
     bool near = true;
