@@ -14,6 +14,7 @@
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "node_cost.h"
 #include "passes/lower.h"
 #include "plan/plan.h"
@@ -28,7 +29,7 @@ class Inspect final : public Command {
   Inspect() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     options.add_switch("--nodes", nodes_, "all nodes");
     options.add_switch("--params", params_, "all initializers: which of them train, and why");
     options.add_switch("--shapes", shapes_, "the types of all values");
@@ -65,7 +66,7 @@ class Inspect final : public Command {
     if (of_gradient && stage_ != "gradient") {
       fail(ErrorKind::Usage, "--loss and --optimizer belong to --stage gradient");
     }
-    Model model = Model::load(path_, common_.load_options());
+    Model model = load_model(path_, common_);
     FilesInUse files;
     files.read(model);
     files.write("--dot", dot_);
