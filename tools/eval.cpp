@@ -11,6 +11,7 @@
 #include "framework_names.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "passes/widen.h"
 #include "training/loss_average.h"
 #include "training/metrics.h"
@@ -33,7 +34,7 @@ class Eval final : public Command {
   Eval() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     add_data_options(options, data_);
     add_sample_options(options, data_);
     add_loss_options(options, loss_);
@@ -49,7 +50,7 @@ class Eval final : public Command {
 
   int execute() override {
     if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
-    Model model = Model::load(path_, common_.load_options());
+    Model model = load_model(path_, common_);
     check_files(model);
     Graph graph = model.graph();
     if (precision_ == "float64") widen_to_double(graph);
