@@ -4,13 +4,15 @@ Those of PyTorch are in test_seeds_torch.py. What is measured is printed.
 """
 
 import csv
-import contextlib
-import io
+import sys
 
 import numpy as np
 
-from examples import data, expect_stored, exporter, note
+from examples import EXAMPLES, expect_stored, exporter, note
 from support import distance, expect_near, initializers
+
+sys.path.append(str(EXAMPLES))
+from to_keras import load_trained
 
 
 def rows_of(path):
@@ -159,12 +161,6 @@ def test_addition_from_five_seeds(tool):
 # --- Keras -------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def quiet():
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
-
-
 def fresh(tool, name, by="keras"):
     model = exporter("keras").export(name, tool.directory, by)
     if by == "keras":
@@ -196,6 +192,9 @@ def keras_model(tool, name, by):
     expect_near("losses", ours, theirs, 1e-5)
     (after,) = tool.run(trained, {"x": x[0]}).values()
     expect_near("output of the trained file", after, model(x[0]).numpy(), 1e-4)
+    fresh_model = exporter("keras").make(name)
+    load_trained(fresh_model, path, trained)
+    expect_near("output of Keras with the trained weights", fresh_model(x[0]).numpy(), after, 1e-5)
     note(f"30 losses are Keras's to {distance(ours, theirs):.1e}")
 
 
