@@ -1,6 +1,8 @@
 #include "onnxrun/model.h"
 
 #include <algorithm>
+#include <array>
+#include <istream>
 
 #include "base/error.h"
 #include "builtin_ops.h"
@@ -43,6 +45,28 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
   } catch (const Error& e) {
     throw e.in(ErrorFrame{ErrorFrame::Kind::File, path});
   }
+}
+
+Model Model::from_bytes(std::string bytes, const LoadOptions& options) {
+  ImportOptions import = import_options(options);
+  if (options.external_directory.empty()) import.external_data = ExternalData::Deny;
+  auto graph = std::make_shared<Graph>(
+      import_model_bytes(std::move(bytes), options.external_directory, builtin_ops(), import));
+  choose_parameters(*graph);
+  return Model(std::move(graph));
+}
+
+Model Model::load(std::istream& stream, const LoadOptions& options) {
+  std::string bytes;
+  std::array<char, 1 << 16> block;
+  while (stream.read(block.data(), block.size()), stream.gcount() > 0) {
+    bytes.append(block.data(), static_cast<size_t>(stream.gcount()));
+    if (static_cast<int64_t>(bytes.size()) > options.max_memory) {
+      fail(ErrorKind::Limit, "the model is longer than {} bytes", options.max_memory);
+    }
+  }
+  if (stream.bad()) fail(ErrorKind::BadModel, "the stream cannot be read");
+  return from_bytes(std::move(bytes), options);
 }
 
 static std::vector<ValueInfo> infos(const Graph& graph, const std::vector<ValueId>& ids) {
