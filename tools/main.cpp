@@ -1,6 +1,7 @@
 #include <array>
 #include <new>
 
+#include "base/nearest.h"
 #include "command.h"
 #include "exit_code.h"
 #include "interrupt.h"

@@ -19,7 +19,7 @@ int train(const std::string& from, const std::string& to) {
     y.data<float>()[i] = 3 * at + 2 + 0.1F * std::sin(static_cast<float>(7 * i));
   }
   onnxrun::TrainerOptions options;
-  options.loss = "mse";
+  options.loss.name = "mse";
   options.lr = 0.05;
   onnxrun::Trainer trainer(onnxrun::Model::load(from), options);
   double first = 0, loss = 0;
