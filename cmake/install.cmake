@@ -1,5 +1,6 @@
 # What `cmake --install` and `cpack` make: the shared and the static library, each of all layers, for
-# find_package(onnxrun) and pkg-config; the public headers; the command.
+# find_package(onnxrun) and pkg-config; the public headers; the command with its manual
+# pages and completions.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -44,6 +45,18 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/onnxrun-config.cmake
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/onnxrun.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT development)
 install(TARGETS onnxrun RUNTIME COMPONENT command)
+
+# The command writes its own manual pages and completions.
+set(documents ${PROJECT_BINARY_DIR}/documents)
+add_custom_command(OUTPUT ${documents}/stamp
+  COMMAND onnxrun help --install ${documents}
+  COMMAND ${CMAKE_COMMAND} -E touch ${documents}/stamp
+  DEPENDS onnxrun VERBATIM)
+add_custom_target(onnxrun_documents ALL DEPENDS ${documents}/stamp)
+add_dependencies(packages onnxrun_documents)
+install(DIRECTORY ${documents}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT command)
+install(DIRECTORY ${documents}/bash-completion ${documents}/zsh ${documents}/fish
+        DESTINATION ${CMAKE_INSTALL_DATADIR} COMPONENT command)
 
 set(CPACK_GENERATOR DEB TGZ)
 set(CPACK_PACKAGE_NAME onnxrun)

@@ -138,13 +138,16 @@ class OpsetRepair {
 
 }  // namespace
 
-ModelCheck check_model(const std::string& path, const OpRegistry& registry,
-                       const ImportOptions& options) {
-  ModelFile file(path);
+namespace {
+
+// `file` has what the message lacks; null for a model from memory.
+ModelCheck check_message(const std::string& bytes, const ModelFile* file, const std::string& path,
+                         const std::string& directory, const OpRegistry& registry,
+                         const ImportOptions& options) {
   Findings findings;
   ModelCheck check;
   try {
-    onnx::ModelProto model = parse_model(file.message(), options);
+    onnx::ModelProto model = parse_model(bytes, options);
     lint_model(model, findings);
     OpsetRepair(model, findings).run();
     ModelSource source;
@@ -153,19 +156,13 @@ ModelCheck check_model(const std::string& path, const OpRegistry& registry,
     source.opsets = read_opsets(model.opset_import());
     source.producer = model.producer_name();
     MemoryBudget budget(memory_limit(options.max_memory));
-    std::string directory = std::filesystem::path(path).parent_path().string();
-    ExternalDataReader external(options.external_data, directory.empty() ? "." : directory,
-                                options.external_dir);
-    GraphReader reader(model, registry, options, TensorDecoder(budget, &external), &file, source,
+    ExternalDataReader external(options.external_data, directory, options.external_dir);
+    GraphReader reader(model, registry, options, TensorDecoder(budget, &external), file, source,
                        &findings);
     Graph graph = reader.read();
     graph.source = std::make_shared<const ModelSource>(std::move(source));
     if (!findings.has_errors()) check.graph = std::move(graph);
   } catch (const Error& e) {
-    if (e.kind() != ErrorKind::BadModel && e.kind() != ErrorKind::Unsupported &&
-        e.kind() != ErrorKind::BadInput && e.kind() != ErrorKind::Limit) {
-      throw;
-    }
     if (e.kind() == ErrorKind::Limit) {
       findings.add({Severity::Error, "limit", e});
     } else {
@@ -174,6 +171,21 @@ ModelCheck check_model(const std::string& path, const OpRegistry& registry,
   }
   check.findings = findings.all();
   return check;
+}
+
+}  // namespace
+
+ModelCheck check_model(const std::string& path, const OpRegistry& registry,
+                       const ImportOptions& options) {
+  ModelFile file(path);
+  std::string directory = std::filesystem::path(path).parent_path().string();
+  return check_message(file.message(), &file, path, directory.empty() ? "." : directory, registry,
+                       options);
+}
+
+ModelCheck check_model_bytes(const std::string& bytes, const OpRegistry& registry,
+                             const ImportOptions& options) {
+  return check_message(bytes, nullptr, options.path, "", registry, options);
 }
 
 }  // namespace onnxrun

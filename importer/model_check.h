@@ -24,4 +24,8 @@ struct ModelCheck {
 ModelCheck check_model(const std::string& path, const OpRegistry& registry,
                        const ImportOptions& options = {});
 
+// The same from memory; external data are an error.
+ModelCheck check_model_bytes(const std::string& bytes, const OpRegistry& registry,
+                             const ImportOptions& options = {});
+
 }  // namespace onnxrun

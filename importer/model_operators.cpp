@@ -53,10 +53,19 @@ class Counter {
 }  // namespace
 
 std::vector<OperatorUse> operators_of(const std::string& path) {
+  std::string bytes = read_input_file(path, ErrorKind::BadModel);
+  try {
+    return operators_of_bytes(bytes);
+  } catch (const Error& e) {
+    throw e.in_file(path);
+  }
+}
+
+std::vector<OperatorUse> operators_of_bytes(const std::string& bytes) {
   silence_protobuf();
   onnx::ModelProto model;
-  if (!model.ParseFromString(read_input_file(path, ErrorKind::BadModel)) || !model.has_graph()) {
-    fail(ErrorKind::BadModel, "{}: no ONNX model, or damaged", path);
+  if (!model.ParseFromString(bytes) || !model.has_graph()) {
+    fail(ErrorKind::BadModel, "no ONNX model, or damaged");
   }
   Counter counter(model);
   counter.count(model.graph().node(), read_opsets(model.opset_import()));

@@ -18,4 +18,7 @@ struct OperatorUse {
 // Throws BadModel for a file that cannot be read.
 std::vector<OperatorUse> operators_of(const std::string& path);
 
+// The same of the bytes of a file.
+std::vector<OperatorUse> operators_of_bytes(const std::string& bytes);
+
 }  // namespace onnxrun

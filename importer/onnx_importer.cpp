@@ -121,6 +121,7 @@ Graph import_model(const std::string& path, const OpRegistry& registry,
 Graph import_model_bytes(std::string bytes, const std::string& directory,
                          const OpRegistry& registry, const ImportOptions& options) {
   ModelSource source;
+  source.path = options.path;
   source.bytes = std::move(bytes);
   onnx::ModelProto model = parse_model(source.bytes, options);
   return import_parsed(std::move(source), model, nullptr, directory, registry, options);

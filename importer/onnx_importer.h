@@ -25,6 +25,7 @@ struct ImportOptions {
   ExternalData external_data = ExternalData::ModelDir;
   std::string external_dir = {};  // for ExternalData::Dir
   int64_t max_memory = 0;         // bytes of all tensors; 0: what the machine has
+  std::string path = {};          // ModelSource::path of a model from memory
   int max_depth = 100;            // nested subgraphs and function calls
   int64_t max_nodes = 1'000'000;  // after inlining, subgraphs included
 };

@@ -15,6 +15,7 @@
 #include "interrupt.h"
 #include "latencies.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "workload.h"
 
 namespace onnxrun::tool {
@@ -46,7 +47,7 @@ class Bench final : public Command {
   Bench() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     add_workload_options(options, workload_);
     options
         .add("--warmup", warmup_, "runs before the timing (default: as many as fill a tenth of it)")

@@ -10,6 +10,7 @@
 #include "import_options.h"
 #include "messages.h"
 #include "model_check.h"
+#include "model_loading.h"
 #include "passes/lower.h"
 #include "passes/parameters.h"
 #include "trainability.h"
@@ -23,7 +24,7 @@ class Check final : public Command {
   Check() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     options.add_switch("--strict", strict_, "warnings are failures, too: exit code 1");
     options.add_switch("--trainable", trainable_,
                        "also what stands in the way of training: operators without a gradient, "
@@ -31,9 +32,7 @@ class Check final : public Command {
   }
 
   int execute() override {
-    ModelCheck check = in_context(path_, [&] {
-      return check_model(path_, builtin_ops(), import_options(common_.load_options()));
-    });
+    ModelCheck check = look();
     Findings findings;
     for (const Finding& f : check.findings) findings.add(f);
     if (check.graph) check_graph(*check.graph, findings);
@@ -45,6 +44,16 @@ class Check final : public Command {
   }
 
  private:
+  ModelCheck look() {
+    ImportOptions options = import_options(common_.load_options());
+    if (path_ == "-") {
+      std::string bytes = read_standard_input(path_);
+      options.path = path_;
+      return check_model_bytes(bytes, builtin_ops(), options);
+    }
+    return in_context(path_, [&] { return check_model(path_, builtin_ops(), options); });
+  }
+
   void check_graph(Graph& graph, Findings& findings) {
     choose_parameters(graph);
     check_elements(graph, findings);

@@ -39,9 +39,12 @@ struct CommandInfo {
 extern const CommandInfo bench_command;
 extern const CommandInfo check_command;
 extern const CommandInfo compare_command;
+extern const CommandInfo completion_command;
 extern const CommandInfo convert_command;
+extern const CommandInfo doctor_command;
 extern const CommandInfo eval_command;
 extern const CommandInfo grad_command;
+extern const CommandInfo help_command;
 extern const CommandInfo inspect_command;
 extern const CommandInfo ops_command;
 extern const CommandInfo plot_command;

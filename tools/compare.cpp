@@ -6,11 +6,15 @@
 #include "command.h"
 #include "comparison.h"
 #include "exit_code.h"
+#include "files_in_use.h"
 #include "formats/json.h"
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
+#include "model_storage.h"
+#include "reduction.h"
 #include "value_files.h"
 #include "weight_comparison.h"
 
@@ -43,13 +47,12 @@ class Compare final : public Command {
   Compare() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     options
         .add("--ref", reference_,
              "what it should be like: another .onnx, or stored outputs (.npz, ..., a test-data "
-             "directory)")
-        .type_name("FILE")
-        .required();
+             "directory); with --reduce it may be left out: the model as it runs with --optimize 0")
+        .type_name("FILE");
     add_input_options(options, inputs_);
     options.add("--rtol", tolerance_.rtol, "relative tolerance (default: 1e-3)")
         .type_name("X")
@@ -63,14 +66,25 @@ class Compare final : public Command {
         "--weights", weights_,
         "compare initializers and everything else in the files; outputs only if inputs are "
         "given");
+    options.add_switch("--reduce", reduce_,
+                       "cut a model that differs to the smallest part that still does: written to "
+                       "-o, with what it is fed and what should come out as .inputs.npz and "
+                       ".expected.npz");
+    options.add("-o,--output", output_, "of --reduce: the part (default: reduced.onnx)")
+        .type_name("FILE");
   }
 
   int execute() override {
-    Model model = Model::load(path_, common_.load_options());
+    if (weights_ && path_ == "-") {
+      fail(ErrorKind::Usage, "--weights compares files, and standard input is none");
+    }
+    check_usage();
+    Model model = load_model(path_, common_);
     std::optional<Model> other;
-    if (reference_.ends_with(".onnx")) other = Model::load(reference_, common_.load_options());
+    if (reference_.ends_with(".onnx")) other = load_model(reference_, common_);
     if (weights_ && !other) fail(ErrorKind::Usage, "--weights needs a model as --ref");
     bool runs = !weights_ || inputs_.random || !inputs_.inputs.empty();
+    if (reduce_) return reduce(model, other);
     bool near = true;
     if (weights_) near = compare_weights(model, *other);
     if (runs) near = compare_outputs(model, other) && near;
@@ -79,6 +93,99 @@ class Compare final : public Command {
   }
 
  private:
+  void check_usage() {
+    if (!reduce_) {
+      if (reference_.empty())
+        fail(ErrorKind::Usage, "--ref is missing: what the model should be like");
+      if (!output_.empty()) fail(ErrorKind::Usage, "-o belongs to --reduce");
+      return;
+    }
+    if (weights_ || all_nodes_) {
+      fail(ErrorKind::Usage,
+           "--reduce compares outputs; --weights and --all-nodes do not go with it");
+    }
+    if (reference_.empty() && common_.optimize == 0) {
+      fail(ErrorKind::Usage, "--reduce with --optimize 0 needs a --ref to differ from");
+    }
+    if (output_.empty()) output_ = "reduced.onnx";
+    stem_ = output_.ends_with(".onnx") ? output_.substr(0, output_.size() - 5) : output_;
+  }
+
+  // What parts may be fed, and what should come out of them.
+  NamedValues known_values(const Model& model, const std::optional<Model>& other,
+                           const NamedValues& inputs) const {
+    NamedValues known = inputs;
+    auto add = [&](NamedValues values) {
+      for (auto& [name, value] : values) {
+        if (value.is_tensor()) known.emplace_back(name, in_type_of(model.graph(), name, value));
+      }
+    };
+    if (!other && !reference_.empty()) {
+      add(stored_outputs(model.graph()));
+    } else if (other) {
+      NamedValues fed = translated(inputs, model, *other);
+      NamedValues outputs = run(*other, fed, {});
+      matched_names(names_of(model.graph(), model.graph().outputs), outputs);
+      add(outputs);
+      add(run(*other, fed, twins(model.graph(), other->graph())));
+    } else {
+      add(run(model, inputs, twins(model.graph(), model.graph()), false));
+    }
+    return known;
+  }
+
+  static RuntimeValue in_type_of(const Graph& graph, const std::string& name,
+                                 const RuntimeValue& value) {
+    ValueId v = graph.find(name);
+    if (v == no_value) return value;
+    const Type& type = graph.value(v).type;
+    bool converts = type.is_tensor() && is_float(type.dtype) && is_float(value.tensor.dtype()) &&
+                    type.dtype != value.tensor.dtype();
+    return converts ? RuntimeValue(convert(value.tensor, type.dtype)) : value;
+  }
+
+  int reduce(const Model& model, const std::optional<Model>& other) {
+    FilesInUse files;
+    files.read(model);
+    files.read(reference_);
+    files.read(inputs_.inputs);
+    for (const char* end : {".onnx", ".inputs.npz", ".expected.npz"})
+      files.write("-o", stem_ + end);
+    NamedValues inputs = gather(model);
+    auto tested = [&](const Model& part, const NamedValues& fed) { return run(part, fed, {}); };
+    auto plain = [&](const Model& part, const NamedValues& fed) {
+      return run(part, fed, {}, false);
+    };
+    Reduction reduction(model, known_values(model, other, inputs), tested,
+                        reference_.empty() ? Reduction::Run(plain) : Reduction::Run(), tolerance_);
+    std::optional<ReducedModel> reduced = reduction.reduce();
+    if (reduced) write_reduced(*reduced);
+    finish(!reduced);
+    return reduced ? exit_failed : exit_ok;
+  }
+
+  void write_reduced(const ReducedModel& reduced) {
+    {
+      UninterruptedScope hold;
+      write_model(reduced.bytes, output_, Storage::Inline);
+      write_values(stem_ + ".inputs.npz", reduced.inputs);
+      write_values(stem_ + ".expected.npz", reduced.expected);
+    }
+    if (common_.json) {
+      document_["reduced"] = {{"file", output_},
+                              {"nodes_before", reduced.nodes_before},
+                              {"nodes", reduced.nodes},
+                              {"message", reduced.message}};
+      return;
+    }
+    print(
+        fmt::format("{} of {} nodes still differ:\n", reduced.nodes.size(), reduced.nodes_before));
+    for (const std::string& node : reduced.nodes) print("  " + without_controls(node) + "\n");
+    print(fmt::format("output '{}': {}\n", reduced.expected.front().first, reduced.message));
+    print(fmt::format("written: {}; onnxrun compare {} -i {}.inputs.npz --ref {}.expected.npz\n",
+                      output_, output_, stem_, stem_));
+  }
+
   bool compare_weights(const Model& model, const Model& other) {
     WeightComparison result = onnxrun::tool::compare_weights(model, other, path_, reference_);
     if (common_.json) {
@@ -114,8 +221,9 @@ class Compare final : public Command {
   }
 
   NamedValues run(const Model& model, const NamedValues& inputs,
-                  const std::vector<std::string>& outputs) const {
+                  const std::vector<std::string>& outputs, bool optimize = true) const {
     SessionOptions options = common_.session_options();
+    options.optimize = options.optimize && optimize;
     options.outputs = outputs;
     Session session(model, options);
     CancelScope cancel(session);
@@ -205,8 +313,8 @@ class Compare final : public Command {
     return rows;
   }
 
-  bool compare_nodes(const Model& model, const Model& other, const NamedValues& inputs) {
-    const Graph &a = model.graph(), &b = other.graph();
+  // Values that nodes of both graphs compute.
+  static std::vector<std::string> twins(const Graph& a, const Graph& b) {
     std::vector<std::string> names;
     for (const Node& node : a.nodes) {
       for (ValueId v : node.outputs) {
@@ -217,6 +325,12 @@ class Compare final : public Command {
         }
       }
     }
+    return names;
+  }
+
+  bool compare_nodes(const Model& model, const Model& other, const NamedValues& inputs) {
+    const Graph& a = model.graph();
+    std::vector<std::string> names = twins(a, other.graph());
     if (names.empty()) {
       info("no node has an output of the same name in both models");
       return true;
@@ -276,10 +390,10 @@ class Compare final : public Command {
     }
   }
 
-  std::string path_, reference_;
+  std::string path_, reference_, output_, stem_;
   InputOptions inputs_;
   Tolerance tolerance_;
-  bool all_nodes_ = false, weights_ = false;
+  bool all_nodes_ = false, weights_ = false, reduce_ = false;
   Json document_ = Json::object();
 };
 
@@ -291,7 +405,9 @@ const CommandInfo compare_command = {
     "  onnxrun compare model.onnx --ref outputs.npz -i inputs.npz --rtol 1e-4 --atol 1e-6\n"
     "  onnxrun compare model.onnx --ref test_data_set_0 -i test_data_set_0\n"
     "  onnxrun compare model.onnx --ref other.onnx -i x=x.npy --all-nodes\n"
-    "  onnxrun compare trained.onnx --ref model.onnx --weights",
+    "  onnxrun compare trained.onnx --ref model.onnx --weights\n"
+    "  onnxrun compare model.onnx --reduce --random\n"
+    "  onnxrun compare model.onnx --reduce --ref right.onnx -i x=x.npy -o part.onnx",
     make_command<Compare>};
 
 }  // namespace onnxrun::tool

@@ -11,6 +11,7 @@
 #include "interrupt.h"
 #include "messages.h"
 #include "model_editor.h"
+#include "model_loading.h"
 #include "model_storage.h"
 #include "onnx_exporter.h"
 #include "onnx_importer.h"
@@ -37,7 +38,7 @@ class Convert final : public Command {
   Convert() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", model_, "the .onnx file").type_name("FILE").required();
+    options.add("model", model_, model_help).type_name("FILE").required();
     options.add("-o,--output", output_, "the file to write").type_name("FILE");
     options.add_switch("--in-place", in_place_, "write over the model itself");
     options
@@ -81,7 +82,7 @@ class Convert final : public Command {
 
   int execute() override {
     check_usage();
-    Model model = Model::load(model_, common_.load_options());
+    Model model = load_model(model_, common_);
     check_files(model);
     if (!get_weights_.empty()) write_weights(model);
     if (!output_.empty()) in_context(model_, [&] { convert(model); });
@@ -92,6 +93,9 @@ class Convert final : public Command {
   void check_usage() {
     if (in_place_ && !output_.empty()) {
       fail(ErrorKind::Usage, "--in-place and -o contradict each other");
+    }
+    if (in_place_ && model_ == "-") {
+      fail(ErrorKind::Usage, "--in-place: standard input is no file to write to; give -o");
     }
     if (in_place_) output_ = model_;
     if (keep_io_ && to_.empty()) fail(ErrorKind::Usage, "--keep-io belongs to --to");

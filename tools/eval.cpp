@@ -10,6 +10,7 @@
 #include "framework_names.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "onnxrun/evaluate.h"
 #include "training/metrics.h"
 #include "training_options.h"
@@ -30,7 +31,7 @@ class Eval final : public Command {
   Eval() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     add_data_options(options, data_);
     add_sample_options(options, data_);
     add_loss_options(options, loss_);
@@ -46,7 +47,7 @@ class Eval final : public Command {
 
   int execute() override {
     if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
-    Model model = Model::load(path_, common_.load_options());
+    Model model = load_model(path_, common_);
     check_files(model);
     NamedTensors arrays = load_data("--data", data_.data, common_);
     Evaluator evaluator(model, arrays, evaluation_options(model));

@@ -12,6 +12,7 @@
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "onnxrun/trainer.h"
 #include "passes/gradient.h"
 #include "passes/widen.h"
@@ -28,7 +29,7 @@ class Grad final : public Command {
   Grad() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     add_input_options(options, inputs_);
     options
         .add("--of", of_, "outputs whose vector-Jacobian product is taken (default: all of floats)")
@@ -58,7 +59,7 @@ class Grad final : public Command {
 
   int execute() override {
     check_usage();
-    Model model = Model::load(path_, common_.load_options());
+    Model model = load_model(path_, common_);
     check_files(model);
     const Graph& file = model.graph();
     if (!emit_.empty()) return emit(model);

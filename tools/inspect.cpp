@@ -9,10 +9,13 @@
 #include "fit/loss_choice.h"
 #include "formats/json.h"
 #include "formats/print.h"
+#include "graph_summary.h"
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
+#include "node_cost.h"
 #include "passes/lower.h"
 #include "plan/plan.h"
 #include "training/training_graph.h"
@@ -27,11 +30,16 @@ class Inspect final : public Command {
   Inspect() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     options.add_switch("--nodes", nodes_, "all nodes");
     options.add_switch("--params", params_, "all initializers: which of them train, and why");
     options.add_switch("--shapes", shapes_, "the types of all values");
     options.add_switch("--weights", weights_, "statistics of all initializers");
+    options.add_switch("--summary", summary_,
+                       "a table of the nodes: output shape, parameters, operations; totals");
+    options.add_switch("--cost", cost_,
+                       "the nodes by operations (a multiply-add is two), bytes read and written, "
+                       "and bytes of outputs; the costliest first");
     options.add("--node", node_, "one node in full, by its name or that of an output")
         .type_name("NAME");
     options
@@ -59,7 +67,7 @@ class Inspect final : public Command {
     if (of_gradient && stage_ != "gradient") {
       fail(ErrorKind::Usage, "--loss and --optimizer belong to --stage gradient");
     }
-    Model model = Model::load(path_, common_.load_options());
+    Model model = load_model(path_, common_);
     FilesInUse files;
     files.read(model);
     files.write("--dot", dot_);
@@ -199,8 +207,21 @@ class Inspect final : public Command {
       ops += fmt::format("{}{} {}", ops.empty() ? "" : ", ", count, op);
     }
     text += fmt::format("nodes: {}{}\n", graph.nodes.size(), ops.empty() ? "" : " (" + ops + ")");
+    text += cost_line(graph);
     if (auto bytes = arena_bytes(graph)) text += fmt::format("memory of a run: {} bytes\n", *bytes);
     print(text);
+  }
+
+  // Nothing if no shape is known.
+  static std::string cost_line(const Graph& graph) {
+    GraphCost cost = cost_of(graph);
+    if (cost.unknown > 0 && cost.flops == 0) return "";
+    std::string left_out;
+    if (cost.unknown > 0) {
+      left_out = fmt::format(", without {} nodes of open shapes (--dim closes them)", cost.unknown);
+    }
+    return fmt::format("cost of a run: {} flops, {} bytes moved{}\n", cost.flops, cost.bytes,
+                       left_out);
   }
 
   // Memory for the values of one run, if all shapes are known.
@@ -234,6 +255,8 @@ class Inspect final : public Command {
       for (const InitializerInfo& i : model.initializers()) rows.push_back(weight_row(i));
       print(table(rows));
     }
+    if (summary_) print(summary_text(graph));
+    if (cost_) print(cost_text(graph));
     if (nodes_) {
       print("nodes:\n");
       for (const Node& node : graph.nodes) print("  " + node_line(graph, node) + "\n");
@@ -279,6 +302,8 @@ class Inspect final : public Command {
     Json::Object operators;
     for (const auto& [name, count] : operator_counts(graph)) operators.emplace_back(name, count);
     doc["operators"] = Json::object(std::move(operators));
+    GraphCost cost = cost_of(graph);
+    doc["cost"] = {{"flops", cost.flops}, {"bytes", cost.bytes}, {"unknown_nodes", cost.unknown}};
     if (auto bytes = arena_bytes(graph)) doc["run_bytes"] = *bytes;
     add_sections(doc, model, graph);
     return doc;
@@ -298,6 +323,7 @@ class Inspect final : public Command {
       }
       doc["weights"] = std::move(list);
     }
+    if (summary_ || cost_) doc["layers"] = summary_json(graph);
     if (nodes_) {
       Json list = Json::array();
       for (const Node& node : graph.nodes) list.push_back(node_json(graph, node));
@@ -311,6 +337,7 @@ class Inspect final : public Command {
   }
 
   std::string path_, node_, stage_, stop_after_, dot_, loss_, optimizer_;
+  bool summary_ = false, cost_ = false;
   bool nodes_ = false, params_ = false, shapes_ = false, weights_ = false;
   InputOptions shape_options_;
 };
@@ -320,6 +347,8 @@ class Inspect final : public Command {
 const CommandInfo inspect_command = {
     "inspect", "shows what is in a model",
     "  onnxrun inspect model.onnx\n"
+    "  onnxrun inspect model.onnx --summary\n"
+    "  onnxrun inspect model.onnx --cost --dim batch=8\n"
     "  onnxrun inspect model.onnx --params --weights\n"
     "  onnxrun inspect model.onnx --shapes --dim batch=8\n"
     "  onnxrun inspect model.onnx --stage plan --shape x=1x3x224x224\n"

@@ -1,8 +1,6 @@
-#include <array>
 #include <new>
 
-#include "base/nearest.h"
-#include "command.h"
+#include "command_list.h"
 #include "exit_code.h"
 #include "interrupt.h"
 #include "messages.h"
@@ -11,40 +9,8 @@ namespace onnxrun::tool {
 
 namespace {
 
-const std::array commands = {&run_command,     &train_command,   &eval_command,    &inspect_command,
-                             &check_command,   &compare_command, &convert_command, &grad_command,
-                             &test_command,    &ops_command,     &plot_command,    &bench_command,
-                             &profile_command, &version_command};
-
-void print_overview() {
-  print(
-      "onnxrun: runs, trains and re-exports ONNX models\n\nUsage: onnxrun COMMAND [options]\n\n"
-      "Commands:\n");
-  for (const CommandInfo* c : commands) print(fmt::format("  {:<9} {}\n", c->name, c->summary));
-  print(
-      "\n`onnxrun COMMAND --help` shows a command's options and examples.\n\n"
-      "Exit codes: 0 ok, 1 a comparison or test failed, 2 usage, 3 bad model, 4 unsupported,\n"
-      "5 bad input, 6 numeric failure, 7 limit hit, 8 cannot write, 70 internal, 124 timeout,\n"
-      "130 interrupted\n");
-}
-
-const CommandInfo& find_command(const std::string& name) {
-  std::vector<std::string> names;
-  for (const CommandInfo* c : commands) {
-    if (c->name == name) return *c;
-    names.emplace_back(c->name);
-  }
-  if (std::string near = nearest(name, names); !near.empty()) {
-    fail(ErrorKind::Usage, "there is no command '{}'; did you mean '{}'?", name, near);
-  }
-  fail(ErrorKind::Usage, "there is no command '{}'; there are {}", name, name_list(names));
-}
-
 int run_command_line(const CommandInfo& info, int argc, char** argv) {
-  Options options;
-  std::unique_ptr<Command> command = info.make();
-  command->declare(options);
-  add_common_options(options, command->common());
+  auto [command, options] = declared(info);
   if (parse_options(options, info.name, {argv + 2, argv + argc}) == Parsed::Help) {
     print(help_text(options, info.name, info.summary, info.examples));
     return exit_ok;
@@ -56,8 +22,8 @@ int run_command_line(const CommandInfo& info, int argc, char** argv) {
 int dispatch(int argc, char** argv) {
   std::string first = argc > 1 ? argv[1] : "";
   if (first.empty()) fail(ErrorKind::Usage, "a command is missing (`onnxrun --help` lists them)");
-  if (first == "--help" || first == "-h" || first == "help") {
-    print_overview();
+  if (first == "--help" || first == "-h") {
+    print(overview());
     return exit_ok;
   }
   if (first == "--version") first = "version";

@@ -7,6 +7,7 @@
 #include "graph/registry.h"
 #include "graph_view.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "model_operators.h"
 
 namespace onnxrun::tool {
@@ -130,15 +131,15 @@ class Ops final : public Command {
     return "";
   }
 
-  std::vector<OperatorUse> uses() const {
+  std::vector<OperatorUse> uses() {
     try {
-      return operators_of(model_);
+      return model_ == "-" ? operators_of_bytes(read_standard_input(model_)) : operators_of(model_);
     } catch (const Error& e) {
       throw e.in_file(model_);
     }
   }
 
-  int report_missing() const {
+  int report_missing() {
     Json list = Json::array();
     std::vector<std::vector<std::string>> rows;
     for (const OperatorUse& use : uses()) {

@@ -9,6 +9,7 @@
 #include "files_in_use.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "plot/figure.h"
 #include "plot/log_curves.h"
 #include "plot/sweep.h"
@@ -96,7 +97,7 @@ class Plot final : public Command {
   }
 
   Figure of_model() {
-    Model model = Model::load(model_path_, common_.load_options());
+    Model model = load_model(model_path_, common_);
     SweptElement x = parse_swept("--x", x_);
     Figure figure;
     figure.labels = {model_path_.substr(model_path_.rfind('/') + 1), x.text(), ""};

@@ -10,6 +10,7 @@
 #include "graph_view.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "node_times.h"
 #include "workload.h"
 
@@ -24,7 +25,7 @@ class Profile final : public Command {
   Profile() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", path_, model_help).type_name("FILE").required();
     add_workload_options(options, workload_);
     options
         .add("--by", by_, "what times are added up by (default: op); shape: by operator and types")

@@ -13,6 +13,7 @@
 #include "inputs.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "top_classes.h"
 #include "value_files.h"
 
@@ -109,7 +110,7 @@ class Run final : public Command {
   Run() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", model_, "the .onnx file").type_name("FILE").required();
+    options.add("model", model_, model_help).type_name("FILE").required();
     add_input_options(options, inputs_);
     options
         .add("-o,--output", output_,
@@ -130,7 +131,7 @@ class Run final : public Command {
     if (data_.batch_size && data_.data.empty()) {
       fail(ErrorKind::Usage, "--batch-size belongs to --data");
     }
-    Model model = Model::load(model_, common_.load_options());
+    Model model = load_model(model_, common_);
     check_files(model);
     SessionOptions options = common_.session_options();
     if (wanted_) options.outputs = wanted_values(model.graph(), *wanted_);

@@ -19,6 +19,7 @@
 #include "framework_names.h"
 #include "interrupt.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "onnxrun/callbacks.h"
 #include "onnxrun/fit.h"
 #include "plot/canvas.h"
@@ -36,7 +37,7 @@ class Train final : public Command {
   Train() : Command({}) {}
 
   void declare(Options& options) override {
-    options.add("model", model_path_, "the .onnx file").type_name("FILE").required();
+    options.add("model", model_path_, model_help).type_name("FILE").required();
     options.add("-o,--output", output_, "the trained model").type_name("FILE");
     options.add_switch("--in-place", in_place_, "write the trained model over the one read");
     add_data_options(options, data_);
@@ -55,7 +56,7 @@ class Train final : public Command {
 
   int execute() override {
     check_usage();
-    Model model = Model::load(model_path_, common_.load_options());
+    Model model = load_model(model_path_, common_);
     check_files(model);
     NamedTensors data = load_data("--data", data_.data, common_);
     Fit fit = made(model, data);
@@ -185,6 +186,9 @@ class Train final : public Command {
   }
 
   void check_usage() {
+    if (in_place_ && model_path_ == "-") {
+      fail(ErrorKind::Usage, "--in-place: standard input is no file to write to; give -o");
+    }
     if (output_.empty() == !in_place_) {
       throw Error(ErrorKind::Usage, in_place_
                                         ? "give either -o or --in-place"

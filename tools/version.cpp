@@ -9,27 +9,12 @@
 #include "exit_code.h"
 #include "formats/json.h"
 #include "graph/registry.h"
+#include "machine.h"
 #include "messages.h"
 
 namespace onnxrun::tool {
 
 namespace {
-
-std::vector<std::string> cpu_features() {
-  std::vector<std::string> features;
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("sse4.2")) features.emplace_back("sse4.2");
-  if (__builtin_cpu_supports("avx")) features.emplace_back("avx");
-  if (__builtin_cpu_supports("fma")) features.emplace_back("fma");
-  if (__builtin_cpu_supports("avx2")) features.emplace_back("avx2");
-  if (__builtin_cpu_supports("avx512f")) features.emplace_back("avx512f");
-  if (__builtin_cpu_supports("avx512bw")) features.emplace_back("avx512bw");
-#elif defined(__aarch64__)
-  features.emplace_back("neon");
-#endif
-  return features;
-}
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;

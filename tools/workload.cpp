@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "fit/loss_choice.h"
 #include "messages.h"
+#include "model_loading.h"
 #include "onnxrun/trainer.h"
 #include "random_inputs.h"
 #include "training/loss.h"
@@ -66,9 +67,9 @@ class TrainingRunner final : public Runner {
   bool bound_ = false;
 };
 
-Model timed_load(const std::string& path, const LoadOptions& options, double& seconds) {
+Model timed_load(std::string& path, const CommonOptions& common, double& seconds) {
   auto start = std::chrono::steady_clock::now();
-  Model model = Model::load(path, options);
+  Model model = load_model(path, common);
   seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return model;
 }
@@ -86,12 +87,11 @@ void add_workload_options(Options& options, WorkloadOptions& values) {
   add_mode_options(options, values.modes);
 }
 
-Workload::Workload(const std::string& path, const WorkloadOptions& options,
-                   const CommonOptions& common)
+Workload::Workload(std::string& path, const WorkloadOptions& options, const CommonOptions& common)
     : path_(path),
       options_(options),
       common_(common),
-      model_((check_usage(), timed_load(path, common.load_options(), load_seconds_))) {
+      model_((check_usage(), timed_load(path, common, load_seconds_))) {
   InputOptions inputs = options.inputs;
   inputs.random = true;
   const Graph& graph = model_.graph();

@@ -37,8 +37,9 @@ class Runner {
 // A model, its inputs, and for training its target. Inputs that are not given are random.
 class Workload {
  public:
-  // Throws what loading a model and reading its inputs throw. All arguments must outlive it.
-  Workload(const std::string& path, const WorkloadOptions& options, const CommonOptions& common);
+  // Throws what loading a model and reading its inputs throw. All arguments must outlive it; `path`
+  // is as load_model() takes it.
+  Workload(std::string& path, const WorkloadOptions& options, const CommonOptions& common);
 
   const Model& model() const { return model_; }
   double load_seconds() const { return load_seconds_; }

@@ -32,10 +32,14 @@ class RNN_V1(nn.Module):
 
 
 class RNN_V2(RNN_V1):
-    """A loop over the steps, which the exporter unrolls."""
+    """A loop over the steps, which the exporter unrolls.
 
-    def forward(self, x):
-        hidden, states = torch.zeros(1, HIDDEN), []
+    Without a state the default exporter computes `h2h` of the first one, zeros, and writes the result:
+    its bias is a parameter of its own in the file. With one nothing is computed ahead.
+    """
+
+    def forward(self, x, hidden=None):
+        hidden, states = torch.zeros(1, HIDDEN) if hidden is None else hidden, []
         for step in range(STEPS):
             hidden = torch.tanh(self.i2h(x[step]) + self.h2h(hidden))
             states.append(hidden.unsqueeze(0))
@@ -88,6 +92,7 @@ SHAPES = {"": {}, "2": {"layers": 2}, "_bi": {"bidirectional": True}}
 MODELS = {
     "rnn_v1": (RNN_V1, True),
     "rnn_v2": (RNN_V2, False),
+    "rnn_v2_given": (RNN_V2, True),
     "rnn_v3": (RNN_V3, False),
     **{
         f"{kind}{shape}": (lambda k=module, o=options: Classifier(k, **o), False)
@@ -117,6 +122,9 @@ def example(name):
     if name == "rnn_v1":
         return {"x": torch.rand(BATCH, FEATURES), "h0": torch.zeros(BATCH, HIDDEN)}, {0: "batch"}, {0: "batch"}
     inputs = {"x": torch.rand(STEPS, BATCH, FEATURES)}
+    if name == "rnn_v2_given":
+        inputs["h0"] = torch.zeros(BATCH, HIDDEN)
+        return inputs, {0: "time", 1: "batch"}, {0: "batch"}
     if given:
         inputs["h0"] = torch.zeros(1, BATCH, HIDDEN)
         if name.startswith("lstm"):
@@ -156,10 +164,10 @@ def export(name, folder, exporter, seed=0, opset=20):
 
 def has_fixed_time(name, exporter):
     """Loops are unrolled, by the default exporter also nn.RNN; and where the outputs of all steps are
-    used it writes their number into a Reshape."""
-    if exporter == "legacy" or name == "rnn_v1":
-        return name == "rnn_v2"
-    return name.startswith("rnn") or name.endswith(("_many_to_many", "_stream"))
+    used, if only by a second layer, it writes their number into a Reshape."""
+    if exporter == "legacy":
+        return name.startswith("rnn_v2")
+    return name not in ("rnn_v1", "lstm", "gru")
 
 
 def output_names(name):

@@ -84,6 +84,16 @@ bool is_module_name(std::string_view name) {
   return !starts && !number;
 }
 
+// True for the value of a Constant node of the main graph.
+bool in_constant_node(const Graph& graph, ValueId v) {
+  const Initializer& init = graph.initializers.at(v);
+  constexpr std::pair<int, int> graph_field{7, 0};
+  constexpr int node_field = 1;
+  if (!graph.source || init.stored < 0) return false;
+  const auto& path = graph.source->stored[static_cast<size_t>(init.stored)].path;
+  return path.size() > 2 && path[0] == graph_field && path[1].first == node_field;
+}
+
 struct Verdict {
   Role role = Role::Constant;
   std::string reason;
@@ -115,6 +125,10 @@ class Judge {
     if (names_ && is_module_name(graph_.name_of(v))) return by_name(tensor, use);
     if (graph_.name_of(v).find("ReadVariableOp") != std::string::npos && !use.node) {
       return {Role::Parameter, "named as a variable"};
+    }
+    // The state of zeros that a loop in Python starts from.
+    if (names_ && use.node && use.input == 0 && in_constant_node(graph_, v) && all_zero(tensor)) {
+      return {Role::Constant, "a Constant node of zeros that a product starts with"};
     }
     return by_use(tensor, use);
   }
@@ -179,26 +193,17 @@ class Judge {
   bool marked_ = false, names_ = false;
 };
 
-// True for the value of a Constant node of the main graph.
-bool in_constant_node(const Graph& graph, const Initializer& init) {
-  constexpr std::pair<int, int> graph_field{7, 0};
-  constexpr int node_field = 1;
-  if (!graph.source || init.stored < 0) return false;
-  const auto& path = graph.source->stored[static_cast<size_t>(init.stored)].path;
-  return path.size() > 2 && path[0] == graph_field && path[1].first == node_field;
-}
-
 // An exporter that stores weights as initializers has factors and offsets of the formula, and the
 // ones and zeros of a norm without weights, in Constant nodes.
 void leave_constant_nodes(Graph& graph, const std::vector<ValueId>& beside) {
   bool weights_stored =
       std::any_of(graph.initializers.begin(), graph.initializers.end(), [&](const auto& entry) {
-        return entry.second.role == Role::Parameter && !in_constant_node(graph, entry.second);
+        return entry.second.role == Role::Parameter && !in_constant_node(graph, entry.first);
       });
   if (!weights_stored) return;
   for (ValueId id : beside) {
     Initializer& init = graph.initializers.at(id);
-    if (init.role != Role::Parameter || !in_constant_node(graph, init)) continue;
+    if (init.role != Role::Parameter || !in_constant_node(graph, id)) continue;
     init.role = Role::Constant;
     init.reason = "a Constant node, where weights are initializers";
   }

@@ -23,6 +23,11 @@ cmp "$work/shared" "$work/static"
 if "$work/build/embed" /nowhere.onnx 2>"$work/error"; then exit 1; fi
 grep -q '^/nowhere.onnx: ' "$work/error"
 
+for file in man/man1/onnxrun.1 man/man1/onnxrun-train.1 bash-completion/completions/onnxrun \
+  zsh/site-functions/_onnxrun fish/vendor_completions.d/onnxrun.fish; do
+  [ -s "$work/usr/share/$file" ] || { echo "$file is not installed"; exit 1; }
+done
+
 library=$(find "$work/usr" -name 'libonnxrun.so')
 pc=$(find "$work/usr" -name pkgconfig)
 sed -i "s#^prefix=.*#prefix=$work/usr#" "$pc/onnxrun.pc"

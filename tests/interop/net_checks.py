@@ -2,16 +2,21 @@
 
 import functools
 import pathlib
+import sys
 import tempfile
 
 import numpy as np
 import torch
 
+from examples import EXAMPLES
 from support import expect_near, initializers, ort_run
 from torch_nets import (
     as_double, export, first_output, make, make_batches, stack, tensors, train_in_double,
     train_options,
 )  # fmt: skip
+
+sys.path.append(str(EXAMPLES))
+from to_pytorch import trained_state
 
 
 def as_list(result):
@@ -88,6 +93,17 @@ def check_gradients(tool, net, exporter, opset):
         expect_near(f"gradient of {name}", ours[name], value, 1e-8)
 
 
+def check_back(tool, net, exporter, opset, model, trained):
+    """The trained weights carried back into PyTorch, where the module then gives our outputs."""
+    _, module = exported(net, exporter, opset)
+    module.load_state_dict(trained_state(module.state_dict(), model, trained))
+    inputs = net.inputs(np.random.default_rng(SEED))
+    with torch.no_grad():
+        theirs = first_output(module.eval()(*tensors(inputs)))
+    (ours, *_) = tool.run(trained, inputs).values()
+    expect_near("output of the module with the trained weights", theirs.detach().numpy(), ours, 1e-4)
+
+
 def check_train(tool, net, exporter, opset, optimizer, steps=8):
     """Losses in double and weights after them are PyTorch's, and the written file computes so."""
     model, module = exported(net, exporter, opset)
@@ -107,11 +123,12 @@ def check_train(tool, net, exporter, opset, optimizer, steps=8):
 
     if net.exported == "train":  # the file is still in training mode, where PyTorch's net is not
         return
+    check_back(tool, net, exporter, opset, model, trained)
     inputs = net.inputs(rng)
     with torch.no_grad():
         after = first_output(module.eval().float()(*tensors(inputs)))
     (name, ours), *_ = tool.run(trained, inputs).items()
-    expect_near("output of the trained file", ours, after.numpy(), 1e-5)
+    expect_near("output of the trained file", ours, after.detach().numpy(), 1e-5)
     expect_near("ONNX Runtime's output", ort_run(trained, inputs)[name], ours, 1e-5)
 
 

@@ -17,19 +17,20 @@ struct Maker : ModelMaker {
   void tensor(const std::string& name, const std::vector<int64_t>& dims) {
     set_dims(initializer(name, {}), dims);
   }
-  void constant(const std::string& name, const std::vector<int64_t>& dims) {
+  void constant(const std::string& name, const std::vector<int64_t>& dims, float number = 0.5f) {
     auto& value = attribute(node("Constant", {}, {name}), "value", onnx::AttributeProto::TENSOR);
     fill(*value.mutable_t(), {});
-    set_dims(*value.mutable_t(), dims);
+    set_dims(*value.mutable_t(), dims, number);
   }
-  static void set_dims(onnx::TensorProto& tensor, const std::vector<int64_t>& dims) {
+  static void set_dims(onnx::TensorProto& tensor, const std::vector<int64_t>& dims,
+                       float number = 0.5f) {
     int64_t count = 1;
     tensor.clear_dims();
     for (int64_t n : dims) {
       tensor.add_dims(n);
       count *= n;
     }
-    std::vector<float> values(static_cast<size_t>(count), 0.5f);
+    std::vector<float> values(static_cast<size_t>(count), number);
     tensor.set_raw_data(values.data(), values.size() * sizeof(float));
   }
   void mean(const std::string& of, const std::string& result) {
@@ -141,6 +142,20 @@ TEST(Parameters, WeightsInConstantNodes) {
   m.node("MatMul", {"x", "w"}, {"y"});
   m.output("y");
   EXPECT_EQ(m.parameters(), "w");
+}
+
+// RNN_V2 of examples/recurrent_classifier, as the legacy exporter writes it.
+TEST(Parameters, StateOfZerosThatALoopStartsFromIsNone) {
+  Maker m;
+  m.model.set_producer_name("pytorch");
+  m.tensor("h2h.weight", {4, 4});
+  m.constant("/h2h/Constant_output_0", {1, 4}, 0);
+  m.constant("/h2o/Constant_output_0", {3, 3});
+  m.node("MatMul", {"/h2h/Constant_output_0", "h2h.weight"}, {"h"});
+  m.node("Add", {"x", "h"}, {"s"});
+  m.node("MatMul", {"/h2o/Constant_output_0", "s"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "/h2o/Constant_output_0 h2h.weight");
 }
 
 // A StringStringEntryProto in wire form; all lengths are below 128.
