@@ -4,6 +4,7 @@
 #include "onnxrun/callbacks.h"
 #include "onnxrun/error.h"
 #include "onnxrun/fit.h"
+#include "onnxrun/gradients.h"
 #include "onnxrun/model.h"
 #include "onnxrun/session.h"
 #include "onnxrun/trainer.h"
