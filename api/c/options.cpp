@@ -61,7 +61,7 @@ void read_loss(OptionReader& reader, LossOptions& loss) {
 }
 
 void read_feed(OptionReader& reader, FeedOptions& feed) {
-  reader.read("target", feed.target);
+  feed.targets = reader.list("target");
   reader.read("batch_size", feed.batch_size);
   reader.read("prebatched", feed.prebatched);
   feed.standardize = reader.list("standardize");
