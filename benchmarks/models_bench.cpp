@@ -51,7 +51,7 @@ void run_model(benchmark::State& state, const Case& c) {
 
 void train_model(benchmark::State& state, const Case& c) {
   onnxrun::TrainerOptions options;
-  options.loss = c.loss;
+  options.loss.name = c.loss;
   options.lr = 0.001;
   onnxrun::Trainer trainer(load(c), options);
   trainer.bind_input(c.input, ramp(c.input_dims));

@@ -28,7 +28,7 @@ void train(const std::string& from, const std::string& to) {
   print_answers(model, cases);
 
   onnxrun::TrainerOptions options;
-  options.loss = "bce";
+  options.loss.name = "bce";
   options.optimizer = "sgd";
   options.lr = 0.5;
   onnxrun::Trainer trainer(model, options);

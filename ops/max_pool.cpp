@@ -52,12 +52,15 @@ class MaxPool final : public PoolFamily {
   void with_indices(const PoolState& s, const C* x, const T* values, T* y, int64_t* indices) const {
     int64_t in = s.window().input_size(), out = s.window().output_size();
     for_each_plane(s.planes, s.work(), [&](int64_t p) {
-      int64_t* at = indices + p * out;
+      Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
+      auto* at = scratch.as<Place<C>>();
       argmax_plane(s.walk, x + p * in, at);
+      int64_t* index = indices + p * out;
       for (int64_t i = 0; i < out; ++i) {
         if (y) y[p * out + i] = at[i] < 0 ? lowest<T>() : values[p * in + at[i]];
-        if (at[i] >= 0)
-          at[i] = p * in + (column_major_ ? by_columns(s.window().input, at[i]) : at[i]);
+        index[i] = at[i];
+        if (at[i] < 0) continue;
+        index[i] = p * in + (column_major_ ? by_columns(s.window().input, at[i]) : at[i]);
       }
     });
   }
@@ -127,9 +130,10 @@ class MaxPoolGrad final : public PoolFamily {
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       ComputeInput<T> dy(c.input(0)), x(c.input(1));
       ComputeOutput<T> dx(c.output(0));
+      using C = ComputeType<T>;
       for_each_plane(s.planes, s.work(), [&](int64_t p) {
-        Scratch scratch(static_cast<size_t>(out) * sizeof(int64_t));
-        int64_t* at = scratch.as<int64_t>();
+        Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
+        auto* at = scratch.as<Place<C>>();
         argmax_plane(s.walk, x.data() + p * in, at);
         auto* plane = dx.data() + p * in;
         std::fill_n(plane, in, 0);

@@ -271,20 +271,20 @@ using In = RecurrentInput;
 
 struct RecurrentState final : KernelState {
   RecurrentProblem problem;
-  // R transposed, if it is constant.
+  // R packed, if it is constant.
   std::vector<float> floats;
   std::vector<double> doubles;
 
   template <typename C>
-  std::vector<C>& transposed() {
+  std::vector<C>& packed() {
     if constexpr (std::is_same_v<C, float>)
       return floats;
     else
       return doubles;
   }
   template <typename C>
-  const C* transposed_or_null() const {
-    const auto& values = const_cast<RecurrentState*>(this)->transposed<C>();
+  const C* packed_or_null() const {
+    const auto& values = const_cast<RecurrentState*>(this)->packed<C>();
     return values.empty() ? nullptr : values.data();
   }
 };
@@ -310,12 +310,12 @@ class Recurrent final : public Op {
     dispatch_float(c.input(In::X).dtype(), [&]<typename T>() {
       using C = ComputeType<T>;
       if (const Tensor* r = c.constant(In::R)) {
-        auto& transposed = state->transposed<C>();
-        transposed.resize(static_cast<size_t>(r->size()));
-        transpose_recurrence(state->problem, ComputeInput<T>(*r).data(), transposed.data());
+        auto& packed = state->packed<C>();
+        packed.resize(static_cast<size_t>(packed_recurrence<C>(state->problem)));
+        pack_recurrence(state->problem, ComputeInput<T>(*r).data(), packed.data());
       }
       RecurrentForward<C> arrays;
-      arrays.r_transposed = state->transposed_or_null<C>();
+      arrays.r_packed = state->packed_or_null<C>();
       ScratchLayout layout;
       recurrent_forward(state->problem, arrays, layout);
       c.request_scratch(layout.bytes());
@@ -369,7 +369,7 @@ class Recurrent final : public Op {
     ComputeOutputs<T, 3> out(c);
     ScratchLayout scratch(c.scratch());
     RecurrentForward<C> arrays = in.arrays(c, state.problem.steps);
-    arrays.r_transposed = state.template transposed_or_null<C>();
+    arrays.r_packed = state.template packed_or_null<C>();
     arrays.y = out[0];
     arrays.y_h = out[1];
     arrays.y_c = out[2];

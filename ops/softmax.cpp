@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "axis_rows.h"
+#include "kernels/array_functions.h"
 #include "kernels/broadcast.h"
 #include "kernels/scratch.h"
 #include "kernels/vector_math.h"
@@ -39,15 +40,11 @@ TileOf<T> largest(const Columns<T>& c) {
   return top;
 }
 
+// y[i] = f(x[i], second).
 template <typename T>
-double sum_of_row(const T* x, int64_t n) {
-  std::array<double, 4> sums{};
-  int64_t i = 0;
-  for (; i + 4 <= n; i += 4) {
-    for (size_t k = 0; k < 4; ++k) sums[k] += static_cast<double>(x[i + static_cast<int64_t>(k)]);
-  }
-  for (; i < n; ++i) sums[0] += static_cast<double>(x[i]);
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+void with_one(ElementFunction f, const T* x, T second, T* y, int64_t n) {
+  const void* operands[] = {x, &second};
+  array_function<T>(f)(operands, 2, y, n);
 }
 
 // exp(x - largest) / sum of it. Only differences enter, so nothing overflows.
@@ -55,13 +52,12 @@ struct SoftmaxRule {
   template <typename T>
   static void rows(const T* x, T* y, int64_t count, int64_t n) {
     for (int64_t r = 0; r < count; ++r) {
-      const T top = maximum(x + r * n, n);
-      for (int64_t i = r * n; i < (r + 1) * n; ++i) y[i] = x[i] - top;
+      with_one(ElementFunction::Sub, x + r * n, maximum(x + r * n, n), y + r * n, n);
     }
     vexp(y, y, count * n);
     for (int64_t r = 0; r < count; ++r) {
-      const T scale = static_cast<T>(1 / sum_of_row(y + r * n, n));
-      for (int64_t i = r * n; i < (r + 1) * n; ++i) y[i] *= scale;
+      const T scale = static_cast<T>(1 / sum_in_double(y + r * n, n));
+      with_one(ElementFunction::Mul, y + r * n, scale, y + r * n, n);
     }
   }
 
@@ -100,13 +96,12 @@ struct LogSoftmaxRule {
     Scratch scratch(static_cast<size_t>(count * n) * sizeof(T));
     T* part = scratch.as<T>();
     for (int64_t r = 0; r < count; ++r) {
-      const T top = maximum(x + r * n, n);
-      for (int64_t i = r * n; i < (r + 1) * n; ++i) y[i] = x[i] - top;
+      with_one(ElementFunction::Sub, x + r * n, maximum(x + r * n, n), y + r * n, n);
     }
     vexp(y, part, count * n);
     for (int64_t r = 0; r < count; ++r) {
-      const T log = static_cast<T>(std::log(sum_of_row(part + r * n, n)));
-      for (int64_t i = r * n; i < (r + 1) * n; ++i) y[i] -= log;
+      const T log = static_cast<T>(std::log(sum_in_double(part + r * n, n)));
+      with_one(ElementFunction::Sub, y + r * n, log, y + r * n, n);
     }
   }
 

@@ -4,10 +4,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-program=$1/onnxrun_benchmarks venv=$2
+program=$1/onnxrun_benchmarks command=$1/onnxrun venv=$2
 for python in "$venv/bin/python" python3; do
   if command -v "$python" >/dev/null; then
-    exec "$python" benchmarks/peers.py "$program" ${UPDATE:+--update benchmarks/README.md}
+    update=${UPDATE:+--update benchmarks/README.md}
+    "$python" benchmarks/peers.py "$program" $update
+    echo
+    "$python" benchmarks/tables.py "$command" --json "$1/tables.json" $update ||
+      echo "the tables of larger nets are incomplete" >&2
+    exit
   fi
 done
 echo "PyTorch and ONNX Runtime are left out: there is no Python here" >&2

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/name_list.h"
+#include "base/nearest.h"
 #include "exit_code.h"
 
 namespace onnxrun::tool {

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/file_names.h"
 #include "builtin_ops.h"
 #include "command.h"

@@ -27,10 +27,15 @@ void add_data_options(Options& options, DataOptions& o) {
 
 void add_sample_options(Options& options, DataOptions& o) {
   options
-      .add("--target", o.target,
-           "array of the data, or file, that outputs should match (default: target, y or "
-           "label)")
+      .add_repeated("--target", o.targets,
+                    "array of the data, or file, that outputs should match (default: target, y or "
+                    "label; of several losses the array of the output's name)")
       .type_name("[OUTPUT=]KEY|FILE");
+  options
+      .add("--sample-weights", o.sample_weights,
+           "array with a factor for each sample's part of the losses; means stay means over all "
+           "samples")
+      .type_name("KEY");
   options.add_repeated("--input", o.input_map, "feeds a model input from an array: x=images")
       .type_name("NAME=KEY");
   options
@@ -80,7 +85,8 @@ FeedOptions feed_options(const DataOptions& o, const CommonOptions& common) {
   for (const auto& [name, shape] : assignments("--reshape", o.reshape)) {
     feed.reshape[name] = sample_dims(shape);
   }
-  feed.target = o.target;
+  feed.targets = o.targets;
+  feed.sample_weights = o.sample_weights;
   feed.standardize = o.standardize;
   feed.prebatched = o.prebatched;
   feed.batch_size = o.batch_size;

@@ -15,7 +15,8 @@ namespace onnxrun::tool {
 
 struct DataOptions {
   std::vector<std::string> data, input_map, batch_axis, scale, reshape, standardize;
-  std::string target;
+  std::string sample_weights;
+  std::vector<std::string> targets;
   bool prebatched = false;
   std::optional<int64_t> batch_size;
 };

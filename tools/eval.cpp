@@ -5,17 +5,14 @@
 #include "data_options.h"
 #include "exit_code.h"
 #include "files_in_use.h"
-#include "fit/measuring.h"
 #include "formats/json.h"
 #include "formats/source.h"
 #include "framework_names.h"
 #include "interrupt.h"
 #include "messages.h"
 #include "model_loading.h"
-#include "passes/widen.h"
-#include "training/loss_average.h"
+#include "onnxrun/evaluate.h"
 #include "training/metrics.h"
-#include "training/training_graph.h"
 #include "training_options.h"
 
 namespace onnxrun::tool {
@@ -52,18 +49,16 @@ class Eval final : public Command {
     if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
     Model model = load_model(path_, common_);
     check_files(model);
-    Graph graph = model.graph();
-    if (precision_ == "float64") widen_to_double(graph);
     NamedTensors arrays = load_data("--data", data_.data, common_);
-    FeedOptions feed = feed_options(data_, common_);
-    task_ = choose_task(graph, arrays, feed, loss_);
-    if (!task_.loss.warning.empty()) warn("{}", task_.loss.warning);
-    ModelData data = make_model_data(graph, arrays, feed, task_.target);
-    for (const std::string& note : data.notes) info("{}", note);
-    BatchOptions options{.batch_size = batch_size_for(graph, data, feed), .shuffle = false};
-    Metrics metrics(metric_names(), metric_options(graph, task_, loss_, data, options.batch_size));
-    double loss = in_context(path_, [&] { return measure(graph, data, options, metrics); });
-    report(data, loss, metrics);
+    Evaluator evaluator(model, arrays, evaluation_options(model));
+    for (const std::string& text : evaluator.summary().warnings) warn("{}", text);
+    for (const std::string& note : evaluator.summary().notes) info("{}", note);
+    Evaluation result = in_context(path_, [&] {
+      CancelScope cancel(evaluator);
+      return evaluator.run();
+    });
+    if (!confusion_.empty()) write_arrays(confusion_, {{"predicted", result.confusion}});
+    report(evaluator.summary(), result);
     return exit_ok;
   }
 
@@ -72,85 +67,49 @@ class Eval final : public Command {
     FilesInUse files;
     files.read(model);
     files.read(data_.data);
-    files.read(data_.target);
+    files.read(data_.targets);
     files.write("--confusion", confusion_);
   }
 
-  std::vector<std::string> metric_names() const {
-    bool binary = task_.loss.name.starts_with("bce");
+  EvaluationOptions evaluation_options(const Model& model) const {
+    EvaluationOptions o;
+    o.more_losses = loss_options(model.graph(), loss_, common_);
+    o.loss = o.more_losses[0];
+    o.more_losses.erase(o.more_losses.begin());
+    o.feed = feed_options(data_, common_);
     if (!metrics_.empty()) {
-      std::vector<std::string> names = split_list(metrics_);
-      for (std::string& name : names) name = metric_name(name);
-      return names;
+      o.metrics = split_list(metrics_);
+      for (std::string& name : *o.metrics) name = metric_name(name);
     }
-    if (task_.target && (binary || find_loss(task_.loss.name).class_indices)) return {"accuracy"};
-    return {};
+    o.confusion = !confusion_.empty();
+    o.double_precision = precision_ == "float64";
+    o.session = common_.session_options();
+    return o;
   }
 
-  Model with_loss(const Graph& graph, const ModelData& data, int64_t batch_size) const {
-    TrainingOptions options = training_options(graph, task_, loss_, data, batch_size);
-    return Model(std::make_shared<Graph>(make_evaluation_graph(graph, options, {})));
-  }
-
-  // Returns the loss of all batches.
-  double measure(const Graph& graph, const ModelData& data, const BatchOptions& options,
-                 Metrics& metrics) const {
-    Model model = with_loss(graph, data, options.batch_size);
-    std::string target_name =
-        data.has_target ? model.graph().name_of(model.graph().inputs[graph.inputs.size()]) : "";
-    Session session(model, common_.session_options());
-    CancelScope cancel(session);
-    Batches batches(data.set, options);
-    bool measures = data.has_target && (!metric_names().empty() || !confusion_.empty());
-    LossAverage loss(reduction_of(loss_options(task_, loss_)));
-    for (int64_t k = 0; k < batches.count(); ++k) {
-      check_interrupt();
-      std::span<const Tensor> tensors = batches.batch(k);
-      NamedValues feeds = data.feeds(tensors);
-      if (data.has_target) feeds.emplace_back(target_name, tensors.back());
-      NamedValues results = session.run(feeds);
-      loss.add(to_doubles(results[0].second.tensor)[0], batches.size_of(k));
-      if (measures) metrics.add(results[1].second.tensor, tensors.back());
-    }
-    return loss.value();
-  }
-
-  void report(const ModelData& data, double loss, const Metrics& metrics) const {
-    if (!confusion_.empty()) write_confusion(metrics);
-    std::vector<Metrics::Result> results;
-    if (data.has_target) results = metrics.results();
+  void report(const TaskSummary& summary, const Evaluation& result) const {
     if (common_.json) {
       auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(nullptr); };
       Json values = Json::object();
-      for (const auto& [name, value] : results) values[name] = number(value);
+      for (const auto& [name, value] : result.metrics) values[name] = number(value);
       print(Json{{"schema", "onnxrun.eval/1"},
-                 {"output", task_.loss.output},
-                 {"samples", data.set.samples()},
-                 {"loss", {{"name", task_.loss.name}, {"value", number(loss)}}},
+                 {"output", summary.output},
+                 {"samples", summary.samples},
+                 {"loss", {{"name", summary.loss}, {"value", number(result.loss)}}},
                  {"metrics", values}}
                 .text());
       return;
     }
-    info("{} {}, output '{}'", data.set.samples(), data.set.prebatched() ? "batches" : "samples",
-         task_.loss.output);
-    print(fmt::format("loss ({}): {:.9g}\n", task_.loss.name, loss));
-    for (const auto& [name, value] : results) print(fmt::format("{}: {:.9g}\n", name, value));
-  }
-
-  void write_confusion(const Metrics& metrics) const {
-    int64_t n = metrics.class_count();
-    if (n > 0 && n > common_.max_memory / 8 / n) {
-      fail(ErrorKind::Limit,
-           "--confusion: a table of {} classes needs more than the {} bytes allowed", n,
-           common_.max_memory);
-    }
-    write_arrays(confusion_, {{"predicted", metrics.confusion()}});
+    info("{} {}, output '{}'", summary.samples, data_.prebatched ? "batches" : "samples",
+         summary.output);
+    print(fmt::format("loss ({}): {:.9g}\n", summary.loss, result.loss));
+    for (const auto& [name, value] : result.metrics)
+      print(fmt::format("{}: {:.9g}\n", name, value));
   }
 
   std::string path_, metrics_, confusion_, precision_;
   DataOptions data_;
   LossChoice loss_;
-  LearningTask task_;
 };
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include "command.h"
 #include "exit_code.h"
 #include "files_in_use.h"
-#include "fit/loss_choice.h"
+#include "fit/learning_task.h"
 #include "formats/print.h"
 #include "gradient_task.h"
 #include "graph_view.h"
@@ -16,6 +16,7 @@
 #include "onnxrun/trainer.h"
 #include "passes/gradient.h"
 #include "passes/widen.h"
+#include "training/loss_sum.h"
 #include "training_options.h"
 #include "value_files.h"
 
@@ -35,7 +36,8 @@ class Grad final : public Command {
         .type_name("NAMES");
     options.add_repeated("--cotangent", cotangents_, "what flows into an output (default: ones)")
         .type_name("OUTPUT=FILE");
-    options.add("--target", target_, "with --loss: what the output should match").type_name("FILE");
+    options.add_repeated("--target", targets_, "with --loss: what the output should match")
+        .type_name("[OUTPUT=]FILE");
     options
         .add_repeated(
             "--wrt", wrt_,
@@ -68,7 +70,7 @@ class Grad final : public Command {
     for (auto& [name, value] : inputs) value = in_type_of(graph, name, value);
 
     GradientTask task(graph, wrt_names(graph));
-    if (loss_.loss.empty()) {
+    if (!loss_.is_given()) {
       add_outputs(task);
     } else {
       add_loss(task);
@@ -100,26 +102,25 @@ class Grad final : public Command {
     if (!emit_.empty()) {
       bool computes = check_ || !output_.empty() || !inputs_.inputs.empty() || inputs_.random;
       if (computes) fail(ErrorKind::Usage, "--emit takes no inputs and computes no gradients");
-      if (loss_.loss.empty()) fail(ErrorKind::Usage, "--emit needs a --loss");
+      if (!loss_.is_given()) fail(ErrorKind::Usage, "--emit needs a --loss");
       return;
     }
-    if (loss_.loss.empty()) {
-      bool of_loss = !target_.empty() || loss_.reduction || loss_.class_axis;
+    if (!loss_.is_given()) {
+      bool of_loss = !targets_.empty() || loss_.common.reduction || loss_.common.class_axis;
       if (of_loss)
         fail(ErrorKind::Usage, "--target, --reduction and --class-axis belong to --loss");
     } else if (!of_.empty() || !cotangents_.empty()) {
       fail(ErrorKind::Usage, "give --loss, or --of with --cotangent");
-    } else if (target_.empty() != is_own_output(loss_)) {
+    } else if (targets_.empty() != is_own_output(loss_)) {
       throw Error(ErrorKind::Usage,
-                  target_.empty() ? "--loss needs a --target" : "loss 'output' has no --target");
+                  targets_.empty() ? "--loss needs a --target" : "loss 'output' has no --target");
     }
   }
 
   void check_files(const Model& model) const {
     FilesInUse files;
     files.read(model);
-    for (const auto& specs : {inputs_.inputs, cotangents_, wrt_}) files.read(specs);
-    files.read(target_);
+    for (const auto& specs : {inputs_.inputs, cotangents_, wrt_, targets_}) files.read(specs);
     files.write("-o", output_);
     files.write("--emit", emit_);
     if (!emit_.empty()) files.write("--emit", Trainer::initial_values_path(emit_));
@@ -127,15 +128,14 @@ class Grad final : public Command {
 
   int emit(const Model& model) {
     const Graph& graph = model.graph();
-    auto [output, file] = split_output(graph, target_);
-    Tensor target;
-    if (!file.empty()) target = read_array(file, read_options(common_.max_memory)).tensor;
-    ChosenLoss chosen = choose_loss(graph, loss_, output, target);
-    if (!chosen.warning.empty()) warn("{}", chosen.warning);
-    TrainerOptions options = trainer_options(loss_, optimizer_, modes_, common_);
-    options.loss = chosen.name;
-    options.output = chosen.output;
-    if (target.defined()) options.target_dims = target.dims();
+    LearningTask task = learning_task(graph);
+    TrainerOptions options = trainer_options(optimizer_, modes_, common_);
+    options.more_losses = task.loss_options();
+    options.loss = options.more_losses[0];
+    options.more_losses.erase(options.more_losses.begin());
+    for (const FeedTarget& target : task.targets) {
+      options.target_dims[target.name] = target_values({}, target, common_.max_memory).dims();
+    }
     if (!wrt_.empty()) options.trainable = wrt_names(graph);
     options.double_precision = in_double();
     in_context(path_, [&] {
@@ -143,7 +143,7 @@ class Grad final : public Command {
       UninterruptedScope hold;
       trainer.export_step(emit_);
     });
-    info("loss: {} of output '{}'; written: {}", chosen.name, chosen.output, emit_);
+    info("loss: {}; written: {}", summary_of(task), emit_);
     return exit_ok;
   }
 
@@ -230,30 +230,47 @@ class Grad final : public Command {
     return t.dtype() == dtype ? t : convert(t, dtype);
   }
 
-  void add_loss(GradientTask& task) {
-    Tensor target;
-    std::string file = target_;
-    std::string output;
-    if (!file.empty()) {
-      std::tie(output, file) = split_output(task.graph(), file);
-      target = read_array(file, read_options(common_.max_memory)).tensor;
+  // Without targets the losses alone are chosen.
+  LearningTask learning_task(const Graph& graph) const {
+    std::vector<LossOptions> losses = loss_options(graph, loss_, common_);
+    LearningTask task;
+    if (targets_.empty()) {
+      for (const LossOptions& loss : losses) {
+        task.losses.push_back({loss.graph ? ChosenLoss{loss} : choose_loss(graph, loss, Tensor())});
+      }
+    } else {
+      FeedOptions feed;
+      feed.targets = targets_;
+      feed.max_memory = common_.max_memory;
+      task = choose_task(graph, {}, feed, losses);
     }
-    ChosenLoss chosen = choose_loss(task.graph(), loss_, output, target);
-    if (!chosen.warning.empty()) warn("{}", chosen.warning);
-    TrainingOptions options;
-    options.output = chosen.output;
-    options.loss = {chosen.name,           loss_.chosen_reduction(), loss_.class_axis,
-                    loss_.allow_broadcast, loss_.class_weights,      loss_.ignore_index,
-                    loss_.label_smoothing};
+    for (const LossTask& loss : task.losses) {
+      if (!loss.chosen.warning.empty()) warn("{}", loss.chosen.warning);
+    }
+    return task;
+  }
+
+  static std::string summary_of(const LearningTask& task) {
+    TaskSummary summary;
+    describe(summary, task, {}, 0);
+    return fmt::format("{} of output '{}'", summary.loss, summary.output);
+  }
+
+  void add_loss(GradientTask& task) {
+    LearningTask learning = learning_task(task.graph());
+    TrainingOptions options = learning.training_options();
     options.batch_statistics = modes_.batchnorm == "batch";
     options.dropout = modes_.dropout == "on";
-    if (target.defined())
-      options.target = declared_target_type(task.graph(), options, target.dims());
-    std::string name = task.add_loss(options);
-    if (target.defined()) {
-      extra_.emplace_back(name, converted(file, target, options.target->dtype));
+    std::map<std::string, Dims> dims;
+    std::vector<Tensor> values;
+    for (const FeedTarget& target : learning.targets) {
+      values.push_back(target_values({}, target, common_.max_memory));
+      dims[target.name] = values.back().dims();
     }
-    info("loss: {} of output '{}'", chosen.name, chosen.output);
+    declare_targets(task.graph(), options, dims);
+    std::vector<std::string> names = task.add_loss(options);
+    for (size_t k = 0; k < names.size(); ++k) extra_.emplace_back(names[k], values.at(k));
+    info("loss: {}", summary_of(learning));
   }
 
   static bool all_right(const std::vector<GradientCheck>& checks) {
@@ -290,8 +307,8 @@ class Grad final : public Command {
     print(text + "}\n");
   }
 
-  std::string path_, of_, target_, output_, emit_;
-  std::vector<std::string> cotangents_, wrt_;
+  std::string path_, of_, output_, emit_;
+  std::vector<std::string> cotangents_, wrt_, targets_;
   bool double_ = false, check_ = false;
   InputOptions inputs_;
   LossChoice loss_;

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "graph/builder.h"
 #include "interrupt.h"
+#include "training/loss_sum.h"
 #include "training/modes.h"
 
 namespace onnxrun::tool {
@@ -67,20 +68,18 @@ std::string GradientTask::add_output_with_cotangent(const std::string& name) {
   return graph_.name_of(cotangent);
 }
 
-std::string GradientTask::add_loss(const TrainingOptions& options) {
-  ValueId output = find_output(graph_, options.output);
+std::vector<std::string> GradientTask::add_loss(const TrainingOptions& options) {
   ValueId step = GraphBuilder(graph_, "grad/").int_scalar(0);
   set_training_modes(graph_, {options.batch_statistics, options.unbiased_variance, options.dropout,
                               options.seed, step});
-  ValueId target = no_value;
-  if (options.loss.name != "output") {
-    target = graph_.add_input(graph_.unique_name("target"), *options.target);
-  }
+  std::vector<LossInput> inputs = add_loss_inputs(graph_, options);
   GraphBuilder b(graph_, "grad/");
-  ValueId loss = onnxrun::add_loss(b, options.loss, output, target);
+  ValueId loss = add_losses(b, options, inputs).total;
   seeds_.push_back({loss, b.scalar_like(1, loss)});
   has_loss_ = true;
-  return target == no_value ? "" : graph_.name_of(target);
+  std::vector<std::string> names;
+  for (const LossInput& input : inputs) names.push_back(graph_.name_of(input.value));
+  return names;
 }
 
 NamedValues GradientTask::gradients(const NamedValues& feeds, const CommonOptions& common) {

@@ -37,9 +37,9 @@ class GradientTask {
   void add_output(const std::string& name);
   // Returns the name of the input that takes what flows into it.
   std::string add_output_with_cotangent(const std::string& name);
-  // In training mode, as options say. Returns the name of the input that takes the target, "" if
-  // there is none.
-  std::string add_loss(const TrainingOptions& options);
+  // In training mode, as options say. Returns the names of the inputs that take what the losses
+  // read, in the order of loss_inputs().
+  std::vector<std::string> add_loss(const TrainingOptions& options);
 
   // By the names of `wrt`. Feeds are for all inputs of the graph and those added here.
   NamedValues gradients(const NamedValues& feeds, const CommonOptions& common);

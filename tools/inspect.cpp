@@ -19,6 +19,7 @@
 #include "passes/lower.h"
 #include "plan/plan.h"
 #include "training/training_graph.h"
+#include "training_options.h"
 
 namespace onnxrun::tool {
 
@@ -49,7 +50,7 @@ class Inspect final : public Command {
         .check(one_of({"parsed", "portable", "gradient", "machine", "plan"}));
     options.add("--stop-after", stop_after_, "of --stage machine: the last pass to run")
         .type_name("PASS");
-    options.add("--loss", loss_.loss, "of --stage gradient").type_name("[OUTPUT=]NAME");
+    options.add("--loss", loss_, "of --stage gradient").type_name("[OUTPUT=]NAME");
     options.add("--optimizer", optimizer_, "of --stage gradient (default: sgd)").type_name("NAME");
     options.add("--dot", dot_, "write the graph for Graphviz").type_name("FILE");
     options.add_repeated("--dim", shape_options_.dims, "length of a symbolic dimension: batch=8")
@@ -59,7 +60,7 @@ class Inspect final : public Command {
   }
 
   int execute() override {
-    bool of_gradient = !loss_.loss.empty() || !optimizer_.empty();
+    bool of_gradient = !loss_.empty() || !optimizer_.empty();
     if (!stop_after_.empty() && stage_ != "machine") {
       fail(ErrorKind::Usage, "--stop-after belongs to --stage machine");
     }
@@ -112,11 +113,13 @@ class Inspect final : public Command {
       text = onnxrun::print(graph);
     } else if (stage_ == "gradient") {
       TrainingOptions options;
-      ChosenLoss loss = choose_loss(graph, loss_, "", Tensor(DType::Float32, {}));
-      options.loss.name = loss.name;
-      options.output = loss.output;
+      LossChoice asked;
+      if (!loss_.empty()) asked.losses = {loss_};
+      LossOptions loss = loss_options(graph, asked, common_)[0];
+      loss = choose_loss(graph, loss, Tensor(DType::Float32, {})).loss;
+      options.losses = {loss};
       const Type& output = graph.value(find_output(graph, loss.output)).type;
-      if (!find_loss(loss.name).class_indices) options.target = output;
+      if (!find_loss(loss.name).class_indices) options.target_types["target"] = output;
       if (!optimizer_.empty()) options.optimizer.name = optimizer_;
       info("loss: {} of output '{}', optimizer: {}", loss.name, loss.output,
            options.optimizer.name);
@@ -333,10 +336,9 @@ class Inspect final : public Command {
     }
   }
 
-  std::string path_, node_, stage_, stop_after_, dot_, optimizer_;
+  std::string path_, node_, stage_, stop_after_, dot_, loss_, optimizer_;
   bool summary_ = false, cost_ = false;
   bool nodes_ = false, params_ = false, shapes_ = false, weights_ = false;
-  LossChoice loss_;
   InputOptions shape_options_;
 };
 

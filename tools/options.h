@@ -106,8 +106,4 @@ Parsed parse_options(const Options& options, const std::string& command,
 std::string help_text(const Options& options, const std::string& command,
                       const std::string& summary, const std::string& examples);
 
-// The name nearest to `name`, for messages; "" if none is near. Distances count letters put in,
-// left out, exchanged or swapped (Damerau 1964, restricted), a third of the length at most.
-std::string nearest(const std::string& name, const std::vector<std::string>& names);
-
 }  // namespace onnxrun::tool

@@ -181,7 +181,7 @@ class Run final : public Command {
                               std::vector<std::string> needed) {
     NamedTensors arrays = load_data("--data", data_.data, common_);
     FeedOptions feed = feed_options(data_, common_);
-    ModelData data = make_model_data(graph, arrays, feed, std::nullopt, {}, needed);
+    ModelData data = make_model_data(graph, arrays, feed, {}, {}, needed);
     for (const std::string& note : data.notes) info("{}", note);
     std::erase_if(needed, [&](const std::string& name) {
       return std::find(data.inputs.begin(), data.inputs.end(), name) != data.inputs.end();

@@ -242,7 +242,7 @@ class Train final : public Command {
          {data_.data, val_data_, test_data_, parameters_.only, parameters_.freeze}) {
       files.read(specs);
     }
-    files.read(data_.target);
+    files.read(data_.targets);
     files.write("-o", output_);
     bool external = model.graph().source && !model.graph().source->data_files.empty();
     if (external && !output_.empty()) files.write("-o", output_ + ".data");
@@ -317,10 +317,12 @@ class Train final : public Command {
 
   FitOptions fit_options(const Model& model) {
     FitOptions o = fit_;
-    o.trainer = trainer_options(loss_, optimizer_, modes_, common_);
+    o.trainer = trainer_options(optimizer_, modes_, common_);
+    o.trainer.more_losses = loss_options(model.graph(), loss_, common_);
+    o.trainer.loss = o.trainer.more_losses[0];
+    o.trainer.more_losses.erase(o.trainer.more_losses.begin());
     o.trainer.trainable = chosen_parameters(model, parameters_);
     o.trainer.double_precision = modes_.precision == "float64";
-    o.loss = loss_.loss;
     o.feed = feed_options(data_, common_);
     if (!val_data_.empty()) o.validation = load_data("--val-data", val_data_, common_);
     if (!test_data_.empty()) o.test = load_data("--test-data", test_data_, common_);

@@ -28,17 +28,22 @@ void add_number(Options& options, const std::string& name, std::optional<double>
 
 }  // namespace
 
-void add_loss_options(Options& options, LossChoice& c) {
+void add_loss_options(Options& options, LossChoice& choice) {
+  LossOptions& c = choice.common;
+  options
+      .add_repeated("--loss", choice.losses,
+                    "default: chosen from the output and the target; of several, with outputs and "
+                    "factors (a=mse, b=0.3*kl), the sum is minimised; FILE.onnx makes one number "
+                    "of outputs and targets by their names" +
+                        names_and_formulas(loss_list()))
+      .type_name("[OUTPUT=][FACTOR*]NAME");
   options
       .add(
-          "--loss",
+          "--reduction",
           [&c](const std::string& text) {
-            size_t name = text.rfind('=') + 1;  // 0 without an output
-            c.loss = text.substr(0, name) + loss_name(text.substr(name));
+            c.reduction = text == "sum" ? Reduction::Sum : Reduction::Mean;
           },
-          "default: chosen from the output and the target" + names_and_formulas(loss_list()))
-      .type_name("[OUTPUT=]NAME");
-  options.add("--reduction", c.reduction, "mean or sum over the batch (default: the loss's own)")
+          "mean or sum over the batch (default: the loss's own)")
       .type_name("mean|sum")
       .check(one_of({"mean", "sum"}));
   options
@@ -65,6 +70,52 @@ void add_loss_options(Options& options, LossChoice& c) {
   options.add_switch("--allow-broadcast", c.allow_broadcast,
                      "a target of another shape than the output broadcasts against it (without "
                      "this, only axes of length 1 may be more or less)");
+}
+
+namespace {
+
+// "0.3*NAME"
+void take_factor(LossOptions& loss, std::string& name) {
+  size_t star = name.find('*');
+  if (star == std::string::npos) return;
+  loss.weight = parse_number("--loss", name.substr(0, star));
+  name.erase(0, star + 1);
+}
+
+LossOptions loss_of(const Graph& model, const std::string& text, const LossOptions& common,
+                    const LoadOptions& load) {
+  LossOptions loss = common;
+  auto [output, name] = split_output(model, text);
+  take_factor(loss, name);
+  if (name.ends_with(".onnx")) {
+    loss.graph = Model::load(name, load).shared_graph();
+    return loss;
+  }
+  loss.output = output;
+  if (size_t equals = name.rfind('='); output.empty() && equals != std::string::npos) {
+    loss.output = name.substr(0, equals);
+    name.erase(0, equals + 1);
+  }
+  loss.name = loss_name(name);
+  return loss;
+}
+
+}  // namespace
+
+std::vector<LossOptions> loss_options(const Graph& model, const LossChoice& choice,
+                                      const CommonOptions& common) {
+  if (choice.losses.empty()) return {choice.common};
+  std::vector<LossOptions> losses;
+  for (const std::string& text : choice.losses) {
+    losses.push_back(loss_of(model, text, choice.common, common.load_options()));
+  }
+  return losses;
+}
+
+bool is_own_output(const LossChoice& choice) {
+  if (choice.losses.size() != 1) return false;
+  const std::string& text = choice.losses[0];
+  return text == "output" || text.ends_with("=output");
 }
 
 void add_optimizer_options(Options& options, OptimizerChoice& c) {
@@ -119,15 +170,9 @@ void add_mode_options(Options& options, ModeChoice& c) {
       .check(one_of({"float64", "float32"}));
 }
 
-TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& optimizer,
-                               const ModeChoice& modes, const CommonOptions& common) {
+TrainerOptions trainer_options(const OptimizerChoice& optimizer, const ModeChoice& modes,
+                               const CommonOptions& common) {
   TrainerOptions o;
-  o.reduction = loss.reduction;
-  o.class_axis = loss.class_axis;
-  o.allow_broadcast = loss.allow_broadcast;
-  o.class_weights = loss.class_weights;
-  o.ignore_index = loss.ignore_index;
-  o.label_smoothing = loss.label_smoothing;
   o.clip_value = optimizer.clip_value;
   o.clip_norm = optimizer.clip_norm;
   o.optimizer = optimizer.name;

@@ -30,14 +30,27 @@ struct ModeChoice {
   std::optional<std::string> bn_variance;
 };
 
+// --loss and what belongs to all losses.
+struct LossChoice {
+  std::vector<std::string> losses;  // "[OUTPUT=][WEIGHT*]NAME" or "[WEIGHT*]FILE.onnx"
+  LossOptions common;               // without name and output
+
+  bool is_given() const { return !losses.empty(); }
+};
+
 void add_loss_options(Options& options, LossChoice& choice);
+// What the options ask of a model's losses; one without a name if there is no --loss. Throws Usage.
+std::vector<LossOptions> loss_options(const Graph& model, const LossChoice& choice,
+                                      const CommonOptions& common);
+// True if the only loss is the model's own output, which needs no target.
+bool is_own_output(const LossChoice& choice);
 void add_optimizer_options(Options& options, OptimizerChoice& choice);
 void add_parameter_options(Options& options, ParameterChoice& choice);
 void add_mode_options(Options& options, ModeChoice& choice);
 
-// What these options say; the output, the target and the parameters are the caller's.
-TrainerOptions trainer_options(const LossChoice& loss, const OptimizerChoice& optimizer,
-                               const ModeChoice& modes, const CommonOptions& common);
+// What these options say; the losses, the targets and the parameters are the caller's.
+TrainerOptions trainer_options(const OptimizerChoice& optimizer, const ModeChoice& modes,
+                               const CommonOptions& common);
 
 // Names of the initializers that --only and --freeze leave; empty if neither was given. Throws
 // Usage for a name that matches nothing, listing the names there are.

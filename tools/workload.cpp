@@ -102,7 +102,7 @@ Workload::Workload(std::string& path, const WorkloadOptions& options, const Comm
 }
 
 void Workload::check_usage() const {
-  bool of_training = !options_.target.empty() || !options_.loss.loss.empty() ||
+  bool of_training = !options_.target.empty() || options_.loss.is_given() ||
                      options_.optimizer.name != OptimizerChoice().name;
   if (of_training && !options_.train) {
     fail(ErrorKind::Usage, "--loss, --optimizer and --target belong to --train");
@@ -113,20 +113,22 @@ void Workload::prepare_training() {
   const Graph& graph = model_.graph();
   auto [named, file] = split_output(graph, options_.target);
   if (!file.empty()) target_ = read_array(file, read_options(common_.max_memory)).tensor;
+  std::vector<LossOptions> asked = loss_options(graph, options_.loss, common_);
+  if (asked.size() > 1 || asked[0].graph) {
+    fail(ErrorKind::Usage, "--loss: one that has a name is measured");
+  }
+  if (!named.empty()) asked[0].output = named;
   Tensor any = target_.defined() ? target_ : Tensor(DType::Float32, {});
-  ChosenLoss chosen = choose_loss(graph, options_.loss, named, any);
+  ChosenLoss chosen = choose_loss(graph, asked[0], any);
   if (!chosen.warning.empty()) warn("{}", chosen.warning);
-  const LossChoice& l = options_.loss;
-  LossOptions loss{chosen.name,     l.chosen_reduction(), l.class_axis,     l.allow_broadcast,
-                   l.class_weights, l.ignore_index,       l.label_smoothing};
-  if (!target_.defined() && chosen.name != "output") target_ = random_target(loss, chosen.output);
-  trainer_ = trainer_options(options_.loss, options_.optimizer, options_.modes, common_);
-  trainer_.loss = chosen.name;
-  trainer_.output = chosen.output;
+  const LossOptions& loss = chosen.loss;
+  if (!target_.defined() && loss.name != "output") target_ = random_target(loss, loss.output);
+  trainer_ = trainer_options(options_.optimizer, options_.modes, common_);
+  trainer_.loss = loss;
   trainer_.double_precision = options_.modes.precision == "float64";
-  if (target_.defined()) trainer_.target_dims = target_.dims();
+  if (target_.defined()) trainer_.target_dims["target"] = target_.dims();
   description_ =
-      fmt::format("training, {} of '{}', {}", chosen.name, chosen.output, options_.optimizer.name);
+      fmt::format("training, {} of '{}', {}", loss.name, loss.output, options_.optimizer.name);
 }
 
 // Of the shape that the output has for these inputs.

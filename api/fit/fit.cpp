@@ -2,7 +2,7 @@
 
 #include <atomic>
 #include <chrono>
-#include <cmath>
+#include <span>
 
 #include "base/error.h"
 #include "fit/gradient_sum.h"
@@ -11,7 +11,6 @@
 #include "fit/saved_fit.h"
 #include "fit/schedule.h"
 #include "passes/widen.h"
-#include "training/loss_average.h"
 
 namespace onnxrun {
 
@@ -27,10 +26,10 @@ Graph graph_for(const Model& model, const FitOptions& options) {
   return graph;
 }
 
-LossChoice loss_choice(const FitOptions& o) {
-  const TrainerOptions& t = o.trainer;
-  return {o.loss,          t.reduction,    t.class_axis,     t.allow_broadcast,
-          t.class_weights, t.ignore_index, t.label_smoothing};
+std::vector<LossOptions> losses_of(const TrainerOptions& o) {
+  std::vector<LossOptions> losses = {o.loss};
+  losses.insert(losses.end(), o.more_losses.begin(), o.more_losses.end());
+  return losses;
 }
 
 FitOptions checked(FitOptions o) {
@@ -56,25 +55,22 @@ struct Fit::Impl {
   Impl(const Model& model, const NamedTensors& data, FitOptions o)
       : options(checked(std::move(o))),
         graph(graph_for(model, options)),
-        choice(loss_choice(options)),
-        task(choose_task(graph, data, options.feed, choice)),
-        parts(make_parts(graph, data, options, task.target)),
+        task(choose_task(graph, data, options.feed, losses_of(options.trainer))),
+        parts(make_parts(graph, data, options, task.targets)),
         batch_size(batch_size_for(graph, parts.training, options.feed)),
         batches(parts.training.set, batch_options(true)),
         trainer(model, trainer_options()),
         schedule(options.schedule, trainer.learning_rate(), length()),
-        metric_choice(metric_options(graph, task, choice, parts.training, batch_size)),
-        average(reduction()),
-        metrics(options.metrics, metric_choice),
-        gradient_sum(trainer, reduction()) {
-    measures = parts.training.has_target && !options.metrics.empty();
-    if (!options.metrics.empty() && !parts.training.has_target) {
-      fail(ErrorKind::Usage, "metrics need a target");
-    }
+        plan(measuring_plan(graph, task, parts.training, batch_size, options.metrics)),
+        measurement(plan),
+        gradient_sum(trainer, plan.reduction) {
+    for (ModelData* part : parts.all()) part->targets = trainer.target_names();
+    describe(summary, task, parts.training, batch_size);
+    summary.metrics = plan.names();
+    summary.total_steps = length().steps;
     for (const auto& [name, s] : parts.standardizers) {
       summary.notes.push_back(fmt::format("input '{}' is standardized: {}", name, s.summary()));
     }
-    describe();
   }
 
   BatchOptions batch_options(bool trains) const {
@@ -86,14 +82,13 @@ struct Fit::Impl {
 
   TrainerOptions trainer_options() const {
     TrainerOptions o = options.trainer;
-    o.loss = task.loss.name;
-    o.output = task.loss.output;
-    o.class_axis = task.class_axis;
+    o.more_losses = task.loss_options();
+    o.loss = std::move(o.more_losses[0]);
+    o.more_losses.erase(o.more_losses.begin());
+    o.sample_weights = task.sample_weights;
     o.target_dims = target_dims(parts.training, batch_size);
     return o;
   }
-
-  Reduction reduction() const { return reduction_of(loss_options(task, choice)); }
 
   int64_t updates_per_epoch() const {
     return (batches.count() + options.accumulate - 1) / options.accumulate;
@@ -102,18 +97,6 @@ struct Fit::Impl {
     int64_t all = options.epochs * updates_per_epoch();
     if (options.max_steps) all = std::min(all, *options.max_steps);
     return {all, updates_per_epoch(), options.warmup};
-  }
-
-  void describe() {
-    summary.loss = task.loss.name;
-    summary.output = task.loss.output;
-    summary.is_loss_chosen = task.loss.by_default;
-    summary.notes.insert(summary.notes.begin(), parts.training.notes.begin(),
-                         parts.training.notes.end());
-    if (!task.loss.warning.empty()) summary.warnings.push_back(task.loss.warning);
-    summary.samples = parts.training.set.samples();
-    summary.batch_size = batch_size;
-    summary.total_steps = length().steps;
   }
 
   double seconds() const { return seconds_before + (started > 0 ? now() - started : 0); }
@@ -180,10 +163,9 @@ struct Fit::Impl {
     for (size_t k = 0; same && k < tensors.size(); ++k) same = bound[k].same_buffer(tensors[k]);
     if (same) return;
     bound.assign(tensors.begin(), tensors.end());
-    for (size_t k = 0; k < parts.training.inputs.size(); ++k) {
-      trainer.bind_input(parts.training.inputs[k], tensors[k]);
+    for (const auto& [name, value] : parts.training.feeds(tensors)) {
+      trainer.bind_input(name, value.tensor);
     }
-    if (parts.training.has_target) trainer.bind_target(tensors.back());
   }
 
   double one_batch() {
@@ -208,16 +190,16 @@ struct Fit::Impl {
   }
 
   void count_batch(double loss) {
-    average.add(loss, batches.size_of(batch));
-    if (measures) metrics.add(trainer.output(), bound.back());
+    measurement.add(
+        loss, batches.size_of(batch), targets_of(bound),
+        [this](size_t k) -> const Tensor& { return trainer.output(k); },
+        [this] { return trainer.losses(); });
     ++batch;
   }
 
   void end_epoch(Fit& self) {
-    EpochRecord record{epoch + 1, step, average.value(), trainer.learning_rate()};
-    if (measures) {
-      for (const auto& [name, value] : metrics.results()) record.metrics.emplace_back(name, value);
-    }
+    EpochRecord record{epoch + 1, step, measurement.loss(), trainer.learning_rate()};
+    record.metrics = measurement.results();
     if (const ModelData* data = parts.find(Part::Validation)) {
       Evaluation e = evaluate(*data);
       record.metrics.emplace_back("val_loss", e.loss);
@@ -228,45 +210,43 @@ struct Fit::Impl {
     history.push_back(record);
     ++epoch;
     batch = 0;
-    average = LossAverage(reduction());
-    metrics = Metrics(options.metrics, metric_choice);
+    measurement = Measurement(plan);
     for (const auto& c : options.callbacks) c->epoch_end(self, record);
+  }
+
+  std::span<const Tensor> targets_of(std::span<const Tensor> tensors) const {
+    return tensors.subspan(parts.training.inputs.size());
   }
 
   Evaluation evaluate(const ModelData& data) {
     Batches all(data.set, batch_options(false));
-    LossAverage loss(reduction());
-    Metrics measured(options.metrics, metric_choice);
+    Measurement measured(plan);
     for (int64_t k = 0; k < all.count(); ++k) {
       if (cancelled.load(std::memory_order_relaxed)) check_cancelled();
       std::span<const Tensor> tensors = all.batch(k);
-      Trainer::Evaluation e = trainer.evaluate(data.feeds(tensors), data.target(tensors));
-      loss.add(e.loss, all.size_of(k));
-      if (measures) measured.add(e.output, tensors.back());
+      Trainer::Evaluation e = trainer.evaluate(data.feeds(tensors));
+      measured.add(
+          e.loss, all.size_of(k), targets_of(tensors),
+          [&](size_t output) -> const Tensor& { return e.outputs[output]; },
+          [&] { return e.losses; });
     }
-    Evaluation result{loss.value()};
-    if (!measures) return result;
-    for (const auto& [name, value] : measured.results()) result.metrics.emplace_back(name, value);
-    return result;
+    return {measured.loss(), measured.results()};
   }
 
   FitOptions options;
   Graph graph;
-  LossChoice choice;
   LearningTask task;
   DataParts parts;
   int64_t batch_size;
   Batches batches;
   Trainer trainer;
   Schedule schedule;
-  MetricOptions metric_choice;
   FitSummary summary;
-  bool measures = false;
 
   int64_t epoch = 0, batch = 0, step = 0;  // done
   double last_loss = 0;
-  LossAverage average;  // of the epoch
-  Metrics metrics;
+  MeasuringPlan plan;
+  Measurement measurement;  // of the epoch
   GradientSum gradient_sum;
   std::vector<EpochRecord> history;
   std::vector<Tensor> bound;
@@ -324,15 +304,14 @@ NamedTensors Fit::state() const {
   const Impl& i = *impl_;
   SavedFit saved;
   saved.add("trainer", i.trainer.state());
-  saved.add("metrics", i.metrics.state());
+  saved.add("measured", i.measurement.state());
   for (size_t k = 0; k < i.options.callbacks.size(); ++k) {
     saved.add(fmt::format("callback{}", k), i.options.callbacks[k]->state());
   }
   saved.add("counts",
             std::vector<int64_t>{i.epoch, i.batch, i.step, i.batches.count(), i.summary.samples,
                                  static_cast<int64_t>(i.options.trainer.seed), i.stops ? 1 : 0});
-  saved.add("numbers",
-            std::vector<double>{i.last_loss, i.average.sum(), i.average.samples(), i.seconds()});
+  saved.add("numbers", std::vector<double>{i.last_loss, i.seconds()});
   saved.add("schedule", i.schedule.state());
   saved.add_history(i.history);
   return saved.arrays();
@@ -342,7 +321,7 @@ void Fit::set_state(const NamedTensors& state) {
   Impl& i = *impl_;
   SavedFit saved(state);
   std::vector<int64_t> counts = saved.integers("counts", 7);
-  std::vector<double> numbers = saved.doubles("numbers", 4);
+  std::vector<double> numbers = saved.doubles("numbers", 2);
   auto seed = static_cast<int64_t>(i.options.trainer.seed);
   if (counts[3] != i.batches.count() || counts[4] != i.summary.samples || counts[5] != seed) {
     fail(ErrorKind::BadInput,
@@ -356,7 +335,7 @@ void Fit::set_state(const NamedTensors& state) {
   }
   std::vector<EpochRecord> history = saved.history();
   i.schedule.set_state(saved.doubles("schedule", 3));
-  i.metrics.set_state(saved.group("metrics"));
+  i.measurement.set_state(saved.group("measured"));
   for (size_t k = 0; k < i.options.callbacks.size(); ++k) {
     i.options.callbacks[k]->set_state(saved.group(fmt::format("callback{}", k)));
   }
@@ -367,8 +346,7 @@ void Fit::set_state(const NamedTensors& state) {
   i.step = counts[2];
   i.stops = counts[6] != 0;
   i.last_loss = numbers[0];
-  i.average.set(numbers[1], numbers[2]);
-  i.seconds_before = numbers[3];
+  i.seconds_before = numbers[1];
 }
 
 Fit fit(const Model& model, const NamedTensors& data, FitOptions options) {

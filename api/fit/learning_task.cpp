@@ -1,78 +1,257 @@
 #include "fit/learning_task.h"
 
+#include <algorithm>
+
+#include "array_files.h"
 #include "base/error.h"
+#include "base/name_list.h"
 #include "fit/sample_shape.h"
 #include "fit/target_reading.h"
-#include "training/loss.h"
-#include "training/training_graph.h"
+#include "training/loss_sum.h"
 
 namespace onnxrun {
 
-static std::optional<std::string> find_target(const Graph& graph, const NamedTensors& arrays,
-                                              const FeedOptions& feed, const LossChoice& loss) {
-  if (is_own_output(loss)) return std::nullopt;
-  try {
-    return target_key(graph, arrays, feed);
-  } catch (const Error&) {
-    bool brings_loss = loss.loss.empty() && !graph.outputs.empty() &&
-                       graph.value(graph.outputs[0]).type.rank() == 0;
-    if (!brings_loss) throw;
-    return std::nullopt;
+namespace {
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) all += (all.empty() ? "" : ", ") + text;
+  return all;
+}
+
+class Chooser {
+ public:
+  Chooser(const Graph& graph, const NamedTensors& arrays, const FeedOptions& feed,
+          std::vector<LossOptions> losses)
+      : graph_(graph), arrays_(arrays), feed_(feed), asked_(std::move(losses)) {}
+
+  LearningTask run() {
+    for (const std::string& text : feed_.targets) read_target_option(text);
+    one_loss_for_each_target();
+    for (const LossOptions& loss : asked_) choose(loss);
+    task_.sample_weights = !feed_.sample_weights.empty();
+    collect_targets();
+    if (!keys_.empty()) {
+      const auto& [name, key] = *keys_.begin();
+      fail(ErrorKind::Usage, "no loss reads the target '{}{}{}'", name, name.empty() ? "" : "=",
+           key);
+    }
+    return std::move(task_);
   }
+
+ private:
+  // What one loss compares its output with.
+  struct Target {
+    std::string key;
+    int64_t samples_axis = 0;
+    std::optional<TargetReading> reading = {};
+  };
+
+  void read_target_option(const std::string& text) {
+    auto [name, key] = split_output(graph_, text);
+    for (const LossOptions& loss : asked_) {
+      if (!loss.graph || !name.empty()) continue;
+      size_t equals = text.find('=');
+      if (equals == std::string::npos) continue;
+      ValueId v = loss.graph->find(text.substr(0, equals));
+      if (v == no_value) continue;
+      name = text.substr(0, equals);
+      key = text.substr(equals + 1);
+    }
+    if (!keys_.emplace(name, key).second) {
+      fail(ErrorKind::Usage, "two targets are given: '{}' and '{}'", keys_[name], key);
+    }
+  }
+
+  void one_loss_for_each_target() {
+    bool unsaid = asked_.size() == 1 && asked_[0].name.empty() && asked_[0].output.empty() &&
+                  !asked_[0].graph;
+    if (!unsaid || keys_.size() < 2) return;
+    LossOptions loss = asked_[0];
+    asked_.clear();
+    for (ValueId v : graph_.outputs) {
+      loss.output = graph_.name_of(v);
+      if (keys_.count(loss.output) > 0) asked_.push_back(loss);
+    }
+  }
+
+  void choose(LossOptions loss) {
+    if (loss.graph) {
+      task_.losses.push_back({{loss, false, ""}});
+      return found_.push_back(std::nullopt);
+    }
+    bool alone = asked_.size() == 1;
+    if (alone && keys_.size() == 1 && !keys_.begin()->first.empty()) {
+      const std::string& of = keys_.begin()->first;
+      if (!loss.output.empty() && loss.output != of) {
+        fail(ErrorKind::Usage, "loss reads output '{}', but the target is for '{}'", loss.output,
+             of);
+      }
+      loss.output = of;
+    }
+    loss.output = graph_.name_of(find_output(graph_, loss.output));
+    std::optional<std::string> key = target_of(loss, alone);
+    Tensor values;
+    if (key) values = target_array(arrays_, *key, feed_.max_memory);
+    std::optional<Target> target;
+    if (key) target = read(loss, *key, values);
+    if (target && target->reading) {
+      // Element types do not tell numbers from classes where shapes and values do.
+      bool numbers = target->reading->kind == TargetReading::Kind::Numbers;
+      values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
+    }
+    LossTask chosen{choose_loss(graph_, loss, values)};
+    if (target && target->reading) settle(chosen, *target->reading);
+    task_.losses.push_back(std::move(chosen));
+    found_.push_back(std::move(target));
+  }
+
+  std::optional<std::string> target_of(const LossOptions& loss, bool alone) {
+    if (loss.name == "output") return std::nullopt;
+    for (const std::string& name : {loss.output, std::string()}) {
+      auto it = keys_.find(name);
+      if (it == keys_.end() || (name.empty() && !alone)) continue;
+      std::string key = it->second;
+      used_.push_back(name);
+      return key;
+    }
+    bool feeds_input = std::any_of(graph_.inputs.begin(), graph_.inputs.end(),
+                                   [&](ValueId v) { return graph_.name_of(v) == loss.output; });
+    if (!alone && !feeds_input && find_array(arrays_, loss.output)) return loss.output;
+    if (!alone) {
+      std::vector<std::string> names;
+      for (const NamedTensor& a : arrays_) names.push_back(a.name);
+      fail(ErrorKind::BadInput,
+           "the data have no array '{}' as the target of that output; they have {} (--target "
+           "{}=KEY chooses one)",
+           loss.output, name_list(names), loss.output);
+    }
+    try {
+      return target_key(graph_, arrays_, feed_);
+    } catch (const Error&) {
+      bool brings_loss = loss.name.empty() && !graph_.outputs.empty() &&
+                         graph_.value(graph_.outputs[0]).type.rank() == 0;
+      if (!brings_loss) throw;
+      return std::nullopt;
+    }
+  }
+
+  Target read(const LossOptions& loss, const std::string& key, const Tensor& values) const {
+    const Type& type = graph_.value(find_output(graph_, loss.output)).type;
+    Target target{key, named_batch_axis(type).value_or(0)};
+    bool is_axis_given = false;
+    for (const std::string& name : {std::string("target"), key}) {
+      auto it = feed_.batch_axes.find(name);
+      if (it == feed_.batch_axes.end()) continue;
+      target.samples_axis = it->second;
+      is_axis_given = true;
+    }
+    int64_t& axis = target.samples_axis;
+    if (axis < 0 || axis >= values.rank()) axis = 0;
+    bool readable = values.dtype() != DType::String && !is_complex(values.dtype());
+    if (readable && !feed_.prebatched && (is_axis_given || feed_.batch_axes.empty())) {
+      target.reading = read_target(type, values, axis);
+    }
+    return target;
+  }
+
+  void settle(LossTask& task, const TargetReading& reading) const {
+    LossOptions& loss = task.chosen.loss;
+    bool classes = find_loss(loss.name).class_indices;
+    const Type& output = graph_.value(find_output(graph_, loss.output)).type;
+    if (classes && !loss.class_axis && output.rank() > 2) loss.class_axis = reading.class_axis;
+    // Samples of several classes, or of none.
+    task.independent = !classes && !reading.axis && loss.name.starts_with("bce");
+  }
+
+  void collect_targets() {
+    TrainingOptions options = task_.training_options();
+    std::vector<LossInput> inputs = loss_inputs(graph_, options);
+    for (const LossInput& input : inputs) {
+      FeedTarget target{input.name, input.name, input.type.dtype};
+      bool is_weights = task_.sample_weights && &input == &inputs.back();
+      if (is_weights) target.key = feed_.sample_weights;
+      auto it = keys_.find(input.name);
+      if (it != keys_.end()) {
+        target.key = it->second;
+        used_.push_back(input.name);
+      }
+      for (size_t k = 0; k < task_.losses.size(); ++k) {
+        if (found_[k] && target_name(options, k) == input.name) take(target, k);
+      }
+      task_.targets.push_back(std::move(target));
+    }
+    for (const std::string& name : used_) keys_.erase(name);
+  }
+
+  void take(FeedTarget& target, size_t k) const {
+    target.key = found_[k]->key;
+    if (!found_[k]->reading) return;
+    if (found_[k]->samples_axis > 0) target.batch_axis = found_[k]->samples_axis;
+    if (find_loss(task_.losses[k].chosen.loss.name).class_indices) {
+      target.one_hot_axis = found_[k]->reading->axis;
+    }
+  }
+
+  const Graph& graph_;
+  const NamedTensors& arrays_;
+  const FeedOptions& feed_;
+  std::vector<LossOptions> asked_;
+  std::map<std::string, std::string> keys_;  // by output; "" of the only loss
+  std::vector<std::string> used_;
+  std::vector<std::optional<Target>> found_;  // of each loss
+  LearningTask task_;
+};
+
+}  // namespace
+
+std::vector<LossOptions> LearningTask::loss_options() const {
+  std::vector<LossOptions> all;
+  for (const LossTask& task : losses) all.push_back(task.chosen.loss);
+  return all;
+}
+
+TrainingOptions LearningTask::training_options() const {
+  TrainingOptions options;
+  options.losses = loss_options();
+  options.sample_weights = sample_weights;
+  return options;
 }
 
 LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const FeedOptions& feed,
-                         const LossChoice& loss) {
-  FeedOptions options = feed;
-  std::string output;
-  std::tie(output, options.target) = split_output(graph, feed.target);
-  std::optional<std::string> key = find_target(graph, arrays, options, loss);
-  Tensor values;
-  if (key) values = target_array(arrays, *key, feed.max_memory);
-  std::string read_output = output;
-  if (read_output.empty()) read_output = split_output(graph, loss.loss).first;
-  const Type& type = graph.value(find_output(graph, read_output)).type;
-  int64_t samples_axis = named_batch_axis(type).value_or(0);
-  bool is_axis_given = false;
-  for (const std::string& name : {std::string("target"), key.value_or("target")}) {
-    auto it = feed.batch_axes.find(name);
-    if (it == feed.batch_axes.end()) continue;
-    samples_axis = it->second;
-    is_axis_given = true;
-  }
-  if (samples_axis < 0 || samples_axis >= values.rank()) samples_axis = 0;
-  // Element types do not tell numbers from classes where shapes and values do.
-  std::optional<TargetReading> reading;
-  bool readable =
-      values.defined() && values.dtype() != DType::String && !is_complex(values.dtype());
-  if (readable && !feed.prebatched && (is_axis_given || feed.batch_axes.empty())) {
-    reading = read_target(type, values, samples_axis);
-    bool numbers = reading->kind == TargetReading::Kind::Numbers;
-    values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
-  }
-  LearningTask task{.loss = choose_loss(graph, loss, output, values)};
-  task.class_axis = loss.class_axis;
-  if (!key) return task;
-  const Type& chosen = graph.value(find_output(graph, task.loss.output)).type;
-  task.target = FeedTarget{*key, target_type({task.loss.name, {}, {}}, chosen).dtype};
-  if (!reading) return task;
-  if (samples_axis > 0) task.target->batch_axis = samples_axis;
-  bool classes = find_loss(task.loss.name).class_indices;
-  if (classes) task.target->one_hot_axis = reading->axis;
-  if (classes && !task.class_axis && chosen.rank() > 2) task.class_axis = reading->class_axis;
-  // Samples of several classes, or of none.
-  task.independent = !classes && !reading->axis && task.loss.name.starts_with("bce");
-  return task;
+                         std::vector<LossOptions> losses) {
+  return Chooser(graph, arrays, feed, std::move(losses)).run();
 }
 
-std::optional<Dims> target_dims(const ModelData& data, int64_t batch_size) {
-  if (!data.has_target) return std::nullopt;
-  size_t at = data.set.arrays().size() - 1;
-  Dims dims = data.set.batch_dims(at, batch_size);
-  const DataArray& target = data.set.arrays()[at];
-  bool has_batch_axis = !data.set.prebatched() && dims.size() == target.values.dims().size();
-  if (has_batch_axis) dims[static_cast<size_t>(target.batch_axis)] = -1;
-  return dims;
+std::map<std::string, Dims> target_dims(const ModelData& data, int64_t batch_size) {
+  std::map<std::string, Dims> all;
+  for (size_t k = 0; k < data.targets.size(); ++k) {
+    size_t at = data.inputs.size() + k;
+    Dims dims = data.set.batch_dims(at, batch_size);
+    const DataArray& target = data.set.arrays()[at];
+    bool has_batch_axis = !data.set.prebatched() && dims.size() == target.values.dims().size();
+    if (has_batch_axis) dims[static_cast<size_t>(target.batch_axis)] = -1;
+    all.emplace(data.targets[k], std::move(dims));
+  }
+  return all;
+}
+
+void describe(TaskSummary& summary, const LearningTask& task, const ModelData& data,
+              int64_t batch_size) {
+  std::vector<std::string> names, outputs;
+  for (const LossTask& t : task.losses) {
+    const LossOptions& loss = t.chosen.loss;
+    std::string factor = loss.weight == 1 ? "" : fmt::format("{} ", loss.weight);
+    names.push_back(factor + (loss.graph ? "a graph" : loss.name));
+    if (!loss.graph) outputs.push_back(loss.output);
+    summary.is_loss_chosen = summary.is_loss_chosen || t.chosen.by_default;
+    if (!t.chosen.warning.empty()) summary.warnings.push_back(t.chosen.warning);
+  }
+  summary.loss = joined(names);
+  summary.output = joined(outputs);
+  summary.notes = data.notes;
+  summary.samples = data.set.samples();
+  summary.batch_size = batch_size;
 }
 
 }  // namespace onnxrun

@@ -18,11 +18,11 @@ LogFile::LogFile(std::string path, int64_t every)
 LogFile::~LogFile() = default;
 
 void LogFile::begin(Fit& fit) {
-  const FitOptions& o = fit.options();
-  impl_->names = o.metrics;
+  const std::vector<std::string>& measured = fit.summary().metrics;
+  impl_->names = measured;
   if (fit.has(Fit::Part::Validation)) {
     impl_->names.emplace_back("val_loss");
-    for (const std::string& name : o.metrics) impl_->names.push_back("val_" + name);
+    for (const std::string& name : measured) impl_->names.push_back("val_" + name);
   }
   // The row of a step that was done but not written yet is written once more.
   std::optional<int64_t> done;

@@ -37,7 +37,7 @@ std::string default_loss(Meaning meaning, const Tensor& target) {
   return classes ? "cross_entropy" : "mse";
 }
 
-std::string warning_of(const ChosenLoss& loss, const OpSpec* last) {
+std::string warning_of(const LossOptions& loss, const OpSpec* last) {
   const Meaning meaning = meaning_of(last);
   bool logs = meaning == Meaning::LogProbabilities,
        probabilities = meaning == Meaning::Probabilities;
@@ -75,39 +75,26 @@ std::pair<std::string, std::string> split_output(const Graph& graph, const std::
   return {"", text};
 }
 
-bool is_own_output(const LossChoice& choice) {
-  return choice.loss == "output" || choice.loss.ends_with("=output");
-}
-
-ChosenLoss choose_loss(const Graph& graph, const LossChoice& choice,
-                       const std::string& target_output, const Tensor& target) {
-  auto [output, name] = split_output(graph, choice.loss);
-  size_t equals = name.rfind('=');
-  if (output.empty() && equals != std::string::npos) {
-    find_output(graph, name.substr(0, equals));
-  }
-  if (!output.empty() && !target_output.empty() && output != target_output) {
-    fail(ErrorKind::Usage, "loss reads output '{}', but the target is for '{}'", output,
-         target_output);
-  }
-  if (output.empty()) output = target_output;
-  ValueId v = find_output(graph, output);
+ChosenLoss choose_loss(const Graph& graph, const LossOptions& asked, const Tensor& target) {
+  ValueId v = find_output(graph, asked.output);
   const OpSpec* last = last_operator(graph, v);
-  ChosenLoss loss{name, graph.name_of(v), name.empty()};
-  if (loss.by_default && !target.defined() && graph.value(v).type.rank() != 0) {
+  ChosenLoss chosen{asked, asked.name.empty()};
+  LossOptions& loss = chosen.loss;
+  loss.output = graph.name_of(v);
+  if (chosen.by_default && !target.defined() && graph.value(v).type.rank() != 0) {
     fail(ErrorKind::BadInput,
          "the data have no array target, y or label (--target KEY chooses one)");
   }
-  if (loss.by_default) loss.name = default_loss(meaning_of(last), target);
+  if (chosen.by_default) loss.name = default_loss(meaning_of(last), target);
   find_loss(loss.name);
-  if (loss.name == "output" && choice.reduction) {
+  if (loss.name == "output" && loss.reduction) {
     fail(ErrorKind::Usage, "a reduction has no meaning for loss 'output'");
   }
-  if (choice.class_axis && !find_loss(loss.name).class_indices) {
+  if (loss.class_axis && !find_loss(loss.name).class_indices) {
     fail(ErrorKind::Usage, "a class axis has no meaning for loss '{}'", loss.name);
   }
-  loss.warning = warning_of(loss, last);
-  return loss;
+  chosen.warning = warning_of(loss, last);
+  return chosen;
 }
 
 }  // namespace onnxrun

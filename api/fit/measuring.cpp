@@ -1,39 +1,151 @@
 #include "fit/measuring.h"
 
+#include <algorithm>
+
+#include "base/error.h"
+#include "fit/saved_fit.h"
+#include "training/loss_sum.h"
+
 namespace onnxrun {
 
-LossOptions loss_options(const LearningTask& task, const LossChoice& choice) {
-  return {task.loss.name,         choice.chosen_reduction(), task.class_axis,
-          choice.allow_broadcast, choice.class_weights,      choice.ignore_index,
-          choice.label_smoothing};
-}
+namespace {
 
-TrainingOptions training_options(const Graph& graph, const LearningTask& task,
-                                 const LossChoice& choice, const ModelData& data,
-                                 int64_t batch_size) {
-  TrainingOptions options;
-  options.output = task.loss.output;
-  options.loss = loss_options(task, choice);
-  if (auto dims = target_dims(data, batch_size)) {
-    options.target = declared_target_type(graph, options, *dims);
-  }
-  return options;
-}
-
-MetricOptions metric_options(const Graph& graph, const LearningTask& task, const LossChoice& choice,
-                             const ModelData& data, int64_t batch_size) {
-  bool logits = task.loss.name == "bce_with_logits" || task.loss.name == "hinge";
-  MetricOptions options{.class_axis = task.class_axis,
+MetricOptions metric_options(const Graph& graph, const LossTask& task, const TrainingOptions& all,
+                             const std::string& target) {
+  const LossOptions& loss = task.chosen.loss;
+  if (loss.graph) return {};
+  bool logits = loss.name == "bce_with_logits" || loss.name == "hinge";
+  MetricOptions options{.class_axis = loss.class_axis,
                         .threshold = logits ? 0.0 : 0.5,
                         .independent = task.independent,
-                        .allow_broadcast = choice.allow_broadcast,
-                        .ignore_index = choice.ignore_index};
-  if (data.has_target && find_loss(task.loss.name).class_indices) {
-    TrainingOptions training = training_options(graph, task, choice, data, batch_size);
-    const Type& output = graph.value(find_output(graph, training.output)).type;
-    options.class_axis = class_axis_of(training.loss, output, &*training.target);
-  }
+                        .allow_broadcast = loss.allow_broadcast,
+                        .ignore_index = loss.ignore_index};
+  if (!find_loss(loss.name).class_indices) return options;
+  const Type& output = graph.value(find_output(graph, loss.output)).type;
+  options.class_axis = class_axis_of(loss, output, &all.target_types.at(target));
   return options;
+}
+
+// The only output and the only target that a loss graph reads, if it does read one of each.
+std::optional<std::pair<ValueId, std::string>> pair_of(const Graph& graph,
+                                                       const LossOptions& loss) {
+  TrainingOptions alone;
+  alone.losses = {loss};
+  std::vector<ValueId> outputs = loss_outputs(graph, alone);
+  std::vector<LossInput> inputs = loss_inputs(graph, alone);
+  if (outputs.size() != 1 || inputs.size() != 1) return std::nullopt;
+  return std::pair(outputs[0], inputs[0].name);
+}
+
+}  // namespace
+
+std::vector<std::string> MeasuringPlan::names() const {
+  std::vector<std::string> all = losses;
+  for (const MeasuredOutput& o : outputs) {
+    for (const std::string& name : metrics) all.push_back(o.prefix + name);
+  }
+  return all;
+}
+
+MeasuringPlan measuring_plan(const Graph& graph, const LearningTask& task, const ModelData& data,
+                             int64_t batch_size, std::vector<std::string> metrics) {
+  TrainingOptions options = task.training_options();
+  declare_targets(graph, options, target_dims(data, batch_size));
+  MeasuringPlan plan{.metrics = std::move(metrics), .reduction = reduction_of(options.losses)};
+  std::vector<ValueId> outputs = loss_outputs(graph, options);
+  bool several = task.losses.size() > 1;
+  for (size_t k = 0; k < task.losses.size(); ++k) {
+    const LossOptions& loss = task.losses[k].chosen.loss;
+    std::string prefix = several && !loss.graph ? loss.output + "_" : "";
+    if (several) {
+      std::string name = loss.graph ? fmt::format("graph{}_loss", k + 1) : prefix + "loss";
+      auto& names = plan.losses;
+      bool again = std::find(names.begin(), names.end(), name) != names.end();
+      names.push_back(again ? fmt::format("{}{}", name, k + 1) : name);
+    }
+    if (plan.metrics.empty()) continue;
+    std::string target = target_name(options, k);
+    ValueId output = no_value;
+    if (auto pair = loss.graph ? pair_of(graph, loss) : std::nullopt) {
+      std::tie(output, target) = *pair;
+    } else if (!loss.graph) {
+      output = find_output(graph, loss.output);
+    }
+    auto at = std::find(data.targets.begin(), data.targets.end(), target);
+    if (output == no_value || at == data.targets.end()) continue;
+    MeasuredOutput measured{
+        static_cast<size_t>(std::find(outputs.begin(), outputs.end(), output) - outputs.begin()),
+        static_cast<size_t>(at - data.targets.begin()), prefix,
+        metric_options(graph, task.losses[k], options, target)};
+    // Of two losses of one output the first says what its classes are.
+    bool known = std::any_of(plan.outputs.begin(), plan.outputs.end(), [&](const auto& other) {
+      return other.output == measured.output && other.prefix == prefix;
+    });
+    if (!known) plan.outputs.push_back(std::move(measured));
+  }
+  if (!plan.metrics.empty() && plan.outputs.empty()) {
+    fail(ErrorKind::Usage, "metrics need a target");
+  }
+  return plan;
+}
+
+std::vector<std::string> default_metrics(const LearningTask& task) {
+  for (const LossTask& t : task.losses) {
+    const LossOptions& loss = t.chosen.loss;
+    if (loss.graph) return {};
+    bool classes = loss.name.starts_with("bce") || find_loss(loss.name).class_indices;
+    if (!classes) return {};
+  }
+  return {"accuracy"};
+}
+
+Measurement::Measurement(const MeasuringPlan& plan)
+    : plan_(plan), sum_(plan.reduction), terms_(plan.losses.size(), LossAverage(plan.reduction)) {
+  for (const MeasuredOutput& o : plan_.outputs) metrics_.emplace_back(plan_.metrics, o.options);
+}
+
+void Measurement::add_losses(const std::vector<double>& losses, int64_t samples) {
+  for (size_t k = 0; k < terms_.size(); ++k) terms_[k].add(losses[k], samples);
+}
+
+std::vector<Measured> Measurement::results() const {
+  std::vector<Measured> all;
+  for (size_t k = 0; k < terms_.size(); ++k) all.emplace_back(plan_.losses[k], terms_[k].value());
+  for (size_t k = 0; k < metrics_.size(); ++k) {
+    for (const auto& [name, value] : metrics_[k].results()) {
+      all.emplace_back(plan_.outputs[k].prefix + name, value);
+    }
+  }
+  return all;
+}
+
+const Metrics& Measurement::first() const {
+  if (metrics_.empty()) fail(ErrorKind::Usage, "nothing is measured without a target");
+  return metrics_[0];
+}
+
+NamedTensors Measurement::state() const {
+  SavedFit saved;
+  std::vector<double> sums = {sum_.sum(), sum_.samples()};
+  for (const LossAverage& term : terms_) {
+    sums.push_back(term.sum());
+    sums.push_back(term.samples());
+  }
+  saved.add("losses", sums);
+  for (size_t k = 0; k < metrics_.size(); ++k) {
+    saved.add(fmt::format("metrics{}", k), metrics_[k].state());
+  }
+  return saved.arrays();
+}
+
+void Measurement::set_state(const NamedTensors& state) {
+  SavedFit saved(state);
+  std::vector<double> sums = saved.doubles("losses", 2 + 2 * terms_.size());
+  for (size_t k = 0; k < metrics_.size(); ++k) {
+    metrics_[k].set_state(saved.group(fmt::format("metrics{}", k)));
+  }
+  sum_.set(sums[0], sums[1]);
+  for (size_t k = 0; k < terms_.size(); ++k) terms_[k].set(sums[2 + 2 * k], sums[3 + 2 * k]);
 }
 
 }  // namespace onnxrun

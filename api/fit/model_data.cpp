@@ -16,6 +16,9 @@ namespace onnxrun {
 NamedValues ModelData::feeds(std::span<const Tensor> tensors) const {
   NamedValues values;
   for (size_t k = 0; k < inputs.size(); ++k) values.emplace_back(inputs[k], tensors[k]);
+  for (size_t k = 0; k < targets.size(); ++k) {
+    values.emplace_back(targets[k], tensors[inputs.size() + k]);
+  }
   return values;
 }
 
@@ -99,25 +102,32 @@ class Assembly {
   }
 
   void add_target(const FeedTarget& target) {
-    Tensor values = target_array(arrays_, target.key, options_.max_memory);
-    if (target.one_hot_axis) values = classes_of_rows(target.key, values, *target.one_hot_axis);
-    bool taken = std::any_of(result_.begin(), result_.end(),
-                             [&](const DataArray& a) { return a.name == target.key; });
-    DataArray data{taken ? target.key + " (target)" : target.key,
-                   fitted(target.key, values, target.dtype, true), target.batch_axis, drops_};
+    Tensor values = target_values(arrays_, target, options_.max_memory);
+    auto taken = [&](const std::string& name) {
+      return std::any_of(result_.begin(), result_.end(),
+                         [&](const DataArray& a) { return a.name == name; });
+    };
+    std::string shown = target.key;
+    if (taken(shown)) shown += " (target)";
+    if (taken(shown)) shown = fmt::format("{} ({})", target.key, target.name);
+    DataArray data{shown, std::move(values), target.batch_axis, drops_};
     for (const std::string& name : {std::string("target"), target.key}) {
-      if (axes_.count(name)) data.batch_axis = axis_of(name, {});
+      auto it = options_.batch_axes.find(name);
+      if (it == options_.batch_axes.end()) continue;
+      data.batch_axis = it->second;
+      axes_.erase(name);
     }
     result_.push_back(std::move(data));
+    targets_.push_back(target.name);
   }
 
-  ModelData finish(bool has_target) {
+  ModelData finish() {
     check_used("input", mapped_);
     check_used("batch axis", axes_);
     check_used("scale", scales_);
     check_used("reshape", shapes_);
-    return {Dataset(std::move(result_), options_.prebatched), std::move(inputs_), has_target,
-            std::move(notes_)};
+    return {Dataset(std::move(result_), options_.prebatched), std::move(inputs_),
+            std::move(targets_), std::move(notes_)};
   }
 
  private:
@@ -190,14 +200,13 @@ class Assembly {
   std::map<std::string, double> scales_;
   std::map<std::string, Dims> shapes_;
   std::vector<DataArray> result_;
-  std::vector<std::string> inputs_, notes_;
+  std::vector<std::string> inputs_, targets_, notes_;
   bool drops_ = false;
 };
 
 }  // namespace
 
 std::string target_key(const Graph& graph, const NamedTensors& arrays, const FeedOptions& options) {
-  if (!options.target.empty()) return options.target;
   auto feeds_input = [&](const std::string& key) {
     for (const auto& [input, array] : options.inputs) {
       if (array == key) return true;
@@ -224,8 +233,14 @@ Tensor target_array(const NamedTensors& arrays, const std::string& key, int64_t 
   return read_array(key, read_options(max_memory)).tensor;
 }
 
+Tensor target_values(const NamedTensors& arrays, const FeedTarget& target, int64_t max_memory) {
+  Tensor values = target_array(arrays, target.key, max_memory);
+  if (target.one_hot_axis) values = classes_of_rows(target.key, values, *target.one_hot_axis);
+  return fitted(target.key, values, target.dtype, true);
+}
+
 ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
-                          const FeedOptions& options, const std::optional<FeedTarget>& target,
+                          const FeedOptions& options, const std::vector<FeedTarget>& targets,
                           const Standardizers& standardizers,
                           const std::vector<std::string>& optional_inputs) {
   Assembly assembly(graph, arrays, options, standardizers);
@@ -234,8 +249,8 @@ ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
                     optional_inputs.end();
     assembly.add_input(v, optional);
   }
-  if (target) assembly.add_target(*target);
-  return assembly.finish(target.has_value());
+  for (const FeedTarget& target : targets) assembly.add_target(target);
+  return assembly.finish();
 }
 
 std::string first_not_finite(const ModelData& data) {

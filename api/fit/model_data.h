@@ -16,25 +16,22 @@ namespace onnxrun {
 
 // What an array is for, and the element type that it needs there.
 struct FeedTarget {
-  std::string key;  // of the array, or a file
+  std::string name;  // what the losses call it: "target"
+  std::string key;   // of the array, or a file
   DType dtype;
   std::optional<int64_t> one_hot_axis = {};  // rows along it become classes
   int64_t batch_axis = 0;                    // unless FeedOptions say another
 };
 
-// Where the arrays of a data set go: the first ones feed `inputs`, a target comes last.
+// Where the arrays of a data set go: the first ones feed `inputs`, the last ones are `targets`.
 struct ModelData {
   Dataset set;
   std::vector<std::string> inputs;
-  bool has_target = false;
+  std::vector<std::string> targets;     // and sample weights, by what the losses call them
   std::vector<std::string> notes = {};  // what was done to the arrays unasked
 
-  // What the model is fed when all arrays are `tensors`, a batch.
+  // All inputs and targets by name when the arrays are `tensors`, a batch.
   NamedValues feeds(std::span<const Tensor> tensors) const;
-  // Undefined if there is none.
-  Tensor target(std::span<const Tensor> tensors) const {
-    return has_target ? tensors.back() : Tensor();
-  }
 };
 
 using Standardizers = std::map<std::string, Standardizer>;  // by input
@@ -43,7 +40,7 @@ using Standardizers = std::map<std::string, Standardizer>;  // by input
 // types that the graph declares. Throws BadInput naming the arrays there are, Usage for options
 // that name nothing.
 ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
-                          const FeedOptions& options, const std::optional<FeedTarget>& target,
+                          const FeedOptions& options, const std::vector<FeedTarget>& targets,
                           const Standardizers& standardizers = {},
                           const std::vector<std::string>& optional_inputs = {});
 
@@ -52,6 +49,9 @@ ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
 std::string target_key(const Graph& graph, const NamedTensors& arrays, const FeedOptions& options);
 // The target's values as they lie in the arrays or the file.
 Tensor target_array(const NamedTensors& arrays, const std::string& key, int64_t max_memory);
+
+// The same as the losses take them: rows that are one-hot as classes, of the type they need.
+Tensor target_values(const NamedTensors& arrays, const FeedTarget& target, int64_t max_memory);
 
 // The first number of the data that is NaN or infinite, as an error text names it: array, sample
 // and element; "" if all are finite.

@@ -31,8 +31,8 @@ void check_parts(const FitOptions& o) {
 class Parting {
  public:
   Parting(const Graph& graph, const NamedTensors& data, const FitOptions& options,
-          const std::optional<FeedTarget>& target)
-      : graph_(graph), data_(data), options_(options), target_(target) {}
+          const std::vector<FeedTarget>& targets)
+      : graph_(graph), data_(data), options_(options), targets_(targets) {}
 
   DataParts run() {
     check_parts(options_);
@@ -45,7 +45,7 @@ class Parting {
 
  private:
   ModelData model_data(const NamedTensors& from) const {
-    return make_model_data(graph_, from, options_.feed, target_, parts_.standardizers);
+    return make_model_data(graph_, from, options_.feed, targets_, parts_.standardizers);
   }
 
   void cut() {
@@ -92,11 +92,18 @@ class Parting {
   const Graph& graph_;
   const NamedTensors& data_;
   const FitOptions& options_;
-  const std::optional<FeedTarget>& target_;
+  const std::vector<FeedTarget>& targets_;
   DataParts parts_;
 };
 
 }  // namespace
+
+std::vector<ModelData*> DataParts::all() {
+  std::vector<ModelData*> parts = {&training};
+  if (validation) parts.push_back(&*validation);
+  if (test) parts.push_back(&*test);
+  return parts;
+}
 
 const ModelData* DataParts::find(Fit::Part part) const {
   if (part == Fit::Part::Training) return &training;
@@ -105,8 +112,8 @@ const ModelData* DataParts::find(Fit::Part part) const {
 }
 
 DataParts make_parts(const Graph& graph, const NamedTensors& data, const FitOptions& options,
-                     const std::optional<FeedTarget>& target) {
-  return Parting(graph, data, options, target).run();
+                     const std::vector<FeedTarget>& targets) {
+  return Parting(graph, data, options, targets).run();
 }
 
 }  // namespace onnxrun

@@ -13,12 +13,13 @@ struct DataParts {
   std::optional<ModelData> validation, test;
   Standardizers standardizers;  // fitted on the training part
 
+  std::vector<ModelData*> all();
   // Null if there is no such part.
   const ModelData* find(Fit::Part part) const;
 };
 
 // Throws Usage for options that contradict each other, BadInput for data that do not fit.
 DataParts make_parts(const Graph& graph, const NamedTensors& data, const FitOptions& options,
-                     const std::optional<FeedTarget>& target);
+                     const std::vector<FeedTarget>& targets);
 
 }  // namespace onnxrun

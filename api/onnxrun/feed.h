@@ -12,12 +12,17 @@
 namespace onnxrun {
 
 // Unless said otherwise here, the array of an input's name feeds it, and the array target, y or
-// label that feeds no input is the target. Arrays are converted to the element types that the model
-// declares; samples with as many numbers as the input asks for are taken in its shape where only
-// axes of length 1 or a flat shape make the difference.
+// label that feeds no input is the target of the one loss. Arrays are converted to the element
+// types that the model declares; samples with as many numbers as the input asks for are taken in
+// its shape where only axes of length 1 or a flat shape make the difference.
 struct FeedOptions {
   std::map<std::string, std::string> inputs;  // the array, by the input it feeds
-  std::string target;  // "[OUTPUT=]ARRAY" or "[OUTPUT=]FILE" (formats as open_arrays() takes them)
+  // Each "[OUTPUT=]ARRAY" or "[OUTPUT=]FILE" (formats as open_arrays() takes them). Of several
+  // outputs that losses read, the array of an output's name is its target unless said here. A
+  // target of a loss graph goes by the name it has there.
+  std::vector<std::string> targets;
+  // The array with a weight for each sample; its part of the losses is multiplied by it.
+  std::string sample_weights;
   // The axis that counts the samples, by input, "target" or the target's array. By default the one
   // that the model names for the batch, else the first.
   std::map<std::string, int64_t> batch_axes;

@@ -5,9 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "onnxrun/evaluate.h"
 #include "onnxrun/feed.h"
 #include "onnxrun/model.h"
 #include "onnxrun/named_tensor.h"
@@ -18,11 +18,10 @@ namespace onnxrun {
 class Callback;
 
 struct FitOptions {
-  // Optimizer, modes, threads, limits, seed (of the order of the samples, too). Of what the loss
-  // reads, `loss`, `output`, `class_axis` and `target_dims`, what is not said here is found out.
+  // Losses, optimizer, modes, threads, limits, seed (of the order of the samples, too). A loss
+  // without a name is chosen from the output and the values of its target; class axes, lengths of
+  // targets and whether there are sample weights are found out.
   TrainerOptions trainer;
-  // "[OUTPUT=]NAME"; by default chosen from the output and the values of the target.
-  std::string loss;
   FeedOptions feed;
 
   int64_t epochs = 1;
@@ -51,9 +50,6 @@ struct FitOptions {
   std::vector<std::shared_ptr<Callback>> callbacks;
 };
 
-// A metric's name and value; those of validation data are called val_NAME.
-using Measured = std::pair<std::string, double>;
-
 struct StepRecord {
   int64_t epoch = 0;  // from 1
   int64_t step = 0;   // steps done
@@ -75,19 +71,7 @@ struct EpochRecord {
   std::optional<double> value(const std::string& name) const;
 };
 
-struct Evaluation {
-  double loss = 0;
-  std::vector<Measured> metrics = {};
-};
-
-// What a training found out or was told, for people.
-struct FitSummary {
-  std::string loss, output;
-  bool is_loss_chosen = false;          // by output and target
-  std::vector<std::string> notes = {};  // what was done to the data unasked
-  std::vector<std::string> warnings = {};
-  int64_t samples = 0;  // of the training part; batches if they are prebatched
-  int64_t batch_size = 0;
+struct FitSummary : TaskSummary {
   int64_t total_steps = 0;
 };
 

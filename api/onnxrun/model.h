@@ -61,6 +61,7 @@ class Model {
 
   // The graph behind the model, for tools that build on this library's inner layers.
   const Graph& graph() const { return *graph_; }
+  const std::shared_ptr<const Graph>& shared_graph() const { return graph_; }
   explicit Model(std::shared_ptr<const Graph> graph);
   // What the graph was lowered to, shared by sessions.
   const std::shared_ptr<Lowerings>& lowerings() const { return lowerings_; }

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "onnxrun/flat_tensors.h"
+#include "onnxrun/loss_options.h"
 #include "onnxrun/model.h"
 #include "onnxrun/named_tensor.h"
 #include "onnxrun/session.h"
@@ -15,23 +17,17 @@
 namespace onnxrun {
 
 struct TrainerOptions {
+  // What is minimised. Without a name the loss is mse (in Fit, chosen by output and target).
+  LossOptions loss;
+  // Further losses: the sum of all is minimised, each times its weight.
+  std::vector<LossOptions> more_losses;
+  // Each sample's part of the losses is multiplied by a number, fed under the name
+  // "sample_weights".
+  bool sample_weights = false;
+  // Shapes of the targets to come (and of sample weights), by target_names(), -1 for lengths that
+  // vary; a target's tells the class axis where several fit.
+  std::map<std::string, Dims> target_dims;
   // `onnxrun train --help` lists the names; defaults are those of the frameworks.
-  std::string loss = "mse";
-  std::string output;                    // the output the loss reads; the first if empty
-  std::optional<std::string> reduction;  // "mean" or "sum"
-  std::optional<int64_t> class_axis;     // of losses of class indices
-  // Shape of the targets to come, -1 for lengths that vary; it tells the class axis where several
-  // fit.
-  std::optional<Dims> target_dims;
-  // A target whose shape differs from the output's by more than axes of length 1 is an error,
-  // unless this lets it broadcast as in numpy: [N] against [N,1] is [N,N] then, and otherwise
-  // [N,1].
-  bool allow_broadcast = false;
-  // Of losses of class indices: a weight for each class (a mean is one over the samples' weights),
-  // and a class whose samples do not count.
-  std::vector<double> class_weights;
-  std::optional<int64_t> ignore_index;
-  double label_smoothing = 0;  // of cross_entropy, from 0 to 1
   std::string optimizer = "sgd";
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
   // Gradients are cut to [-clip_value, clip_value], then scaled down where their common norm is
@@ -69,31 +65,43 @@ class Trainer {
   // Throws Numeric, with all weights as they were, if the loss or a gradient is not finite. Inputs
   // and target are converted to the element types they need.
   double step(const NamedValues& inputs, const Tensor& target);
+  // With targets and sample weights among the values, by target_names().
+  double step(const NamedValues& values);
+  // What the losses read beside the model: "target"; of several losses "target::OUTPUT" for each
+  // output; the inputs of a loss graph that the model does not have; "sample_weights".
+  std::vector<std::string> target_names() const;
 
   // The same without copies: tensors bound here are read in every step until bound anew. The target
   // is left out for loss "output". Bound inputs have the element types of the model, or double if
   // double_precision.
-  void bind_input(const std::string& name, Tensor tensor);
+  void bind_input(const std::string& name, Tensor tensor);  // or a target, by target_names()
   void bind_target(Tensor target);
   double step();
 
-  // The output that the loss reads, as the last step or gradients() computed it; valid until the
-  // next. Throws Usage if there was none since inputs of other shapes were bound.
-  const Tensor& output() const;
+  // The output that the loss reads (number `k` of output_names()), as the last step or gradients()
+  // computed it; valid until the next. Throws Usage if there was none since inputs of other shapes
+  // were bound.
+  const Tensor& output(size_t k = 0) const;
+  std::vector<std::string> output_names() const;
+  // Each loss of the last step without its weight, in the order of the options.
+  std::vector<double> losses() const;
 
   // The loss of the current weights on a batch in the model's inference meaning: running
   // statistics, no dropout, no update. Inputs and target are converted as in step().
   struct Evaluation {
     double loss = 0;
-    Tensor output;  // the output that the loss reads
+    std::vector<Tensor> outputs;  // by output_names()
+    std::vector<double> losses;   // as losses()
   };
   Evaluation evaluate(const NamedValues& inputs, const Tensor& target);
+  Evaluation evaluate(const NamedValues& values);
 
   // The two halves of a step, for those who come between: own optimizers, gradients that are
   // averaged over machines, clipped or added up. gradients() computes loss and gradients of a batch
   // without an update (running statistics move, random numbers go on); apply() updates by what then
   // stands in the gradients' buffer. Both after another are step(), to the bit.
   double gradients(const NamedValues& inputs, const Tensor& target);
+  double gradients(const NamedValues& values);
   double gradients();  // of the bound batch
   void apply();
 

@@ -31,7 +31,7 @@ unsigned add(onnxrun::Session& net, unsigned a, unsigned b, int bits) {
 
 void train(const std::string& from, const std::string& to) {
   onnxrun::TrainerOptions options;
-  options.loss = "sum_squared";
+  options.loss.name = "sum_squared";
   options.optimizer = "adam";
   options.lr = 0.01;
   onnxrun::Trainer trainer(onnxrun::Model::load(from), options);

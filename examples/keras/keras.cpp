@@ -38,7 +38,7 @@ bool differentiate(const std::string& folder) {
 bool train(const std::string& folder, const std::string& to) {
   onnxrun::NamedTensors data = onnxrun::open_arrays({folder + "/line.npz"});
   onnxrun::TrainerOptions options;
-  options.loss = "mse";
+  options.loss.name = "mse";
   options.lr = 0.05;
   onnxrun::Trainer trainer(Model::load(folder + "/linear_regression.onnx"), options);
   double loss = 0;

@@ -14,9 +14,9 @@ onnxrun::Tensor inputs() { return onnxrun::Tensor::of<double>({4, 2}, {0, 0, 1, 
 
 double train(const std::string& from, const std::string& to, bool broadcast) {
   onnxrun::TrainerOptions options;
-  options.loss = "sum_squared";
+  options.loss.name = "sum_squared";
   options.lr = 0.1;
-  options.allow_broadcast = broadcast;
+  options.loss.allow_broadcast = broadcast;
   onnxrun::Model model = onnxrun::Model::load(from);
   onnxrun::Trainer trainer(model, options);
   auto target =

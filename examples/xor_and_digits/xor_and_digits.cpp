@@ -19,7 +19,7 @@ float answer(const std::array<float, 2>& bits) { return bits[0] == bits[1] ? 0.0
 
 void train(const std::string& from, const std::string& to) {
   onnxrun::TrainerOptions options;
-  options.loss = "bce";
+  options.loss.name = "bce";
   options.lr = 0.03;
   onnxrun::Trainer trainer(onnxrun::Model::load(from), options);
   // Bound once, and written to before every step: no allocation, no copy.

@@ -55,6 +55,29 @@ FlatWindows::FlatWindows(const Window& w)
     }
     offsets_.push_back(at);
   }
+  find_lines();
+}
+
+void FlatWindows::find_lines() {
+  const size_t inner = window_.rank() - 1;
+  for (int64_t line = 0; line < window_.output_size() / window_.output[inner]; ++line) {
+    int64_t rest = line, at = 0;
+    for (size_t i = inner; i-- > 0; rest /= window_.output[i]) {
+      at += rest % window_.output[i] * pitch_[i];
+    }
+    output_lines_.push_back(at);
+  }
+  for (int64_t line = 0; line < window_.input_size() / window_.input[inner]; ++line) {
+    int64_t rest = line, at = 0;
+    bool read = true;
+    for (size_t i = inner; i-- > 0; rest /= window_.input[i]) {
+      const int64_t position = rest % window_.input[i] + window_.pads[i];
+      const int64_t step = window_.strides[i];
+      read = read && position >= 0 && position / step < reach_[i];
+      at += position % step * phase_step_[i] + position / step * pitch_[i];
+    }
+    if (read) input_lines_.push_back({line, at});
+  }
 }
 
 }  // namespace onnxrun

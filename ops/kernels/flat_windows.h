@@ -2,12 +2,26 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <vector>
 
 #include "kernels/window.h"
 
 namespace onnxrun {
+
+// Copies a line of a picture, mostly so short that a call would cost more than the copy. The arrays
+// do not overlap.
+template <typename T>
+inline void copy_line(const T* from, int64_t n, T* to) {
+  constexpr int64_t chunk = 16 / sizeof(T);
+  if (n < chunk || n > 16 * chunk) {
+    std::copy_n(from, n, to);
+    return;
+  }
+  for (int64_t i = 0; i + chunk < n; i += chunk) std::memcpy(to + i, from + i, 16);
+  std::memcpy(to + n - chunk, from + n - chunk, 16);
+}
 
 // Each channel lies in a plane: padded, and cut into phases, one for each remainder of the
 // positions modulo the strides. Windows are counted by a flat index, in which a step along axis i
@@ -44,9 +58,7 @@ class FlatWindows {
  private:
   explicit FlatWindows(const Window& w);
 
-  // Calls f(flat index, line) for every line of windows along the last axis.
-  template <typename F>
-  void for_each_line(const F& f) const;
+  void find_lines();
   template <typename T>
   void pack_line(const T* line, T* plane) const;
 
@@ -55,37 +67,34 @@ class FlatWindows {
   Dims reach_;               // positions of a phase, an axis
   int64_t plane_ = 0, size_ = 0;
   std::vector<int64_t> offsets_;
+  // Lines along the last axis: those of the input that any window reads, with where they begin in a
+  // plane, and the flat indices at which those of windows begin.
+  struct InputLine {
+    int64_t number, at;
+  };
+  std::vector<InputLine> input_lines_;
+  std::vector<int64_t> output_lines_;
 };
-
-template <typename F>
-void FlatWindows::for_each_line(const F& f) const {
-  size_t inner = window_.rank() - 1;
-  int64_t lines = window_.output_size() / window_.output[inner];
-  for (int64_t line = 0; line < lines; ++line) {
-    int64_t rest = line, at = 0;
-    for (size_t i = inner; i-- > 0; rest /= window_.output[i]) {
-      at += rest % window_.output[i] * pitch_[i];
-    }
-    f(at, line);
-  }
-}
 
 template <typename T>
 void FlatWindows::pack_output(const T* y, T* flat) const {
   int64_t length = window_.output.back(), filled = 0;
-  for_each_line([&](int64_t at, int64_t line) {
+  for (int64_t at : output_lines_) {
     std::fill(flat + filled, flat + at, T{0});
-    std::copy_n(y + line * length, length, flat + at);
+    copy_line(y, length, flat + at);
+    y += length;
     filled = at + length;
-  });
+  }
   std::fill(flat + filled, flat + padded_size(), T{0});
 }
 
 template <typename T>
 void FlatWindows::unpack_output(const T* flat, T* y) const {
   int64_t length = window_.output.back();
-  for_each_line(
-      [&](int64_t at, int64_t line) { std::copy_n(flat + at, length, y + line * length); });
+  for (int64_t at : output_lines_) {
+    copy_line(flat + at, length, y);
+    y += length;
+  }
 }
 
 template <typename T>
@@ -96,10 +105,14 @@ void FlatWindows::pack_line(const T* line, T* plane) const {
     int64_t shift = pad - phase;  // element q of the phase is element q * step - shift of the line
     int64_t first = std::max<int64_t>(0, (shift + step - 1) / step);
     int64_t last = std::min(reach, length + shift > 0 ? (length + shift + step - 1) / step : 0);
-    if (step == 1 && first < last) {
-      std::copy(line + first - shift, line + last - shift, plane + first);
+    if (first >= last) continue;
+    const T* from = line + first * step - shift;
+    if (step == 1) {
+      copy_line(from, last - first, plane + first);
+    } else if (step == 2) {
+      for (int64_t q = 0; q < last - first; ++q) plane[first + q] = from[2 * q];
     } else {
-      for (int64_t q = first; q < last; ++q) plane[q] = line[q * step - shift];
+      for (int64_t q = 0; q < last - first; ++q) plane[first + q] = from[step * q];
     }
   }
 }
@@ -107,20 +120,10 @@ void FlatWindows::pack_line(const T* line, T* plane) const {
 template <typename T>
 void FlatWindows::pack_input(const T* x, int64_t channels, T* planes) const {
   std::fill_n(planes, channels * plane_ + slack, T{0});
-  size_t inner = window_.rank() - 1;
-  int64_t length = window_.input[inner], lines = window_.input_size() / length;
-  for (int64_t line = 0; line < lines; ++line) {
-    int64_t rest = line, at = 0;
-    bool read = true;
-    for (size_t i = inner; i-- > 0; rest /= window_.input[i]) {
-      int64_t position = rest % window_.input[i] + window_.pads[i], step = window_.strides[i];
-      read = read && position >= 0 && position / step < reach_[i];
-      at += position % step * phase_step_[i] + position / step * pitch_[i];
-    }
-    if (!read) continue;
-    for (int64_t c = 0; c < channels; ++c) {
-      pack_line(x + (c * lines + line) * length, planes + c * plane_ + at);
-    }
+  const int64_t length = window_.input.back(), size = window_.input_size();
+  for (int64_t c = 0; c < channels; ++c, x += size, planes += plane_) {
+    for (const InputLine& line : input_lines_)
+      pack_line(x + line.number * length, planes + line.at);
   }
 }
 

@@ -132,6 +132,50 @@ HWY_INLINE void multiply(const Product<T>& t, const T* a, const T* b, T* c, int6
   if (m > 0) multiply_few_rows(t, a, b, c, m, n);
 }
 
+// R rows by P panels of packed columns, panel_step apart.
+template <int R, int P, typename T>
+HWY_INLINE void multiply_panels(const Product<T>& t, const T* a, const T* b, int64_t panel_step,
+                                T* c) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<decltype(d)> sum[R][2 * P];
+  for (int i = 0; i < R; ++i) {
+    for (int v = 0; v < 2 * P; ++v) sum[i][v] = hn::Zero(d);
+  }
+  for (int64_t p = 0; p < t.k; ++p) {
+    for (int v = 0; v < 2 * P; ++v) {
+      const auto bv = hn::LoadU(d, b + v / 2 * panel_step + v % 2 * lanes);
+      for (int i = 0; i < R; ++i) {
+        sum[i][v] = hn::MulAdd(hn::Set(d, a[i * t.a_row]), bv, sum[i][v]);
+      }
+    }
+    a += t.a_column;
+    b += t.b_row;
+  }
+  for (int i = 0; i < R; ++i) {
+    for (int v = 0; v < 2 * P; ++v) {
+      finish<false>(d, sum[i][v], t, c + i * t.ldc + v * lanes, 0);
+    }
+  }
+}
+
+// m rows by n columns of panels. Few rows take several panels at a time, to keep as many sums in
+// flight.
+template <typename T>
+HWY_INLINE void multiply_packed(const Product<T>& t, const T* a, const T* b, int64_t panel_step,
+                                T* c, int64_t m, int64_t n) {
+  const int64_t width = panel_width<T>();
+  for (; m == 1 && n >= 4 * width; n -= 4 * width, b += 4 * panel_step, c += 4 * width) {
+    multiply_panels<1, 4>(t, a, b, panel_step, c);
+  }
+  for (; m == 2 && n >= 2 * width; n -= 2 * width, b += 2 * panel_step, c += 2 * width) {
+    multiply_panels<2, 2>(t, a, b, panel_step, c);
+  }
+  for (; n > 0; n -= width, b += panel_step, c += width) {
+    multiply(t, a, b, c, m, HWY_MIN(n, width));
+  }
+}
+
 // How many columns transpose_columns() takes at a time: the elements of a 128-bit block.
 #if HWY_TARGET == HWY_SCALAR
 template <typename T>
@@ -292,8 +336,8 @@ void pack_panel(const MatrixView<T>& b, int64_t k, int64_t columns, T* packed) {
     for (int64_t p = 0; p < k; ++p) {
       const T* row = b.data + p * b.row_step;
       if (columns == 2 * lanes) {
-        hn::Store(hn::LoadU(d, row), d, packed);
-        hn::Store(hn::LoadU(d, row + lanes), d, packed + lanes);
+        hn::StoreU(hn::LoadU(d, row), d, packed);
+        hn::StoreU(hn::LoadU(d, row + lanes), d, packed + lanes);
       } else {
         for (int64_t j = 0; j < columns; ++j) packed[j] = row[j];
       }
@@ -302,7 +346,7 @@ void pack_panel(const MatrixView<T>& b, int64_t k, int64_t columns, T* packed) {
   } else if (b.row_step == 1) {
     for_each_column<2>(b.data, b.column_step, columns, k,
                        [&](int64_t p, int v, hn::Vec<decltype(d)> x)
-                           HWY_ATTR { hn::Store(x, d, packed + (2 * p + v) * lanes); });
+                           HWY_ATTR { hn::StoreU(x, d, packed + (2 * p + v) * lanes); });
   } else {
     for (int64_t p = 0; p < k; ++p) {
       for (int64_t j = 0; j < columns; ++j) {

@@ -99,8 +99,8 @@ void gemm_by_columns(const GemmArgs<T>& g) {
 }
 
 template <typename T>
-void gemm_packed_block(const GemmArgs<T>& g, int64_t column, int64_t columns, int64_t term,
-                       T* packed) {
+void multiply_block(const GemmArgs<T>& g, int64_t column, int64_t columns, int64_t term,
+                    T* packed) {
   const int64_t width = panel_width<T>();
   Product<T> block = block_at(g, term);
   block.b_row = width;
@@ -129,13 +129,13 @@ void gemm_packed_block(const GemmArgs<T>& g, int64_t column, int64_t columns, in
 }
 
 template <typename T>
-void gemm_packed(const GemmArgs<T>& g) {
+void gemm_packing(const GemmArgs<T>& g) {
   const int64_t width = panel_width<T>();
   int64_t columns = std::min(block_columns, (g.n + width - 1) / width * width);
   Scratch scratch(static_cast<size_t>(columns * std::min(block_terms, g.k)) * sizeof(T));
   for (int64_t column = 0; column < g.n; column += block_columns) {
     for_each_block(g.k, [&](int64_t term) {
-      gemm_packed_block(g, column, std::min(block_columns, g.n - column), term, scratch.as<T>());
+      multiply_block(g, column, std::min(block_columns, g.n - column), term, scratch.as<T>());
     });
   }
 }
@@ -161,7 +161,59 @@ void gemm_any(const GemmArgs<T>& g) {
   bool is_direct = g.b.column_step == 1 || g.n == 1 || g.k == 0;
   if (is_direct && (g.m <= direct_rows || g.n * g.k <= direct_elements)) return gemm_direct(g);
   if (!is_direct && g.m <= max_rows && g.b.row_step == 1) return gemm_by_columns(g);
-  gemm_packed(g);
+  gemm_packing(g);
+}
+
+template <typename T>
+int64_t panels_of(int64_t n) {
+  return (n + panel_width<T>() - 1) / panel_width<T>();
+}
+
+// Blocks of terms one behind the other, each as panels.
+template <typename T>
+void pack_all(const MatrixView<T>& b, int64_t k, int64_t n, T* packed) {
+  const int64_t width = panel_width<T>(), panels = panels_of<T>(n);
+  for_each_block(k, [&](int64_t term) HWY_ATTR {
+    const int64_t terms = std::min(block_terms, k - term);
+    for (int64_t p = 0; p < panels; ++p) {
+      pack_panel({element(b, term, p * width), b.row_step, b.column_step}, terms,
+                 std::min(width, n - p * width), packed + (term * panels + p * terms) * width);
+    }
+  });
+}
+
+template <typename T>
+void gemm_with_panels(const GemmArgs<T>& g, const T* packed) {
+  if (g.m <= 0 || g.n <= 0) return;
+  const int64_t width = panel_width<T>(), panels = panels_of<T>(g.n);
+  split(panels, piece_columns / width, g.m * g.n * g.k, [&](int64_t begin, int64_t end) HWY_ATTR {
+    for_each_block(g.k, [&](int64_t term) HWY_ATTR {
+      Product<T> block = block_at(g, term);
+      block.b_row = width;
+      multiply_packed(block, element(g.a, 0, term),
+                      packed + (term * panels + begin * block.k) * width, width * block.k,
+                      g.c + begin * width, g.m, std::min(g.n, end * width) - begin * width);
+    });
+  });
+}
+
+int64_t packed_floats(int64_t k, int64_t n) {
+  return k * panels_of<float>(n) * panel_width<float>();
+}
+int64_t packed_doubles(int64_t k, int64_t n) {
+  return k * panels_of<double>(n) * panel_width<double>();
+}
+void pack_float(const MatrixView<float>& b, int64_t k, int64_t n, float* packed) {
+  pack_all(b, k, n, packed);
+}
+void pack_double(const MatrixView<double>& b, int64_t k, int64_t n, double* packed) {
+  pack_all(b, k, n, packed);
+}
+void gemm_packed_float(const GemmArgs<float>& g, const float* packed) {
+  gemm_with_panels(g, packed);
+}
+void gemm_packed_double(const GemmArgs<double>& g, const double* packed) {
+  gemm_with_panels(g, packed);
 }
 
 void gemm_float(const GemmArgs<float>& args) { gemm_any(args); }
@@ -177,6 +229,33 @@ HWY_EXPORT(gemm_float);
 HWY_EXPORT(gemm_double);
 void gemm(const GemmArgs<float>& args) { HWY_DYNAMIC_DISPATCH(gemm_float)(args); }
 void gemm(const GemmArgs<double>& args) { HWY_DYNAMIC_DISPATCH(gemm_double)(args); }
+
+HWY_EXPORT(packed_floats);
+HWY_EXPORT(packed_doubles);
+HWY_EXPORT(pack_float);
+HWY_EXPORT(pack_double);
+HWY_EXPORT(gemm_packed_float);
+HWY_EXPORT(gemm_packed_double);
+template <>
+int64_t packed_elements<float>(int64_t k, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(packed_floats)(k, n);
+}
+template <>
+int64_t packed_elements<double>(int64_t k, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(packed_doubles)(k, n);
+}
+void pack_columns(const MatrixView<float>& b, int64_t k, int64_t n, float* packed) {
+  HWY_DYNAMIC_DISPATCH(pack_float)(b, k, n, packed);
+}
+void pack_columns(const MatrixView<double>& b, int64_t k, int64_t n, double* packed) {
+  HWY_DYNAMIC_DISPATCH(pack_double)(b, k, n, packed);
+}
+void gemm_packed(const GemmArgs<float>& args, const float* packed) {
+  HWY_DYNAMIC_DISPATCH(gemm_packed_float)(args, packed);
+}
+void gemm_packed(const GemmArgs<double>& args, const double* packed) {
+  HWY_DYNAMIC_DISPATCH(gemm_packed_double)(args, packed);
+}
 
 namespace {
 

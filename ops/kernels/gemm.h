@@ -47,6 +47,21 @@ struct GemmArgs {
 void gemm(const GemmArgs<float>& args);
 void gemm(const GemmArgs<double>& args);
 
+// op(B) laid out for products with it again and again, of a few rows each: what one processor's
+// kernel wants, so it is not stored anywhere. In float and double.
+template <typename T>
+int64_t packed_elements(int64_t k, int64_t n);
+template <>
+int64_t packed_elements<float>(int64_t k, int64_t n);
+template <>
+int64_t packed_elements<double>(int64_t k, int64_t n);
+// `packed` has packed_elements<T>(k, n) elements.
+void pack_columns(const MatrixView<float>& b, int64_t k, int64_t n, float* packed);
+void pack_columns(const MatrixView<double>& b, int64_t k, int64_t n, double* packed);
+// gemm() with args.b as pack_columns() laid it out; args.b is not read. The same bits.
+void gemm_packed(const GemmArgs<float>& args, const float* packed);
+void gemm_packed(const GemmArgs<double>& args, const double* packed);
+
 // Integers wrap around.
 void gemm(const GemmArgs<int32_t>& args);
 void gemm(const GemmArgs<int64_t>& args);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/error.h"
 #include "base/threads.h"
 #include "kernels/im2col.h"
 #include "kernels/scratch.h"
@@ -76,31 +77,47 @@ void max_plane(const PlaneWalk& walk, const T* x, T* y) {
   });
 }
 
-// Where in the plane each window's largest element lies, the first of equals; -1 if it holds none.
+// A position in a plane, as wide as T where that holds it: loops over both are vectorised then.
 template <typename T>
-void argmax_plane(const PlaneWalk& walk, const T* x, int64_t* at) {
+using Place = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+
+// Where in the plane each window's largest element lies, the first of equals; -1 if it holds none.
+// Throws Limit for a plane with more positions than Place<T> counts.
+template <typename T>
+void argmax_plane(const PlaneWalk& walk, const T* x, Place<T>* at) {
   using Limits = std::numeric_limits<T>;
   constexpr T lowest = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
-  int64_t size = walk.window().output_size(), step = walk.window().strides.back();
+  if (walk.window().input_size() > std::numeric_limits<Place<T>>::max()) {
+    fail(ErrorKind::Limit, "a plane of {} elements, at most {} are supported",
+         walk.window().input_size(), std::numeric_limits<Place<T>>::max());
+  }
+  const int64_t size = walk.window().output_size();
   Scratch scratch(static_cast<size_t>(size) * sizeof(T));
   T* largest = scratch.as<T>();
   std::fill_n(largest, size, lowest);
-  std::fill_n(at, size, int64_t{-1});
-  walk.for_each([&](const Stretch& s) {
-    int64_t first = s.column + s.before;
-    for (int64_t i = 0; i < s.inside; ++i) {
-      T v = x[s.input + i * step];
-      bool wins = exceeds(v, largest[first + i]);
-      largest[first + i] = wins ? v : largest[first + i];
-      at[first + i] = wins ? s.input + i * step : at[first + i];
-    }
+  std::fill_n(at, size, Place<T>{-1});
+  with_step(walk.window().strides.back(), [&](auto step) {
+    walk.for_each([&](const Stretch& s) {
+      T* best = largest + s.column + s.before;
+      Place<T>* place = at + s.column + s.before;
+      const T* in = x + s.input;
+      const auto first = static_cast<Place<T>>(s.input);
+      const auto stride = static_cast<Place<T>>(step);
+      for (int64_t i = 0; i < s.inside; ++i) {
+        const T v = in[i * step];
+        const bool wins = exceeds(v, best[i]);
+        best[i] = wins ? v : best[i];
+        place[i] = wins ? first + static_cast<Place<T>>(i) * stride : place[i];
+      }
+    });
   });
   if (std::find(at, at + size, -1) == at + size) return;
   // Windows of nothing but the lowest value (or padding).
+  const int64_t step = walk.window().strides.back();
   walk.for_each([&](const Stretch& s) {
     int64_t first = s.column + s.before;
     for (int64_t i = 0; i < s.inside; ++i) {
-      if (at[first + i] < 0) at[first + i] = s.input + i * step;
+      if (at[first + i] < 0) at[first + i] = static_cast<Place<T>>(s.input + i * step);
     }
   });
 }

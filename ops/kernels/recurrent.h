@@ -35,7 +35,7 @@ struct RecurrentForward {
   const T *x = nullptr, *w = nullptr, *r = nullptr, *b = nullptr, *h0 = nullptr, *c0 = nullptr;
   const T* p = nullptr;
   const int32_t* lengths = nullptr;
-  const T* r_transposed = nullptr;  // transpose_recurrence()'s result; null: made anew
+  const T* r_packed = nullptr;  // pack_recurrence()'s result; null: made anew
   T *y = nullptr, *y_h = nullptr, *y_c = nullptr;
   T *gates = nullptr, *arguments = nullptr, *cells = nullptr;
 };
@@ -47,9 +47,15 @@ void recurrent_forward(const RecurrentProblem& p, const RecurrentForward<float>&
 void recurrent_forward(const RecurrentProblem& p, const RecurrentForward<double>& a,
                        ScratchLayout& scratch);
 
-// [directions,hidden,G*hidden] from r.
-void transpose_recurrence(const RecurrentProblem& p, const float* r, float* transposed);
-void transpose_recurrence(const RecurrentProblem& p, const double* r, double* transposed);
+// r laid out for the products of every step, and how many elements that takes.
+template <typename T>
+int64_t packed_recurrence(const RecurrentProblem& p);
+template <>
+int64_t packed_recurrence<float>(const RecurrentProblem& p);
+template <>
+int64_t packed_recurrence<double>(const RecurrentProblem& p);
+void pack_recurrence(const RecurrentProblem& p, const float* r, float* packed);
+void pack_recurrence(const RecurrentProblem& p, const double* r, double* packed);
 
 // Cotangents, named and shaped as what they belong to. Null ones on entry are zero, null ones among
 // the results are not wanted. Only layout 0. For RNN, `gates` is not needed.

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <span>
 #include <vector>
 
 #include "base/threads.h"
@@ -12,6 +14,31 @@ namespace {
 
 // Bytes of gates' arguments that are made at a time where they are not kept: a cache's worth.
 constexpr int64_t chunk_bytes = 1 << 20;
+
+// Consecutive gates whose arguments one product of a step gives.
+struct StateProduct {
+  int64_t gate, count;
+};
+
+std::span<const StateProduct> state_products(const Cell& cell) {
+  static constexpr StateProduct rnn[] = {{0, 1}}, lstm[] = {{0, 4}}, gru[] = {{0, 2}, {2, 1}};
+  static constexpr StateProduct linear_gru[] = {{0, 3}};
+  if (cell.has_second_product()) return gru;
+  if (cell.kind == CellKind::RNN) return rnn;
+  return cell.kind == CellKind::LSTM ? std::span<const StateProduct>(lstm) : linear_gru;
+}
+
+// Calls f(direction, product, at) for all of them, `at` being where its packed part of R begins.
+template <typename T, typename F>
+void for_each_state_product(const RecurrentProblem& p, const F& f) {
+  int64_t at = 0;
+  for (int64_t d = 0; d < p.directions; ++d) {
+    for (const StateProduct& product : state_products(p.cell())) {
+      f(d, product, at);
+      at += packed_elements<T>(p.hidden, product.count * p.hidden);
+    }
+  }
+}
 
 template <typename T>
 class Forward {
@@ -32,13 +59,16 @@ class Forward {
     reset_ = scratch.take_if<T>(second, {p_.directions, p_.batch, n_});
     raw_ = scratch.take_if<T>(!a_.gates, {p_.directions, chunk_, p_.batch, kept_, n_});
     // For one step the product reads r where it is.
-    bool copies = !a_.r_transposed && p_.steps > 1;
-    transposed_ = scratch.take_if<T>(copies, {p_.directions, n_, gates_, n_});
+    bool packs = !a_.r_packed && p_.steps > 1;
+    for_each_state_product<T>(p_, [&](int64_t d, const StateProduct& product, int64_t at) {
+      packed_at_[static_cast<size_t>(2 * d + (product.gate > 0))] = at;
+    });
+    packed_ = scratch.take_if<T>(packs, {packs ? packed_recurrence<T>(p_) : 0});
   }
 
   void run() {
     if (p_.batch == 0 || n_ == 0) return;
-    if (transposed_) transpose_recurrence(p_, a_.r, transposed_);
+    if (packed_) pack_recurrence(p_, a_.r, packed_);
     add_biases();
     load_states();
     for (int64_t first = 0; first < p_.steps; first += chunk_) {
@@ -137,14 +167,15 @@ class Forward {
     }
   }
 
-  // out += state R' for `count` gates from `gate` on.
-  void multiply_state(int64_t d, int64_t rows, const T* state, int64_t gate, int64_t count,
+  // out += state R' for the gates of one product of a step.
+  void multiply_state(int64_t d, int64_t rows, const T* state, const StateProduct& product,
                       T* out) const {
-    const T* transposed = a_.r_transposed ? a_.r_transposed : transposed_;
-    int64_t width = gates_ * n_;
-    MatrixView<T> r = transposed ? MatrixView<T>{transposed + d * n_ * width + gate * n_, width, 1}
-                                 : MatrixView<T>{a_.r + (d * width + gate * n_) * n_, 1, n_};
-    gemm(GemmArgs<T>{rows, count * n_, n_, 1, {state, n_, 1}, r, 1, out, kept_ * n_});
+    const T* packed = a_.r_packed ? a_.r_packed : packed_;
+    const T* r = a_.r + (d * gates_ + product.gate) * n_ * n_;
+    const GemmArgs<T> args{rows, product.count * n_, n_, 1, {state, n_, 1}, {r, 1, n_}, 1,
+                           out,  kept_ * n_};
+    if (!packed) return gemm(args);
+    gemm_packed(args, packed + packed_at_[static_cast<size_t>(2 * d + (product.gate > 0))]);
   }
 
   // `count` steps from `first` (in time) of a block of rows.
@@ -178,17 +209,19 @@ class Forward {
       s.y_row = p_.batch_first ? p_.steps * p_.directions * n_ : n_;
     }
     bool second = cell.has_second_product();
-    multiply_state(d, rows, s.h, 0, second ? 2 : gates_, s.gates);
+    const std::span<const StateProduct> products = state_products(cell);
+    multiply_state(d, rows, s.h, products[0], s.gates);
     cell_forward(cell, s);
     if (!second) return;
-    multiply_state(d, rows, s.reset, 2, 1, s.gates + 2 * n_);
+    multiply_state(d, rows, s.reset, products[1], s.gates + 2 * n_);
     cell_forward_end(cell, s);
   }
 
   const RecurrentProblem& p_;
   const RecurrentForward<T>& a_;
   const int64_t n_, gates_, kept_, chunk_;
-  T *bias_, *h_, *c_, *reset_, *raw_, *transposed_;
+  T *bias_, *h_, *c_, *reset_, *raw_, *packed_;
+  std::array<int64_t, 4> packed_at_{};  // of a direction's first and second product
 };
 
 template <typename T>
@@ -198,19 +231,21 @@ void run_forward(const RecurrentProblem& p, const RecurrentForward<T>& a, Scratc
 }
 
 template <typename T>
-void transpose(const RecurrentProblem& p, const T* r, T* out) {
-  constexpr int64_t tile = 16;
-  int64_t rows = p.cell().gates() * p.hidden, columns = p.hidden;
-  for (int64_t d = 0; d < p.directions; ++d) {
-    const T* from = r + d * rows * columns;
-    T* to = out + d * rows * columns;
-    for (int64_t i = 0; i < rows; i += tile) {
-      for (int64_t j = 0; j < columns; ++j) {
-        for (int64_t k = i; k < std::min(rows, i + tile); ++k)
-          to[j * rows + k] = from[k * columns + j];
-      }
-    }
-  }
+int64_t packed_size(const RecurrentProblem& p) {
+  int64_t end = 0;
+  for_each_state_product<T>(p, [&](int64_t, const StateProduct& product, int64_t at) {
+    end = at + packed_elements<T>(p.hidden, product.count * p.hidden);
+  });
+  return end;
+}
+
+template <typename T>
+void pack(const RecurrentProblem& p, const T* r, T* packed) {
+  const int64_t n = p.hidden, gates = p.cell().gates();
+  for_each_state_product<T>(p, [&](int64_t d, const StateProduct& product, int64_t at) {
+    const T* from = r + (d * gates + product.gate) * n * n;
+    pack_columns(MatrixView<T>{from, 1, n}, n, product.count * n, packed + at);
+  });
 }
 
 }  // namespace
@@ -224,11 +259,20 @@ void recurrent_forward(const RecurrentProblem& p, const RecurrentForward<double>
   run_forward(p, a, scratch);
 }
 
-void transpose_recurrence(const RecurrentProblem& p, const float* r, float* transposed) {
-  transpose(p, r, transposed);
+template <>
+int64_t packed_recurrence<float>(const RecurrentProblem& p) {
+  return packed_size<float>(p);
 }
-void transpose_recurrence(const RecurrentProblem& p, const double* r, double* transposed) {
-  transpose(p, r, transposed);
+template <>
+int64_t packed_recurrence<double>(const RecurrentProblem& p) {
+  return packed_size<double>(p);
+}
+
+void pack_recurrence(const RecurrentProblem& p, const float* r, float* packed) {
+  pack(p, r, packed);
+}
+void pack_recurrence(const RecurrentProblem& p, const double* r, double* packed) {
+  pack(p, r, packed);
 }
 
 }  // namespace onnxrun

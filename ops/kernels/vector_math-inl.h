@@ -85,7 +85,10 @@ HWY_INLINE V power_of_two(D d, V n) {
 template <class D, class V>
 HWY_INLINE V scale_by_power(D d, V v, V n) {
   V first = hn::Min(hn::Max(n, constant(d, 1 - Table<D>::bias)), constant(d, Table<D>::bias));
-  return hn::Mul(hn::Mul(v, power_of_two(d, first)), power_of_two(d, hn::Sub(n, first)));
+  const V scaled = hn::Mul(v, power_of_two(d, first));
+  const V rest = hn::Sub(n, first);
+  if (HWY_LIKELY(hn::AllTrue(d, hn::Eq(rest, hn::Zero(d))))) return scaled;
+  return hn::Mul(scaled, power_of_two(d, rest));
 }
 
 // e^x = 2^power * (1 + fraction).

@@ -162,6 +162,40 @@ HWY_INLINE T maximum_loop(const T* x, int64_t n) {
   return hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
 }
 
+// Sixteen sums, as many vectors of them as it takes.
+template <typename T>
+HWY_INLINE double sum_loop(const T* x, int64_t n) {
+  constexpr int64_t lanes = 16;
+  const hn::CappedTag<double, 8> d;
+  const hn::Rebind<T, decltype(d)> dt;
+  constexpr size_t width = hn::MaxLanes(d), vectors = lanes / width;
+  auto load = [&](const T* from) HWY_ATTR {
+    if constexpr (std::is_same_v<T, double>) {
+      return hn::LoadU(d, from);
+    } else {
+      return hn::PromoteTo(d, hn::LoadU(dt, from));
+    }
+  };
+  hn::Vec<decltype(d)> sums[vectors];
+  for (size_t v = 0; v < vectors; ++v) sums[v] = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    for (size_t v = 0; v < vectors; ++v) {
+      sums[v] = hn::Add(sums[v], load(x + i + static_cast<int64_t>(v * width)));
+    }
+  }
+  HWY_ALIGN double all[lanes];
+  for (size_t v = 0; v < vectors; ++v) hn::Store(sums[v], d, all + v * width);
+  for (; i < n; ++i) all[i % lanes] += static_cast<double>(x[i]);
+  for (int64_t half = lanes / 2; half > 0; half /= 2) {
+    for (int64_t l = 0; l < half; ++l) all[l] += all[l + half];
+  }
+  return all[0];
+}
+
+double sum_float(const float* x, int64_t n) { return sum_loop(x, n); }
+double sum_double(const double* x, int64_t n) { return sum_loop(x, n); }
+
 float maximum_float(const float* x, int64_t n) { return maximum_loop(x, n); }
 double maximum_double(const double* x, int64_t n) { return maximum_loop(x, n); }
 
@@ -212,12 +246,16 @@ void vpow(const double* x, double y, double* out, int64_t n) {
 
 HWY_EXPORT(all_finite_float);
 HWY_EXPORT(all_finite_double);
+HWY_EXPORT(sum_float);
+HWY_EXPORT(sum_double);
 HWY_EXPORT(maximum_float);
 HWY_EXPORT(maximum_double);
 bool all_finite(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(all_finite_float)(x, n); }
 bool all_finite(const double* x, int64_t n) {
   return HWY_DYNAMIC_DISPATCH(all_finite_double)(x, n);
 }
+double sum_in_double(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_float)(x, n); }
+double sum_in_double(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_double)(x, n); }
 float maximum(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(maximum_float)(x, n); }
 double maximum(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(maximum_double)(x, n); }
 

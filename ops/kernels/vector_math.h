@@ -41,6 +41,10 @@ void vpow(const double* x, double y, double* out, int64_t n);
 bool all_finite(const float* x, int64_t n);
 bool all_finite(const double* x, int64_t n);
 
+// The sum of all elements in double, added in an order that depends on n alone.
+double sum_in_double(const float* x, int64_t n);
+double sum_in_double(const double* x, int64_t n);
+
 // The largest element: NaN if one is, -infinity of no elements.
 float maximum(const float* x, int64_t n);
 double maximum(const double* x, int64_t n);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/nearest.h"
 
 namespace onnxrun {
 
@@ -15,11 +16,15 @@ template <typename Info>
 const Info& find_named(const std::vector<Info>& list, std::string_view name,
                        std::string_view what) {
   std::string names;
+  std::vector<std::string> all;
   for (const Info& info : list) {
     if (info.name == name) return info;
-    names += (names.empty() ? "" : ", ") + std::string(info.name);
+    all.emplace_back(info.name);
+    names += (names.empty() ? "" : ", ") + all.back();
   }
-  fail(ErrorKind::Usage, "there is no {} '{}'; there are {}", what, name, names);
+  std::string near = nearest(std::string(name), all);
+  fail(ErrorKind::Usage, "there is no {} '{}'{}; there are {}", what, name,
+       near.empty() ? "" : " (did you mean '" + near + "'?)", names);
 }
 
 }  // namespace onnxrun

@@ -128,44 +128,64 @@ ValueId class_weights(GraphBuilder& b, const LossOptions& options, ValueId score
   return b.constant(convert(values, b.dtype(scores)));
 }
 
-// (1 - e) loss + e / C times the sum over the classes of their losses, reduced as `loss` is.
-ValueId smoothed(GraphBuilder& b, const LossOptions& options, const std::vector<ValueId>& inputs,
-                 ValueId loss) {
-  ValueId scores = inputs[0], labels = inputs[1];
-  auto classes = static_cast<double>(class_count(b, scores, "smoothed labels"));
-  ValueId terms = b.add("Neg", {b.add("LogSoftmax", {scores}, {{"axis", int64_t{1}}})});
-  ValueId weights = no_value;  // of the samples
-  if (inputs.size() > 2) {
-    std::vector<int64_t> shape(static_cast<size_t>(b.rank(scores)), 1);
+// What the losses of class indices read, as the standard's operators want it.
+struct ClassInputs {
+  ValueId scores, labels, class_weights = no_value;
+};
+
+// How much each sample counts in a mean; no_value where each counts once.
+ValueId sample_counts(GraphBuilder& b, const LossOptions& options, const ClassInputs& in) {
+  ValueId counts = no_value, known = in.labels;
+  if (options.ignore_index) {
+    ValueId ignored = b.add("Equal", {in.labels, b.int_scalar(*options.ignore_index)});
+    ValueId one = b.scalar_like(1, in.scores), zero = b.scalar_like(0, in.scores);
+    counts = b.add("Where", {ignored, zero, one});
+    known = b.add("Where", {ignored, b.int_scalar(0), in.labels});  // it may be no class
+  }
+  if (in.class_weights == no_value) return counts;
+  ValueId weights = b.add("Gather", {in.class_weights, known});
+  return counts == no_value ? weights : b.add("Mul", {weights, counts});
+}
+
+// The sum over the classes of a sample's losses, were it of each of them.
+ValueId loss_of_all_classes(GraphBuilder& b, const LossOptions& options, const ClassInputs& in) {
+  ValueId terms = b.add("Neg", {b.add("LogSoftmax", {in.scores}, {{"axis", int64_t{1}}})});
+  if (in.class_weights != no_value) {
+    std::vector<int64_t> shape(static_cast<size_t>(b.rank(in.scores)), 1);
     shape[1] = -1;
-    terms = b.add("Mul", {terms, b.reshape(inputs[2], b.ints(shape))});
+    terms = b.add("Mul", {terms, b.reshape(in.class_weights, b.ints(shape))});
   }
   terms = b.add("ReduceSum", {terms, b.ints({1})}, {{"keepdims", int64_t{0}}});
-  ValueId one = b.scalar_like(1, scores), zero = b.scalar_like(0, scores);
-  ValueId known = labels;  // an ignored label may be no class
-  ValueId counts = no_value;
-  if (options.ignore_index) {
-    ValueId ignored = b.add("Equal", {labels, b.int_scalar(*options.ignore_index)});
-    terms = b.add("Where", {ignored, zero, terms});
-    known = b.add("Where", {ignored, b.int_scalar(0), labels});
-    counts = b.add("Where", {ignored, zero, one});
+  if (!options.ignore_index) return terms;
+  ValueId ignored = b.add("Equal", {in.labels, b.int_scalar(*options.ignore_index)});
+  return b.add("Where", {ignored, b.scalar_like(0, in.scores), terms});
+}
+
+// The weights in as many axes as the terms have, so that each stands by its own.
+ValueId weighted(GraphBuilder& b, ValueId terms, ValueId weights) {
+  if (weights == no_value) return terms;
+  int64_t rank = b.rank(weights), wanted = b.rank(terms);
+  if (rank < 0 || wanted < 0) {
+    fail(ErrorKind::Unsupported, "sample weights need terms of known rank");
   }
-  if (inputs.size() > 2) {
-    weights = b.add("Gather", {inputs[2], known});
-    counts = counts == no_value ? weights : b.add("Mul", {weights, counts});
+  if (rank > wanted) {
+    fail(ErrorKind::BadInput, "sample weights {} have more axes than what they weigh, {}",
+         b.type(weights).to_string(), b.type(terms).to_string());
   }
-  ValueId all;
+  std::vector<int64_t> axes;
+  for (int64_t axis = rank; axis < wanted; ++axis) axes.push_back(axis);
+  if (!axes.empty()) weights = b.unsqueeze(weights, axes);
+  // Weights never make more terms than there are.
+  ValueId shaped = b.add("Expand", {b.cast(weights, b.dtype(terms)), b.shape_of(terms)});
+  return b.add("Mul", {terms, b.add("onnxrun.MatchShape", {shaped, terms})});
+}
+
+ValueId reduced(GraphBuilder& b, const LossOptions& options, ValueId terms,
+                ValueId counts = no_value) {
   Attributes none = {{"keepdims", int64_t{0}}};
-  if (reduction_of(options) == Reduction::Sum) {
-    all = b.add("ReduceSum", {terms}, none);
-  } else if (counts == no_value) {
-    all = b.add("ReduceMean", {terms}, none);
-  } else {
-    all = b.add("Div", {b.add("ReduceSum", {terms}, none), b.add("ReduceSum", {counts}, none)});
-  }
-  double e = options.label_smoothing;
-  ValueId kept = b.add("Mul", {loss, b.scalar_like(1 - e, scores)});
-  return b.add("Add", {kept, b.add("Mul", {all, b.scalar_like(e / classes, scores)})});
+  if (reduction_of(options) == Reduction::Sum) return b.add("ReduceSum", {terms}, none);
+  if (counts == no_value) return b.add("ReduceMean", {terms}, none);
+  return b.add("Div", {b.add("ReduceSum", {terms}, none), b.add("ReduceSum", {counts}, none)});
 }
 
 void check_class_options(const LossOptions& options) {
@@ -182,26 +202,55 @@ void check_class_options(const LossOptions& options) {
   }
 }
 
-ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, ValueId t) {
-  bool mean = reduction_of(options) == Reduction::Mean;
-  Attributes attributes = {{"reduction", std::string(mean ? "mean" : "sum")}};
-  int64_t axis = class_axis_of(options, b.type(y), &b.type(t));
-  bool single = b.rank(y) == 1;
-  ValueId scores = classes_to_axis_1(b, y, axis);
-  ValueId labels = single ? b.reshape(t, b.ints({1})) : matched(b, t, y, axis);
-  std::vector<ValueId> inputs = {scores, labels};
-  if (!options.class_weights.empty()) inputs.push_back(class_weights(b, options, scores));
+// The standard's operator, with or without its reduction.
+ValueId class_operator(GraphBuilder& b, const LossOptions& options, const ClassInputs& in,
+                       const std::string& reduction) {
+  Attributes attributes = {{"reduction", reduction}};
   if (options.ignore_index) attributes["ignore_index"] = *options.ignore_index;
-  if (options.name == "cross_entropy") {
-    ValueId loss = b.add("SoftmaxCrossEntropyLoss", inputs, attributes);
-    return options.label_smoothing == 0 ? loss : smoothed(b, options, inputs, loss);
-  }
+  ValueId scores = in.scores;
   if (options.name == "nll_probs") {
     // As Keras has it: probabilities are kept in [1e-7, 1 - 1e-7].
-    ValueId low = b.scalar_like(1e-7, y), high = b.scalar_like(1 - 1e-7, y);
-    inputs[0] = b.add("Log", {b.add("Clip", {scores, low, high})});
+    ValueId low = b.scalar_like(1e-7, scores), high = b.scalar_like(1 - 1e-7, scores);
+    scores = b.add("Log", {b.add("Clip", {scores, low, high})});
   }
-  return b.add("NegativeLogLikelihoodLoss", inputs, attributes);
+  std::vector<ValueId> inputs = {scores, in.labels};
+  if (in.class_weights != no_value) inputs.push_back(in.class_weights);
+  bool logits = options.name == "cross_entropy";
+  return b.add(logits ? "SoftmaxCrossEntropyLoss" : "NegativeLogLikelihoodLoss", inputs,
+               attributes);
+}
+
+ValueId class_loss(GraphBuilder& b, const LossOptions& options, ValueId y, ValueId t,
+                   ValueId sample_weights) {
+  int64_t axis = class_axis_of(options, b.type(y), &b.type(t));
+  bool single = b.rank(y) == 1;
+  ClassInputs in{classes_to_axis_1(b, y, axis),
+                 single ? b.reshape(t, b.ints({1})) : matched(b, t, y, axis)};
+  if (!options.class_weights.empty()) in.class_weights = class_weights(b, options, in.scores);
+  if (options.label_smoothing == 0 && sample_weights == no_value) {
+    bool mean = reduction_of(options) == Reduction::Mean;
+    return class_operator(b, options, in, mean ? "mean" : "sum");
+  }
+  ValueId terms = class_operator(b, options, in, "none");
+  if (double e = options.label_smoothing; e != 0) {
+    auto classes = static_cast<double>(class_count(b, in.scores, "smoothed labels"));
+    ValueId all = loss_of_all_classes(b, options, in);
+    terms = b.add("Mul", {terms, b.scalar_like(1 - e, terms)});
+    terms = b.add("Add", {terms, b.add("Mul", {all, b.scalar_like(e / classes, terms)})});
+  }
+  return reduced(b, options, weighted(b, terms, sample_weights), sample_counts(b, options, in));
+}
+
+// 1 - y t / sqrt((|y|^2 + 1e-12) (|t|^2 + 1e-12)) of the vectors along the last axis
+// (torch.nn.CosineEmbeddingLoss of like pairs).
+ValueId cosine(const Args& a) {
+  if (a.b.rank(a.y) == 0) fail(ErrorKind::Usage, "loss 'cosine' needs vectors");
+  auto dot = [&](ValueId p, ValueId q) {
+    return a.b.add("ReduceSum", {a.mul(p, q), a.b.ints({-1})}, {{"keepdims", int64_t{0}}});
+  };
+  auto above = [&](ValueId p) { return a.b.add("Add", {dot(p, p), a.scalar(1e-12)}); };
+  ValueId lengths = a.b.add("Sqrt", {a.mul(above(a.y), above(a.t))});
+  return a.sub(a.scalar(1), a.b.add("Div", {dot(a.y, a.t), lengths}));
 }
 
 ValueId own_output(GraphBuilder& b, ValueId output) {
@@ -249,6 +298,7 @@ const std::vector<LossInfo>& loss_list() {
       {"sum_squared", "sum (y - t)^2"},
       {"hinge", "mean max(0, 1 - y t), t is -1 or 1"},
       {"kl", "mean t (log t - y), y log-probabilities, t probabilities"},
+      {"cosine", "mean 1 - cos(y, t) of the vectors along the last axis"},
       {"output", "the model's own scalar output"},
   };
   return list;
@@ -271,21 +321,26 @@ Type target_type(const LossOptions& options, const Type& output) {
 }
 
 static ValueId loss_nodes(GraphBuilder& builder, const LossOptions& options, ValueId output,
-                          ValueId target) {
+                          ValueId target, ValueId sample_weights) {
   const LossInfo& info = find_loss(options.name);
   check_class_options(options);
-  if (info.name == "output") return own_output(builder, output);
-  if (info.class_indices) return class_loss(builder, options, output, target);
+  if (info.name == "output") {
+    if (sample_weights != no_value) {
+      fail(ErrorKind::Usage, "loss 'output' is one number: it has no sample weights");
+    }
+    return own_output(builder, output);
+  }
+  if (info.class_indices) return class_loss(builder, options, output, target, sample_weights);
   if (!options.allow_broadcast) target = matched(builder, target, output, std::nullopt);
-  ValueId terms = elementwise_of(options.name)({builder, output, target});
-  bool mean = reduction_of(options) == Reduction::Mean;
-  return builder.add(mean ? "ReduceMean" : "ReduceSum", {terms}, {{"keepdims", int64_t{0}}});
+  Args args{builder, output, target};
+  ValueId terms = info.name == "cosine" ? cosine(args) : elementwise_of(options.name)(args);
+  return reduced(builder, options, weighted(builder, terms, sample_weights));
 }
 
-ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output,
-                 ValueId target) {
+ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output, ValueId target,
+                 ValueId sample_weights) {
   try {
-    return loss_nodes(builder, options, output, target);
+    return loss_nodes(builder, options, output, target, sample_weights);
   } catch (const Error& e) {
     // The model is right by itself: what does not fit it is the target.
     if (e.kind() == ErrorKind::BadModel) throw e.as(ErrorKind::BadInput);

@@ -1,33 +1,13 @@
 // Losses as graph nodes.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "graph/builder.h"
+#include "onnxrun/loss_options.h"
 
 namespace onnxrun {
-
-enum class Reduction : uint8_t { Mean, Sum };
-
-struct LossOptions {
-  std::string name;
-  // Default: mean, but sum for sum_squared.
-  std::optional<Reduction> reduction = {};
-  // The axis of the output that counts classes, for losses of class indices; default: the axis
-  // whose removal from the output's shape gives the target's, 1 if several fit. May be negative.
-  std::optional<int64_t> class_axis = {};
-  // A target of another shape than the output broadcasts against it in an elementwise loss, as in
-  // numpy and PyTorch. Without it only axes of length 1 may be more or less.
-  bool allow_broadcast = false;
-  // Of losses of class indices. A weight for each class; a mean is then one over the weights of the
-  // samples. Samples of class `ignore_index` do not count.
-  std::vector<double> class_weights = {};
-  std::optional<int64_t> ignore_index = {};
-  // Of cross_entropy: this part of each sample is of all classes alike (torch.nn.CrossEntropyLoss).
-  double label_smoothing = 0;
-};
 
 // The reduction that is asked for, or the loss's own.
 Reduction reduction_of(const LossOptions& options);
@@ -55,6 +35,11 @@ Type target_type(const LossOptions& options, const Type& output);
 // shape, less the class axis for class indices, and axes of length 1 more or less: [N] is taken as
 // [N,1]. Other shapes are errors (BadInput, when the lengths are known) unless broadcasting is
 // allowed. `target` is ignored by loss "output", for which `output` must have one element.
-ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output, ValueId target);
+//
+// `sample_weights`, if given, has the first axes of what is summed or averaged (samples, or samples
+// and steps), and each term is multiplied by the weight of its sample; a mean stays one over all
+// terms (Keras's sum_over_batch_size).
+ValueId add_loss(GraphBuilder& builder, const LossOptions& options, ValueId output, ValueId target,
+                 ValueId sample_weights = no_value);
 
 }  // namespace onnxrun

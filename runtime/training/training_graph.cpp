@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "passes/dead_nodes.h"
 #include "passes/gradient.h"
+#include "training/loss_sum.h"
 #include "training/modes.h"
 
 namespace onnxrun {
@@ -27,26 +28,39 @@ ValueId find_output(const Graph& graph, const std::string& name) {
   fail(ErrorKind::Usage, "the model has no output '{}'; it has {}", name, quoted_list(names));
 }
 
-Type declared_target_type(const Graph& graph, const TrainingOptions& options, const Dims& dims) {
-  const Type& output = graph.value(find_output(graph, options.output)).type;
+Type declared_target_type(const Graph& graph, const LossOptions& loss, const Dims& dims) {
+  const Type& output = graph.value(find_output(graph, loss.output)).type;
   Shape shape;
   for (size_t i = 0; i < dims.size(); ++i) {
     bool same_axes = output.shape && output.shape->size() == dims.size();
     Dim varying = same_axes ? (*output.shape)[i] : Dim::unknown();
     shape.push_back(dims[i] < 0 ? varying : Dim(dims[i]));
   }
-  return Type::tensor(target_type(options.loss, output).dtype, shape);
+  return Type::tensor(target_type(loss, output).dtype, shape);
 }
 
-Type expected_target_type(const Graph& graph, const TrainingOptions& options) {
+Type expected_target_type(const Graph& graph, const LossOptions& options) {
   const Value& output = graph.value(find_output(graph, options.output));
   if (!output.type.shape) {
     fail(ErrorKind::Usage, "the rank of output '{}' is unknown; give the target", output.name);
   }
-  if (!find_loss(options.loss.name).class_indices) return output.type;
-  LossOptions loss = options.loss;
+  if (!find_loss(options.name).class_indices) return output.type;
+  LossOptions loss = options;
   if (!loss.class_axis) loss.class_axis = output.type.shape->size() > 1 ? 1 : 0;
   return target_type(loss, output.type);
+}
+
+// The losses, the outputs they read, and each loss of several.
+static LossNodes add_loss_outputs(Graph& graph, const std::string& prefix,
+                                  const TrainingOptions& options,
+                                  const std::vector<LossInput>& inputs) {
+  std::vector<ValueId> read = loss_outputs(graph, options);
+  GraphBuilder builder(graph, prefix);
+  LossNodes nodes = add_losses(builder, options, inputs);
+  graph.outputs = {nodes.total};
+  graph.outputs.insert(graph.outputs.end(), read.begin(), read.end());
+  graph.outputs.insert(graph.outputs.end(), nodes.terms.begin(), nodes.terms.end());
+  return nodes;
 }
 
 namespace {
@@ -108,15 +122,15 @@ class Builder {
   }
 
   void build_step() {
-    ValueId output = find_output(graph_, options_.output);
-    result_.output = graph_.name_of(output);
+    for (ValueId v : loss_outputs(graph_, options_)) result_.outputs.push_back(graph_.name_of(v));
     draws_ =
         graph_.add_value(graph_.unique_name("dropout::step"), Type::tensor(DType::Int64, Shape{}));
     statistics_ = set_training_modes(graph_, {options_.batch_statistics, options_.unbiased_variance,
                                               options_.dropout, options_.seed, draws_});
     check_moving_statistics();
     result_.model_inputs = graph_.inputs.size();
-    add_target(output);
+    std::vector<LossInput> inputs = add_loss_inputs(graph_, options_);
+    for (const LossInput& i : inputs) result_.loss_inputs.push_back(graph_.name_of(i.value));
     bool whole = options_.part == StepPart::Whole;
     if (whole) add_rate();
     for (ValueId p : parameters_) {
@@ -126,12 +140,13 @@ class Builder {
         become_input(p);
       }
     }
-    ValueId loss = add_loss(builder_, options_.loss, output, target_);
+    LossNodes losses = add_loss_outputs(graph_, "train/", options_, inputs);
+    ValueId loss = losses.total;
+    result_.losses = losses.terms.size();
     std::vector<ValueId> gradients = add_gradients(loss);
     if (whole) add_updates(gradients);
     add_statistics();
     count_draws();
-    graph_.outputs = {loss, output};
     graph_.guards = {loss};
     if (whole) return;
     // A gradient may be the input or constant that it is made of; an output is a value of its own.
@@ -151,14 +166,6 @@ class Builder {
     }
     add_updates(gradients);
     graph_.inputs.insert(graph_.inputs.end(), gradients.begin(), gradients.end());
-  }
-
-  void add_target(ValueId output) {
-    result_.has_target = options_.loss.name != "output";
-    if (result_.has_target) {
-      Type type = options_.target.value_or(target_type(options_.loss, graph_.value(output).type));
-      target_ = graph_.add_input(graph_.unique_name("target"), type);
-    }
   }
 
   void add_rate() {
@@ -290,7 +297,7 @@ class Builder {
   GraphBuilder builder_;
   std::vector<RunningStatistic> statistics_;
   std::vector<ValueId> parameters_;
-  ValueId target_ = no_value, lr_ = no_value, draws_ = no_value;
+  ValueId lr_ = no_value, draws_ = no_value;
 };
 
 }  // namespace
@@ -299,20 +306,14 @@ Graph make_evaluation_graph(const Graph& model, const TrainingOptions& options,
                             const std::vector<std::string>& state) {
   Graph graph = model;
   set_training_modes(graph, {.batch_statistics = false, .dropout = false});
-  ValueId output = find_output(graph, options.output);
-  ValueId target = no_value;
-  if (options.loss.name != "output") {
-    Type type = options.target.value_or(target_type(options.loss, graph.value(output).type));
-    target = graph.add_input(graph.unique_name("target"), type);
-  }
+  std::vector<LossInput> inputs = add_loss_inputs(graph, options);
   for (const std::string& name : state) {
     ValueId v = graph.find(name);
     graph.initializers.erase(v);
     std::erase(graph.overridable, v);
     graph.inputs.push_back(v);
   }
-  GraphBuilder builder(graph, "eval/");
-  graph.outputs = {add_loss(builder, options.loss, output, target), output};
+  add_loss_outputs(graph, "eval/", options, inputs);
   remove_dead_nodes(graph);
   verify(graph);
   return graph;

@@ -36,7 +36,8 @@ c++ $(PKG_CONFIG_PATH=$pc pkg-config --cflags onnxrun) "$source/examples/embed/m
   -o "$work/by_pkg_config" $(PKG_CONFIG_PATH=$pc pkg-config --libs onnxrun)
 LD_LIBRARY_PATH=$(dirname "$library") "$work/by_pkg_config" "$model" | cmp - "$work/shared"
 
-nm -DC --defined-only "$library" | cut -d' ' -f3- | sort -u >"$work/symbols"
+# Weak ones are inline functions, which are there or not as the compiler inlines them.
+nm -DC --defined-only "$library" | grep -v ' W ' | cut -d' ' -f3- | sort -u >"$work/symbols"
 if ! diff "$here/exported_symbols.txt" "$work/symbols"; then
   echo "the names that the library shows have changed; tests/api/exported_symbols.txt lists them"
   exit 1

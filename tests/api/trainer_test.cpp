@@ -17,7 +17,7 @@ Model xor_model() { return Model::load(CorpusCase("s2_xor_bce_dyn").model_path()
 
 TrainerOptions bce(const std::string& optimizer = "sgd") {
   TrainerOptions options;
-  options.loss = "bce";
+  options.loss.name = "bce";
   options.optimizer = optimizer;
   options.lr = 0.1;
   return options;
@@ -83,7 +83,7 @@ TEST(Trainer, TrainsWhatItIsTold) {
 TEST(Trainer, AStatisticThatBatchesMoveIsNoParameter) {
   Model model = Model::load(CorpusCase("cnn_bn_kept_leg").model_path());
   TrainerOptions options;
-  options.loss = "cross_entropy";
+  options.loss.name = "cross_entropy";
   options.trainable = {"fc1.bias", "bn1.running_mean"};
   try {
     Trainer trainer(model, options);
@@ -111,7 +111,7 @@ TEST(Trainer, RejectsWhatContradictsTheModel) {
     }
   };
   TrainerOptions options = bce();
-  options.loss = "no such loss";
+  options.loss.name = "no such loss";
   expect_usage(options);
   options = bce("no such optimizer");
   expect_usage(options);
@@ -119,7 +119,7 @@ TEST(Trainer, RejectsWhatContradictsTheModel) {
   options.trainable = {"x"};
   expect_usage(options);
   options = bce();
-  options.output = "z";
+  options.loss.output = "z";
   expect_usage(options);
 }
 

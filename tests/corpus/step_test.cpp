@@ -28,7 +28,7 @@ TEST_P(ExportedStep, StepsAsItsTrainer) {
   TrainerOptions options = reference.trainer_options();
   options.double_precision = true;
   std::vector<CorpusCase::Batch> batches = reference.batches(model);
-  if (batches[0].target.defined()) options.target_dims = batches[0].target.dims();
+  if (batches[0].target.defined()) options.target_dims["target"] = batches[0].target.dims();
   Trainer trainer(model, options);
   std::string path = ::testing::TempDir() + "step_" + GetParam() + ".onnx";
   trainer.export_step(path);

@@ -5,8 +5,12 @@
 
 #include <cmath>
 #include <filesystem>
+#include <memory>
 
 #include "base/error.h"
+#include "base/random.h"
+#include "builtin_ops.h"
+#include "graph/builder.h"
 #include "onnxrun/callbacks.h"
 #include "support/corpus.h"
 #include "support/files.h"
@@ -74,7 +78,7 @@ TEST(Fit, IsTheTrainersSteps) {
   options.shuffle = false;
   Fit training = fit(classifier(), data, options);
   TrainerOptions same = options.trainer;
-  same.loss = "nll";
+  same.loss.name = "nll";
   Trainer trainer(classifier(), same);
   for (int i = 0; i < 5; ++i) {
     double loss = trainer.step({{"x", data[0].tensor}}, data[1].tensor);
@@ -194,7 +198,7 @@ TEST(Fit, RejectsOptionsThatContradict) {
   rejects([](FitOptions& o) { o.metrics = {"beauty"}; });
   rejects([](FitOptions& o) { o.schedule = "cosinus"; });
   rejects([](FitOptions& o) { o.feed.standardize = {"z"}; });
-  rejects([](FitOptions& o) { o.loss = "z"; });
+  rejects([](FitOptions& o) { o.trainer.loss.name = "z"; });
 }
 
 // Steps in the wrong direction: the first epoch stays the best.
@@ -270,7 +274,7 @@ TEST(Callbacks, EarlyStoppingSurvivesResuming) {
 TEST(Trainer, StepsInTwoHalves) {
   for (const char* optimizer : {"sgd", "nesterov", "adam", "adamw", "rmsprop", "adagrad"}) {
     TrainerOptions options;
-    options.loss = "cross_entropy";
+    options.loss.name = "cross_entropy";
     options.optimizer = optimizer;
     Model model = with_batch_norm();
     Trainer whole(model, options), halves(model, options);
@@ -290,9 +294,131 @@ TEST(Trainer, StepsInTwoHalves) {
   }
 }
 
+// Numbers a and classes b of one hidden layer.
+Model two_heads() {
+  auto graph = std::make_shared<Graph>(builtin_ops());
+  GraphBuilder b(*graph);
+  auto weight = [&](const char* name, Dims dims) {
+    Tensor t(DType::Float32, std::move(dims));
+    Philox random(3, static_cast<uint64_t>(t.size()));
+    for (int64_t i = 0; i < t.size(); ++i) {
+      t.data<float>()[i] = static_cast<float>(random.uniform(static_cast<uint64_t>(i))) - 0.5F;
+    }
+    return graph->add_initializer(name, t, Role::Parameter);
+  };
+  Shape shape = {Dim::unknown(), Dim(16)};
+  ValueId x = graph->add_input("x", Type::tensor(DType::Float32, shape));
+  ValueId h = b.add("Tanh", {b.add("MatMul", {x, weight("w", {16, 6})})});
+  for (auto [name, width] : {std::pair("a", 3), {"b", 8}}) {
+    ValueId y = b.add("MatMul", {h, weight(width == 3 ? "va" : "vb", {6, width})});
+    graph->value(y).name = name;
+    graph->outputs.push_back(y);
+  }
+  return Model(std::move(graph));
+}
+
+NamedTensors two_headed_data(int64_t samples) {
+  NamedTensors data = class_data(samples);
+  Tensor numbers(DType::Float32, {samples, 3}), weights(DType::Float64, {samples});
+  for (int64_t i = 0; i < 3 * samples; ++i) numbers.data<float>()[i] = static_cast<float>(i % 5);
+  for (int64_t i = 0; i < samples; ++i) weights.data<double>()[i] = static_cast<double>(i % 3);
+  return {data[0], {"a", numbers}, {"b", data[1].tensor}, {"w", weights}};
+}
+
+FitOptions two_losses() {
+  FitOptions options = adam(2);
+  options.trainer.loss = {.name = "mse", .output = "a"};
+  options.trainer.more_losses = {{.name = "cross_entropy", .output = "b", .weight = 0.3}};
+  options.metrics = {"mae"};
+  return options;
+}
+
+TEST(Fit, MinimisesTheSumOfSeveralLosses) {
+  FitOptions options = two_losses();
+  options.feed.batch_size = 10;
+  options.validation_split = 0.2;
+  options.trainer.more_losses[0].label_smoothing = 0.1;
+  options.metrics = {};
+  Fit training = fit(two_heads(), two_headed_data(50), options);
+  EXPECT_EQ(training.summary().loss, "mse, 0.3 cross_entropy");
+  EXPECT_EQ(training.summary().metrics, (std::vector<std::string>{"a_loss", "b_loss"}));
+  for (const EpochRecord& r : training.history()) {
+    EXPECT_NEAR(r.loss, *r.value("a_loss") + 0.3 * *r.value("b_loss"), 1e-5);
+    EXPECT_NEAR(*r.value("val_loss"), *r.value("val_a_loss") + 0.3 * *r.value("val_b_loss"), 1e-5);
+  }
+}
+
+// Batches cut a data set, losses and metrics of several outputs are those of all samples.
+TEST(Fit, EvaluatesSeveralOutputs) {
+  EvaluationOptions options;
+  options.more_losses = {{.name = "cross_entropy", .output = "b", .weight = 0.5}};
+  options.loss = {.name = "mse", .output = "a"};
+  options.feed.sample_weights = "w";
+  options.double_precision = true;
+  options.feed.batch_size = 50;
+  Evaluation whole = evaluate(two_heads(), two_headed_data(50), options);
+  options.feed.batch_size = 7;
+  Evaluation cut = evaluate(two_heads(), two_headed_data(50), options);
+  EXPECT_NEAR(whole.loss, cut.loss, 1e-12);
+  ASSERT_EQ(whole.metrics.size(), 2U);
+  EXPECT_EQ(whole.metrics[1].first, "b_loss");
+  EXPECT_NEAR(whole.metrics[1].second, cut.metrics[1].second, 1e-12);
+  FitOptions same = two_losses();
+  same.trainer.more_losses[0].weight = 0.5;
+  same.trainer.double_precision = true;
+  same.feed.sample_weights = "w";
+  same.validation = two_headed_data(50);
+  same.metrics = {};
+  Fit training(two_heads(), two_headed_data(50), same);
+  EXPECT_NEAR(training.evaluate(Fit::Part::Validation).loss, whole.loss, 1e-12);
+}
+
+TEST(Fit, GoesOnToTheBitWithSeveralLosses) {
+  FitOptions options = two_losses();
+  options.feed.sample_weights = "w";
+  options.metrics = {};
+  NamedTensors data = two_headed_data(30);
+  Fit whole = fit(two_heads(), data, options);
+  auto stop = std::make_shared<StopAt>(3);
+  options.callbacks = {stop};
+  Fit part = fit(two_heads(), data, options);
+  options.callbacks = {};
+  Fit rest(two_heads(), data, options);
+  NamedTensors state = stop->state;
+  rest.set_state(state);
+  rest.run();
+  expect_same_weights(whole.trainer(), rest.trainer());
+  EXPECT_EQ(whole.history().back().metrics, rest.history().back().metrics);
+}
+
+TEST(Fit, RefusesLossesThatDoNotGoTogether) {
+  auto rejects = [](auto change, const std::string& part) {
+    FitOptions options = two_losses();
+    options.metrics = {};
+    change(options);
+    try {
+      Fit(two_heads(), two_headed_data(8), options);
+      ADD_FAILURE() << part;
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+    }
+  };
+  rejects([](FitOptions& o) { o.trainer.more_losses[0].reduction = Reduction::Sum; },
+          "one reduction");
+  rejects([](FitOptions& o) { o.trainer.more_losses[0].output = "c"; }, "no output 'c'");
+  rejects([](FitOptions& o) { o.trainer.more_losses[0].weight = NAN; }, "weight of a loss is nan");
+  rejects([](FitOptions& o) { o.feed.targets = {"a=nothing"}; }, "no array 'nothing'");
+  rejects([](FitOptions& o) { o.feed.targets = {"a=a", "a=b"}; }, "two targets");
+  rejects([](FitOptions& o) { o.feed.targets = {"target"}; }, "no loss reads the target 'target'");
+  rejects([](FitOptions& o) { o.feed.sample_weights = "a"; }, "sample weights");
+  rejects([](FitOptions& o) { o.metrics = {"beauty"}; }, "no metric 'beauty'");
+  rejects([](FitOptions& o) { o.trainer.loss.graph = two_heads().shared_graph(); },
+          "called like an output");
+}
+
 TEST(Trainer, ShowsItsBuffers) {
   TrainerOptions options;
-  options.loss = "nll";
+  options.loss.name = "nll";
   options.optimizer = "momentum";
   options.lr = 0.5;
   Trainer trainer(classifier(), options);

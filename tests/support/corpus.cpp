@@ -84,11 +84,12 @@ std::vector<CorpusCase::Batch> CorpusCase::batches(const Model& model) const {
 TrainerOptions CorpusCase::trainer_options() const {
   json t = training();
   TrainerOptions o;
-  o.loss = t["loss"]["name"];
-  if (o.loss != "output") o.reduction = t["loss"]["reduction"];
-  if (!t["loss"]["class_axis"].is_null()) o.class_axis = t["loss"]["class_axis"].get<int64_t>();
+  o.loss.name = t["loss"]["name"];
+  bool sums = t["loss"]["reduction"] == "sum";
+  if (o.loss.name != "output") o.loss.reduction = sums ? Reduction::Sum : Reduction::Mean;
+  if (!t["loss"]["class_axis"].is_null()) o.loss.class_axis = t["loss"]["class_axis"].get<int64_t>();
   // What a broadcast does wrong is what this case is about.
-  o.allow_broadcast = folder_.ends_with("/s0_nand_f64_bcast_bug");
+  o.loss.allow_broadcast = folder_.ends_with("/s0_nand_f64_bcast_bug");
   json p = t["optimizer"];
   std::string name = p["name"];
   o.optimizer = name == "adam_keras" ? "keras:adam" : name;

@@ -213,6 +213,40 @@ TEST_P(Gemm, ElementsDoNotDependOnThreads) {
   }
 }
 
+template <typename T>
+void expect_same_bits_packed(const Case& s) {
+  SCOPED_TRACE(testing::Message() << s << " of " << typeid(T).name());
+  Operands<T> plain(s), packed(s);
+  plain.multiply(s);
+  std::vector<T> panels(static_cast<size_t>(packed_elements<T>(s.k, s.n)));
+  pack_columns(matrix_view(packed.b.data(), packed.ldb, s.trans_b), s.k, s.n, panels.data());
+  gemm_packed(GemmArgs<T>{s.m,
+                          s.n,
+                          s.k,
+                          static_cast<T>(s.alpha),
+                          matrix_view(packed.a.data(), packed.lda, s.trans_a),
+                          {},
+                          static_cast<T>(s.beta),
+                          packed.c.data(),
+                          packed.ldc},
+              panels.data());
+  EXPECT_EQ(std::memcmp(plain.c.data(), packed.c.data(), plain.c.size() * sizeof(T)), 0);
+}
+
+TEST_P(Gemm, PackedColumnsGiveTheSameBits) {
+  const std::vector<Case> all = cases();
+  for (size_t i = 0; i < all.size(); i += 3 * thinning) {
+    expect_same_bits_packed<float>(all[i]);
+    expect_same_bits_packed<double>(all[i]);
+  }
+  for (int64_t m : {1, 2, 3, 16}) {
+    for (int64_t n : {100, 300, 1024})
+      expect_same_bits_packed<float>({false, true, m, n, 600, 1, 1});
+  }
+  ThreadScope four(4);
+  expect_same_bits_packed<float>({false, true, 16, 2100, 400, 1, 1});
+}
+
 TEST(IntegerGemm, WrapsAround) {
   Case s{false, true, 9, 5, 40, 3, 2, 1};
   for (bool ta : {false, true}) {

@@ -271,5 +271,25 @@ TEST_P(VectorMath, Maximum) {
   expect_maximum<double>();
 }
 
+template <typename T>
+void expect_sum() {
+  std::vector<T> x;
+  for (int i = 0; i < 1000; ++i) x.push_back(static_cast<T>((i % 7 - 2) * 1024 + i));
+  double sum = 0;
+  for (int64_t n = 0; n <= 1000; ++n) {
+    // Whole numbers, which no order of adding rounds.
+    EXPECT_EQ(sum_in_double(x.data(), n), sum) << n;
+    if (n < 1000) sum += static_cast<double>(x[static_cast<size_t>(n)]);
+  }
+  const std::vector<T> tenths(40, static_cast<T>(0.1));
+  EXPECT_NEAR(sum_in_double(tenths.data(), 40), 40 * static_cast<double>(static_cast<T>(0.1)),
+              1e-14);
+}
+
+TEST_P(VectorMath, SumsInDouble) {
+  expect_sum<float>();
+  expect_sum<double>();
+}
+
 }  // namespace
 }  // namespace onnxrun

@@ -105,7 +105,7 @@ struct BoundStep {
   }
   static TrainingGraph make(int64_t) {
     TrainingOptions options;
-    options.loss.name = "output";
+    options.losses[0].name = "output";
     options.optimizer.name = "adam";
     return make_training_graph(model(), options);
   }

@@ -75,7 +75,7 @@ Graph nested(const std::string& op) {
 std::vector<double> losses(bool dropout, uint64_t seed, const Graph& graph = model(), double lr = 0,
                            double* moved = nullptr) {
   TrainingOptions options;
-  options.loss.name = "output";
+  options.losses[0].name = "output";
   options.dropout = dropout;
   options.seed = seed;
   TrainingGraph training = make_training_graph(graph, options);
@@ -122,7 +122,7 @@ TEST(DropoutTraining, BodiesDropInTheGradientWhatTheyDropped) {
     EXPECT_NE(still, std::vector<double>(5, still[0]));
     EXPECT_NE(losses(true, 2, nested(op)), still);
     TrainingOptions options;
-    options.loss.name = "output";
+    options.losses[0].name = "output";
     EXPECT_THROW(make_step_model(make_training_graph(nested(op), options)), Error);
     options.dropout = false;
     make_step_model(make_training_graph(nested(op), options));

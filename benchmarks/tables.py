@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""Times the nets of nets.py in onnxrun and in the peers that are installed, one thread each:
+tables.py PATH/onnxrun [--update README.md] [--json FILE] [--rounds N] [PATTERN...]
+
+Models are exported afresh. Before anything is timed, results are compared: the losses of the first
+five steps, or the outputs. Then all take turns, round after round; of each round's best times the
+best counts. PyTorch runs eagerly; ONNX Runtime and OpenVINO with their inputs bound.
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+try:
+    import nets
+    import numpy as np
+    import torch
+except ImportError as missing:
+    sys.exit(f"the tables of larger nets are left out: {missing}")
+
+
+def best_time(call, duration=0.4):
+    call()
+    best, end = float("inf"), time.perf_counter() + duration
+    while (began := time.perf_counter()) < end:
+        call()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+class Onnxrun:
+    def __init__(self, program):
+        self.program = program
+
+    def run(self, *arguments):
+        done = subprocess.run([self.program, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
+        return done.stdout
+
+    def inputs(self, folder, count):
+        return [part for i in range(count) for part in ("-i", f"x{i}={folder}/x{i}.npy")]
+
+    def time(self, folder, count, *options):
+        report = self.run("bench", folder / "model.onnx", *self.inputs(folder, count), *options,
+                          "--threads", 1, "--duration", "0.4s", "--json")  # fmt: skip
+        return json.loads(report)["latency_us"]["min"] * 1e-6
+
+
+def torch_step(case, net, x, target):
+    loss_of, optimizer = case.torch_loss(), case.torch_optimizer(net)
+
+    def step():
+        optimizer.zero_grad()
+        loss = loss_of(net(x), target)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def losses(onnxrun, case, folder):
+    log = folder / "log.jsonl"
+    data = [f"x0={folder}/x0.npy", f"target={folder}/target.npy"]
+    batch = len(np.load(folder / "target.npy"))
+    onnxrun.run("train", folder / "model.onnx", "--data", data[0], "--data", data[1],
+                "--batch-axis", f"x0={case.batch_axis}", "--batch-size", batch, *case.options(),
+                "--epochs", 5, "--no-shuffle", "--log", log, "--log-every", 1, "-q",
+                "-o", folder / "trained.onnx")  # fmt: skip
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    return [row["loss"] for row in rows if "step" in row][:5]
+
+
+def check(name, ours, theirs, tolerance=2e-4):
+    if not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance):
+        worst = np.max(np.abs(np.asarray(ours) - np.asarray(theirs)))
+        sys.exit(f"{name}: results differ by {worst}; nothing is timed")
+
+
+def training_row(onnxrun, case, folder, rounds):
+    torch.manual_seed(0)
+    net, x, target = case.net(), case.x(), case.target()
+    nets.export(net, (x,), folder, training=True)
+    np.save(folder / "target.npy", target.numpy())
+    net.train()
+    step = torch_step(case, net, x, target)
+    check(case.name, losses(onnxrun, case, folder), [step() for _ in range(5)])
+    target_option = ["--target", f"{folder}/target.npy"]
+    times = {"onnxrun": [], "PyTorch": []}
+    for _ in range(rounds):
+        times["onnxrun"].append(onnxrun.time(folder, 1, "--train", *target_option, *case.options()))
+        times["PyTorch"].append(best_time(step))
+    return {peer: min(values) for peer, values in times.items()}
+
+
+def ort_call(folder, inputs):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
+    )
+    expected = session.run(None, inputs)[0]
+    binding = session.io_binding()
+    for name, value in inputs.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(value))
+    binding.bind_ortvalue_output(
+        "y", onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros_like(expected))
+    )
+    return expected, lambda: session.run_with_iobinding(binding)
+
+
+def openvino_call(folder, inputs):
+    import openvino
+
+    settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    model = openvino.Core().compile_model(str(folder / "model.onnx"), "CPU", settings)
+    request = model.create_infer_request()
+    for i, value in enumerate(inputs.values()):
+        request.set_input_tensor(i, openvino.Tensor(value, shared_memory=True))
+    request.infer()
+    return request.get_output_tensor(0).data.copy(), request.infer
+
+
+def inference_row(onnxrun, case, folder, rounds, peers):
+    torch.manual_seed(0)
+    nets.export(case.net(), case.inputs, folder)
+    inputs = {f"x{i}": x.numpy() for i, x in enumerate(case.inputs)}
+    onnxrun.run(
+        "run", folder / "model.onnx", *onnxrun.inputs(folder, len(inputs)), "-o", folder / "y.npy"
+    )
+    ours, calls = np.load(folder / "y.npy"), {}
+    for peer, make in peers.items():
+        expected, calls[peer] = make(folder, inputs)
+        check(f"{case.name} in {peer}", ours, expected, 1e-3)
+    times = {"onnxrun": []}
+    for _ in range(rounds):
+        times["onnxrun"].append(onnxrun.time(folder, len(inputs)))
+        for peer, call in calls.items():
+            times.setdefault(peer, []).append(best_time(call))
+    return {peer: min(values) for peer, values in times.items()}
+
+
+def inference_peers():
+    peers = {}
+    for label, module, make in [
+        ("ONNX Runtime", "onnxruntime", ort_call), ("OpenVINO", "openvino", openvino_call),
+    ]:  # fmt: skip
+        try:
+            __import__(module)
+            peers[label] = make
+        except ImportError:
+            print(f"{label} is left out: it is not installed here", file=sys.stderr)
+    return peers
+
+
+def microseconds(seconds):
+    us = seconds * 1e6
+    return f"{us:,.2f}" if us < 100 else f"{us:,.0f}"
+
+
+def table(title, rows):
+    peers = list(dict.fromkeys(p for _, _, times in rows for p in times if p != "onnxrun"))
+    lines = [f"| {title}, µs | onnxrun | {' | '.join(peers)} | ours / best | goal | |",
+             "|---" * (len(peers) + 5) + "|"]  # fmt: skip
+    for name, goal, times in rows:
+        others = [times[p] for p in peers if p in times]
+        ratio = times["onnxrun"] / min(others) if others else None
+        cells = [microseconds(times[p]) if p in times else "" for p in peers]
+        reached = "" if ratio is None else "reached" if ratio <= goal else "not reached"
+        shown = "" if ratio is None else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
+        lines.append(
+            f"| {name} | {microseconds(times['onnxrun'])} | {' | '.join(cells)} "
+            f"| {shown} | {goal} | {reached} |"
+        )
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program", type=pathlib.Path)
+    parser.add_argument("patterns", nargs="*")
+    parser.add_argument("--update", type=pathlib.Path)
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_intermixed_args()
+    torch.set_num_threads(1)
+    onnxrun, peers = Onnxrun(options.program.resolve()), inference_peers()
+
+    def wanted(case):
+        return not options.patterns or any(p in case.name for p in options.patterns)
+
+    training, inference = [], []
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        for case in filter(wanted, nets.TRAINING):
+            times = training_row(onnxrun, case, work / nets.slug(case.name), options.rounds)
+            training.append((case.name, case.goal, times))
+        for case in filter(wanted, nets.INFERENCE):
+            times = inference_row(onnxrun, case, work / nets.slug(case.name), options.rounds, peers)
+            inference.append((case.name, case.goal, times))
+    tables = [table(*t) for t in (("training step", training), ("inference", inference)) if t[1]]
+    text = "\n\n".join(tables)
+    print(text)
+    if options.json:
+        rows = [dict(name=n, goal=g, seconds=t) for n, g, t in training + inference]
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if options.update:
+        page = re.sub(r"(<!-- larger -->\n).*(\n<!-- /larger -->)", lambda m: m[1] + text + m[2],
+                      options.update.read_text(), flags=re.S)  # fmt: skip
+        options.update.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
