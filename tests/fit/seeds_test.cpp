@@ -27,6 +27,7 @@ struct Row {
   double accuracy;  // on the test data at least
   double momentum = 0;
   bool standardize = false;
+  const char* output = "";
 };
 
 const Row rows[] = {
@@ -39,7 +40,7 @@ const Row rows[] = {
     {"xor_and_digits/softmax.onnx", "xor_and_digits/classes.npz", "y", "", "nll_probs", "adam",
      0.01, 10, 32, 0.87},
     {"recurrent_classifier/rnn_v2.onnx", "recurrent_classifier/train.npz", "y",
-     "recurrent_classifier/test.npz", "output=nll", "adam", 0.005, 10, 10, 1},
+     "recurrent_classifier/test.npz", "nll", "adam", 0.005, 10, 10, 1, 0, false, "output"},
     {"recurrent_classifier/rnn.onnx", "recurrent_classifier/train.npz", "y",
      "recurrent_classifier/test.npz", "nll", "adam", 0.005, 10, 10, 1},
     {"recurrent_classifier/lstm.onnx", "recurrent_classifier/train.npz", "y",
@@ -63,11 +64,12 @@ TEST(Seeds, Learn) {
     options.trainer.optimizer = row.optimizer;
     options.trainer.lr = row.lr;
     if (row.momentum > 0) options.trainer.momentum = row.momentum;
-    options.loss = row.loss;
+    options.trainer.loss.name = row.loss;
+    options.trainer.loss.output = row.output;
     options.epochs = row.epochs;
     options.metrics = {"accuracy"};
     options.feed.batch_size = row.batch_size;
-    options.feed.target = row.target;
+    options.feed.targets = {row.target};
     if (std::string(row.target) == "every") options.feed.batch_axes["target"] = 1;
     if (row.standardize) options.feed.standardize = {"x"};
     if (*row.test) {
