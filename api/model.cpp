@@ -33,13 +33,17 @@ ImportOptions import_options(const LoadOptions& options) {
   return result;
 }
 
+static const OpRegistry& operators_of(const LoadOptions& options) {
+  return options.operators ? options.operators->registry() : builtin_ops();
+}
+
 Model::Model(std::shared_ptr<const Graph> graph)
     : graph_(std::move(graph)), lowerings_(std::make_shared<Lowerings>()) {}
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   try {
     auto graph =
-        std::make_shared<Graph>(import_model(path, builtin_ops(), import_options(options)));
+        std::make_shared<Graph>(import_model(path, operators_of(options), import_options(options)));
     choose_parameters(*graph);
     return Model(std::move(graph));
   } catch (const Error& e) {
@@ -50,8 +54,8 @@ Model Model::load(const std::string& path, const LoadOptions& options) {
 Model Model::from_bytes(std::string bytes, const LoadOptions& options) {
   ImportOptions import = import_options(options);
   if (options.external_directory.empty()) import.external_data = ExternalData::Deny;
-  auto graph = std::make_shared<Graph>(
-      import_model_bytes(std::move(bytes), options.external_directory, builtin_ops(), import));
+  auto graph = std::make_shared<Graph>(import_model_bytes(
+      std::move(bytes), options.external_directory, operators_of(options), import));
   choose_parameters(*graph);
   return Model(std::move(graph));
 }

@@ -5,9 +5,11 @@
 #include <iosfwd>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "onnxrun/custom_operators.h"
 #include "onnxrun/value.h"
 
 namespace onnxrun {
@@ -23,6 +25,8 @@ struct LoadOptions {
   std::string external_directory;
   // Bytes that all tensors of the file may take together.
   int64_t max_memory = INT64_MAX;
+  // The operators there are, if not the library's alone.
+  std::optional<Operators> operators = {};
 };
 
 // An input or output.
