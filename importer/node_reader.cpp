@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "attribute_reader.h"
@@ -13,12 +15,12 @@ namespace {
 
 using onnx::AttributeProto;
 
-// The version of the operator that `opset` means: the newest that is not newer.
-void check_version(const OpInfo& info, int64_t opset) {
+// The opset that says what the node means. Programs write operators into files whose opset did not
+// have them yet (ONNX Runtime's optimizer LayerNormalization before 17): they mean the first
+// version.
+int64_t meant_opset(const OpInfo& info, int64_t imported) {
   const auto& since = info.spec.since;
-  if (since.empty() || since.front() <= opset) return;
-  fail(ErrorKind::Unsupported, "opset {} is imported, the operator is known since opset {}", opset,
-       since.front());
+  return since.empty() ? imported : std::max<int64_t>(imported, since.front());
 }
 
 // Without the last ones that have no name; of variadic outputs the number says something.
@@ -61,19 +63,19 @@ void GraphReader::read_node(const onnx::NodeProto& node, Scope& scope, const Pat
 
 void GraphReader::read_operator(const onnx::NodeProto& node, Scope& scope, const Path& path) {
   const OpInfo* info = nullptr;
-  int64_t opset = 0;
+  int64_t imported = 0, opset = 0;
   NodeOptions options;
   std::vector<ValueId> inputs;
   const size_t findings = findings_ ? findings_->count() : 0;
   try {
     std::string domain = normalized_domain(node.domain());
-    opset = checked_opset(scope.opsets, domain);
+    imported = checked_opset(scope.opsets, domain);
     info = domain == private_domain ? nullptr : registry_.find(domain, node.op_type());
     if (!info) {
       fail(ErrorKind::Unsupported, "domain '{}', opset {}, has no operator of this name here",
-           domain.empty() ? "ai.onnx" : domain, opset);
+           domain.empty() ? "ai.onnx" : domain, imported);
     }
-    check_version(*info, opset);
+    opset = meant_opset(*info, imported);
     inputs = lookup_inputs(node, scope);
     Formed formed = read_attributes_of(node, *info, scope, path);
     options.attributes = std::move(formed.attributes);
@@ -86,6 +88,16 @@ void GraphReader::read_operator(const onnx::NodeProto& node, Scope& scope, const
       findings_ ? add_or_doubt(node, *info, opset, std::move(inputs), scope, std::move(options),
                                findings_->count() > findings)
                 : add_operator(node, *info, opset, std::move(inputs), scope, std::move(options));
+  if (findings_ && opset > imported) {
+    Error early(
+        ErrorKind::Unsupported,
+        fmt::format(
+            "opset {} is imported, the operator is known since opset {}, as which it is read",
+            imported, opset));
+    early = early.in(frame_of(node));
+    for (auto frame = around_.rbegin(); frame != around_.rend(); ++frame) early = early.in(*frame);
+    findings_->add({Severity::Warning, "before-its-opset", early});
+  }
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (static_cast<int>(i) >= node.output_size()) break;
     const std::string& name = node.output(static_cast<int>(i));

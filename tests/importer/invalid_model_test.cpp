@@ -66,12 +66,6 @@ const Row rows[] = {
      ErrorKind::Unsupported, "ai.onnx.ml.Add node 'add' : opset 6 of 'ai.onnx.ml'"},
     {"no opset", [](ModelMaker& m) { m.model.clear_opset_import(); }, ErrorKind::BadModel,
      "no opset of it is imported"},
-    {"opset before the operator",
-     [](ModelMaker& m) {
-       first(m).set_op_type("Late");
-       m.model.mutable_opset_import(0)->set_version(19);
-     },
-     ErrorKind::Unsupported, "known since opset 20"},
     {"unknown operator", [](ModelMaker& m) { first(m).set_op_type("Nope"); },
      ErrorKind::Unsupported, "Nope node 'add'"},
     {"unknown domain",

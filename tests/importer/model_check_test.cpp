@@ -107,6 +107,13 @@ const Row rows[] = {
        m.graph().mutable_output(0)->set_name("z");
      },
      {"error unsupported: opset 99 of 'ai.onnx'", "error unsupported: Nope node 'z'"}},
+    {"an operator before its opset",
+     [](ModelMaker& m) {
+       m.model.mutable_opset_import(0)->set_version(19);
+       m.graph().mutable_node(0)->set_op_type("Late");
+     },
+     {"warning before-its-opset: Late node 'add' : opset 19 is imported, the operator is known "
+      "since opset 20"}},
     {"a declared shape that is not the one that comes out",
      [](ModelMaker& m) {
        m.graph()

@@ -1,6 +1,7 @@
 """Small PyTorch nets, and how each is exported, fed and trained."""
 
 import dataclasses
+import inspect
 import warnings
 from typing import Any, Callable
 
@@ -128,6 +129,8 @@ def export(net, module, path, exporter, opset):
                 {axis: torch.export.Dim(dim) for axis, dim in net.dynamic.get(n, {}).items()}
                 for n in names
             )
+            if any(p.kind == p.VAR_POSITIONAL for p in inspect.signature(module.forward).parameters.values()):
+                shapes = (shapes,)  # the inputs are one tuple
             torch.onnx.export(
                 module, args, str(path), input_names=names, opset_version=opset, verbose=False,
                 dynamic_shapes=shapes if net.dynamic else None,

@@ -98,6 +98,14 @@ TEST(STFT, Gradients) {
   check_gradient(both);
   both.inputs.resize(2);
   EXPECT_EQ(run_op(both)[0].dims(), (Dims{1, 1, 9, 2}));
+
+  Tensor flat = random_tensor({2, 11}, 1);
+  OpRun real{"STFT", {flat, number(3), window, number(4)}};
+  check_gradient(real, {.second_order = true});
+  expect_decomposes(real, 1e-12, std::vector<size_t>{});
+  Tensor values = run_op(real)[0];
+  real.inputs[0] = flat.view({2, 11, 1});
+  expect_close(values, run_op(real)[0]);
 }
 
 TEST(STFT, Rejects) {
