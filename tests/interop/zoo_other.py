@@ -288,7 +288,7 @@ NETS = {
     "vector_quantizer": borrowed(
         "vector_quantizer", (4,), untrained={"dynamo": "the file has exp(sharp), which trains in its place"}
     ),
-    "memory": borrowed("memory", (6,), exporters=LEGACY, opsets=(12,)),
+    "memory": borrowed("memory", (6,), exporters=LEGACY, opsets=(13,)),
     "kan": borrowed("spline", (4,), frozen={"legacy": "centres"}),
     "hypernet": borrowed("hyper", (5,), exporters=LEGACY),
 }
