@@ -19,6 +19,26 @@ namespace onnxrun::tool {
 
 namespace {
 
+struct NotFinite {
+  int64_t nans = 0, infinite = 0;
+};
+
+template <typename Values>
+NotFinite count_not_finite(const Values& values) {
+  NotFinite n;
+  for (auto v : values) {
+    n.nans += std::isnan(v);
+    n.infinite += std::isinf(v);
+  }
+  return n;
+}
+
+NotFinite not_finite(const Tensor& t) {
+  if (t.dtype() == DType::Float32) return count_not_finite(t.span<float>());
+  if (t.dtype() == DType::Float64) return count_not_finite(t.span<double>());
+  return count_not_finite(to_doubles(t));
+}
+
 class Check final : public Command {
  public:
   Check() : Command({}) {}
@@ -68,16 +88,15 @@ class Check final : public Command {
   }
 
   static void check_elements(const Graph& graph, Findings& findings) {
-    for (const auto& [id, init] : graph.initializers) {
+    for (const auto& entry : graph.initializers) {
+      const Initializer& init = entry.second;
+      const std::string& name = graph.name_of(entry.first);
       if (!is_float(init.value.dtype())) continue;
-      std::vector<double> values = to_doubles(init.value);
-      auto nans = std::count_if(values.begin(), values.end(), [](double v) { return v != v; });
-      auto infinite =
-          std::count_if(values.begin(), values.end(), [](double v) { return std::isinf(v); });
+      auto [nans, infinite] = not_finite(init.value);
       auto add = [&](Severity severity, int64_t count, const char* what) {
         if (count == 0) return;
         Error e(ErrorKind::BadModel, fmt::format("initializer '{}' holds {}: {} of {} elements",
-                                                 graph.name_of(id), what, count, values.size()));
+                                                 name, what, count, init.value.size()));
         findings.add({severity, "not-finite", e});
       };
       add(Severity::Warning, nans, "NaN");

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "graph/builder.h"
 #include "passes/gradient.h"
+#include "training/modes.h"
 
 namespace onnxrun::tool {
 
@@ -67,6 +68,7 @@ class Trainability {
   std::vector<bool> differentiate() {
     std::vector<bool> flows(parameters_.size(), false);
     Graph cut = graph_;
+    set_training_modes(cut, {});
     for (size_t attempts = graph_.nodes.size() + 1; attempts > 0; --attempts) {
       Graph trial = cut;
       std::vector<Seed> seeds;

@@ -43,6 +43,18 @@ TEST(Figure, HasTheMapTheBoundaryAndThePoints) {
   EXPECT_EQ(circles, 2u);  // the others lie outside
 }
 
+TEST(Figure, LabelsFitBesideTheAxis) {
+  Figure figure;
+  figure.curves = {{"loss", {0, 1, 2}, {1, 1e-4, 3e-7}}};
+  std::string svg = draw(figure, PictureFormat::Svg);
+  for (const char* label : {">1<", ">0.001<", ">1e-4<", ">1e-6<"}) {
+    EXPECT_NE(svg.find(label), std::string::npos) << label;
+  }
+  figure.curves = {{"loss", {0, 1, 2}, {1.1e-4, 1.2e-4, 1.3e-4}}};
+  svg = draw(figure, PictureFormat::Svg);
+  EXPECT_NE(svg.find(">1.25e-4<"), std::string::npos) << svg;
+}
+
 TEST(Figure, IsAPngOfTwiceItsSize) {
   Figure figure;
   figure.curves = {{"l\xff\x01ss", {0, 1, 2}, {3, std::nan(""), 1}}};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 namespace onnxrun {
 
@@ -20,6 +21,21 @@ double nice_step(double range, double count) {
   return 10 * power;
 }
 
+// Room beside an axis is for six characters: 0.001, 250000, but 1e-4, 1.25e-5.
+std::string short_label(double value) {
+  std::string plain = fmt::format("{:.6g}", value);
+  bool has_power = plain.find('e') != std::string::npos;
+  if (plain.size() < 6 && !has_power) return plain;
+  std::string power = fmt::format("{:.3e}", value);
+  size_t e = power.find('e');
+  if (e == std::string::npos) return plain;
+  std::string digits = power.substr(0, e);
+  digits.erase(digits.find_last_not_of('0') + 1);
+  if (digits.back() == '.') digits.pop_back();
+  power = fmt::format("{}e{}", digits, std::stoi(power.substr(e + 1)));
+  return has_power || power.size() < plain.size() ? power : plain;
+}
+
 void set_linear_ticks(Axis& axis, double count, bool whole) {
   double step = nice_step(axis.high - axis.low, count);
   if (whole) step = std::max(1.0, step);
@@ -30,7 +46,7 @@ void set_linear_ticks(Axis& axis, double count, bool whole) {
     if (!(value <= axis.high + step * 1e-9)) return;
     // A multiple of the step that should be zero.
     if (std::abs(value) < step * 1e-9) value = 0;
-    axis.ticks.push_back({value, fmt::format("{:.6g}", value)});
+    axis.ticks.push_back({value, whole ? fmt::format("{:.6g}", value) : short_label(value)});
   }
 }
 
@@ -43,7 +59,7 @@ void set_log_ticks(Axis& axis) {
     for (double factor : {1.0, 2.0, 5.0}) {
       double value = factor * std::pow(10, power), place = std::log10(value);
       if (place < axis.low - 1e-9 || place > axis.high + 1e-9 || (factor > 1 && !between)) continue;
-      axis.ticks.push_back({value, fmt::format("{:.4g}", value)});
+      axis.ticks.push_back({value, short_label(value)});
     }
   }
 }
