@@ -18,9 +18,10 @@ static std::unordered_map<std::string, size_t> positions(const Graph& graph,
 }
 
 BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions options,
-                     std::vector<Tensor> state)
+                     std::vector<Tensor> state, std::shared_ptr<PlanCache> plans)
     : machine_(std::move(machine)),
       options_(options),
+      plans_(std::move(plans)),
       state_(std::move(state)),
       state_input_(graph().inputs.size(), false),
       inputs_(graph().inputs.size()),
@@ -113,7 +114,7 @@ Execution& BoundPlan::prepared() {
   };
   auto it = std::find_if(cache_.begin(), cache_.end(), same);
   if (it == cache_.end()) {
-    auto execution = std::make_unique<Execution>(Plan::compile(graph(), types, options_), state_);
+    auto execution = std::make_unique<Execution>(plans_->get(graph(), types, options_), state_);
     if (cache_.size() == max_cached_plans) cache_.erase(cache_.begin());
     cache_.push_back({std::move(types), std::move(execution)});
   } else {

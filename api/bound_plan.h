@@ -16,8 +16,10 @@ namespace onnxrun {
 // State tensors are shared by all plans.
 class BoundPlan {
  public:
+  // `plans` may be shared by many of one machine graph.
   BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions options,
-            std::vector<Tensor> state);
+            std::vector<Tensor> state,
+            std::shared_ptr<PlanCache> plans = std::make_shared<PlanCache>());
 
   const Graph& graph() const { return machine_->graph(); }
 
@@ -50,6 +52,7 @@ class BoundPlan {
 
   std::shared_ptr<const MachineGraph> machine_;
   PlanOptions options_;
+  std::shared_ptr<PlanCache> plans_;
   std::vector<Tensor> state_;
   std::vector<bool> state_input_;
   std::vector<RuntimeValue> inputs_;

@@ -1,6 +1,8 @@
 #include "onnxrun/model.h"
 
 #include <algorithm>
+#include <array>
+#include <istream>
 
 #include "base/error.h"
 #include "builtin_ops.h"
@@ -31,18 +33,44 @@ ImportOptions import_options(const LoadOptions& options) {
   return result;
 }
 
+static const OpRegistry& operators_of(const LoadOptions& options) {
+  return options.operators ? options.operators->registry() : builtin_ops();
+}
+
 Model::Model(std::shared_ptr<const Graph> graph)
     : graph_(std::move(graph)), lowerings_(std::make_shared<Lowerings>()) {}
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   try {
     auto graph =
-        std::make_shared<Graph>(import_model(path, builtin_ops(), import_options(options)));
+        std::make_shared<Graph>(import_model(path, operators_of(options), import_options(options)));
     choose_parameters(*graph);
     return Model(std::move(graph));
   } catch (const Error& e) {
     throw e.in(ErrorFrame{ErrorFrame::Kind::File, path});
   }
+}
+
+Model Model::from_bytes(std::string bytes, const LoadOptions& options) {
+  ImportOptions import = import_options(options);
+  if (options.external_directory.empty()) import.external_data = ExternalData::Deny;
+  auto graph = std::make_shared<Graph>(import_model_bytes(
+      std::move(bytes), options.external_directory, operators_of(options), import));
+  choose_parameters(*graph);
+  return Model(std::move(graph));
+}
+
+Model Model::load(std::istream& stream, const LoadOptions& options) {
+  std::string bytes;
+  std::array<char, 1 << 16> block;
+  while (stream.read(block.data(), block.size()), stream.gcount() > 0) {
+    bytes.append(block.data(), static_cast<size_t>(stream.gcount()));
+    if (static_cast<int64_t>(bytes.size()) > options.max_memory) {
+      fail(ErrorKind::Limit, "the model is longer than {} bytes", options.max_memory);
+    }
+  }
+  if (stream.bad()) fail(ErrorKind::BadModel, "the stream cannot be read");
+  return from_bytes(std::move(bytes), options);
 }
 
 static std::vector<ValueInfo> infos(const Graph& graph, const std::vector<ValueId>& ids) {

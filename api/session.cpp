@@ -1,6 +1,11 @@
 #include "onnxrun/session.h"
 
 #include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -45,14 +50,33 @@ Graph with_fed_initializers(Graph graph, const std::vector<std::string>& names) 
 }  // namespace
 
 struct Session::Impl {
+  // What one thread runs on.
+  struct Worker {
+    std::optional<std::vector<std::string>> fed;  // the initializers that are inputs here
+    std::unique_ptr<BoundPlan> plan;
+    RunControl control;
+    std::atomic<bool> busy = false;
+  };
+  // What workers that feed the same initializers share.
+  struct Compiled {
+    std::shared_ptr<const MachineGraph> machine;
+    std::shared_ptr<PlanCache> plans;
+  };
+
   Impl(const Model& model, SessionOptions given)
       : options(std::move(given)),
         lowerings(model.lowerings()),
         base(wanted_part(model, options.outputs)) {
     for (ValueId v : base.outputs) output_names.push_back(base.name_of(v));
-    use({});
-    control.max_loop_iterations = options.max_loop_iterations;
-    control.max_memory = options.max_memory;
+    own = new_worker();
+    use(*own, {});
+  }
+
+  std::unique_ptr<Worker> new_worker() const {
+    auto worker = std::make_unique<Worker>();
+    worker->control.max_loop_iterations = options.max_loop_iterations;
+    worker->control.max_memory = options.max_memory;
+    return worker;
   }
 
   bool is_overridable(const std::string& name) const {
@@ -60,33 +84,99 @@ struct Session::Impl {
                        [&](ValueId v) { return base.name_of(v) == name; });
   }
 
-  void use(const std::vector<std::string>& fed_initializers) {
-    fed = fed_initializers;
-    PlanOptions plan_options{.optimize = options.optimize, .max_memory = options.max_memory};
-    auto machine = lowerings->get(options, fed, [&] { return with_fed_initializers(base, fed); });
-    plan = std::make_unique<BoundPlan>(std::move(machine), plan_options, std::vector<Tensor>());
-    plan->observe(observer);
+  Compiled compiled_for(const std::vector<std::string>& fed) {
+    std::lock_guard lock(mutex);
+    Compiled& found = compiled[fed];
+    if (!found.machine) {
+      found.machine =
+          lowerings->get(options, fed, [&] { return with_fed_initializers(base, fed); });
+      found.plans = std::make_shared<PlanCache>();
+    }
+    return found;
   }
 
-  void run() {
+  void use(Worker& worker, const std::vector<std::string>& fed) {
+    if (worker.fed == fed) return;
+    PlanOptions plan_options{.optimize = options.optimize, .max_memory = options.max_memory};
+    Compiled c = compiled_for(fed);
+    worker.plan = std::make_unique<BoundPlan>(std::move(c.machine), plan_options,
+                                              std::vector<Tensor>(), std::move(c.plans));
+    worker.plan->observe(observer_of(worker));
+    worker.fed = fed;
+  }
+
+  Execution::Observer observer_of(Worker& worker) const {
+    if (!observer) return {};
+    return record_nodes(observer, [&worker] { return worker.plan.get(); });
+  }
+
+  // An idle worker, its own if that is one; there are as many as threads have run at a time.
+  Worker& take() {
+    Worker& worker = own->busy.exchange(true) ? take_other() : *own;
+    if (cancels_next && cancels_next.exchange(false)) worker.control.cancel();
+    return worker;
+  }
+  Worker& take_other() {
+    std::lock_guard lock(mutex);
+    for (auto& other : others) {
+      if (!other->busy.exchange(true)) return *other;
+    }
+    others.push_back(new_worker());
+    others.back()->busy = true;
+    return *others.back();
+  }
+
+  void cancel() {
+    std::lock_guard lock(mutex);
+    cancels_next = true;
+    auto cancel_busy = [&](Worker& worker) {
+      if (!worker.busy) return;
+      worker.control.cancel();
+      cancels_next = false;
+    };
+    cancel_busy(*own);
+    for (auto& other : others) cancel_busy(*other);
+  }
+
+  void run(Worker& worker) const {
     ThreadScope threads(options.threads);
     if (options.timeout_seconds) {
-      control.deadline = std::chrono::steady_clock::now() +
-                         std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                             std::chrono::duration<double>(*options.timeout_seconds));
+      worker.control.deadline = std::chrono::steady_clock::now() +
+                                std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                    std::chrono::duration<double>(*options.timeout_seconds));
     }
-    plan->run(control);
+    worker.plan->run(worker.control);
   }
 
   SessionOptions options;
   std::shared_ptr<Lowerings> lowerings;
   Graph base;
   std::vector<std::string> output_names;
-  std::vector<std::string> fed;
-  std::unique_ptr<BoundPlan> plan;
-  RunControl control;
-  Execution::Observer observer;
+  std::function<void(const NodeRecord&)> observer;
+  std::unique_ptr<Worker> own;  // memory is bound to it, and a single thread always runs on it
+  std::mutex mutex;             // of what follows
+  std::map<std::vector<std::string>, Compiled> compiled;
+  std::vector<std::unique_ptr<Worker>> others;
+  std::atomic<bool> cancels_next = false;
 };
+
+namespace {
+
+// A worker for the time of a run.
+template <typename Impl>
+class Taken {
+ public:
+  explicit Taken(Impl& impl) : worker_(impl.take()) {}
+  ~Taken() { worker_.busy = false; }
+  Taken(const Taken&) = delete;
+  Taken& operator=(const Taken&) = delete;
+  auto& operator*() const { return worker_; }
+
+ private:
+  typename Impl::Worker& worker_;
+};
+
+}  // namespace
 
 Session::Session(const Model& model, SessionOptions options)
     : impl_(std::make_unique<Impl>(model, std::move(options))) {}
@@ -107,39 +197,52 @@ NamedValues Session::run(const NamedValues& inputs) {
   for (const auto& [name, value] : inputs) {
     if (impl_->is_overridable(name)) fed.push_back(name);
   }
-  if (fed != impl_->fed) impl_->use(fed);
+  const Taken taken(*impl_);
+  Impl::Worker& worker = *taken;
+  impl_->use(worker, fed);
   for (const auto& [name, value] : inputs) {
-    impl_->plan->bind_input(impl_->plan->input_index(name), value);
+    worker.plan->bind_input(worker.plan->input_index(name), value);
   }
-  impl_->run();
+  impl_->run(worker);
   NamedValues results;
   for (size_t k = 0; k < impl_->output_names.size(); ++k) {
-    results.emplace_back(impl_->output_names[k], impl_->plan->output(k));
+    results.emplace_back(impl_->output_names[k], worker.plan->output(k));
   }
   return results;
 }
 
 void Session::bind_input(const std::string& name, Tensor tensor) {
-  impl_->plan->bind_input(impl_->plan->input_index(name), std::move(tensor));
+  BoundPlan& plan = *impl_->own->plan;
+  plan.bind_input(plan.input_index(name), std::move(tensor));
 }
 
 void Session::bind_output(const std::string& name, Tensor memory) {
-  impl_->plan->bind_output(impl_->plan->output_index(name), std::move(memory));
+  BoundPlan& plan = *impl_->own->plan;
+  plan.bind_output(plan.output_index(name), std::move(memory));
 }
 
-void Session::run() { impl_->run(); }
+void Session::run() {
+  const Taken taken(*impl_);
+  if (&*taken != impl_->own.get()) {
+    fail(ErrorKind::Usage, "bound memory is for one thread, and another one is running");
+  }
+  impl_->run(*taken);
+}
 
 const RuntimeValue& Session::output(const std::string& name) const {
-  return impl_->plan->output(impl_->plan->output_index(name));
+  const BoundPlan& plan = *impl_->own->plan;
+  return plan.output(plan.output_index(name));
 }
 
-void Session::cancel() { impl_->control.cancel(); }
+void Session::cancel() { impl_->cancel(); }
 
 void Session::observe(std::function<void(const NodeRecord&)> observer) {
-  impl_->observer = observer ? record_nodes(std::move(observer),
-                                            [impl = impl_.get()] { return impl->plan.get(); })
-                             : Execution::Observer();
-  impl_->plan->observe(impl_->observer);
+  impl_->observer = std::move(observer);
+  auto observe_with = [&](Impl::Worker& worker) {
+    if (worker.plan) worker.plan->observe(impl_->observer_of(worker));
+  };
+  observe_with(*impl_->own);
+  for (auto& other : impl_->others) observe_with(*other);
 }
 
 }  // namespace onnxrun

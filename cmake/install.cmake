@@ -33,6 +33,7 @@ install(TARGETS onnxrun_shared EXPORT onnxrun
 install(TARGETS onnxrun_static EXPORT onnxrun ARCHIVE COMPONENT development)
 install(DIRECTORY api/onnxrun runtime/onnxrun DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         COMPONENT development FILES_MATCHING PATTERN "*.h")
+install(FILES api/onnxrun.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 install(EXPORT onnxrun NAMESPACE onnxrun:: FILE onnxrun-targets.cmake DESTINATION ${package_dir}
         COMPONENT development)
 configure_package_config_file(cmake/onnxrun-config.cmake.in onnxrun-config.cmake

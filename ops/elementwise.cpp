@@ -16,6 +16,8 @@ class ElementwiseProgram final : public Op {
     v.required("operands", operands_,
                "of the calls in turn: numbers of inputs, then of what earlier calls gave");
     v.required("results", results_, "the numbers of what becomes an output");
+    v.visit("nodes", nodes_, "names of the nodes that were the calls");
+    v.visit("values", values_, "names of what they gave");
   }
 
   void infer(InferContext& c) const override {
@@ -54,12 +56,20 @@ class ElementwiseProgram final : public Op {
     const Program p = program(d.num_inputs());
     std::vector<ValueId> values;
     for (size_t i = 0; i < d.num_inputs(); ++i) values.push_back(d.input(i));
-    for (const Program::Call& call : p.calls) {
+    auto name = [](const std::vector<std::string>& names, size_t k) {
+      return k < names.size() ? names[k] : std::string();
+    };
+    for (size_t n = 0; n < p.calls.size(); ++n) {
+      const Program::Call& call = p.calls[n];
       std::vector<ValueId> operands;
       for (int k = 0; k < operands_of(call.function); ++k) {
         operands.push_back(values[static_cast<size_t>(call.operands[static_cast<size_t>(k)])]);
       }
-      values.push_back(d.builder().add(to_string(call.function), std::move(operands)));
+      NodeOptions options{.output_names = {name(values_, n)}, .name = name(nodes_, n)};
+      values.push_back(
+          d.builder()
+              .add_n(to_string(call.function), std::move(operands), 1, std::move(options))
+              .front());
     }
     for (size_t o = 0; o < p.outputs.size(); ++o) {
       d.set(o, values[static_cast<size_t>(p.outputs[o])]);
@@ -109,7 +119,7 @@ class ElementwiseProgram final : public Op {
     return number;
   }
 
-  std::vector<std::string> functions_;
+  std::vector<std::string> functions_, nodes_, values_;
   std::vector<int64_t> operands_, results_;
 };
 

@@ -2,8 +2,8 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/nearest.h"
 #include "base/file_names.h"
+#include "base/nearest.h"
 #include "builtin_ops.h"
 #include "command.h"
 #include "exit_code.h"

@@ -54,7 +54,7 @@ class Profile final : public Command {
     FilesInUse files;
     files.read(workload.model());
     files.read(workload_.inputs.inputs);
-    files.read(workload_.target);
+    files.read(workload_.targets);
     files.write("--trace", trace_);
     ProfileBy by = by_ == "op" ? ProfileBy::Op : by_ == "node" ? ProfileBy::Node : ProfileBy::Shape;
     NodeTimes times(by, trace_.empty() ? 1 : traced_runs);

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <chrono>
 
-#include "array_files.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "fit/loss_choice.h"
+#include "interrupt.h"
 #include "messages.h"
 #include "model_loading.h"
 #include "onnxrun/trainer.h"
@@ -43,16 +43,15 @@ class InferenceRunner final : public Runner {
 
 class TrainingRunner final : public Runner {
  public:
-  TrainingRunner(const Model& model, const TrainerOptions& options, const NamedValues& inputs,
-                 const Tensor& target)
-      : trainer_(model, options), inputs_(inputs), target_(target) {}
+  TrainingRunner(const Model& model, const TrainerOptions& options, const NamedValues& fed)
+      : trainer_(model, options), fed_(fed) {}
 
   void run() override {
     if (bound_) {
       trainer_.step();
       return;
     }
-    trainer_.step(inputs_, target_);
+    trainer_.step(fed_);
     bound_ = true;
   }
   void cancel() override { trainer_.cancel(); }
@@ -62,8 +61,7 @@ class TrainingRunner final : public Runner {
 
  private:
   Trainer trainer_;
-  const NamedValues& inputs_;
-  const Tensor& target_;
+  const NamedValues& fed_;
   bool bound_ = false;
 };
 
@@ -78,10 +76,14 @@ Model timed_load(std::string& path, const CommonOptions& common, double& seconds
 
 void add_workload_options(Options& options, WorkloadOptions& values) {
   add_input_options(options, values.inputs);
-  options.add_switch("--train", values.train, "a training step instead of a run");
+  options.add_switch(
+      "--train", values.train,
+      "a training step instead of a run, with learning rate 0 unless --lr is given, so that "
+      "it can go on for ever");
   options
-      .add("--target", values.target, "of --train: what the output should match (default: random)")
-      .type_name("FILE");
+      .add_repeated("--target", values.targets,
+                    "of --train: what an output should match (default: random)")
+      .type_name("[OUTPUT=]FILE");
   add_loss_options(options, values.loss);
   add_optimizer_options(options, values.optimizer);
   add_mode_options(options, values.modes);
@@ -102,40 +104,69 @@ Workload::Workload(std::string& path, const WorkloadOptions& options, const Comm
 }
 
 void Workload::check_usage() const {
-  bool of_training = !options_.target.empty() || options_.loss.is_given() ||
+  bool of_training = !options_.targets.empty() || options_.loss.is_given() ||
                      options_.optimizer.name != OptimizerChoice().name;
   if (of_training && !options_.train) {
     fail(ErrorKind::Usage, "--loss, --optimizer and --target belong to --train");
   }
 }
 
-void Workload::prepare_training() {
+// The losses asked for, and the targets that files give.
+LearningTask Workload::chosen_task() {
   const Graph& graph = model_.graph();
-  auto [named, file] = split_output(graph, options_.target);
-  if (!file.empty()) target_ = read_array(file, read_options(common_.max_memory)).tensor;
   std::vector<LossOptions> asked = loss_options(graph, options_.loss, common_);
-  if (asked.size() > 1 || asked[0].graph) {
-    fail(ErrorKind::Usage, "--loss: one that has a name is measured");
+  LearningTask task;
+  if (options_.targets.empty()) {
+    for (const LossOptions& loss : asked) {
+      Tensor any(DType::Float32, {});
+      task.losses.push_back({loss.graph ? ChosenLoss{loss} : choose_loss(graph, loss, any)});
+    }
+    return task;
   }
-  if (!named.empty()) asked[0].output = named;
-  Tensor any = target_.defined() ? target_ : Tensor(DType::Float32, {});
-  ChosenLoss chosen = choose_loss(graph, asked[0], any);
-  if (!chosen.warning.empty()) warn("{}", chosen.warning);
-  const LossOptions& loss = chosen.loss;
-  if (!target_.defined() && loss.name != "output") target_ = random_target(loss, loss.output);
-  trainer_ = trainer_options(options_.optimizer, options_.modes, common_);
-  trainer_.loss = loss;
-  trainer_.double_precision = options_.modes.precision == "float64";
-  if (target_.defined()) trainer_.target_dims["target"] = target_.dims();
-  description_ =
-      fmt::format("training, {} of '{}', {}", loss.name, loss.output, options_.optimizer.name);
+  FeedOptions feed;
+  feed.targets = options_.targets;
+  feed.max_memory = common_.max_memory;
+  task = choose_task(graph, {}, feed, asked);
+  for (const FeedTarget& target : task.targets) {
+    fed_.emplace_back(target.name, target_values({}, target, common_.max_memory));
+  }
+  return task;
 }
 
-// Of the shape that the output has for these inputs.
-Tensor Workload::random_target(const LossOptions& loss, const std::string& output) const {
+void Workload::prepare_training() {
+  LearningTask task = chosen_task();
+  for (const LossTask& loss : task.losses) {
+    if (!loss.chosen.warning.empty()) warn("{}", loss.chosen.warning);
+  }
+  std::vector<LossOptions> losses = task.loss_options();
+  if (options_.targets.empty()) {
+    for (const LossInput& input : loss_inputs(model_.graph(), task.training_options())) {
+      auto of = std::find_if(losses.begin(), losses.end(), [&](const LossOptions& loss) {
+        bool only = losses.size() == 1 && input.name == "target";
+        return !loss.graph && (only || input.name == "target::" + loss.output);
+      });
+      fed_.emplace_back(input.name, of == losses.end() ? random_target(input) : random_target(*of));
+    }
+  }
+  trainer_ = trainer_options(options_.optimizer, options_.modes, common_);
+  if (!trainer_.lr) trainer_.lr = 0;
+  trainer_.loss = losses[0];
+  trainer_.more_losses.assign(losses.begin() + 1, losses.end());
+  trainer_.double_precision = options_.modes.precision == "float64";
+  for (const auto& [name, value] : fed_) trainer_.target_dims[name] = value.tensor.dims();
+  fed_.insert(fed_.end(), inputs_.begin(), inputs_.end());
+  TaskSummary summary;
+  describe(summary, task, {}, 0);
+  description_ = fmt::format("training, {} of output '{}', {}", summary.loss, summary.output,
+                             options_.optimizer.name);
+}
+
+// For the inputs that runs are fed.
+RuntimeValue Workload::output_value(const std::string& output) const {
   SessionOptions session_options = common_.session_options();
   session_options.outputs = {output};
   Session session(model_, session_options);
+  CancelScope cancel(session);
   std::vector<std::string> needed = session.input_names();
   NamedValues inputs;
   for (const auto& input : inputs_) {
@@ -143,14 +174,27 @@ Tensor Workload::random_target(const LossOptions& loss, const std::string& outpu
       inputs.push_back(input);
     }
   }
-  RuntimeValue value = in_context(path_, [&] { return session.run(inputs).front().second; });
+  return in_context(path_, [&] { return session.run(inputs).front().second; });
+}
+
+// What a loss graph reads, as the graph declares it.
+Tensor Workload::random_target(const LossInput& input) const {
+  RandomInputs random(model_.graph(), {}, common_.seed, common_.max_memory);
+  for (const auto& [name, value] : inputs_) {
+    const Type& type = model_.graph().value(model_.graph().find(name)).type;
+    if (value.is_tensor()) random.learn_dims(type, value.tensor);
+  }
+  return random.make(input.name, input.type);
+}
+
+// Of the shape that the output has.
+Tensor Workload::random_target(const LossOptions& loss) const {
+  RuntimeValue value = output_value(loss.output);
   if (!value.is_tensor()) {
-    fail(ErrorKind::Unsupported, "{}: output '{}' is no tensor to train with", path_, output);
+    fail(ErrorKind::Unsupported, "{}: output '{}' is no tensor to train with", path_, loss.output);
   }
   Type type = Type::tensor(value.tensor.dtype(), to_shape(value.tensor.dims()));
-  if (!find_loss(loss.name).class_indices) {
-    return RandomInputs(model_.graph(), {}, common_.seed, common_.max_memory).make("target", type);
-  }
+  if (!find_loss(loss.name).class_indices) return random_target(LossInput{"target", type});
   int64_t axis = class_axis_of(loss, type, nullptr);
   int64_t classes = value.tensor.dim(axis);
   Dims dims = value.tensor.dims();
@@ -167,7 +211,7 @@ Tensor Workload::random_target(const LossOptions& loss, const std::string& outpu
 
 std::unique_ptr<Runner> Workload::make_runner() const {
   if (options_.train) {
-    return std::make_unique<TrainingRunner>(model_, trainer_, inputs_, target_);
+    return std::make_unique<TrainingRunner>(model_, trainer_, fed_);
   }
   return std::make_unique<InferenceRunner>(model_, common_.session_options(), inputs_);
 }

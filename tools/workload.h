@@ -5,11 +5,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common_options.h"
+#include "fit/learning_task.h"
 #include "inputs.h"
 #include "onnxrun/model.h"
 #include "onnxrun/session.h"
+#include "training/loss_sum.h"
 #include "training_options.h"
 
 namespace onnxrun::tool {
@@ -18,7 +21,7 @@ namespace onnxrun::tool {
 struct WorkloadOptions {
   InputOptions inputs;
   bool train = false;
-  std::string target;
+  std::vector<std::string> targets;
   LossChoice loss;
   OptimizerChoice optimizer;
   ModeChoice modes;
@@ -43,7 +46,7 @@ class Workload {
 
   const Model& model() const { return model_; }
   double load_seconds() const { return load_seconds_; }
-  // "inference" or "mse of 'y', sgd".
+  // "inference" or "training, mse of output 'y', sgd".
   const std::string& description() const { return description_; }
   const NamedValues& inputs() const { return inputs_; }
 
@@ -53,7 +56,10 @@ class Workload {
  private:
   void check_usage() const;
   void prepare_training();
-  Tensor random_target(const LossOptions& loss, const std::string& output) const;
+  LearningTask chosen_task();
+  RuntimeValue output_value(const std::string& output) const;
+  Tensor random_target(const LossOptions& loss) const;
+  Tensor random_target(const LossInput& input) const;
 
   const std::string& path_;
   const WorkloadOptions& options_;
@@ -63,7 +69,7 @@ class Workload {
   NamedValues inputs_;
   std::string description_ = "inference";
   TrainerOptions trainer_;
-  Tensor target_;
+  NamedValues fed_;  // by a training step: inputs and targets
 };
 
 }  // namespace onnxrun::tool

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "onnxrun/custom_operators.h"
 #include "onnxrun/value.h"
 
 namespace onnxrun {
@@ -22,6 +25,8 @@ struct LoadOptions {
   std::string external_directory;
   // Bytes that all tensors of the file may take together.
   int64_t max_memory = INT64_MAX;
+  // The operators there are, if not the library's alone.
+  std::optional<Operators> operators = {};
 };
 
 // An input or output.
@@ -45,6 +50,10 @@ class Model {
   // Throws Error: BadModel for a file that is unreadable or breaks the standard, Unsupported for an
   // operator, opset or type that this build does not have.
   static Model load(const std::string& path, const LoadOptions& options = {});
+  // The same from the bytes of an .onnx file, or from a stream that gives them. Tensors outside are
+  // looked for in `external_directory`; without one they are an error.
+  static Model from_bytes(std::string bytes, const LoadOptions& options = {});
+  static Model load(std::istream& stream, const LoadOptions& options = {});
 
   std::vector<ValueInfo> inputs() const;
   std::vector<ValueInfo> outputs() const;

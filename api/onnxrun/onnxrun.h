@@ -2,6 +2,7 @@
 #pragma once
 
 #include "onnxrun/callbacks.h"
+#include "onnxrun/custom_operators.h"
 #include "onnxrun/error.h"
 #include "onnxrun/fit.h"
 #include "onnxrun/gradients.h"

@@ -32,8 +32,10 @@ struct SessionOptions {
 
 using NamedValues = std::vector<std::pair<std::string, RuntimeValue>>;
 
-// Runs one model again and again. Plans are compiled as shapes are met and kept. A session is used
-// by one thread at a time, cancel() excepted; several sessions of one model share its weights.
+// Runs one model again and again. Plans are compiled as shapes are met and kept. run() with inputs
+// may be called by many threads at once, of any shapes: each has memory of its own to run on, and
+// all share the plans. Everything else, cancel() excepted, is for one thread at a time. Several
+// sessions of one model share its weights.
 class Session {
  public:
   // Throws BadInput for an output that the graph does not have.
@@ -52,7 +54,7 @@ class Session {
   // that the model lists as inputs, too, may be given.
   NamedValues run(const NamedValues& inputs);
 
-  // Runs without copies: bound inputs are read from, and bound outputs written to the caller's
+  // Runs without copies, of one thread: bound inputs are read from, and bound outputs written to the caller's
   // memory, again in every run until they are bound anew. Inputs must all be bound before the first
   // run() and outputs after the inputs (their shapes follow from them); one that is not bound owns
   // its memory. Binding throws BadInput for a name, type or shape that does not fit.
@@ -63,7 +65,7 @@ class Session {
   // bound. Valid until the next run.
   const RuntimeValue& output(const std::string& name) const;
 
-  // Ends the run in progress, or the next one if there is none, from any thread; it throws
+  // Ends the runs in progress, or the next one if there is none, from any thread; they throw
   // Cancelled.
   void cancel();
 

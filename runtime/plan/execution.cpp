@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "graph/infer_context.h"
 #include "graph/value_type.h"
+#include "plan/blame.h"
 #include "plan/escapes.h"
 #include "plan/finite.h"
 #include "plan/step_memory.h"
@@ -524,9 +525,10 @@ void Execution::blame_first_node(const RunControl& control, const std::string& g
     for (size_t i = 0; i < steps_[s]->outputs.size(); ++i) {
       const RuntimeValue* out = steps_[s]->outputs[i];
       if (!out || !out->is_tensor() || all_finite(out->tensor)) continue;
-      fail(ErrorKind::Numeric, "{} is not finite; the first value that is not is '{}' of {}", guard,
-           plan_->graph().name_of(steps_[s]->node->outputs[i]),
-           describe(plan_->graph(), *steps_[s]->node));
+      // The step may have been written over its inputs: they are made anew.
+      run_steps(0, s, control);
+      fail(ErrorKind::Numeric, "{} is not finite; the first value that is not is {}", guard,
+           blamed_value(plan_->graph(), *steps_[s]->node, steps_[s]->inputs, i));
     }
   }
   fail(ErrorKind::Numeric, "{} is not finite, as the model's inputs or weights are not", guard);

@@ -18,15 +18,15 @@ std::string signature(std::span<const Type> types) {
   return text;
 }
 
-std::shared_ptr<const Plan> BodyPlans::get(const Graph& body, std::span<const Type> inputs,
+std::shared_ptr<const Plan> PlanCache::get(const Graph& graph, std::span<const Type> inputs,
                                            const PlanOptions& options) {
   std::lock_guard lock(mutex_);
   std::string key = signature(inputs);
   auto it = plans_.find(key);
   if (it != plans_.end()) return it->second;
-  // A body whose shapes grow from iteration to iteration would keep a plan for each of them.
+  // A loop's body whose shapes grow from iteration to iteration would keep a plan for each of them.
   if (plans_.size() == max_kept) plans_.clear();
-  return plans_[key] = Plan::compile(body, inputs, options);
+  return plans_[key] = Plan::compile(graph, inputs, options);
 }
 
 // Compiles in stages; each reads what the ones before left in the plan.
@@ -128,7 +128,7 @@ void PlanCompiler::order_steps() {
     Step step;
     step.node = static_cast<int>(n);
     for (size_t k = 0; k < graph_.nodes[n].bodies.size(); ++k) {
-      step.bodies.push_back(std::make_unique<BodyPlans>());
+      step.bodies.push_back(std::make_unique<PlanCache>());
     }
     plan_->steps_.push_back(std::move(step));
   };

@@ -39,10 +39,10 @@ struct Buffer {
 
 class Plan;
 
-// Plans of one node's subgraphs by signature, made as they are met. Thread-safe.
-class BodyPlans {
+// Plans of one graph by signature, made as they are met. Thread-safe.
+class PlanCache {
  public:
-  std::shared_ptr<const Plan> get(const Graph& body, std::span<const Type> inputs,
+  std::shared_ptr<const Plan> get(const Graph& graph, std::span<const Type> inputs,
                                   const PlanOptions& options);
 
  private:
@@ -59,7 +59,7 @@ struct Step {
   int64_t scratch = 0;
   // Dynamic values nobody reads after this step.
   std::vector<ValueId> release;
-  std::vector<std::unique_ptr<BodyPlans>> bodies;
+  std::vector<std::unique_ptr<PlanCache>> bodies;
 };
 
 // Immutable after compile(); may be shared by any number of executions and threads.

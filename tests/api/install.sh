@@ -36,6 +36,11 @@ c++ $(PKG_CONFIG_PATH=$pc pkg-config --cflags onnxrun) "$source/examples/embed/m
   -o "$work/by_pkg_config" $(PKG_CONFIG_PATH=$pc pkg-config --libs onnxrun)
 LD_LIBRARY_PATH=$(dirname "$library") "$work/by_pkg_config" "$model" | cmp - "$work/shared"
 
+# The same from C, and from whatever calls C.
+cc -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$work/usr/include" \
+  "$here/c_program.c" -o "$work/c_program" -L"$(dirname "$library")" -lonnxrun -lm
+LD_LIBRARY_PATH=$(dirname "$library") "$work/c_program" "$model" "$work"
+
 # Weak ones are inline functions, which are there or not as the compiler inlines them.
 nm -DC --defined-only "$library" | grep -v ' W ' | cut -d' ' -f3- | sort -u >"$work/symbols"
 if ! diff "$here/exported_symbols.txt" "$work/symbols"; then

@@ -18,6 +18,11 @@ for header in "$include"/onnxrun/*.h; do
         -Wconversion -Werror - || failed=1
   done
 done
+for compiler in cc clang-14; do
+  command -v "$compiler" >/dev/null || continue
+  "$compiler" -std=c99 -fsyntax-only -x c -Wall -Wextra -Wpedantic -Wconversion -Werror \
+    "$source_dir/api/onnxrun.h" || failed=1
+done
 if grep -nE '#include (<(fmt|google|onnx|tbb|oneapi|hwy)|"(base|tensor|graph|plan|passes|training)/)' \
     "$include"/onnxrun/*.h; then
   failed=1

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "base/error.h"
 #include "builtin_ops.h"
 #include "graph/builder.h"
@@ -120,6 +123,47 @@ TEST(Session, KeepsABindingThatFails) {
   session.run();
   EXPECT_EQ(two.data<float>()[3], 1.0f);
   EXPECT_EQ(second.data<float>()[3], -1.0f);
+}
+
+// y = relu(x w), for rows of any number.
+Session product_session(int threads) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  ValueId x = graph.add_input("x", Type::tensor(DType::Float32, Shape{Dim::symbol("n"), 64}));
+  Tensor w(DType::Float32, {64, 32});
+  for (int64_t i = 0; i < w.size(); ++i) w.data<float>()[i] = static_cast<float>(i % 7) - 3;
+  ValueId y = b.add("Relu", {b.add("MatMul", {x, graph.add_initializer("w", w)})});
+  graph.value(y).name = "y";
+  graph.outputs = {y};
+  return Session(Model(std::make_shared<Graph>(graph)), {.threads = threads});
+}
+
+TEST(Session, RunsInManyThreadsAtOnce) {
+  for (int threads : {1, 2}) {
+    Session session = product_session(threads);
+    auto input = [](int64_t n) {
+      Tensor x(DType::Float32, {n, 64});
+      for (int64_t i = 0; i < x.size(); ++i) x.data<float>()[i] = static_cast<float>(i % 5);
+      return x;
+    };
+    std::vector<Tensor> expected;
+    for (int64_t n = 0; n < 8; ++n) {
+      expected.push_back(session.run({{"x", input(n)}})[0].second.tensor.clone());
+    }
+    std::atomic<int> wrong = 0;
+    std::vector<std::thread> callers;
+    for (int t = 0; t < 8; ++t) {
+      callers.emplace_back([&, t] {
+        for (int i = 0; i < 50; ++i) {
+          const int64_t n = (t + i) % 8;
+          const Tensor y = session.run({{"x", input(n)}})[0].second.tensor;
+          wrong += !identical(y, expected[static_cast<size_t>(n)]);
+        }
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+    EXPECT_EQ(wrong, 0);
+  }
 }
 
 TEST(Session, IsCancelledBetweenRuns) {

@@ -87,7 +87,8 @@ TrainerOptions CorpusCase::trainer_options() const {
   o.loss.name = t["loss"]["name"];
   bool sums = t["loss"]["reduction"] == "sum";
   if (o.loss.name != "output") o.loss.reduction = sums ? Reduction::Sum : Reduction::Mean;
-  if (!t["loss"]["class_axis"].is_null()) o.loss.class_axis = t["loss"]["class_axis"].get<int64_t>();
+  if (!t["loss"]["class_axis"].is_null())
+    o.loss.class_axis = t["loss"]["class_axis"].get<int64_t>();
   // What a broadcast does wrong is what this case is about.
   o.loss.allow_broadcast = folder_.ends_with("/s0_nand_f64_bcast_bug");
   json p = t["optimizer"];

@@ -253,12 +253,14 @@ class Fuser {
         inputs.push_back(v);
       }
     }
-    std::vector<std::string> functions;
+    std::vector<std::string> functions, nodes, names;
     std::vector<int64_t> operands, given;
     for (size_t n : members) {
       const Node& node = graph_.nodes[n];
       const auto& op = dynamic_cast<const Elementwise&>(*node.op);
       functions.emplace_back(to_string(op.element_function()));
+      nodes.push_back(node.name);
+      names.push_back(graph_.name_of(node.outputs[0]));
       for (ValueId v : node.inputs) {
         operands.push_back(is_result(v)
                                ? place(results, v) + static_cast<std::ptrdiff_t>(inputs.size())
@@ -274,7 +276,11 @@ class Fuser {
     Node fused;
     fused.info = info_;
     std::shared_ptr<Op> op = info_->make();
-    read_attributes(*op, {{"functions", functions}, {"operands", operands}, {"results", given}});
+    read_attributes(*op, {{"functions", functions},
+                          {"operands", operands},
+                          {"results", given},
+                          {"nodes", nodes},
+                          {"values", names}});
     fused.op = std::move(op);
     fused.name = graph_.nodes[members.back()].name;
     fused.inputs = std::move(inputs);

@@ -4,9 +4,11 @@
 #include <cstring>
 #include <random>
 
+#include "base/error.h"
 #include "builtin_ops.h"
 #include "graph/builder.h"
 #include "passes/fuse/elementwise.h"
+#include "plan/execution.h"
 #include "support/graph_tester.h"
 
 namespace onnxrun::testing {
@@ -76,6 +78,27 @@ TEST(FuseElementwise, DoesNotWaitForItself) {
   EXPECT_EQ(fused.nodes.size(), 3u);
   std::vector<Tensor> inputs{random_tensor({2, 2}, 1)};
   expect_same_bits(run_graph(fused, inputs), run_graph(graph, inputs));
+}
+
+// An error names the node of the file that made a number infinite, not what became of it.
+TEST(FuseElementwise, ErrorsNameTheNodeOfTheFile) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  ValueId x = graph.add_input("x", floats({Dim(3)}));
+  ValueId root = b.add_n("Sqrt", {x}, 1, {.output_names = {"root"}, .name = "take_root"})[0];
+  ValueId log = b.add_n("Log", {root}, 1, {.output_names = {"log"}, .name = "take_log"})[0];
+  graph.outputs = graph.guards = {b.add("Mul", {log, log})};
+  fuse_elementwise(graph);
+  ASSERT_EQ(graph.nodes.size(), 1u);
+  Execution execution(Plan::compile(graph, std::vector<Type>{floats({Dim(3)})}));
+  execution.bind_input(0, Tensor::of<double>({3}, {1, 0, 4}));
+  try {
+    execution.run(RunControl());
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("'log' of Log node 'take_log'"), std::string::npos)
+        << e.what();
+  }
 }
 
 // The file says that both lengths are `n`; what is fed broadcasts.
