@@ -3,6 +3,8 @@
 import functools
 import importlib.util
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -33,6 +35,14 @@ def expect_stored(folder, file, fresh):
     assert nodes[0] == nodes[1], f"{stored} has other nodes than a fresh export"
     contents = lambda path: sorted((t.shape, t.tobytes()) for t in initializers(path).values())
     assert contents(stored) == contents(fresh), f"{stored} has other weights than a fresh export"
+
+
+def run_script(script, *paths):
+    """A script of examples/, as its page calls it."""
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / script, *map(str, paths)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
 
 
 def note(text):

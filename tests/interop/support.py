@@ -101,6 +101,17 @@ def ort_run(model, inputs):
     return dict(zip(names, session.run(names, inputs)))
 
 
+def ort_optimize(path, out, level):
+    """Writes the file as ONNX Runtime rewrites it for itself: level basic, extended or all."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_ENABLE_{level.upper()}")
+    options.optimized_model_filepath = str(out)
+    ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 def initializers(model):
     """The stored tensors of a file by name, external data included."""
     import onnx

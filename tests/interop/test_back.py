@@ -3,10 +3,7 @@
 The nets of the other tests are carried back where they are trained (net_checks.py, test_keras.py).
 """
 
-import contextlib
 import functools
-import io
-import subprocess
 import sys
 import warnings
 
@@ -14,7 +11,7 @@ import numpy as np
 import onnx
 import torch
 
-from examples import EXAMPLES, exporter, note
+from examples import EXAMPLES, exporter, note, run_script
 from net_checks import as_list
 from parameter_nets import NETS
 from support import expect_near
@@ -100,13 +97,6 @@ def check(tool, name, exporter, write=export, lost=LOST):
     expect_near("output of the module", theirs.numpy(), tool.run(trained, feeds)[output], 1e-4)
 
 
-def command(script, *paths):
-    done = subprocess.run(
-        [sys.executable, EXAMPLES / script, *map(str, paths)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-1000:]
-
-
 def test_to_pytorch(tool):
     """The script as its page calls it."""
     xor = exporter("xor_and_digits")
@@ -114,32 +104,11 @@ def test_to_pytorch(tool):
     torch.save(module.state_dict(), tool.directory / "before.pt")
     x, y = np.random.default_rng(0).normal(size=(4, 8, 16)).astype(np.float32), np.zeros((4, 8), np.int64)
     trained, _ = tool.train(model, {"x": x}, y, "--loss", "nll", "--lr", 0.5)
-    command("to_pytorch.py", model, trained, tool.directory / "before.pt", tool.directory / "after.pt")
+    run_script("to_pytorch.py", model, trained, tool.directory / "before.pt", tool.directory / "after.pt")
     module.load_state_dict(torch.load(tool.directory / "after.pt"))
     with torch.no_grad():
         theirs = module(torch.tensor(x[0])).numpy()
     expect_near("output of the module", theirs, tool.run(trained, {"x": x[0]})["y"], 1e-5)
-
-
-def test_to_keras(tool):
-    import keras
-
-    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(6, "tanh"), keras.layers.Dense(3)])
-    for weight in model.weights:
-        weight.assign(np.random.default_rng(1).normal(size=weight.shape))
-    before, after = tool.directory / "before.keras", tool.directory / "after.keras"
-    model(np.zeros((1, 5), np.float32))  # the exporter wants a model that was called
-    model.save(before)
-    path = tool.directory / "model.onnx"
-    with contextlib.redirect_stdout(io.StringIO()):
-        model.export(str(path), format="onnx", verbose=False)
-    (name,) = [i.name for i in onnx.load(str(path)).graph.input]
-    x, y = np.ones((4, 8, 5), np.float32), np.zeros((4, 8, 3), np.float32)
-    trained, _ = tool.train(path, {name: x}, y, "--loss", "mse", "--lr", 0.1)
-    command("to_keras.py", path, trained, before, after)
-    theirs = keras.saving.load_model(after)(x[0]).numpy()
-    (ours,) = tool.run(trained, {name: x[0]}).values()
-    expect_near("output of Keras", theirs, ours, 1e-5)
 
 
 def cases():

@@ -11,7 +11,7 @@ from typing import Any, Callable
 import numpy as np
 import onnx
 
-from examples import EXAMPLES
+from examples import EXAMPLES, run_script
 from support import expect_near, initializers, ort_run
 
 sys.path.append(str(EXAMPLES))
@@ -264,6 +264,24 @@ def check(tool, net):
     ((output, ours),) = tool.run(trained, {name: x[0]}).items()
     expect_near("output of the trained file", ours, model(x[0]).numpy(), 1e-3)
     expect_near("ONNX Runtime's output", ort_run(trained, {name: x[0]})[output], ours, 1e-4)
+
+
+def test_to_keras(tool):
+    """The script as its page calls it."""
+    k = keras()
+    model = k.Sequential([k.Input((5,)), k.layers.Dense(6, "tanh"), k.layers.Dense(3)])
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(1).normal(size=weight.shape))
+    before, after = tool.directory / "before.keras", tool.directory / "after.keras"
+    model(np.zeros((1, 5), np.float32))  # the exporter wants a model that was called
+    model.save(before)
+    path, name = export(tool, model)
+    x, y = np.ones((4, 8, 5), np.float32), np.zeros((4, 8, 3), np.float32)
+    trained, _ = tool.train(path, {name: x}, y, "--loss", "mse", "--lr", 0.1)
+    run_script("to_keras.py", path, trained, before, after)
+    theirs = k.saving.load_model(after)(x[0]).numpy()
+    (ours,) = tool.run(trained, {name: x[0]}).values()
+    expect_near("output of Keras", theirs, ours, 1e-5)
 
 
 def cases():
