@@ -2,14 +2,17 @@
    under onnxrun/ do, by handles and plain arrays.
 
    - A function that can fail returns a status; ONNXRUN_OK is 0. The last failure of the calling
-   thread is kept as a line of text, with file, node, operator and input where it has them. No
-   exception leaves the library.
+     thread is kept as a line of text, with file, node, operator and input where it has them. No
+     exception leaves the library.
    - Handles are made by ..._new, ..._load or an out-parameter, and freed by ..._free, in any order:
-   what a handle needs of another it keeps. Freeing NULL does nothing. A model may be used by many
-   threads at once, every other handle by one at a time, ..._cancel excepted.
+     what a handle needs of another it keeps. Freeing NULL does nothing. A model may be used by many
+     threads at once, every other handle by one at a time, ..._cancel excepted.
    - Tensors are views: whoever gives one keeps its memory until the call ends, or, where the
-   comment says so, until something else is bound. Nothing is copied then.
+     comment says so, until something else is bound. Nothing is copied then.
    - Names of options are those of `onnxrun train --help` without the dashes, and are listed here.
+
+   A process that holds another protobuf, as one that imported TensorFlow does, loads the library
+   with RTLD_DEEPBIND (ctypes.CDLL(path, mode=os.RTLD_DEEPBIND)).
 
    Functions are added, never changed; onnxrun_abi_version() tells a program what it has been linked
    with. */

@@ -147,8 +147,10 @@ void Trainer::set_weights(const NamedTensors& weights) {
     at.push_back(i);
   }
   for (size_t k = 0; k < at.size(); ++k) {
-    Tensor& here = impl_->state[at[k]];
-    copy_elements(convert(weights[k].tensor, here.dtype()), here);
+    for (size_t i : {at[k], impl_->shown_at(at[k])}) {
+      Tensor& here = impl_->state[i];
+      copy_elements(convert(weights[k].tensor, here.dtype()), here);
+    }
   }
 }
 

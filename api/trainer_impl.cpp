@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/name_list.h"
 #include "base/threads.h"
+#include "initial_values.h"
 #include "lowerings.h"
 #include "passes/widen.h"
 #include "training/loss_sum.h"
@@ -13,6 +14,15 @@
 namespace onnxrun {
 
 namespace {
+
+std::vector<std::string> trainable_names(const Graph& graph, const TrainerOptions& o) {
+  if (o.trainable) return *o.trainable;
+  std::vector<std::string> names;
+  for (const auto& [id, init] : graph.initializers) {
+    if (init.role == Role::Parameter) names.push_back(graph.name_of(id));
+  }
+  return names;
+}
 
 TrainingOptions training_options(const Model& model, const Graph& graph, const TrainerOptions& o) {
   TrainingOptions t;
@@ -27,6 +37,13 @@ TrainingOptions training_options(const Model& model, const Graph& graph, const T
   t.clip_norm = o.clip_norm;
   t.optimizer = {o.optimizer, o.lr, o.momentum, o.weight_decay, o.beta1, o.beta2, o.eps, o.alpha};
   t.trainable = o.trainable;
+  t.ema = o.ema;
+  std::vector<std::string> names = trainable_names(graph, o);
+  for (const auto& [glob, factor] : o.lr_multiples) {
+    for (const std::string& name : matching_names("the learning rate's factor", glob, names)) {
+      t.lr_multiples[name] = factor;
+    }
+  }
   t.batch_statistics = o.batch_statistics;
   t.dropout = o.dropout;
   t.seed = o.seed;
@@ -39,9 +56,15 @@ TrainingOptions training_options(const Model& model, const Graph& graph, const T
   return t;
 }
 
-Graph base_graph(const Model& model, bool widen) {
+Graph base_graph(const Model& model, const TrainerOptions& o) {
   Graph graph = model.graph();
-  if (widen) widen_to_double(graph);
+  if (o.double_precision) widen_to_double(graph);
+  std::vector<std::string> names = trainable_names(graph, o);
+  for (const auto& [glob, how] : o.initial) {
+    for (const std::string& name : matching_names("the initial value", glob, names)) {
+      set_initial(graph, name, how, o.seed);
+    }
+  }
   return graph;
 }
 
@@ -55,7 +78,7 @@ double scalar_value(const Tensor& t) {
 Trainer::Impl::Impl(const Model& m, const TrainerOptions& o)
     : model(m),
       options(o),
-      base(base_graph(m, o.double_precision)),
+      base(base_graph(m, o)),
       training_choice(training_options(m, base, o)),
       training(make_training_graph(base, training_choice)) {
   allocate_state();
@@ -125,6 +148,11 @@ bool Trainer::Impl::is_weight(size_t i) const {
   return kind == TrainingState::Kind::Parameter || kind == TrainingState::Kind::Statistic;
 }
 
+size_t Trainer::Impl::shown_at(size_t i) const {
+  bool is_averaged = training.first_average > 0 && i < training.parameters;
+  return is_averaged ? training.first_average + i : i;
+}
+
 std::vector<size_t> Trainer::Impl::weights_at() const {
   std::vector<size_t> at;
   for (size_t i = 0; i < state.size(); ++i) {
@@ -134,9 +162,10 @@ std::vector<size_t> Trainer::Impl::weights_at() const {
 }
 
 Tensor Trainer::Impl::in_file_type(size_t i) const {
+  const Tensor& value = state[shown_at(i)];
   ValueId id = model.graph().find(training.state[i].name);
   DType wanted = model.graph().value(id).type.dtype;
-  return state[i].dtype() == wanted ? state[i] : convert(state[i], wanted);
+  return value.dtype() == wanted ? value : convert(value, wanted);
 }
 
 void Trainer::Impl::make_parts() {
@@ -178,7 +207,7 @@ void Trainer::Impl::make_evaluation() {
   evaluation = std::make_unique<BoundPlan>(lower(std::move(graph), lower_options()), plan_options(),
                                            std::vector<Tensor>());
   size_t input = training.lr_input();
-  for (size_t i : weights_at()) evaluation->bind_input(input++, state[i]);
+  for (size_t i : weights_at()) evaluation->bind_input(input++, state[shown_at(i)]);
 }
 
 RuntimeValue Trainer::Impl::fitted(size_t input, const RuntimeValue& v) const {

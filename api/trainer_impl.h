@@ -36,7 +36,9 @@ struct Trainer::Impl {
   // Where parameters and moving statistics stand in `state`.
   std::vector<size_t> weights_at() const;
   bool is_weight(size_t i) const;
-  // A state tensor in the type the file has it in.
+  // Where the average of a parameter stands, if there is one; else the weight itself.
+  size_t shown_at(size_t i) const;
+  // What the file gets for a weight, in the type it has it in.
   Tensor in_file_type(size_t i) const;
 
   // gradients() and apply(), made when first needed.

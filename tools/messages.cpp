@@ -24,19 +24,6 @@ void set_log_level(const std::string& name) {
 
 bool is_logged(LogLevel level) { return level <= shown; }
 
-std::string without_controls(std::string_view text) {
-  std::string shown_text;
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte >= 32 && byte != 127) {
-      shown_text += c;
-    } else {
-      shown_text += fmt::format("\\x{:02x}", byte);
-    }
-  }
-  return shown_text;
-}
-
 void log_line(LogLevel level, std::string_view text) {
   if (!is_logged(level)) return;
   std::string line = without_controls(text) + '\n';

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/one_line.h"
+
 namespace onnxrun::tool {
 
 enum class LogLevel { Error, Warning, Info, Debug };
@@ -38,9 +40,6 @@ void warn(fmt::format_string<Args...> format, Args&&... args) {
   log_line(LogLevel::Warning,
            "onnxrun: warning: " + fmt::format(format, std::forward<Args>(args)...));
 }
-
-// Names in models may hold anything, and a terminal obeys control characters: they become \xNN.
-std::string without_controls(std::string_view text);
 
 // "onnxrun: error: ...", always on one line.
 void print_error(std::string_view text);

@@ -322,6 +322,7 @@ class Train final : public Command {
     o.trainer.loss = o.trainer.more_losses[0];
     o.trainer.more_losses.erase(o.trainer.more_losses.begin());
     o.trainer.trainable = chosen_parameters(model, parameters_);
+    take_parameter_options(parameters_, o.trainer);
     o.trainer.double_precision = modes_.precision == "float64";
     o.feed = feed_options(data_, common_);
     if (!val_data_.empty()) o.validation = load_data("--val-data", val_data_, common_);

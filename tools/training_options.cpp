@@ -144,6 +144,20 @@ void add_parameter_options(Options& options, ParameterChoice& c) {
           "line (default: those that `onnxrun inspect --params` calls parameters)")
       .type_name("NAMES");
   options.add_repeated("--freeze", c.freeze, "do not train these").type_name("NAMES");
+  options
+      .add_repeated("--lr-mult", c.lr_mult,
+                    "factor of the learning rate for parameters of these names: 'encoder.*=0.1'")
+      .type_name("GLOB=X");
+  options
+      .add_repeated("--init", c.initial,
+                    "start parameters of these names anew, by the seed: xavier, he, uniform:A:B, "
+                    "normal:MEAN:DEVIATION, zeros")
+      .type_name("GLOB=HOW");
+  options
+      .add("--ema", c.ema,
+           "keep a moving average of the weights with this decay (0.999): it is what validation "
+           "measures and the file gets")
+      .type_name("DECAY");
 }
 
 void add_mode_options(Options& options, ModeChoice& c) {
@@ -192,6 +206,27 @@ TrainerOptions trainer_options(const OptimizerChoice& optimizer, const ModeChoic
   o.max_memory = common.max_memory;
   o.max_loop_iterations = common.max_loop_iterations;
   return o;
+}
+
+// "GLOB=REST", the last '=' counting, as names may have some.
+static std::pair<std::string, std::string> cut_at_last(std::string_view option,
+                                                       const std::string& text) {
+  size_t at = text.rfind('=');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
+    fail(ErrorKind::Usage, "{}: '{}' is not GLOB=VALUE", option, text);
+  }
+  return {text.substr(0, at), text.substr(at + 1)};
+}
+
+void take_parameter_options(const ParameterChoice& choice, TrainerOptions& options) {
+  for (const std::string& text : choice.lr_mult) {
+    auto [glob, factor] = cut_at_last("--lr-mult", text);
+    options.lr_multiples.emplace_back(glob, parse_number("--lr-mult", factor));
+  }
+  for (const std::string& text : choice.initial) {
+    options.initial.push_back(cut_at_last("--init", text));
+  }
+  options.ema = choice.ema;
 }
 
 std::vector<std::string> match_names(std::string_view option, const std::string& text,

@@ -19,9 +19,11 @@ struct OptimizerChoice {
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha, clip_value, clip_norm;
 };
 
-// --only and --freeze: lists of names and globs, as match_names() takes them.
+// --only and --freeze: lists of names and globs, as match_names() takes them; --lr-mult and --init:
+// "GLOB=VALUE"; --ema.
 struct ParameterChoice {
-  std::vector<std::string> only, freeze;
+  std::vector<std::string> only, freeze, lr_mult, initial;
+  std::optional<double> ema;
 };
 
 // --batchnorm, --bn-variance, --dropout, --precision.
@@ -51,6 +53,9 @@ void add_mode_options(Options& options, ModeChoice& choice);
 // What these options say; the losses, the targets and the parameters are the caller's.
 TrainerOptions trainer_options(const OptimizerChoice& optimizer, const ModeChoice& modes,
                                const CommonOptions& common);
+
+// Puts --lr-mult, --init and --ema into the options.
+void take_parameter_options(const ParameterChoice& choice, TrainerOptions& options);
 
 // Names of the initializers that --only and --freeze leave; empty if neither was given. Throws
 // Usage for a name that matches nothing, listing the names there are.

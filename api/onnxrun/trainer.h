@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "onnxrun/flat_tensors.h"
@@ -30,6 +31,18 @@ struct TrainerOptions {
   // `onnxrun train --help` lists the names; defaults are those of the frameworks.
   std::string optimizer = "sgd";
   std::optional<double> lr, momentum, weight_decay, beta1, beta2, eps, alpha;
+  // Factors of the learning rate for the parameters that a name or a glob ("encoder.*") stands for;
+  // of several the last one counts.
+  std::vector<std::pair<std::string, double>> lr_multiples;
+  // Parameters that a name or a glob stands for start from values drawn by the seed, each tensor
+  // for itself: "xavier" (uniform up to sqrt(6 / (fan_in + fan_out)),
+  // torch.nn.init.xavier_uniform_), "he" (normal with deviation sqrt(2 / fan_in),
+  // torch.nn.init.kaiming_normal_), "uniform:A:B", "normal:MEAN:DEVIATION", "zeros".
+  std::vector<std::pair<std::string, std::string>> initial;
+  // The decay of a moving average of the parameters, from 0 to below 1 (PyTorch's AveragedModel
+  // with get_ema_multi_avg_fn, Keras's use_ema). Steps go on from the parameters themselves;
+  // weights(), evaluate() and what is saved have the averages.
+  std::optional<double> ema;
   // Gradients are cut to [-clip_value, clip_value], then scaled down where their common norm is
   // above clip_norm.
   std::optional<double> clip_value, clip_norm;
@@ -136,11 +149,13 @@ class Trainer {
   // Those of them that the loss does not depend on, or only through what has no gradient (rounding,
   // comparisons, indices): no step moves them but by weight decay.
   std::vector<std::string> without_gradient() const;
-  // Current weights and moving statistics by name, in the model's own element types; shared with
-  // the trainer's memory unless converted, so copy what should stay.
+  // Current weights (with TrainerOptions::ema their averages) and moving statistics by name, in the
+  // model's own element types; shared with the trainer's memory unless converted, so copy what
+  // should stay.
   std::map<std::string, Tensor> weights() const;
   // Puts weights and moving statistics, as weights() names and types them, in place of the current
-  // ones. Throws BadInput for a name that is none of them, another type or shape.
+  // ones and of their averages. Throws BadInput for a name that is none of them, another type or
+  // shape.
   void set_weights(const NamedTensors& weights);
   // Writes the model with the trained weights (Model::save, whose errors it throws).
   void save(const std::string& path, bool in_place = false) const;

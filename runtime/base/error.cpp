@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include "base/one_line.h"
+
 namespace onnxrun {
 
 std::string_view to_string(ErrorKind kind) {
@@ -52,7 +54,7 @@ static std::string text_of(const std::string& message, const std::vector<ErrorFr
 Error::Error(ErrorKind kind, std::string message) : Error(kind, std::move(message), {}) {}
 
 Error::Error(ErrorKind kind, std::string message, std::vector<ErrorFrame> frames)
-    : std::runtime_error(text_of(message, frames)),
+    : std::runtime_error(without_controls(text_of(message, frames))),
       kind_(kind),
       message_(std::move(message)),
       frames_(std::move(frames)) {}

@@ -181,6 +181,21 @@ ValueId Optimizer::decayed(const ParameterStep& p, ValueId gradient) {
 }
 
 void Optimizer::update(ParameterStep& p) {
+  ValueId lr = lr_, lr64 = lr64_;
+  if (p.lr_multiple != 1) {
+    if (!(p.lr_multiple >= 0) || !std::isfinite(p.lr_multiple)) {
+      fail(ErrorKind::Usage, "a learning rate is multiplied by {}, expected a number from 0 on",
+           p.lr_multiple);
+    }
+    lr_ = mul(lr_, scalar(p.lr_multiple, lr_));
+    if (lr64_ != no_value) lr64_ = mul(lr64_, scalar(p.lr_multiple, lr64_));
+  }
+  update_by(p);
+  lr_ = lr;
+  lr64_ = lr64;
+}
+
+void Optimizer::update_by(ParameterStep& p) {
   if (info_.name == "adam" || info_.name == "adamw") return adam(p);
   if (info_.name == "keras:adam" || info_.name == "keras:adamw") return keras_adam(p);
   if (info_.name == "keras:momentum" || info_.name == "keras:nesterov") return keras_momentum(p);

@@ -43,6 +43,7 @@ struct ParameterStep {
   ValueId parameter = no_value;
   ValueId gradient = no_value;
   std::vector<ValueId> slots;
+  double lr_multiple = 1;
   ValueId next_parameter = no_value;
   std::vector<ValueId> next_slots;
 };
@@ -82,6 +83,7 @@ class Optimizer {
   // p (1 - lr decay)
   ValueId shrunk(ValueId p, double decay);
 
+  void update_by(ParameterStep& p);
   void sgd(ParameterStep& p);
   void keras_momentum(ParameterStep& p);
   void adam(ParameterStep& p);

@@ -272,6 +272,8 @@ class Builder {
     for (size_t i = 0; i < parameters_.size(); ++i) {
       ParameterStep p{
           .parameter = parameters_[i], .gradient = gradients[i], .slots = {}, .next_slots = {}};
+      auto multiple = options_.lr_multiples.find(result_.state[i].name);
+      if (multiple != options_.lr_multiples.end()) p.lr_multiple = multiple->second;
       for (size_t k = 0; k < info.slots.size(); ++k) {
         p.slots.push_back(graph_.state[first_slot + i * info.slots.size() + k].in);
       }
@@ -282,6 +284,35 @@ class Builder {
       }
     }
     if (info.counts) graph_.state[step_at].out = optimizer.next_step();
+    if (options_.ema) add_averages();
+  }
+
+  void add_averages() {
+    double decay = *options_.ema;
+    if (!(decay >= 0 && decay < 1)) {
+      fail(ErrorKind::Usage, "the decay of averages is {}, expected a number from 0 to below 1",
+           decay);
+    }
+    result_.first_average = graph_.state.size();
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      const TrainingState& p = result_.state[i];
+      new_state(p.name + "::ema", TrainingState::Kind::Slot, p.initial);
+    }
+    ValueId step = new_state(graph_.unique_name("ema::step"), TrainingState::Kind::Step,
+                             Tensor::scalar<int64_t>(0));
+    graph_.state.back().out = builder_.add("Add", {step, builder_.int_scalar(1)});
+    ValueId first = builder_.add("Equal", {step, builder_.int_scalar(0)});
+    ValueId zero = builder_.scalar(0, DType::Float64), one = builder_.scalar(1, DType::Float64);
+    ValueId kept = builder_.add("Where", {first, zero, builder_.scalar(decay, DType::Float64)});
+    ValueId added = builder_.add("Sub", {one, kept});
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      StateBinding& average = graph_.state[result_.first_average + i];
+      ValueId next = graph_.state[i].out;
+      DType dtype = builder_.dtype(next);
+      ValueId old = builder_.add("Mul", {average.in, builder_.cast(kept, dtype)});
+      average.out =
+          builder_.add("Add", {old, builder_.add("Mul", {next, builder_.cast(added, dtype)})});
+    }
   }
 
   void add_statistics() {

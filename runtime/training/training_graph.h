@@ -20,6 +20,12 @@ struct TrainingOptions {
   // Each sample's part of the losses is multiplied by an input "sample_weights".
   bool sample_weights = false;
   OptimizerOptions optimizer;
+  // Factors of the learning rate, by names of initializers.
+  std::map<std::string, double> lr_multiples = {};
+  // Keeps an average of each parameter beside it, NAME::ema = d NAME::ema + (1 - d) NAME after
+  // every update, d being this number and 0 after the first (torch.optim.swa_utils.AveragedModel
+  // with get_ema_multi_avg_fn, Keras's use_ema).
+  std::optional<double> ema = {};
   // What the optimizer gets: gradients cut to [-clip_value, clip_value], then all of them scaled
   // down where their common norm is above clip_norm, by clip_norm / (norm + 1e-6)
   // (torch.nn.utils.clip_grad_norm_).
@@ -70,6 +76,7 @@ struct TrainingGraph {
   std::vector<std::string> loss_inputs;  // their names in the graph, behind the model's
   DType lr_dtype = DType::Float32;
   std::vector<std::string> outputs;           // those that losses read
+  size_t first_average = 0;                   // of the parameters, in `state`; 0: there are none
   size_t losses = 0;                          // those that stand beside their sum
   std::vector<std::string> without_gradient;  // parameters that no gradient flows to
 

@@ -120,6 +120,7 @@ TEST(Fit, GoesOnToTheBit) {
   options.metrics = {"accuracy", "f1"};
   options.schedule = "cosine:0.1";
   options.warmup = 2;
+  options.trainer.ema = 0.9;
   NamedTensors data = class_data(50);
   Fit whole = fit(classifier(), data, options);
   for (int64_t step : {1, 4, 5, 6, 10, 14, 15}) {
@@ -414,6 +415,66 @@ TEST(Fit, RefusesLossesThatDoNotGoTogether) {
   rejects([](FitOptions& o) { o.metrics = {"beauty"}; }, "no metric 'beauty'");
   rejects([](FitOptions& o) { o.trainer.loss.graph = two_heads().shared_graph(); },
           "called like an output");
+}
+
+// Averages by hand; what is shown, evaluated and saved are they, what steps go on from is not.
+TEST(Trainer, KeepsAverages) {
+  TrainerOptions options;
+  options.loss.name = "nll";
+  options.lr = 0.5;
+  Trainer plain(classifier(), options);
+  options.ema = 0.75;
+  Trainer averaged(classifier(), options);
+  NamedTensors data = class_data(8);
+  std::vector<double> average;
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(plain.step({{"x", data[0].tensor}}, data[1].tensor),
+              averaged.step({{"x", data[0].tensor}}, data[1].tensor));
+    std::vector<double> now = to_doubles(plain.parameters().part(0));
+    if (i == 0) average = now;
+    for (size_t k = 0; k < now.size(); ++k) average[k] = 0.75 * average[k] + 0.25 * now[k];
+  }
+  std::string name = plain.parameters().parts[0].name;
+  std::vector<double> shown = to_doubles(averaged.weights().at(name));
+  for (size_t k = 0; k < shown.size(); ++k) EXPECT_NEAR(shown[k], average[k], 1e-6);
+  EXPECT_TRUE(identical(plain.parameters().values, averaged.parameters().values));
+  Trainer::Evaluation e = averaged.evaluate({{"x", data[0].tensor}}, data[1].tensor);
+  NamedTensors weights;
+  for (const auto& [n, t] : averaged.weights()) weights.push_back({n, t.clone()});
+  plain.set_weights(weights);
+  EXPECT_EQ(e.loss, plain.evaluate({{"x", data[0].tensor}}, data[1].tensor).loss);
+  for (double wrong : {-0.1, 1.0, double(NAN)}) {
+    options.ema = wrong;
+    EXPECT_THROW(Trainer(classifier(), options), Error);
+  }
+}
+
+TEST(Trainer, StartsAnew) {
+  TrainerOptions options;
+  options.loss = {.name = "mse", .output = "a"};
+  auto values = [&](const std::string& how, uint64_t seed = 0) {
+    options.initial = {{"w", how}};
+    options.seed = seed;
+    return to_doubles(Trainer(two_heads(), options).weights().at("w"));
+  };
+  auto most = [](const std::vector<double>& v) {
+    double m = 0;
+    for (double x : v) m = std::max(m, std::abs(x));
+    return m;
+  };
+  double bound = std::sqrt(6.0 / (16 + 6));
+  EXPECT_LE(most(values("xavier")), bound);
+  EXPECT_GT(most(values("xavier")), 0.8 * bound);
+  EXPECT_EQ(values("xavier"), values("xavier"));
+  EXPECT_NE(values("xavier"), values("xavier", 1));
+  EXPECT_EQ(most(values("zeros")), 0);
+  double squares = 0;
+  for (double x : values("he")) squares += x * x / 96;
+  EXPECT_NEAR(squares, 2.0 / 16, 0.04);  // [in,out] of a MatMul
+  for (double x : values("uniform:2:3")) EXPECT_TRUE(x >= 2 && x <= 3);
+  for (const char* wrong : {"", "ones", "uniform", "uniform:3:2", "normal:0:-1", "normal:0:x"}) {
+    EXPECT_THROW(values(wrong), Error) << wrong;
+  }
 }
 
 TEST(Trainer, ShowsItsBuffers) {

@@ -1,6 +1,7 @@
 """onnxrun.h from Python's ctypes: numpy's memory without a copy, against PyTorch."""
 
 import ctypes
+import os
 import subprocess
 
 import numpy as np
@@ -43,7 +44,9 @@ class Library:
         build = tool.binary.parent
         subprocess.run(["cmake", "--build", str(build), "--target", "packages"],
                        check=True, capture_output=True)  # fmt: skip
-        self.c = ctypes.CDLL(str(build / "package" / "libonnxrun.so"))
+        # TensorFlow, which other tests import, brings a protobuf of its own into the process.
+        path = str(build / "package" / "libonnxrun.so")
+        self.c = ctypes.CDLL(path, mode=os.RTLD_DEEPBIND)
         self.c.onnxrun_error.restype = ctypes.c_char_p
         for name in ("onnxrun_options_new", "onnxrun_fit_trainer"):
             getattr(self.c, name).restype = ctypes.c_void_p

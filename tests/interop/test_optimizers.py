@@ -157,6 +157,75 @@ def clip(tool):
     expect_near("losses", losses, wanted, 1e-9)
 
 
+def ema(tool):
+    """PyTorch's averaged model: the weights written, and the loss that validation finds."""
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    w, b = start()
+    module = torch.nn.Linear(3, 2, dtype=torch.float64)
+    module.weight.data, module.bias.data = torch.tensor(w.T), torch.tensor(b)
+    averaged = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.3, momentum=0.5)
+    x, target = map(torch.tensor, batches())
+    for k in range(STEPS):
+        part = slice(k * BATCH, (k + 1) * BATCH)
+        optimizer.zero_grad()
+        ((torch.tanh(module(x[part])) - target[part]) ** 2).mean().backward()
+        optimizer.step()
+        averaged.update_parameters(module)
+    data, trained, log = tool.save({"x": x.numpy(), "target": target.numpy()}), tool.path(".onnx"), tool.path(".jsonl")
+    tool(
+        "train", write_model(tool), "--data", data, "--val-data", data, "--loss", "mse", "--batch-size", BATCH,
+        "--no-shuffle", "--ema", 0.9, "--log", log, "-q", "-o", trained, *SGD,
+    )  # fmt: skip
+    expect_near("weights", initializers(trained)["w"], averaged.module.weight.detach().numpy().T, 1e-9)
+    wanted = ((torch.tanh(averaged(x)) - target) ** 2).mean().item()
+    expect_near("val_loss", json.loads(pathlib.Path(log).read_text())["val_loss"], wanted, 1e-9)
+
+
+def keras_ema(tool):
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_floatx("float64")
+    w, b = start()
+    variables = [keras.Variable(w, dtype="float64"), keras.Variable(b, dtype="float64")]
+    optimizer = keras.optimizers.SGD(0.3, use_ema=True, ema_momentum=0.875)
+    xs, targets = batches()
+    for k in range(STEPS):
+        part = slice(k * BATCH, (k + 1) * BATCH)
+        with tf.GradientTape() as tape:
+            y = tf.tanh(xs[part] @ variables[0].value + variables[1].value)
+            loss = tf.reduce_mean((y - targets[part]) ** 2)
+        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+    optimizer.finalize_variable_values(variables)
+    keras.config.set_floatx("float32")
+    data, trained = tool.save({"x": xs, "target": targets}), tool.path(".onnx")
+    tool(
+        "train", write_model(tool), "--data", data, "--loss", "mse", "--batch-size", BATCH, "--no-shuffle", "--ema",
+        0.875, "--lr", 0.3, "-q", "-o", trained,
+    )  # fmt: skip
+    expect_near("weights", initializers(trained)["w"], variables[0].numpy(), 1e-7)
+
+
+def lr_multiples(tool):
+    """Groups of parameters with rates of their own, of an optimizer that decays by its rate."""
+    net, wanted = Torch(), []
+    groups = [{"params": [net.parameters[0]], "lr": 0.005}, {"params": [net.parameters[1]]}]
+    net.optimizer = torch.optim.AdamW(groups, lr=0.02, weight_decay=0.1)
+    for k in range(STEPS):
+        net.optimizer.zero_grad()
+        loss = net.loss(k)
+        loss.backward()
+        net.optimizer.step()
+        wanted.append(loss.item())
+    losses, _ = train(
+        tool, "--optimizer", "adamw", "--lr", 0.02, "--weight-decay", 0.1, "--lr-mult", "*=3", "--lr-mult", "w=0.25",
+        "--lr-mult", "b=1",
+    )  # fmt: skip
+    expect_near("losses", losses, wanted, 1e-9)
+
+
 def tensorboard(tool):
     """Scalars and histograms as TensorFlow's own reader of event files finds them."""
     import tensorflow as tf
@@ -192,5 +261,5 @@ def cases():
         yield f"keras_{name}", lambda tool, n=name: keras_step(tool, n)
     for name in SCHEDULES:
         yield f"schedule_{name}", lambda tool, n=name: follow_schedule(tool, n)
-    for test in (accumulate, clip, tensorboard):
+    for test in (accumulate, clip, ema, keras_ema, lr_multiples, tensorboard):
         yield test.__name__, test
