@@ -54,10 +54,11 @@ class Session {
   // that the model lists as inputs, too, may be given.
   NamedValues run(const NamedValues& inputs);
 
-  // Runs without copies, of one thread: bound inputs are read from, and bound outputs written to the caller's
-  // memory, again in every run until they are bound anew. Inputs must all be bound before the first
-  // run() and outputs after the inputs (their shapes follow from them); one that is not bound owns
-  // its memory. Binding throws BadInput for a name, type or shape that does not fit.
+  // Runs without copies, of one thread: bound inputs are read from, and bound outputs written to
+  // the caller's memory, again in every run until they are bound anew. Inputs must all be bound
+  // before the first run() and outputs after the inputs (their shapes follow from them); one that
+  // is not bound owns its memory. Binding throws BadInput for a name, type or shape that does not
+  // fit.
   void bind_input(const std::string& name, Tensor tensor);
   void bind_output(const std::string& name, Tensor memory);
   void run();
