@@ -90,9 +90,8 @@ double load_average() {
 }
 
 bool has_library(const char* name) {
-  void* library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
-  if (library) dlclose(library);
-  return library != nullptr;
+  // Never closed: libraries such as glib keep memory to the end of the process.
+  return dlopen(name, RTLD_LAZY | RTLD_LOCAL) != nullptr;
 }
 
 }  // namespace onnxrun::tool
