@@ -63,8 +63,9 @@ class CustomBase : public Op {
   explicit CustomBase(const Custom& custom) : custom_(custom), values_(custom.op.attributes) {}
 
   void attributes(AttributeVisitor& v) override {
-    for (auto& [name, value] : values_) {
-      std::visit([&](auto& held) { v.visit(name, held, "of an operator from outside"); }, value);
+    for (auto& entry : values_) {
+      auto visit = [&](auto& held) { v.visit(entry.first, held, "of an operator from outside"); };
+      std::visit(visit, entry.second);
     }
   }
 

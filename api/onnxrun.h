@@ -34,6 +34,7 @@ int32_t onnxrun_abi_version(void);
 const char* onnxrun_version(void);
 
 /* The numbers are the exit codes of the command. */
+/* NOLINTBEGIN(readability-identifier-naming): C's own way */
 typedef enum {
   ONNXRUN_OK = 0,
   ONNXRUN_USAGE = 2,
@@ -48,6 +49,7 @@ typedef enum {
   ONNXRUN_TIMEOUT = 124,
   ONNXRUN_CANCELLED = 130
 } onnxrun_status;
+/* NOLINTEND(readability-identifier-naming) */
 
 /* Of the calling thread's last failure; "" if there was none, or it has no such part. Valid until
  * its next failure. */

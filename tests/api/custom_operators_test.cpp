@@ -190,7 +190,7 @@ TEST(CustomOperators, AreNotAddedTwice) {
   Operators operators;
   operators.add(squashing());
   EXPECT_THROW(operators.add(squashing()), Error);
-  for (auto change : std::vector<std::function<void(CustomOperator&)>>{
+  for (const auto& change : std::vector<std::function<void(CustomOperator&)>>{
            [](CustomOperator& op) { op.domain = "ai.onnx.ml", op.name = "Scaler"; },
            [](CustomOperator& op) { op.domain = ""; },
            [](CustomOperator& op) { op.domain = "onnxrun"; },

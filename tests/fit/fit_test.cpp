@@ -398,8 +398,8 @@ TEST(Fit, RefusesLossesThatDoNotGoTogether) {
     options.metrics = {};
     change(options);
     try {
-      Fit(two_heads(), two_headed_data(8), options);
-      ADD_FAILURE() << part;
+      Fit accepted(two_heads(), two_headed_data(8), options);
+      ADD_FAILURE() << part << ' ' << accepted.history().size();
     } catch (const Error& e) {
       EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
     }
