@@ -120,6 +120,7 @@ class Run final : public Command {
     options.add("--outputs", wanted_, "values to compute, inner ones included: a,b")
         .type_name("NAMES");
     add_data_options(options, data_);
+    add_as_trained(options, data_.as_trained);
     options.add("--top", top_, "print the K largest elements of each sample")
         .type_name("K")
         .check(at_least(1));
@@ -136,7 +137,7 @@ class Run final : public Command {
     SessionOptions options = common_.session_options();
     if (wanted_) options.outputs = wanted_values(model.graph(), *wanted_);
     Session session(model, options);
-    write(compute(model.graph(), session));
+    write(compute(model, session));
     return exit_ok;
   }
 
@@ -169,10 +170,12 @@ class Run final : public Command {
     return names;
   }
 
-  NamedValues compute(const Graph& graph, Session& session) {
+  NamedValues compute(const Model& model, Session& session) {
+    const Graph& graph = model.graph();
     std::vector<std::string> needed = session.input_names();
     if (!data_.data.empty()) return compute_batches(graph, session, needed);
     NamedValues inputs = gather_inputs(graph, inputs_, common_, needed);
+    in_context(model_, [&] { prepare_as_trained(model, data_.as_trained, inputs); });
     CancelScope cancel(session);
     return in_context(model_, [&] { return session.run(inputs); });
   }
@@ -182,6 +185,7 @@ class Run final : public Command {
     NamedTensors arrays = load_data("--data", data_.data, common_);
     FeedOptions feed = feed_options(data_, common_);
     ModelData data = make_model_data(graph, arrays, feed, {}, {}, needed);
+    for (const std::string& text : data.warnings) warn("{}", text);
     for (const std::string& note : data.notes) info("{}", note);
     std::erase_if(needed, [&](const std::string& name) {
       return std::find(data.inputs.begin(), data.inputs.end(), name) != data.inputs.end();

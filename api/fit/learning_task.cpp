@@ -250,6 +250,7 @@ void describe(TaskSummary& summary, const LearningTask& task, const ModelData& d
   summary.loss = joined(names);
   summary.output = joined(outputs);
   summary.notes = data.notes;
+  summary.warnings.insert(summary.warnings.end(), data.warnings.begin(), data.warnings.end());
   summary.samples = data.set.samples();
   summary.batch_size = batch_size;
 }

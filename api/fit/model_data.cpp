@@ -8,6 +8,7 @@
 #include "base/file_names.h"
 #include "base/name_list.h"
 #include "fit/sample_shape.h"
+#include "fit/stored_preparation.h"
 #include "fit/target_reading.h"
 #include "formats/inline.h"
 
@@ -69,7 +70,9 @@ class Assembly {
         mapped_(options.inputs),
         axes_(options.batch_axes),
         scales_(options.scale),
-        shapes_(options.reshape) {}
+        shapes_(options.reshape) {
+    read_stored();
+  }
 
   void add_input(ValueId v, bool optional) {
     const std::string& name = graph_.name_of(v);
@@ -87,13 +90,7 @@ class Assembly {
     const Type& type = graph_.value(v).type;
     int64_t axis = axis_of(name, type);
     Tensor values = in_shape(name, array->tensor, type, axis);
-    if (auto s = scales_.find(name); s != scales_.end()) {
-      values = scaled(values, s->second);
-      scales_.erase(s);
-    }
-    if (auto s = standardizers_.find(name); s != standardizers_.end()) {
-      values = s->second.apply(values, axis);
-    }
+    values = prepared(name, values, axis);
     DataArray data{name, fitted(name, values, type.dtype, false), axis, false};
     data.drop_single = type.rank() >= 0 && type.rank() == data.values.rank() - 1;
     drops_ = drops_ || data.drop_single;
@@ -126,11 +123,77 @@ class Assembly {
     check_used("batch axis", axes_);
     check_used("scale", scales_);
     check_used("reshape", shapes_);
-    return {Dataset(std::move(result_), options_.prebatched), std::move(inputs_),
-            std::move(targets_), std::move(notes_)};
+    if (!unprepared_.empty()) {
+      warnings_.push_back(fmt::format(
+          "the model was trained on prepared data ({}), and these are taken as they are; "
+          "--as-trained prepares them",
+          unprepared_));
+    }
+    return {Dataset(std::move(result_), options_.prebatched),
+            std::move(inputs_),
+            std::move(targets_),
+            std::move(notes_),
+            std::move(warnings_),
+            std::move(prepared_)};
   }
 
  private:
+  void read_stored() {
+    try {
+      stored_ = stored_preparation(graph_);
+    } catch (const Error& e) {
+      if (options_.as_trained) throw;
+      warnings_.emplace_back(e.what());
+    }
+    if (options_.as_trained && stored_.inputs.empty()) {
+      fail(ErrorKind::BadInput,
+           "the model does not say how the data of its training were prepared");
+    }
+  }
+
+  // The values as factors, means and deviations make them.
+  Tensor prepared(const std::string& name, Tensor values, int64_t axis) {
+    PreparedInput done{.batch_axis = axis};
+    auto stored = stored_.inputs.find(name);
+    auto scale = scales_.find(name);
+    auto standardizer = standardizers_.find(name);
+    bool any = scale != scales_.end() || standardizer != standardizers_.end();
+    if (options_.as_trained && stored != stored_.inputs.end()) {
+      if (any) {
+        fail(ErrorKind::Usage, "input '{}' is prepared as in the training of the model already",
+             name);
+      }
+      notes_.push_back(fmt::format("input '{}' is prepared as in the training: {}", name,
+                                   summary_of(stored->second)));
+      done = stored->second;
+      done.batch_axis = axis;
+      values = done.apply(values);
+      prepared_.emplace(name, std::move(done));
+      return values;
+    }
+    if (scale != scales_.end()) {
+      done.scale = scale->second;
+      values = scaled(values, scale->second);
+      scales_.erase(scale);
+    }
+    if (standardizer != standardizers_.end()) {
+      done.mean = standardizer->second.mean();
+      done.deviation = standardizer->second.deviation();
+      values = standardizer->second.apply(values, axis);
+    }
+    bool asked = std::count(options_.standardize.begin(), options_.standardize.end(), name) > 0;
+    if (stored != stored_.inputs.end() && !asked) note_unprepared(name, stored->second, done);
+    if (any) prepared_.emplace(name, std::move(done));
+    return values;
+  }
+
+  void note_unprepared(const std::string& name, const PreparedInput& stored,
+                       const PreparedInput& done) {
+    if (!stored.mean.defined() && stored.scale == done.scale) return;
+    unprepared_ +=
+        fmt::format("{}'{}' {}", unprepared_.empty() ? "" : "; ", name, summary_of(stored));
+  }
+
   int64_t axis_of(const std::string& name, const Type& type) {
     auto it = axes_.find(name);
     if (it == axes_.end()) {
@@ -200,7 +263,10 @@ class Assembly {
   std::map<std::string, double> scales_;
   std::map<std::string, Dims> shapes_;
   std::vector<DataArray> result_;
-  std::vector<std::string> inputs_, targets_, notes_;
+  std::vector<std::string> inputs_, targets_, notes_, warnings_;
+  Preparation stored_;
+  std::map<std::string, PreparedInput> prepared_;
+  std::string unprepared_;
   bool drops_ = false;
 };
 
