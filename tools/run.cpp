@@ -14,6 +14,7 @@
 #include "interrupt.h"
 #include "messages.h"
 #include "model_loading.h"
+#include "onnxrun/preparation.h"
 #include "top_classes.h"
 #include "value_files.h"
 
@@ -124,7 +125,11 @@ class Run final : public Command {
     options.add("--top", top_, "print the K largest elements of each sample")
         .type_name("K")
         .check(at_least(1));
-    options.add("--labels", labels_, "names of classes for --top, one a line").type_name("FILE");
+    options
+        .add("--labels", labels_,
+             "names of classes for --top, one a line (default: those that the model was trained "
+             "with)")
+        .type_name("FILE");
   }
 
   int execute() override {
@@ -137,6 +142,7 @@ class Run final : public Command {
     SessionOptions options = common_.session_options();
     if (wanted_) options.outputs = wanted_values(model.graph(), *wanted_);
     Session session(model, options);
+    if (top_ && labels_.empty()) names_ = class_names(model, session.output_names().front());
     write(compute(model, session));
     return exit_ok;
   }
@@ -231,14 +237,31 @@ class Run final : public Command {
     }
   }
 
+  // What the model remembers of its training.
+  static std::vector<std::string> class_names(const Model& model, const std::string& output) {
+    try {
+      return Preparation::of(model).classes[output];
+    } catch (const Error& e) {
+      warn("{}", e.what());
+      return {};
+    }
+  }
+
   void write_top(const NamedValues& outputs) const {
-    std::vector<std::string> labels =
-        labels_.empty() ? std::vector<std::string>() : read_lines(labels_);
     TopClasses top = top_classes(outputs.front(), *top_);
+    std::vector<std::string> labels = labels_.empty() ? names_ : read_lines(labels_);
+    // A model may tell more classes apart than its data had.
+    if (!names_.empty()) {
+      const Tensor& scores = outputs.front().second.tensor;
+      for (auto k = static_cast<int64_t>(labels.size()); k < scores.dim(scores.rank() - 1); ++k) {
+        labels.push_back(std::to_string(k));
+      }
+    }
     print(common_.json ? top.to_json(labels) : top.to_text(labels));
   }
 
   std::string model_, output_, labels_;
+  std::vector<std::string> names_;  // of classes
   std::optional<std::string> wanted_;
   InputOptions inputs_;
   DataOptions data_;

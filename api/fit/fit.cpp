@@ -58,7 +58,7 @@ struct Fit::Impl {
       : options(checked(std::move(o))),
         model(m),
         graph(graph_for(model, options)),
-        task(choose_task(graph, data, options.feed, losses_of(options.trainer))),
+        task(choose_task(graph, data, options.feed, losses_of(options.trainer), true)),
         parts(make_parts(graph, data, options, task.targets)),
         batch_size(batch_size_for(graph, parts.training, options.feed)),
         batches(parts.training.set, batch_options(true)),
@@ -299,7 +299,13 @@ std::string Fit::first_not_finite() const {
   return onnxrun::first_not_finite(impl_->parts.training);
 }
 
-Preparation Fit::preparation() const { return {impl_->parts.training.prepared, {}}; }
+Preparation Fit::preparation() const {
+  Preparation preparation{impl_->parts.training.prepared, {}};
+  for (const LossTask& task : impl_->task.losses) {
+    if (!task.classes.empty()) preparation.classes[task.chosen.loss.output] = task.classes;
+  }
+  return preparation;
+}
 
 void Fit::save(const std::string& path, bool in_place) const {
   save_prepared(impl_->model, impl_->trainer.weights(), preparation(), impl_->options.bake, path,

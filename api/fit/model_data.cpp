@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "array_files.h"
 #include "base/error.h"
 #include "base/file_names.h"
 #include "base/name_list.h"
+#include "fit/class_names.h"
+#include "fit/columns.h"
 #include "fit/sample_shape.h"
 #include "fit/stored_preparation.h"
 #include "fit/target_reading.h"
@@ -24,6 +27,9 @@ NamedValues ModelData::feeds(std::span<const Tensor> tensors) const {
 }
 
 namespace {
+
+// Of arrays that are targets unless something else is said.
+constexpr const char* target_names[] = {"target", "y", "label"};
 
 std::vector<std::string> names_of_arrays(const NamedTensors& arrays) {
   std::vector<std::string> names;
@@ -50,6 +56,10 @@ Tensor whole_numbers(const std::string& name, const Tensor& t) {
 
 Tensor fitted(const std::string& name, const Tensor& t, DType dtype, bool is_target) {
   if (t.dtype() == dtype || dtype == DType::Undefined) return t;
+  if (t.dtype() == DType::String && t.size() > 0 && dtype != DType::String) {
+    fail(ErrorKind::BadInput, "'{}' holds text ('{}'), but {} is needed", name,
+         t.data<std::string>()[0], to_string(dtype));
+  }
   if (t.dtype() == DType::String || dtype == DType::String || is_complex(t.dtype())) {
     fail(ErrorKind::BadInput, "'{}' is {}, but {} is needed", name, t.type_text(),
          to_string(dtype));
@@ -62,7 +72,7 @@ Tensor fitted(const std::string& name, const Tensor& t, DType dtype, bool is_tar
 class Assembly {
  public:
   Assembly(const Graph& graph, const NamedTensors& arrays, const FeedOptions& options,
-           const Standardizers& standardizers)
+           const std::vector<FeedTarget>& targets, const Standardizers& standardizers)
       : graph_(graph),
         arrays_(arrays),
         options_(options),
@@ -72,6 +82,8 @@ class Assembly {
         scales_(options.scale),
         shapes_(options.reshape) {
     read_stored();
+    for (const FeedTarget& target : targets) taken_.insert(target.key);
+    if (targets.empty()) taken_.insert(std::begin(target_names), std::end(target_names));
   }
 
   void add_input(ValueId v, bool optional) {
@@ -79,15 +91,18 @@ class Assembly {
     auto it = mapped_.find(name);
     std::string key = it == mapped_.end() ? name : it->second;
     if (it != mapped_.end()) mapped_.erase(it);
+    const Type& type = graph_.value(v).type;
     const NamedTensor* array = find_array(arrays_, key);
+    std::optional<NamedTensor> columns;
+    if (!array) columns = columns_for(name, key, type);
+    if (columns) array = &*columns;
     if (!array && optional) return;
     if (!array) {
       fail(ErrorKind::BadInput,
            "the data have no array '{}' for input '{}' ({}); they have {} (--input {}=KEY chooses "
            "one)",
-           key, name, graph_.value(v).type.to_string(), name_list(names_of_arrays(arrays_)), name);
+           key, name, type.to_string(), name_list(names_of_arrays(arrays_)), name);
     }
-    const Type& type = graph_.value(v).type;
     int64_t axis = axis_of(name, type);
     Tensor values = in_shape(name, array->tensor, type, axis);
     values = prepared(name, values, axis);
@@ -138,6 +153,18 @@ class Assembly {
   }
 
  private:
+  std::optional<NamedTensor> columns_for(const std::string& name, const std::string& key,
+                                         const Type& type) {
+    if (key != name) return listed_columns(arrays_, key);
+    bool is_only = graph_.inputs.size() == 1 && !options_.prebatched;
+    if (!is_only) return std::nullopt;
+    auto columns = all_columns(arrays_, taken_, name, type);
+    if (columns) {
+      notes_.push_back(fmt::format("input '{}' takes the columns {}", name, columns->name));
+    }
+    return columns;
+  }
+
   void read_stored() {
     try {
       stored_ = stored_preparation(graph_);
@@ -266,6 +293,7 @@ class Assembly {
   std::vector<std::string> inputs_, targets_, notes_, warnings_;
   Preparation stored_;
   std::map<std::string, PreparedInput> prepared_;
+  std::set<std::string> taken_;  // arrays that are no columns of an input
   std::string unprepared_;
   bool drops_ = false;
 };
@@ -280,7 +308,7 @@ std::string target_key(const Graph& graph, const NamedTensors& arrays, const Fee
     return std::any_of(graph.inputs.begin(), graph.inputs.end(),
                        [&](ValueId v) { return graph.name_of(v) == key; });
   };
-  for (const char* key : {"target", "y", "label"}) {
+  for (const char* key : target_names) {
     if (find_array(arrays, key) && !feeds_input(key)) return key;
   }
   fail(ErrorKind::BadInput,
@@ -301,6 +329,9 @@ Tensor target_array(const NamedTensors& arrays, const std::string& key, int64_t 
 
 Tensor target_values(const NamedTensors& arrays, const FeedTarget& target, int64_t max_memory) {
   Tensor values = target_array(arrays, target.key, max_memory);
+  if (!target.classes.empty() && values.dtype() == DType::String) {
+    values = class_indices(target.key, values, target.classes);
+  }
   if (target.one_hot_axis) values = classes_of_rows(target.key, values, *target.one_hot_axis);
   return fitted(target.key, values, target.dtype, true);
 }
@@ -309,7 +340,7 @@ ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
                           const FeedOptions& options, const std::vector<FeedTarget>& targets,
                           const Standardizers& standardizers,
                           const std::vector<std::string>& optional_inputs) {
-  Assembly assembly(graph, arrays, options, standardizers);
+  Assembly assembly(graph, arrays, options, targets, standardizers);
   for (ValueId v : graph.inputs) {
     bool optional = std::find(optional_inputs.begin(), optional_inputs.end(), graph.name_of(v)) !=
                     optional_inputs.end();

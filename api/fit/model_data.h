@@ -22,6 +22,7 @@ struct FeedTarget {
   DType dtype;
   std::optional<int64_t> one_hot_axis = {};  // rows along it become classes
   int64_t batch_axis = 0;                    // unless FeedOptions say another
+  std::vector<std::string> classes = {};     // of labels that are names
 };
 
 // Where the arrays of a data set go: the first ones feed `inputs`, the last ones are `targets`.

@@ -142,6 +142,19 @@ std::string summary_of(const PreparedInput& input) {
   return text.empty() ? "as it is" : text;
 }
 
+// The preparation over the stored one; of that nothing if it is damaged.
+static Preparation remembered(const Graph& graph, const Preparation& preparation) {
+  Preparation all = preparation;
+  try {
+    Preparation stored = stored_preparation(graph);
+    all.inputs.merge(stored.inputs);
+    all.classes.merge(stored.classes);
+  } catch (const Error&) {
+    return all;
+  }
+  return all;
+}
+
 static std::string baked(const Model& model, const Preparation& preparation,
                          const std::string& bytes) {
   ModelEditor editor(bytes);
@@ -151,7 +164,8 @@ static std::string baked(const Model& model, const Preparation& preparation,
     editor.prepare_input(name, input.scale, beside_batch(input.mean, input, rank),
                          beside_batch(input.deviation, input, rank));
   }
-  Preparation rest{{}, preparation.classes};
+  Preparation rest = remembered(model.graph(), preparation);
+  for (const auto& [name, input] : preparation.inputs) rest.inputs.erase(name);
   editor.set_metadata(preparation_key, rest.empty() ? "" : preparation_text(rest));
   return editor.bytes();
 }
@@ -165,7 +179,7 @@ void save_prepared(const Model& model, const std::map<std::string, Tensor>& weig
                    bool in_place) {
   if (!bake) {
     if (preparation.empty()) return save_model(model, path, weights, in_place);
-    std::string text = preparation_text(preparation);
+    std::string text = preparation_text(remembered(model.graph(), preparation));
     return save_model(model, path, weights, in_place, [&](const std::string& bytes) {
       return with_metadata(bytes, preparation_key, text);
     });

@@ -21,10 +21,10 @@ std::string summary_of(const PreparedInput& input);
 // Throws what save_prepared() would with `bake`.
 void check_bakeable(const Model& model, const Preparation& preparation);
 
-// Writes the model with other weights and with the preparation in its metadata, in place of the one
-// there. With `bake`, nodes behind the inputs do what happened to these, and nothing is left to
-// remember of it. Throws as Model::save(), and Unsupported for an input that cannot be computed
-// with.
+// Writes the model with other weights and with the preparation in its metadata, over what these
+// have for the same inputs and outputs. With `bake`, nodes behind the inputs do what happened to
+// these, and nothing is left to remember of it. Throws as Model::save(), and Unsupported for an
+// input that cannot be computed with.
 void save_prepared(const Model& model, const std::map<std::string, Tensor>& weights,
                    const Preparation& preparation, bool bake, const std::string& path,
                    bool in_place);
