@@ -9,6 +9,7 @@
 #include "graph/graph.h"
 #include "import_options.h"
 #include "lowerings.h"
+#include "model_saving.h"
 #include "onnx_exporter.h"
 #include "onnx_importer.h"
 #include "passes/parameters.h"
@@ -97,10 +98,17 @@ std::vector<InitializerInfo> Model::initializers() const {
 
 void Model::save(const std::string& path, const std::map<std::string, Tensor>& weights,
                  bool in_place) const {
+  save_model(*this, path, weights, in_place);
+}
+
+void save_model(const Model& model, const std::string& path,
+                const std::map<std::string, Tensor>& weights, bool in_place,
+                std::function<std::string(std::string)> finish) {
+  const Graph& graph = model.graph();
   std::map<int, Tensor> payloads;
   for (const auto& [name, tensor] : weights) {
-    auto it = graph_->initializers.find(graph_->find(name));
-    if (it == graph_->initializers.end() || it->second.stored < 0) {
+    auto it = graph.initializers.find(graph.find(name));
+    if (it == graph.initializers.end() || it->second.stored < 0) {
       fail(ErrorKind::Usage, "the model stores no tensor '{}'", name);
     }
     if (it->second.value.type_text() != tensor.type_text()) {
@@ -110,7 +118,7 @@ void Model::save(const std::string& path, const std::map<std::string, Tensor>& w
     payloads[it->second.stored] = tensor;
     for (int copy : it->second.copies) payloads[copy] = tensor;
   }
-  export_trained(*graph_, payloads, path, {.in_place = in_place});
+  export_trained(graph, payloads, path, {.in_place = in_place, .finish = std::move(finish)});
 }
 
 }  // namespace onnxrun

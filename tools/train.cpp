@@ -96,8 +96,11 @@ class Train final : public Command {
         .add_repeated(
             "--standardize", data_.standardize,
             "subtract the mean of an input's features and divide by their deviation, both taken "
-            "from the training part and written beside the model")
+            "from the training part and written beside the model and in its metadata")
         .type_name("NAME");
+    options.add_switch("--bake", fit_.bake,
+                       "the model written takes the data as they are: nodes behind its inputs do "
+                       "what --scale, --standardize and --as-trained do");
     options
         .add(
             "--metrics", [this](const std::string& text) { take_metrics(text); },
@@ -255,7 +258,7 @@ class Train final : public Command {
     files.write("--plot", plot_);
     files.write("--best", best_);
     if (!plot_.empty()) picture_format("--plot", plot_);
-    if (!data_.standardize.empty()) files.write("--standardize", standardization_path());
+    if (writes_standardization()) files.write("--standardize", standardization_path());
   }
 
   // What ends a training early leaves the weights of its last step, which are worth hours: they are
@@ -434,7 +437,7 @@ class Train final : public Command {
         text += fmt::format(", {} {:.6g}", name, value);
       info("{}", text);
     }
-    if (!data_.standardize.empty()) {
+    if (writes_standardization()) {
       info("means and deviations of the inputs are written: {}", standardization_path());
     }
     info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", fit.steps(), fit.seconds(),
@@ -473,10 +476,11 @@ class Train final : public Command {
     return path + ".standardize.npz";
   }
 
+  bool writes_standardization() const { return !data_.standardize.empty() && !fit_.bake; }
+
   void write_model(const Fit& fit) const {
-    fit.trainer().save(written_path(), in_place_);
-    NamedTensors numbers = fit.standardization();
-    if (!numbers.empty()) write_arrays(standardization_path(), numbers);
+    fit.save(written_path(), in_place_);
+    if (writes_standardization()) write_arrays(standardization_path(), fit.standardization());
   }
 
   void save(const Fit& fit) const {
