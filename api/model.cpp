@@ -9,6 +9,7 @@
 #include "graph/graph.h"
 #include "import_options.h"
 #include "lowerings.h"
+#include "model_saving.h"
 #include "onnx_exporter.h"
 #include "onnx_importer.h"
 #include "passes/parameters.h"
@@ -37,15 +38,17 @@ static const OpRegistry& operators_of(const LoadOptions& options) {
   return options.operators ? options.operators->registry() : builtin_ops();
 }
 
-Model::Model(std::shared_ptr<const Graph> graph)
-    : graph_(std::move(graph)), lowerings_(std::make_shared<Lowerings>()) {}
+Model::Model(std::shared_ptr<const Graph> graph, LoadOptions options)
+    : graph_(std::move(graph)),
+      lowerings_(std::make_shared<Lowerings>()),
+      options_(std::move(options)) {}
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   try {
     auto graph =
         std::make_shared<Graph>(import_model(path, operators_of(options), import_options(options)));
     choose_parameters(*graph);
-    return Model(std::move(graph));
+    return Model(std::move(graph), options);
   } catch (const Error& e) {
     throw e.in(ErrorFrame{ErrorFrame::Kind::File, path});
   }
@@ -57,7 +60,7 @@ Model Model::from_bytes(std::string bytes, const LoadOptions& options) {
   auto graph = std::make_shared<Graph>(import_model_bytes(
       std::move(bytes), options.external_directory, operators_of(options), import));
   choose_parameters(*graph);
-  return Model(std::move(graph));
+  return Model(std::move(graph), options);
 }
 
 Model Model::load(std::istream& stream, const LoadOptions& options) {
@@ -95,10 +98,17 @@ std::vector<InitializerInfo> Model::initializers() const {
 
 void Model::save(const std::string& path, const std::map<std::string, Tensor>& weights,
                  bool in_place) const {
+  save_model(*this, path, weights, in_place);
+}
+
+void save_model(const Model& model, const std::string& path,
+                const std::map<std::string, Tensor>& weights, bool in_place,
+                std::function<std::string(std::string)> finish) {
+  const Graph& graph = model.graph();
   std::map<int, Tensor> payloads;
   for (const auto& [name, tensor] : weights) {
-    auto it = graph_->initializers.find(graph_->find(name));
-    if (it == graph_->initializers.end() || it->second.stored < 0) {
+    auto it = graph.initializers.find(graph.find(name));
+    if (it == graph.initializers.end() || it->second.stored < 0) {
       fail(ErrorKind::Usage, "the model stores no tensor '{}'", name);
     }
     if (it->second.value.type_text() != tensor.type_text()) {
@@ -108,7 +118,7 @@ void Model::save(const std::string& path, const std::map<std::string, Tensor>& w
     payloads[it->second.stored] = tensor;
     for (int copy : it->second.copies) payloads[copy] = tensor;
   }
-  export_trained(*graph_, payloads, path, {.in_place = in_place});
+  export_trained(graph, payloads, path, {.in_place = in_place, .finish = std::move(finish)});
 }
 
 }  // namespace onnxrun
