@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
 
 from support import expect_near, ort_run
 
@@ -89,9 +90,8 @@ def test_windows(tool):
         for attributes in (
             {"kernel_shape": [7, 7], "pads": [1, 1, 1, 1]},
             {"kernel_shape": [5, 2]},
-            {"kernel_shape": [1, 1], "strides": [3, 3], "auto_pad": "SAME_UPPER"},
+            {"kernel_shape": [1, 2], "strides": [3, 3], "auto_pad": "SAME_UPPER"},
             {"kernel_shape": [2, 2], "strides": [3, 3], "auto_pad": "SAME_LOWER"},
-            {"kernel_shape": [1, 2], "strides": [2, 4], "auto_pad": "SAME_LOWER"},
         ):
             node = helper.make_node(op, ["x"], ["y"], **attributes)
             compare(tool, write(tool, [node], {"x": IMAGES}), {"x": IMAGES})
@@ -100,7 +100,9 @@ def test_windows(tool):
         for steps in ([3, 3], [3, 2], [4, 4]):
             node = helper.make_node("Conv", ["x", "w"], ["y"], strides=steps, auto_pad=same)
             inputs = {"x": IMAGES, "w": weights}
-            compare(tool, write(tool, [node], inputs), inputs)
+            path = write(tool, [node], inputs)
+            expected = ReferenceEvaluator(str(path)).run(None, inputs)[0]
+            expect_near("Conv", tool.run(path, inputs)["y"], expected, 1e-5)
 
 
 def test_layer_normalization_before_its_opset(tool):
