@@ -38,15 +38,17 @@ static const OpRegistry& operators_of(const LoadOptions& options) {
   return options.operators ? options.operators->registry() : builtin_ops();
 }
 
-Model::Model(std::shared_ptr<const Graph> graph)
-    : graph_(std::move(graph)), lowerings_(std::make_shared<Lowerings>()) {}
+Model::Model(std::shared_ptr<const Graph> graph, LoadOptions options)
+    : graph_(std::move(graph)),
+      lowerings_(std::make_shared<Lowerings>()),
+      options_(std::move(options)) {}
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   try {
     auto graph =
         std::make_shared<Graph>(import_model(path, operators_of(options), import_options(options)));
     choose_parameters(*graph);
-    return Model(std::move(graph));
+    return Model(std::move(graph), options);
   } catch (const Error& e) {
     throw e.in(ErrorFrame{ErrorFrame::Kind::File, path});
   }
@@ -58,7 +60,7 @@ Model Model::from_bytes(std::string bytes, const LoadOptions& options) {
   auto graph = std::make_shared<Graph>(import_model_bytes(
       std::move(bytes), options.external_directory, operators_of(options), import));
   choose_parameters(*graph);
-  return Model(std::move(graph));
+  return Model(std::move(graph), options);
 }
 
 Model Model::load(std::istream& stream, const LoadOptions& options) {

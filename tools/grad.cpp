@@ -133,6 +133,7 @@ class Grad final : public Command {
     const Graph& graph = model.graph();
     LearningTask task = learning_task(graph);
     TrainerOptions options = trainer_options(optimizer_, modes_, common_);
+    options.unshare = Unshare::Never;  // parameters go by the names of the file
     options.more_losses = task.loss_options();
     options.loss = options.more_losses[0];
     options.more_losses.erase(options.more_losses.begin());

@@ -23,6 +23,7 @@
 #include "onnxrun/callbacks.h"
 #include "onnxrun/fit.h"
 #include "onnxrun/learning_rate.h"
+#include "onnxrun/model_changes.h"
 #include "plot/canvas.h"
 #include "training_display.h"
 #include "training_options.h"
@@ -49,15 +50,19 @@ class Train final : public Command {
     add_loss_options(options, loss_);
     add_optimizer_options(options, optimizer_);
     add_parameter_options(options, parameters_);
-    options.add("--unshare", unshare_, "never: a stored tensor with several uses is one parameter")
-        .type_name("never")
-        .check(one_of({"never"}));
+    options
+        .add("--unshare", unshare_,
+             "equal tensors that the exporter merged train apart: auto (default) where the file "
+             "shows that the net had several; never: one stored tensor is one parameter; always: "
+             "every module has its own, tied ones too")
+        .type_name("auto|never|always")
+        .check(one_of({"auto", "never", "always"}));
     add_mode_options(options, modes_);
   }
 
   int execute() override {
     check_usage();
-    Model model = load_model(model_path_, common_);
+    Model model = take_unshared(load_model(model_path_, common_));
     check_files(model);
     NamedTensors data = load_data("--data", data_.data, common_);
     if (find_lr_) return find_lr(model, data);
@@ -367,6 +372,7 @@ class Train final : public Command {
     o.trainer.trainable = chosen_parameters(model, parameters_);
     take_parameter_options(parameters_, o.trainer);
     o.trainer.double_precision = modes_.precision == "float64";
+    o.trainer.unshare = Unshare::Never;  // it has been done
     o.feed = feed_options(data_, common_);
     if (!val_data_.empty()) o.validation = load_data("--val-data", val_data_, common_);
     if (!test_data_.empty()) o.test = load_data("--test-data", test_data_, common_);
@@ -404,6 +410,26 @@ class Train final : public Command {
       return info("{} has no checkpoint: the training begins", checkpoints_);
     }
     info("resumed: {} epochs and {} steps are done", fit.history().size(), fit.steps());
+  }
+
+  // As it trains; what is split is said.
+  Model take_unshared(const Model& model) {
+    Unshare mode = unshare_ == "never"    ? Unshare::Never
+                   : unshare_ == "always" ? Unshare::Always
+                                          : Unshare::Auto;
+    UnsharedModel changed = in_context(model_path_, [&] { return unshare(model, mode); });
+    std::map<std::string, std::vector<std::string>> copies;
+    for (const UnsharedTensor& t : changed.added) copies[t.from].push_back(t.name);
+    for (const auto& [from, names] : copies) {
+      if (from.empty()) {
+        info("added: {} (zeros that the exporter left out)", name_list(names, 8));
+      } else {
+        info("split from '{}': {} (the exporter stored equal tensors once)", from,
+             name_list(names, 8));
+      }
+    }
+    unshared_ = std::move(changed.added);
+    return changed.model;
   }
 
   void report(const Model& model, const Fit& fit) const {
@@ -471,6 +497,11 @@ class Train final : public Command {
       doc["test_loss"] = test->loss;
       for (const auto& [name, value] : test->metrics) doc["test_" + name] = value;
     }
+    Json unshared = Json::array();
+    for (const UnsharedTensor& t : unshared_) {
+      unshared.push_back(Json{{"name", t.name}, {"from", t.from}});
+    }
+    doc["unshared"] = std::move(unshared);
     doc["seconds"] = fit.seconds();
     doc["written"] = written_path();
     print(doc.text());
@@ -500,9 +531,10 @@ class Train final : public Command {
     check_interrupt();
   }
 
-  std::string model_path_, output_, unshare_, log_, plot_, tensorboard_, best_, monitor_,
-      early_stop_;
+  std::string model_path_, output_, unshare_ = "auto", log_, plot_, tensorboard_, best_, monitor_,
+                                    early_stop_;
   std::string checkpoints_, save_every_;
+  std::vector<UnsharedTensor> unshared_;
   bool in_place_ = false, resume_ = false, find_lr_ = false;
   int64_t log_every_ = 0;
   std::optional<int64_t> patience_, keep_;
