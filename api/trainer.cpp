@@ -92,6 +92,13 @@ Trainer::Evaluation Trainer::evaluate(const NamedValues& inputs, const Tensor& t
 
 Trainer::Evaluation Trainer::evaluate(const NamedValues& values) { return impl_->evaluate(values); }
 
+void Trainer::bind_evaluation_input(const std::string& name, Tensor tensor) {
+  if (!impl_->evaluation) impl_->make_evaluation();
+  impl_->evaluation->bind_input(impl_->evaluation->input_index(name), std::move(tensor));
+}
+
+double Trainer::evaluate() { return impl_->evaluate(); }
+
 void Trainer::cancel() { impl_->control.cancel(); }
 
 void Trainer::observe(std::function<void(const Session::NodeRecord&)> observer) {

@@ -281,6 +281,14 @@ Trainer::Evaluation Trainer::Impl::evaluate(const NamedValues& values) {
   return result;
 }
 
+double Trainer::Impl::evaluate() {
+  if (!evaluation) make_evaluation();
+  ThreadScope threads(options.threads);
+  last = evaluation.get();
+  evaluation->run(control);
+  return scalar_value(evaluation->output(0).tensor);
+}
+
 std::vector<double> Trainer::Impl::losses_of(const BoundPlan& from) const {
   std::vector<double> values;
   for (size_t k = 0; k < training_choice.losses.size(); ++k) {

@@ -58,6 +58,7 @@ struct Trainer::Impl {
   double compute_gradients();
   void apply();
   Evaluation evaluate(const NamedValues& values);
+  double evaluate();
   void set_lr(double value);
   std::vector<double> losses_of(const BoundPlan& from) const;
 

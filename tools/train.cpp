@@ -64,7 +64,7 @@ class Train final : public Command {
     check_usage();
     Model model = take_unshared(load_model(model_path_, common_));
     check_files(model);
-    NamedTensors data = load_data("--data", data_.data, common_);
+    NamedTensors data = load_data("--data", data_.take_streams(model, common_), common_);
     if (find_lr_) return find_lr(model, data);
     Fit fit = made(model, data);
     report(model, fit);
@@ -123,6 +123,11 @@ class Train final : public Command {
         "a new order of the samples in every epoch (default)");
     options.add_switch(
         "--no-shuffle", [this] { fit_.shuffle = false; }, "keep the order of the data");
+    options
+        .add_repeated("--augment", augment_,
+                      "move and mirror the pictures of an input at random while training: "
+                      "shift=2,flip (up to 2 pixels; left and right exchanged every other time)")
+        .type_name("[NAME:]CHANGES");
     options.add_switch("--drop-last", fit_.drop_last, "leave out a last batch that is smaller");
     options
         .add("--accumulate", fit_.accumulate,
@@ -224,6 +229,31 @@ class Train final : public Command {
     if (fit_.folds < 2 || fit_.fold < 1 || fit_.fold > fit_.folds) {
       fail(ErrorKind::Usage, "--fold: '{}' should be I/K, with I from 1 to K and K at least 2",
            text);
+    }
+  }
+
+  void take_augmentations(FitOptions& o) const {
+    for (const std::string& text : augment_) {
+      size_t colon = text.rfind(':');
+      std::string name = colon == std::string::npos ? "" : text.substr(0, colon);
+      Augmentation changes;
+      for (const std::string& change :
+           split_list(colon == std::string::npos ? text : text.substr(colon + 1))) {
+        if (change == "flip") {
+          changes.flip = true;
+        } else if (change.starts_with("shift=")) {
+          changes.shift = parse_integer("--augment", change.substr(6));
+        } else {
+          fail(ErrorKind::Usage, "--augment: '{}' is no change of pictures; shift=N and flip are",
+               change);
+        }
+      }
+      if (changes.shift == 0 && !changes.flip) {
+        fail(ErrorKind::Usage, "--augment: '{}' changes nothing", text);
+      }
+      if (!o.augment.emplace(name, changes).second) {
+        fail(ErrorKind::Usage, "--augment: an input is named twice");
+      }
     }
   }
 
@@ -374,6 +404,7 @@ class Train final : public Command {
     o.trainer.double_precision = modes_.precision == "float64";
     o.trainer.unshare = Unshare::Never;  // it has been done
     o.feed = feed_options(data_, common_);
+    take_augmentations(o);
     if (!val_data_.empty()) o.validation = load_data("--val-data", val_data_, common_);
     if (!test_data_.empty()) o.test = load_data("--test-data", test_data_, common_);
     bool validates = o.validation_split || !o.validation.empty() || o.folds > 0;
@@ -480,6 +511,9 @@ class Train final : public Command {
     if (writes_standardization()) {
       info("means and deviations of the inputs are written: {}", standardization_path());
     }
+    if (!fit.options().feed.streams.empty()) {
+      info("steps waited {:.3g} s for files", fit.waited());
+    }
     info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", fit.steps(), fit.seconds(),
          fit.last_loss(), written_path());
     if (common_.json) print_json(fit, test);
@@ -503,6 +537,7 @@ class Train final : public Command {
     }
     doc["unshared"] = std::move(unshared);
     doc["seconds"] = fit.seconds();
+    if (!fit.options().feed.streams.empty()) doc["waited"] = fit.waited();
     doc["written"] = written_path();
     print(doc.text());
   }
@@ -540,7 +575,7 @@ class Train final : public Command {
   std::optional<int64_t> patience_, keep_;
   std::optional<double> min_delta_;
   DataOptions data_;
-  std::vector<std::string> val_data_, test_data_;
+  std::vector<std::string> val_data_, test_data_, augment_;
   LossChoice loss_;
   OptimizerChoice optimizer_;
   ParameterChoice parameters_;

@@ -95,9 +95,9 @@ class Trainer {
   void bind_target(Tensor target);
   double step();
 
-  // The output that the loss reads (number `k` of output_names()), as the last step or gradients()
-  // computed it; valid until the next. Throws Usage if there was none since inputs of other shapes
-  // were bound.
+  // The output that the loss reads (number `k` of output_names()), as the last step, gradients() or
+  // evaluate() computed it; valid until the next. Throws Usage if there was none since inputs of
+  // other shapes were bound.
   const Tensor& output(size_t k = 0) const;
   std::vector<std::string> output_names() const;
   // Each loss of the last step without its weight, in the order of the options.
@@ -112,6 +112,10 @@ class Trainer {
   };
   Evaluation evaluate(const NamedValues& inputs, const Tensor& target);
   Evaluation evaluate(const NamedValues& values);
+  // The same without copies: what is bound here is read in every evaluation until bound anew.
+  // output() and losses() are the evaluation's then.
+  void bind_evaluation_input(const std::string& name, Tensor tensor);  // or a target
+  double evaluate();
 
   // The two halves of a step, for those who come between: own optimizers, gradients that are
   // averaged over machines, clipped or added up. gradients() computes loss and gradients of a batch
