@@ -11,6 +11,7 @@
 #include "import_options.h"
 #include "limited_work.h"
 #include "lowerings.h"
+#include "model_saving.h"
 #include "onnx_exporter.h"
 #include "onnx_importer.h"
 #include "passes/parameters.h"
@@ -53,25 +54,32 @@ static const OpRegistry& operators_of(const LoadOptions& options) {
   return options.operators ? options.operators->registry() : builtin_ops();
 }
 
-Model::Model(std::shared_ptr<const Graph> graph)
-    : graph_(std::move(graph)), lowerings_(std::make_shared<Lowerings>()) {}
+Model::Model(std::shared_ptr<const Graph> graph, LoadOptions options)
+    : graph_(std::move(graph)),
+      lowerings_(std::make_shared<Lowerings>()),
+      options_(std::move(options)) {}
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   try {
-    return Model(limited(options, [&](const ImportOptions& import) {
-      return import_model(path, operators_of(options), import);
-    }));
+    return Model(limited(options,
+                         [&](const ImportOptions& import) {
+                           return import_model(path, operators_of(options), import);
+                         }),
+                 options);
   } catch (const Error& e) {
     throw e.in(ErrorFrame{ErrorFrame::Kind::File, path});
   }
 }
 
 Model Model::from_bytes(std::string bytes, const LoadOptions& options) {
-  return Model(limited(options, [&](ImportOptions import) {
-    if (options.external_directory.empty()) import.external_data = ExternalData::Deny;
-    return import_model_bytes(std::move(bytes), options.external_directory, operators_of(options),
-                              import);
-  }));
+  return Model(limited(options,
+                       [&](ImportOptions import) {
+                         if (options.external_directory.empty())
+                           import.external_data = ExternalData::Deny;
+                         return import_model_bytes(std::move(bytes), options.external_directory,
+                                                   operators_of(options), import);
+                       }),
+               options);
 }
 
 Model Model::load(std::istream& stream, const LoadOptions& options) {
@@ -109,10 +117,17 @@ std::vector<InitializerInfo> Model::initializers() const {
 
 void Model::save(const std::string& path, const std::map<std::string, Tensor>& weights,
                  bool in_place) const {
+  save_model(*this, path, weights, in_place);
+}
+
+void save_model(const Model& model, const std::string& path,
+                const std::map<std::string, Tensor>& weights, bool in_place,
+                std::function<std::string(std::string)> finish) {
+  const Graph& graph = model.graph();
   std::map<int, Tensor> payloads;
   for (const auto& [name, tensor] : weights) {
-    auto it = graph_->initializers.find(graph_->find(name));
-    if (it == graph_->initializers.end() || it->second.stored < 0) {
+    auto it = graph.initializers.find(graph.find(name));
+    if (it == graph.initializers.end() || it->second.stored < 0) {
       fail(ErrorKind::Usage, "the model stores no tensor '{}'", name);
     }
     if (it->second.value.type_text() != tensor.type_text()) {
@@ -122,7 +137,7 @@ void Model::save(const std::string& path, const std::map<std::string, Tensor>& w
     payloads[it->second.stored] = tensor;
     for (int copy : it->second.copies) payloads[copy] = tensor;
   }
-  export_trained(*graph_, payloads, path, {.in_place = in_place});
+  export_trained(graph, payloads, path, {.in_place = in_place, .finish = std::move(finish)});
 }
 
 }  // namespace onnxrun

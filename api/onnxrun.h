@@ -174,9 +174,10 @@ typedef struct onnxrun_trainer onnxrun_trainer;
 
 /* Options: loss, output, reduction (mean, sum), class_axis, allow_broadcast, class_weights (numbers
    with commas), ignore_index, label_smoothing, optimizer, lr, momentum, weight_decay, beta1, beta2,
-   eps, alpha, clip_value, clip_norm, trainable (repeated: names of initializers), batch_statistics,
-   dropout, double_precision, seed, threads, optimize, max_memory, max_tensor_bytes,
-   max_loop_iterations, timeout (of a step). Truth values are 0 or 1. May be NULL. */
+   eps, alpha, clip_value, clip_norm, trainable (repeated: names of initializers), unshare (auto,
+   never, always), batch_statistics, dropout, double_precision, seed, threads, optimize, max_memory,
+   max_tensor_bytes, max_loop_iterations, timeout (of a step). Truth values are 0 or 1. May be
+   NULL. */
 onnxrun_status onnxrun_trainer_new(const onnxrun_model* model, const onnxrun_options* options,
                                    onnxrun_trainer** trainer);
 void onnxrun_trainer_free(onnxrun_trainer* trainer);

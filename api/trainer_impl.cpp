@@ -75,11 +75,12 @@ double scalar_value(const Tensor& t) {
   return t.dtype() == DType::Float64 ? *t.data<double>() : to_doubles(t).front();
 }
 
-Trainer::Impl::Impl(const Model& m, const TrainerOptions& o)
-    : model(m),
+Trainer::Impl::Impl(UnsharedModel m, const TrainerOptions& o)
+    : model(std::move(m.model)),
+      unshared(std::move(m.added)),
       options(o),
-      base(base_graph(m, o)),
-      training_choice(training_options(m, base, o)),
+      base(base_graph(model, o)),
+      training_choice(training_options(model, base, o)),
       training(make_training_graph(base, training_choice)) {
   allocate_state();
   bound.resize(training.graph.inputs.size());

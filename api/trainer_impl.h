@@ -9,13 +9,15 @@
 
 #include "bound_plan.h"
 #include "limited_work.h"
+#include "onnxrun/model_changes.h"
 #include "onnxrun/trainer.h"
 #include "training/training_graph.h"
 
 namespace onnxrun {
 
 struct Trainer::Impl {
-  Impl(const Model& m, const TrainerOptions& o);
+  Impl(const Model& m, const TrainerOptions& o) : Impl(unshare(m, o.unshare), o) {}
+  Impl(UnsharedModel m, const TrainerOptions& o);
 
   LowerOptions lower_options() const {
     return {.optimize = options.optimize, .max_memory = options.max_memory};
@@ -62,6 +64,7 @@ struct Trainer::Impl {
   std::vector<double> losses_of(const BoundPlan& from) const;
 
   Model model;
+  std::vector<UnsharedTensor> unshared;
   TrainerOptions options;
   Graph base;
   TrainingOptions training_choice;

@@ -7,6 +7,7 @@ trained file is its trained value; what has no place there is named.
 """
 
 import itertools
+import re
 
 import numpy as np
 import onnx
@@ -31,6 +32,33 @@ def tensors(path):
     return {n: t for n, t in found.items() if t.dtype.kind == "f"}
 
 
+def unshared(path, before, after):
+    """What the training told apart, as it was before: copies of stored tensors, and biases of zeros."""
+    said = {p.key: p.value for p in onnx.load(str(path)).metadata_props}.get("onnxrun.unshared", "")
+    for line in said.splitlines():
+        name, _, source = line.rpartition(" from ")
+        if source in before:
+            yield name, before[source]
+        elif line.endswith(" added") and line[:-6] in after:
+            yield line[:-6], np.zeros_like(after[line[:-6]])
+
+
+def folded_origins(path):
+    """The weight that a tensor was computed from, where PyTorch's exporter says that it is one alone."""
+    origins = {}
+    for v in onnx.load(str(path)).graph.value_info:
+        for p in getattr(v, "metadata_props", ()):
+            names = re.findall("'([^']*)'", p.value) if p.key.endswith("folded_from") else ()
+            if len(names) == 1:
+                origins[v.name] = names[0]
+    return origins
+
+
+def by_number(name):
+    """Sorts "MatMul_9" before "MatMul_10"."""
+    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
+
+
 def is_plain(values):
     """No numbers to tell it by: all are equal."""
     return values.size == 0 or np.all(values == values.flat[0])
@@ -46,6 +74,8 @@ class Weights:
 
     def __init__(self, exported, trained):
         self.before, self.after = tensors(exported), tensors(trained)
+        self.before.update(dict(unshared(trained, self.before, self.after)))
+        self.origins = folded_origins(trained)
         for name, value in self.before.items():
             if name not in self.after or self.after[name].shape != value.shape:
                 raise ValueError(f"{trained}: '{name}' of {exported} is not there")
@@ -70,16 +100,16 @@ class Weights:
         elif is_plain(value):
             return self.plain(value)
         else:
-            found = self.in_pieces(value)
+            found = self.in_pieces(value, name)
         if found is not None:
             self.fetch_copies(value, found)
         return found
 
-    def in_pieces(self, value):
+    def in_pieces(self, value, name=None):
         for axis, count in itertools.product(range(value.ndim), (1, 2, 3, 4, 6, 8)):
             if value.shape[axis] % count or (count == 1 and axis):
                 continue
-            pieces = [self.locate(p) for p in np.split(value, count, axis)]
+            pieces = [self.locate(p, name) for p in np.split(value, count, axis)]
             if all(p is not None for p in pieces):
                 return np.concatenate([self.fetch(*p) + self.twin(*p, value) for p in pieces], axis)
         return None
@@ -95,12 +125,18 @@ class Weights:
             return 0
         return self.fetch(name, second)
 
-    def locate(self, value):
-        """The tensor that has this piece's numbers next to each other, and where: by number."""
+    def locate(self, value, weight=None):
+        """The tensor that has this piece's numbers next to each other, and where: by number. Of equal
+        ones that of the weight's name, then the first that no other weight came from."""
         if is_plain(value) and value.size > 1:
             return None
-        whole_first = lambda item: (item[1].size != value.size, item[1].size)
-        stored = sorted(self.before.items(), key=whole_first)
+
+        def order(item):
+            other, origin = item[1].size != value.size, self.origins.get(item[0])
+            rank = 0 if origin and origin == weight else 1 if origin is None else 2
+            return rank, other, bool(self.fetched[item[0]].all()), item[1].size, by_number(item[0])
+
+        stored = sorted(self.before.items(), key=order)
         for (wanted, axes), (name, t) in itertools.product(turned(value), stored):
             for columns in (False, True):
                 flat = (t.swapaxes(-1, -2) if columns and t.ndim > 1 else t).ravel()

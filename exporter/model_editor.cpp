@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <deque>
 #include <set>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "proto_writer.h"
+#include "tensor/tensor.h"
 
 namespace onnxrun {
 
@@ -306,6 +308,115 @@ void ModelEditor::declare(const Graph& graph) {
   };
   declare_all(*impl_->graph().mutable_output());
   declare_all(*impl_->graph().mutable_value_info());
+}
+
+namespace {
+
+// Everything in a node that reads a value of the graph around it, a body's outputs included.
+void rename_reads(NodeProto& node, const std::string& name, const std::string& new_name) {
+  for (std::string& input : *node.mutable_input()) {
+    if (input == name) input = new_name;
+  }
+  visit_bodies(node, [&](GraphProto& body) {
+    if (names_of(body.input()).count(name)) return;
+    for (NodeProto& inner : *body.mutable_node()) rename_reads(inner, name, new_name);
+    for (ValueInfoProto& out : *body.mutable_output()) {
+      if (out.name() == name) out.set_name(new_name);
+    }
+  });
+}
+
+// Nodes that compute one value from another, step by step.
+class Chain {
+ public:
+  Chain(GraphProto& graph, Names names, std::string input)
+      : graph_(graph), names_(std::move(names)), input_(input), last_(std::move(input)) {}
+
+  const std::string& last() const { return last_; }
+
+  void cast(DType to) {
+    NodeProto& node = add("Cast", {last_});
+    *node.add_attribute() = write_attribute("to", static_cast<int64_t>(to));
+    last_ = node.output(0);
+  }
+
+  void compute(const char* op, const Tensor& operand, const char* what) {
+    NodeProto& constant = add("Constant", {}, what);
+    onnx::AttributeProto& value = *constant.add_attribute();
+    value.set_name("value");
+    value.set_type(onnx::AttributeProto::TENSOR);
+    *value.mutable_t() = write_tensor(operand);
+    last_ = add(op, {last_, constant.output(0)}).output(0);
+  }
+
+  // The nodes, in front of all others.
+  void finish() {
+    auto& nodes = *graph_.mutable_node();
+    int old = nodes.size();
+    for (const NodeProto& node : nodes_) *nodes.Add() = node;
+    std::rotate(nodes.pointer_begin(), nodes.pointer_begin() + old, nodes.pointer_end());
+  }
+
+ private:
+  NodeProto& add(const char* op, std::initializer_list<std::string> inputs, const char* what = "") {
+    std::string base = input_ + "/prepared/" + (*what ? what : op), name = base;
+    for (int k = 2; !names_.insert(name).second; ++k) name = base + std::to_string(k);
+    NodeProto& node = nodes_.emplace_back();
+    node.set_op_type(op);
+    node.set_name(name);
+    node.add_output(name);
+    for (const std::string& input : inputs) node.add_input(input);
+    return node;
+  }
+
+  GraphProto& graph_;
+  Names names_;
+  std::string input_, last_;
+  std::deque<NodeProto> nodes_;
+};
+
+}  // namespace
+
+void ModelEditor::prepare_input(const std::string& name, double scale, const Tensor& mean,
+                                const Tensor& deviation) {
+  GraphProto& graph = impl_->graph();
+  auto it = std::find_if(graph.input().begin(), graph.input().end(),
+                         [&](const ValueInfoProto& v) { return v.name() == name; });
+  if (it == graph.input().end()) fail(ErrorKind::BadInput, "there is no input '{}'", name);
+  auto dtype = static_cast<DType>(it->type().tensor_type().elem_type());
+  if (!it->type().has_tensor_type() || !is_float(dtype) || bits_of(dtype) < 16) {
+    fail(ErrorKind::Unsupported, "input '{}' is no tensor of floats, so nothing is computed of it",
+         name);
+  }
+  for (const auto& opset : impl_->model.opset_import()) {
+    if (!opset.domain().empty() && opset.domain() != "ai.onnx") continue;
+    if (opset.version() >= 7) continue;
+    fail(ErrorKind::Unsupported, "opset {} does not broadcast; 7 does (convert --opset)",
+         opset.version());
+  }
+  if (names_of(graph.output()).count(name)) {
+    fail(ErrorKind::Unsupported, "input '{}' is an output, too, so it stays what it is", name);
+  }
+  DType computed = dtype == DType::Float64 ? dtype : DType::Float32;
+  Chain chain(graph, impl_->value_names(), name);
+  if (computed != dtype) chain.cast(computed);
+  if (scale != 1) chain.compute("Mul", convert(Tensor::scalar(scale), computed), "scale");
+  if (mean.defined()) {
+    chain.compute("Sub", convert(mean, computed), "mean");
+    chain.compute("Div", convert(deviation, computed), "deviation");
+  }
+  if (computed != dtype) chain.cast(dtype);
+  for (NodeProto& node : *graph.mutable_node()) rename_reads(node, name, chain.last());
+  chain.finish();
+}
+
+void ModelEditor::set_metadata(const std::string& key, const std::string& value) {
+  auto& entries = *impl_->model.mutable_metadata_props();
+  keep_if(entries, [&](const auto& entry) { return entry.key() != key; });
+  if (value.empty()) return;
+  auto& entry = *entries.Add();
+  entry.set_key(key);
+  entry.set_value(value);
 }
 
 void ModelEditor::describe_as(const ModelEditor& other) {

@@ -40,6 +40,16 @@ class ModelEditor {
   // of the values of this name in `graph`.
   void declare(const Graph& graph);
 
+  // Everything that reads the input reads (input * scale - mean) / deviation instead; mean and
+  // deviation are of the shape that this broadcasts to, or undefined. Throws BadInput if there is
+  // no such input, Unsupported if it is no tensor of floats, an output as it is, or if the model's
+  // operators do not broadcast yet (before opset 7).
+  void prepare_input(const std::string& name, double scale, const Tensor& mean,
+                     const Tensor& deviation);
+
+  // An entry of the model's metadata, in place of the one of this key; "" removes it.
+  void set_metadata(const std::string& key, const std::string& value);
+
   // What people wrote about the model: documentation, metadata, producer, taken from `other`.
   void describe_as(const ModelEditor& other);
 

@@ -1,6 +1,7 @@
 // Graphs become ONNX files: a trained model as the file it was, a graph made here as a new one.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -12,6 +13,8 @@ struct TrainedExportOptions {
   // Allows the output to be the input file. Its data files are then replaced, too, under their
   // names.
   bool in_place = false;
+  // What the finished ModelProto, in wire form, goes through before it is written.
+  std::function<std::string(std::string)> finish = {};
 };
 
 // Writes the file that `imported` was read from with other elements in some of its tensors.

@@ -49,6 +49,7 @@ class TrainedExporter {
     name_data_files();
     check_targets();
     std::string model = rewrite();
+    if (options_.finish) model = options_.finish(std::move(model));
     std::vector<std::unique_ptr<AtomicFile>> files;
     for (const auto& [location, name] : new_names_) files.push_back(data_file(location, name));
     files.push_back(std::make_unique<AtomicFile>(out_path_));

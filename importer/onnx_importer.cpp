@@ -101,6 +101,10 @@ Graph import_parsed(ModelSource source, const onnx::ModelProto& model, ModelFile
   for (auto& [key, value] : read_metadata(model.graph(), onnx_field::graph_metadata)) {
     source.metadata[key] = value;
   }
+  // What this library wrote about a model stands where any format's readers look for such things.
+  for (const auto& entry : model.metadata_props()) {
+    if (entry.key().starts_with("onnxrun.")) source.metadata[entry.key()] = entry.value();
+  }
   check_versions(model, source.opsets);
 
   MemoryBudget budget(memory_limit(options.max_memory));

@@ -4,6 +4,9 @@
 
 #include "array_files.h"
 #include "base/error.h"
+#include "messages.h"
+#include "onnxrun/preparation.h"
+#include "tensor/tensor.h"
 
 namespace onnxrun::tool {
 
@@ -46,6 +49,40 @@ void add_sample_options(Options& options, DataOptions& o) {
       "--prebatched", o.prebatched,
       "the first axis counts batches; each slice is one batch as the model takes it");
   options.add_repeated("--scale", o.scale, "factor for an input: x=1/255").type_name("NAME=FACTOR");
+  add_as_trained(options, o.as_trained);
+}
+
+void add_as_trained(Options& options, bool& value) {
+  options.add_switch("--as-trained", value,
+                     "prepare the inputs as the model's metadata say of its training: --scale and "
+                     "--standardize with the same numbers");
+}
+
+void prepare_as_trained(const Model& model, bool as_trained, NamedValues& inputs) {
+  Preparation preparation;
+  try {
+    preparation = Preparation::of(model);
+  } catch (const Error& e) {
+    if (as_trained) throw;
+    return warn("{}", e.what());
+  }
+  if (as_trained && preparation.inputs.empty()) {
+    fail(ErrorKind::BadInput, "the model does not say how the data of its training were prepared");
+  }
+  for (auto& [name, value] : inputs) {
+    auto it = preparation.inputs.find(name);
+    if (it == preparation.inputs.end() || !value.is_tensor()) continue;
+    if (!as_trained) {
+      warn("input '{}' is taken as it is, but was prepared for the training; --as-trained does so",
+           name);
+      continue;
+    }
+    if (!is_float(value.tensor.dtype())) {
+      fail(ErrorKind::BadInput, "input '{}' is {}, of which nothing can be computed", name,
+           value.tensor.type_text());
+    }
+    value = RuntimeValue(convert(it->second.apply(value.tensor), value.tensor.dtype()));
+  }
 }
 
 namespace {
@@ -89,6 +126,7 @@ FeedOptions feed_options(const DataOptions& o, const CommonOptions& common) {
   feed.sample_weights = o.sample_weights;
   feed.standardize = o.standardize;
   feed.prebatched = o.prebatched;
+  feed.as_trained = o.as_trained;
   feed.batch_size = o.batch_size;
   feed.max_memory = common.max_memory;
   return feed;

@@ -9,6 +9,8 @@
 
 #include "common_options.h"
 #include "onnxrun/feed.h"
+#include "onnxrun/model.h"
+#include "onnxrun/session.h"
 #include "options.h"
 
 namespace onnxrun::tool {
@@ -17,7 +19,7 @@ struct DataOptions {
   std::vector<std::string> data, input_map, batch_axis, scale, reshape, standardize;
   std::string sample_weights;
   std::vector<std::string> targets;
-  bool prebatched = false;
+  bool prebatched = false, as_trained = false;
   std::optional<int64_t> batch_size;
 };
 
@@ -25,6 +27,12 @@ struct DataOptions {
 void add_data_options(Options& options, DataOptions& values);
 // --target, --input, --batch-axis, --prebatched, --scale.
 void add_sample_options(Options& options, DataOptions& values);
+
+// --as-trained.
+void add_as_trained(Options& options, bool& value);
+// Inputs of a model, prepared as the data of its training were if that is asked for; else a warning
+// where they should have been. Throws BadInput if the model says nothing about it.
+void prepare_as_trained(const Model& model, bool as_trained, NamedValues& inputs);
 
 // What these options say. Throws Usage for a value that is none and a name that stands twice.
 FeedOptions feed_options(const DataOptions& options, const CommonOptions& common);

@@ -57,7 +57,7 @@ class Eval final : public Command {
       CancelScope cancel(evaluator);
       return evaluator.run();
     });
-    if (!confusion_.empty()) write_arrays(confusion_, {{"predicted", result.confusion}});
+    if (!confusion_.empty()) write_confusion(result.confusion, evaluator.summary().classes);
     report(evaluator.summary(), result);
     return exit_ok;
   }
@@ -69,6 +69,27 @@ class Eval final : public Command {
     files.read(data_.data);
     files.read(data_.targets);
     files.write("--confusion", confusion_);
+  }
+
+  // A table has the names of the classes above and beside it.
+  void write_confusion(const Tensor& counts, std::vector<std::string> names) const {
+    int64_t n = counts.dim(0);
+    bool named = confusion_.ends_with(".csv") && !names.empty();
+    if (!named) return write_arrays(confusion_, {{"predicted", counts}});
+    // A model may tell more classes apart than its data had.
+    for (auto k = static_cast<int64_t>(names.size()); k < n; ++k) {
+      names.push_back(std::to_string(k));
+    }
+    names.resize(static_cast<size_t>(n));
+    NamedTensors columns = {{"class", Tensor::of<std::string>({n}, std::span(names))}};
+    for (int64_t c = 0; c < n; ++c) {
+      Tensor column(DType::Int64, {n});
+      for (int64_t r = 0; r < n; ++r) {
+        column.data<int64_t>()[r] = counts.data<int64_t>()[r * n + c];
+      }
+      columns.push_back({names[static_cast<size_t>(c)], column});
+    }
+    write_arrays(confusion_, columns);
   }
 
   EvaluationOptions evaluation_options(const Model& model) const {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "command.h"
+#include "data_options.h"
 #include "exit_code.h"
 #include "files_in_use.h"
 #include "fit/learning_task.h"
@@ -31,6 +32,7 @@ class Grad final : public Command {
   void declare(Options& options) override {
     options.add("model", path_, model_help).type_name("FILE").required();
     add_input_options(options, inputs_);
+    add_as_trained(options, as_trained_);
     options
         .add("--of", of_, "outputs whose vector-Jacobian product is taken (default: all of floats)")
         .type_name("NAMES");
@@ -64,6 +66,7 @@ class Grad final : public Command {
     const Graph& file = model.graph();
     if (!emit_.empty()) return emit(model);
     NamedValues inputs = gather_inputs(file, inputs_, common_, names_of(file, file.inputs));
+    in_context(path_, [&] { prepare_as_trained(model, as_trained_, inputs); });
     bool doubles = in_double() || check_;
     Graph graph = file;
     if (doubles) widen_to_double(graph);
@@ -130,6 +133,7 @@ class Grad final : public Command {
     const Graph& graph = model.graph();
     LearningTask task = learning_task(graph);
     TrainerOptions options = trainer_options(optimizer_, modes_, common_);
+    options.unshare = Unshare::Never;  // parameters go by the names of the file
     options.more_losses = task.loss_options();
     options.loss = options.more_losses[0];
     options.more_losses.erase(options.more_losses.begin());
@@ -309,7 +313,7 @@ class Grad final : public Command {
 
   std::string path_, of_, output_, emit_;
   std::vector<std::string> cotangents_, wrt_, targets_;
-  bool double_ = false, check_ = false;
+  bool double_ = false, check_ = false, as_trained_ = false;
   InputOptions inputs_;
   LossChoice loss_;
   ModeChoice modes_;

@@ -14,6 +14,7 @@
 #include "interrupt.h"
 #include "messages.h"
 #include "model_loading.h"
+#include "onnxrun/preparation.h"
 #include "top_classes.h"
 #include "value_files.h"
 
@@ -120,10 +121,15 @@ class Run final : public Command {
     options.add("--outputs", wanted_, "values to compute, inner ones included: a,b")
         .type_name("NAMES");
     add_data_options(options, data_);
+    add_as_trained(options, data_.as_trained);
     options.add("--top", top_, "print the K largest elements of each sample")
         .type_name("K")
         .check(at_least(1));
-    options.add("--labels", labels_, "names of classes for --top, one a line").type_name("FILE");
+    options
+        .add("--labels", labels_,
+             "names of classes for --top, one a line (default: those that the model was trained "
+             "with)")
+        .type_name("FILE");
   }
 
   int execute() override {
@@ -136,7 +142,8 @@ class Run final : public Command {
     SessionOptions options = common_.session_options();
     if (wanted_) options.outputs = wanted_values(model.graph(), *wanted_);
     Session session(model, options);
-    write(compute(model.graph(), session));
+    if (top_ && labels_.empty()) names_ = class_names(model, session.output_names().front());
+    write(compute(model, session));
     return exit_ok;
   }
 
@@ -169,10 +176,12 @@ class Run final : public Command {
     return names;
   }
 
-  NamedValues compute(const Graph& graph, Session& session) {
+  NamedValues compute(const Model& model, Session& session) {
+    const Graph& graph = model.graph();
     std::vector<std::string> needed = session.input_names();
     if (!data_.data.empty()) return compute_batches(graph, session, needed);
     NamedValues inputs = gather_inputs(graph, inputs_, common_, needed);
+    in_context(model_, [&] { prepare_as_trained(model, data_.as_trained, inputs); });
     CancelScope cancel(session);
     return in_context(model_, [&] { return session.run(inputs); });
   }
@@ -182,6 +191,7 @@ class Run final : public Command {
     NamedTensors arrays = load_data("--data", data_.data, common_);
     FeedOptions feed = feed_options(data_, common_);
     ModelData data = make_model_data(graph, arrays, feed, {}, {}, needed);
+    for (const std::string& text : data.warnings) warn("{}", text);
     for (const std::string& note : data.notes) info("{}", note);
     std::erase_if(needed, [&](const std::string& name) {
       return std::find(data.inputs.begin(), data.inputs.end(), name) != data.inputs.end();
@@ -227,14 +237,31 @@ class Run final : public Command {
     }
   }
 
+  // What the model remembers of its training.
+  static std::vector<std::string> class_names(const Model& model, const std::string& output) {
+    try {
+      return Preparation::of(model).classes[output];
+    } catch (const Error& e) {
+      warn("{}", e.what());
+      return {};
+    }
+  }
+
   void write_top(const NamedValues& outputs) const {
-    std::vector<std::string> labels =
-        labels_.empty() ? std::vector<std::string>() : read_lines(labels_);
     TopClasses top = top_classes(outputs.front(), *top_);
+    std::vector<std::string> labels = labels_.empty() ? names_ : read_lines(labels_);
+    // A model may tell more classes apart than its data had.
+    if (!names_.empty()) {
+      const Tensor& scores = outputs.front().second.tensor;
+      for (auto k = static_cast<int64_t>(labels.size()); k < scores.dim(scores.rank() - 1); ++k) {
+        labels.push_back(std::to_string(k));
+      }
+    }
     print(common_.json ? top.to_json(labels) : top.to_text(labels));
   }
 
   std::string model_, output_, labels_;
+  std::vector<std::string> names_;  // of classes
   std::optional<std::string> wanted_;
   InputOptions inputs_;
   DataOptions data_;

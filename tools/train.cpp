@@ -22,6 +22,8 @@
 #include "model_loading.h"
 #include "onnxrun/callbacks.h"
 #include "onnxrun/fit.h"
+#include "onnxrun/learning_rate.h"
+#include "onnxrun/model_changes.h"
 #include "plot/canvas.h"
 #include "training_display.h"
 #include "training_options.h"
@@ -48,17 +50,22 @@ class Train final : public Command {
     add_loss_options(options, loss_);
     add_optimizer_options(options, optimizer_);
     add_parameter_options(options, parameters_);
-    options.add("--unshare", unshare_, "never: a stored tensor with several uses is one parameter")
-        .type_name("never")
-        .check(one_of({"never"}));
+    options
+        .add("--unshare", unshare_,
+             "equal tensors that the exporter merged train apart: auto (default) where the file "
+             "shows that the net had several; never: one stored tensor is one parameter; always: "
+             "every module has its own, tied ones too")
+        .type_name("auto|never|always")
+        .check(one_of({"auto", "never", "always"}));
     add_mode_options(options, modes_);
   }
 
   int execute() override {
     check_usage();
-    Model model = load_model(model_path_, common_);
+    Model model = take_unshared(load_model(model_path_, common_));
     check_files(model);
     NamedTensors data = load_data("--data", data_.data, common_);
+    if (find_lr_) return find_lr(model, data);
     Fit fit = made(model, data);
     report(model, fit);
     if (resume_) resume(fit);
@@ -91,8 +98,11 @@ class Train final : public Command {
         .add_repeated(
             "--standardize", data_.standardize,
             "subtract the mean of an input's features and divide by their deviation, both taken "
-            "from the training part and written beside the model")
+            "from the training part and written beside the model and in its metadata")
         .type_name("NAME");
+    options.add_switch("--bake", fit_.bake,
+                       "the model written takes the data as they are: nodes behind its inputs do "
+                       "what --scale, --standardize and --as-trained do");
     options
         .add(
             "--metrics", [this](const std::string& text) { take_metrics(text); },
@@ -123,10 +133,46 @@ class Train final : public Command {
     for (const ScheduleInfo& s : schedule_list()) {
       schedules += fmt::format("\n{}: {}", s.name, s.formula);
     }
+    options.add_switch("--find-lr", find_lr_,
+                       "train a copy with rates that grow from 1e-7 to 10 over 100 steps, and "
+                       "suggest the one where the loss falls fastest; --plot shows the losses");
     options.add("--lr-schedule", fit_.schedule, schedules).type_name("NAME[:NUMBER]");
     options.add("--warmup", fit_.warmup, "steps over which the learning rate grows from 0")
         .type_name("N")
         .check(at_least(0));
+  }
+
+  // Models, logs and what else a training leaves are none of a sweep's business.
+  void check_sweep_usage() {
+    if (!output_.empty() || in_place_) {
+      fail(ErrorKind::Usage, "--find-lr trains nothing that could be written: leave out -o");
+    }
+    bool records = !log_.empty() || !best_.empty() || !checkpoints_.empty() ||
+                   !tensorboard_.empty() || !early_stop_.empty() || fit_.schedule != "constant";
+    if (records) fail(ErrorKind::Usage, "--find-lr goes with --plot and --json only");
+  }
+
+  int find_lr(const Model& model, const NamedTensors& data) {
+    FitOptions options = fit_options(model);
+    RateSweep sweep = in_context(
+        model_path_, [&] { return find_learning_rate(model, data, std::move(options)); });
+    if (!plot_.empty()) plot_sweep(plot_, sweep);
+    const RateSweep::Point &first = sweep.points.front(), &last = sweep.points.back();
+    info("{} steps with learning rates from {:.3g} to {:.3g}{}", sweep.points.size(), first.lr,
+         last.lr, plot_.empty() ? "" : "; written: " + plot_);
+    if (!sweep.suggestion) warn("the loss never falls, so no learning rate is suggested");
+    if (common_.json) {
+      Json points = Json::array();
+      for (const RateSweep::Point& p : sweep.points) {
+        points.push_back(Json{{"lr", p.lr}, {"loss", p.loss}, {"smoothed", p.smoothed}});
+      }
+      Json suggestion = sweep.suggestion ? Json(*sweep.suggestion) : Json(nullptr);
+      print(Json{{"schema", "onnxrun.find-lr/1"}, {"suggestion", suggestion}, {"points", points}}
+                .text());
+    } else if (sweep.suggestion) {
+      print(fmt::format("suggested learning rate: {:.3g}\n", *sweep.suggestion));
+    }
+    return exit_ok;
   }
 
   void declare_records(Options& options) {
@@ -189,7 +235,9 @@ class Train final : public Command {
     if (in_place_ && model_path_ == "-") {
       fail(ErrorKind::Usage, "--in-place: standard input is no file to write to; give -o");
     }
-    if (output_.empty() == !in_place_) {
+    if (find_lr_) {
+      check_sweep_usage();
+    } else if (output_.empty() == !in_place_) {
       throw Error(ErrorKind::Usage, in_place_
                                         ? "give either -o or --in-place"
                                         : "where to? -o FILE writes the trained model, --in-place "
@@ -250,7 +298,7 @@ class Train final : public Command {
     files.write("--plot", plot_);
     files.write("--best", best_);
     if (!plot_.empty()) picture_format("--plot", plot_);
-    if (!data_.standardize.empty()) files.write("--standardize", standardization_path());
+    if (writes_standardization()) files.write("--standardize", standardization_path());
   }
 
   // What ends a training early leaves the weights of its last step, which are worth hours: they are
@@ -324,6 +372,7 @@ class Train final : public Command {
     o.trainer.trainable = chosen_parameters(model, parameters_);
     take_parameter_options(parameters_, o.trainer);
     o.trainer.double_precision = modes_.precision == "float64";
+    o.trainer.unshare = Unshare::Never;  // it has been done
     o.feed = feed_options(data_, common_);
     if (!val_data_.empty()) o.validation = load_data("--val-data", val_data_, common_);
     if (!test_data_.empty()) o.test = load_data("--test-data", test_data_, common_);
@@ -361,6 +410,26 @@ class Train final : public Command {
       return info("{} has no checkpoint: the training begins", checkpoints_);
     }
     info("resumed: {} epochs and {} steps are done", fit.history().size(), fit.steps());
+  }
+
+  // As it trains; what is split is said.
+  Model take_unshared(const Model& model) {
+    Unshare mode = unshare_ == "never"    ? Unshare::Never
+                   : unshare_ == "always" ? Unshare::Always
+                                          : Unshare::Auto;
+    UnsharedModel changed = in_context(model_path_, [&] { return unshare(model, mode); });
+    std::map<std::string, std::vector<std::string>> copies;
+    for (const UnsharedTensor& t : changed.added) copies[t.from].push_back(t.name);
+    for (const auto& [from, names] : copies) {
+      if (from.empty()) {
+        info("added: {} (zeros that the exporter left out)", name_list(names, 8));
+      } else {
+        info("split from '{}': {} (the exporter stored equal tensors once)", from,
+             name_list(names, 8));
+      }
+    }
+    unshared_ = std::move(changed.added);
+    return changed.model;
   }
 
   void report(const Model& model, const Fit& fit) const {
@@ -408,7 +477,7 @@ class Train final : public Command {
         text += fmt::format(", {} {:.6g}", name, value);
       info("{}", text);
     }
-    if (!data_.standardize.empty()) {
+    if (writes_standardization()) {
       info("means and deviations of the inputs are written: {}", standardization_path());
     }
     info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", fit.steps(), fit.seconds(),
@@ -428,6 +497,11 @@ class Train final : public Command {
       doc["test_loss"] = test->loss;
       for (const auto& [name, value] : test->metrics) doc["test_" + name] = value;
     }
+    Json unshared = Json::array();
+    for (const UnsharedTensor& t : unshared_) {
+      unshared.push_back(Json{{"name", t.name}, {"from", t.from}});
+    }
+    doc["unshared"] = std::move(unshared);
     doc["seconds"] = fit.seconds();
     doc["written"] = written_path();
     print(doc.text());
@@ -442,10 +516,11 @@ class Train final : public Command {
     return path + ".standardize.npz";
   }
 
+  bool writes_standardization() const { return !data_.standardize.empty() && !fit_.bake; }
+
   void write_model(const Fit& fit) const {
-    fit.trainer().save(written_path(), in_place_);
-    NamedTensors numbers = fit.standardization();
-    if (!numbers.empty()) write_arrays(standardization_path(), numbers);
+    fit.save(written_path(), in_place_);
+    if (writes_standardization()) write_arrays(standardization_path(), fit.standardization());
   }
 
   void save(const Fit& fit) const {
@@ -456,10 +531,11 @@ class Train final : public Command {
     check_interrupt();
   }
 
-  std::string model_path_, output_, unshare_, log_, plot_, tensorboard_, best_, monitor_,
-      early_stop_;
+  std::string model_path_, output_, unshare_ = "auto", log_, plot_, tensorboard_, best_, monitor_,
+                                    early_stop_;
   std::string checkpoints_, save_every_;
-  bool in_place_ = false, resume_ = false;
+  std::vector<UnsharedTensor> unshared_;
+  bool in_place_ = false, resume_ = false, find_lr_ = false;
   int64_t log_every_ = 0;
   std::optional<int64_t> patience_, keep_;
   std::optional<double> min_delta_;

@@ -60,6 +60,16 @@ void read_loss(OptionReader& reader, LossOptions& loss) {
   if (!weights.empty()) loss.class_weights = parse_numbers("class_weights", weights);
 }
 
+void read_unshare(OptionReader& reader, Unshare& unshare) {
+  std::string text = "auto";
+  reader.read("unshare", text);
+  if (text == "auto") return;
+  if (text != "never" && text != "always") {
+    fail(ErrorKind::Usage, "option 'unshare' is '{}', expected auto, never or always", text);
+  }
+  unshare = text == "never" ? Unshare::Never : Unshare::Always;
+}
+
 void read_feed(OptionReader& reader, FeedOptions& feed) {
   feed.targets = reader.list("target");
   reader.read("batch_size", feed.batch_size);
@@ -172,6 +182,7 @@ void read_options(OptionReader& reader, TrainerOptions& options) {
     reader.read(name, *value);
   }
   if (reader.has("trainable")) options.trainable = reader.list("trainable");
+  read_unshare(reader, options.unshare);
   reader.read("batch_statistics", options.batch_statistics);
   reader.read("dropout", options.dropout);
   reader.read("double_precision", options.double_precision);

@@ -99,7 +99,7 @@ SaveBest::SaveBest(std::string path, std::string monitor)
     : path_(std::move(path)), best_(std::move(monitor)) {}
 
 void SaveBest::epoch_end(Fit& fit, const EpochRecord& record) {
-  if (best_.improves(record)) fit.trainer().save(path_);
+  if (best_.improves(record)) fit.save(path_);
 }
 
 }  // namespace onnxrun

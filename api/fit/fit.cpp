@@ -1,5 +1,6 @@
 #include "onnxrun/fit.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <span>
@@ -10,6 +11,7 @@
 #include "fit/parts.h"
 #include "fit/saved_fit.h"
 #include "fit/schedule.h"
+#include "fit/stored_preparation.h"
 #include "passes/widen.h"
 
 namespace onnxrun {
@@ -55,7 +57,7 @@ struct Fit::Impl {
   Impl(const Model& model, const NamedTensors& data, FitOptions o)
       : options(checked(std::move(o))),
         graph(graph_for(model, options)),
-        task(choose_task(graph, data, options.feed, losses_of(options.trainer))),
+        task(choose_task(graph, data, options.feed, losses_of(options.trainer), true)),
         parts(make_parts(graph, data, options, task.targets)),
         batch_size(batch_size_for(graph, parts.training, options.feed)),
         batches(parts.training.set, batch_options(true)),
@@ -71,6 +73,10 @@ struct Fit::Impl {
     for (const auto& [name, s] : parts.standardizers) {
       summary.notes.push_back(fmt::format("input '{}' is standardized: {}", name, s.summary()));
     }
+    if (options.bake && parts.training.prepared.empty()) {
+      fail(ErrorKind::Usage, "nothing happens to the data that could be baked into the model");
+    }
+    if (options.bake) check_bakeable(trainer.model(), {parts.training.prepared, {}});
   }
 
   BatchOptions batch_options(bool trains) const {
@@ -291,6 +297,19 @@ std::string Fit::first_not_finite() const {
   return onnxrun::first_not_finite(impl_->parts.training);
 }
 
+Preparation Fit::preparation() const {
+  Preparation preparation{impl_->parts.training.prepared, {}};
+  for (const LossTask& task : impl_->task.losses) {
+    if (!task.classes.empty()) preparation.classes[task.chosen.loss.output] = task.classes;
+  }
+  return preparation;
+}
+
+void Fit::save(const std::string& path, bool in_place) const {
+  save_prepared(impl_->trainer.model(), impl_->trainer.weights(), preparation(),
+                impl_->options.bake, path, in_place);
+}
+
 NamedTensors Fit::standardization() const {
   NamedTensors numbers;
   for (const auto& [name, s] : impl_->parts.standardizers) {
@@ -313,8 +332,20 @@ NamedTensors Fit::state() const {
                                  static_cast<int64_t>(i.options.trainer.seed), i.stops ? 1 : 0});
   saved.add("numbers", std::vector<double>{i.last_loss, i.seconds()});
   saved.add("schedule", i.schedule.state());
+  saved.add("standardization", standardization());
   saved.add_history(i.history);
   return saved.arrays();
+}
+
+// Other means are those of other data.
+static void check_standardization(const NamedTensors& then, const NamedTensors& now) {
+  bool same = std::equal(then.begin(), then.end(), now.begin(), now.end(),
+                         [](const NamedTensor& a, const NamedTensor& b) {
+                           return a.name == b.name && identical(a.tensor, b.tensor);
+                         });
+  if (same) return;
+  fail(ErrorKind::BadInput,
+       "this state is of a training whose data were standardized by other means and deviations");
 }
 
 void Fit::set_state(const NamedTensors& state) {
@@ -333,6 +364,7 @@ void Fit::set_state(const NamedTensors& state) {
   if (counts[0] < 0 || counts[1] < 0 || counts[1] > counts[3] || counts[2] < 0) {
     fail(ErrorKind::BadInput, "this state is of no training");
   }
+  check_standardization(saved.group("standardization"), standardization());
   std::vector<EpochRecord> history = saved.history();
   i.schedule.set_state(saved.doubles("schedule", 3));
   i.measurement.set_state(saved.group("measured"));

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/name_list.h"
 #include "fit/sample_shape.h"
+#include "fit/stored_preparation.h"
 #include "fit/target_reading.h"
 #include "training/loss_sum.h"
 
@@ -22,8 +23,8 @@ std::string joined(const std::vector<std::string>& texts) {
 class Chooser {
  public:
   Chooser(const Graph& graph, const NamedTensors& arrays, const FeedOptions& feed,
-          std::vector<LossOptions> losses)
-      : graph_(graph), arrays_(arrays), feed_(feed), asked_(std::move(losses)) {}
+          std::vector<LossOptions> losses, bool learns)
+      : graph_(graph), arrays_(arrays), feed_(feed), asked_(std::move(losses)), learns_(learns) {}
 
   LearningTask run() {
     for (const std::string& text : feed_.targets) read_target_option(text);
@@ -93,17 +94,50 @@ class Chooser {
     std::optional<std::string> key = target_of(loss, alone);
     Tensor values;
     if (key) values = target_array(arrays_, *key, feed_.max_memory);
+    ClassNames classes;
+    if (values.defined() && values.dtype() == DType::String) {
+      classes = classes_of(loss, *key, values);
+      values = class_indices(*key, values, classes);
+    }
     std::optional<Target> target;
     if (key) target = read(loss, *key, values);
+    bool is_unnamed = loss.name.empty();
+    bool one_of_two = target && target->reading && !classes.empty() &&
+                      target->reading->kind == TargetReading::Kind::Numbers;
+    if (one_of_two) loss = loss_of_two(loss, *key, classes);
     if (target && target->reading) {
       // Element types do not tell numbers from classes where shapes and values do.
       bool numbers = target->reading->kind == TargetReading::Kind::Numbers;
       values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
     }
     LossTask chosen{choose_loss(graph_, loss, values)};
+    chosen.chosen.by_default = is_unnamed;
+    chosen.classes = std::move(classes);
     if (target && target->reading) settle(chosen, *target->reading);
+    if (!chosen.classes.empty()) check_count(chosen, *key);
     task_.losses.push_back(std::move(chosen));
     found_.push_back(std::move(target));
+  }
+
+  ClassNames classes_of(const LossOptions& loss, const std::string& key, const Tensor& labels) {
+    Preparation stored = stored_preparation(graph_);
+    auto it = stored.classes.find(loss.output);
+    bool known = it != stored.classes.end() && (!learns_ || are_known(labels, it->second));
+    return known ? it->second : names_of_labels(key, labels);
+  }
+
+  // An output of one number tells one class from another.
+  LossOptions loss_of_two(LossOptions loss, const std::string& key,
+                          const ClassNames& classes) const {
+    if (classes.size() > 2) {
+      fail(ErrorKind::BadInput, "target '{}' names {} classes ({}), but output '{}' is {}", key,
+           classes.size(), class_list(classes), loss.output,
+           graph_.value(find_output(graph_, loss.output)).type.to_string());
+    }
+    if (!loss.name.empty()) return loss;
+    loss.name = choose_loss(graph_, loss, Tensor(DType::Float64, {})).loss.name;
+    if (loss.name == "mse") loss.name = "bce_with_logits";
+    return loss;
   }
 
   std::optional<std::string> target_of(const LossOptions& loss, bool alone) {
@@ -164,6 +198,18 @@ class Chooser {
     task.independent = !classes && !reading.axis && loss.name.starts_with("bce");
   }
 
+  void check_count(const LossTask& task, const std::string& key) const {
+    const LossOptions& loss = task.chosen.loss;
+    const Type& output = graph_.value(find_output(graph_, loss.output)).type;
+    if (!find_loss(loss.name).class_indices || output.rank() < 1) return;
+    int64_t axis = loss.class_axis.value_or(output.rank() > 1 ? 1 : 0);
+    if (axis < 0 || axis >= output.rank()) return;
+    const Dim& there = (*output.shape)[static_cast<size_t>(axis)];
+    if (!there.is_known() || there.value() >= static_cast<int64_t>(task.classes.size())) return;
+    fail(ErrorKind::BadInput, "target '{}' names {} classes ({}), but output '{}' is {}", key,
+         task.classes.size(), class_list(task.classes), loss.output, output.to_string());
+  }
+
   void collect_targets() {
     TrainingOptions options = task_.training_options();
     std::vector<LossInput> inputs = loss_inputs(graph_, options);
@@ -186,6 +232,7 @@ class Chooser {
 
   void take(FeedTarget& target, size_t k) const {
     target.key = found_[k]->key;
+    target.classes = task_.losses[k].classes;
     if (!found_[k]->reading) return;
     if (found_[k]->samples_axis > 0) target.batch_axis = found_[k]->samples_axis;
     if (find_loss(task_.losses[k].chosen.loss.name).class_indices) {
@@ -197,6 +244,7 @@ class Chooser {
   const NamedTensors& arrays_;
   const FeedOptions& feed_;
   std::vector<LossOptions> asked_;
+  bool learns_;
   std::map<std::string, std::string> keys_;  // by output; "" of the only loss
   std::vector<std::string> used_;
   std::vector<std::optional<Target>> found_;  // of each loss
@@ -219,8 +267,8 @@ TrainingOptions LearningTask::training_options() const {
 }
 
 LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const FeedOptions& feed,
-                         std::vector<LossOptions> losses) {
-  return Chooser(graph, arrays, feed, std::move(losses)).run();
+                         std::vector<LossOptions> losses, bool learns) {
+  return Chooser(graph, arrays, feed, std::move(losses), learns).run();
 }
 
 std::map<std::string, Dims> target_dims(const ModelData& data, int64_t batch_size) {
@@ -245,11 +293,16 @@ void describe(TaskSummary& summary, const LearningTask& task, const ModelData& d
     names.push_back(factor + (loss.graph ? "a graph" : loss.name));
     if (!loss.graph) outputs.push_back(loss.output);
     summary.is_loss_chosen = summary.is_loss_chosen || t.chosen.by_default;
+    if (!t.classes.empty()) {
+      summary.notes.push_back(fmt::format("classes: {}", class_list(t.classes)));
+      if (&t == &task.losses.front()) summary.classes = t.classes;
+    }
     if (!t.chosen.warning.empty()) summary.warnings.push_back(t.chosen.warning);
   }
   summary.loss = joined(names);
   summary.output = joined(outputs);
-  summary.notes = data.notes;
+  summary.notes.insert(summary.notes.end(), data.notes.begin(), data.notes.end());
+  summary.warnings.insert(summary.warnings.end(), data.warnings.begin(), data.warnings.end());
   summary.samples = data.set.samples();
   summary.batch_size = batch_size;
 }

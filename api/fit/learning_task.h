@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "fit/class_names.h"
 #include "fit/loss_choice.h"
 #include "fit/model_data.h"
 #include "onnxrun/evaluate.h"
@@ -16,6 +17,7 @@ struct LossTask {
   ChosenLoss chosen;
   // A sample may be of several classes or of none: its elements are classes each of their own.
   bool independent = false;
+  ClassNames classes = {};  // where the target names them
 };
 
 struct LearningTask {
@@ -30,9 +32,10 @@ struct LearningTask {
 
 // From what is asked of the losses (names that are empty are chosen) and of the targets. A model
 // whose output is a scalar brings its loss along if the data have no target and no loss is asked
-// for. Throws BadInput, Usage.
+// for. Labels that are names stand for the classes that the model remembers, if it does; where it
+// `learns`, for their own if the model does not know them all. Throws BadInput, Usage.
 LearningTask choose_task(const Graph& graph, const NamedTensors& arrays, const FeedOptions& feed,
-                         std::vector<LossOptions> losses);
+                         std::vector<LossOptions> losses, bool learns = false);
 
 // Lengths of targets and sample weights that hold for every batch of `batch_size`, by name, -1 for
 // those that vary.

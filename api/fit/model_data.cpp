@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "array_files.h"
 #include "base/error.h"
 #include "base/file_names.h"
 #include "base/name_list.h"
+#include "fit/class_names.h"
+#include "fit/columns.h"
 #include "fit/sample_shape.h"
+#include "fit/stored_preparation.h"
 #include "fit/target_reading.h"
 #include "formats/inline.h"
 
@@ -23,6 +27,9 @@ NamedValues ModelData::feeds(std::span<const Tensor> tensors) const {
 }
 
 namespace {
+
+// Of arrays that are targets unless something else is said.
+constexpr const char* target_names[] = {"target", "y", "label"};
 
 std::vector<std::string> names_of_arrays(const NamedTensors& arrays) {
   std::vector<std::string> names;
@@ -49,6 +56,10 @@ Tensor whole_numbers(const std::string& name, const Tensor& t) {
 
 Tensor fitted(const std::string& name, const Tensor& t, DType dtype, bool is_target) {
   if (t.dtype() == dtype || dtype == DType::Undefined) return t;
+  if (t.dtype() == DType::String && t.size() > 0 && dtype != DType::String) {
+    fail(ErrorKind::BadInput, "'{}' holds text ('{}'), but {} is needed", name,
+         t.data<std::string>()[0], to_string(dtype));
+  }
   if (t.dtype() == DType::String || dtype == DType::String || is_complex(t.dtype())) {
     fail(ErrorKind::BadInput, "'{}' is {}, but {} is needed", name, t.type_text(),
          to_string(dtype));
@@ -61,7 +72,7 @@ Tensor fitted(const std::string& name, const Tensor& t, DType dtype, bool is_tar
 class Assembly {
  public:
   Assembly(const Graph& graph, const NamedTensors& arrays, const FeedOptions& options,
-           const Standardizers& standardizers)
+           const std::vector<FeedTarget>& targets, const Standardizers& standardizers)
       : graph_(graph),
         arrays_(arrays),
         options_(options),
@@ -69,31 +80,32 @@ class Assembly {
         mapped_(options.inputs),
         axes_(options.batch_axes),
         scales_(options.scale),
-        shapes_(options.reshape) {}
+        shapes_(options.reshape) {
+    read_stored();
+    for (const FeedTarget& target : targets) taken_.insert(target.key);
+    if (targets.empty()) taken_.insert(std::begin(target_names), std::end(target_names));
+  }
 
   void add_input(ValueId v, bool optional) {
     const std::string& name = graph_.name_of(v);
     auto it = mapped_.find(name);
     std::string key = it == mapped_.end() ? name : it->second;
     if (it != mapped_.end()) mapped_.erase(it);
+    const Type& type = graph_.value(v).type;
     const NamedTensor* array = find_array(arrays_, key);
+    std::optional<NamedTensor> columns;
+    if (!array) columns = columns_for(name, key, type);
+    if (columns) array = &*columns;
     if (!array && optional) return;
     if (!array) {
       fail(ErrorKind::BadInput,
            "the data have no array '{}' for input '{}' ({}); they have {} (--input {}=KEY chooses "
            "one)",
-           key, name, graph_.value(v).type.to_string(), name_list(names_of_arrays(arrays_)), name);
+           key, name, type.to_string(), name_list(names_of_arrays(arrays_)), name);
     }
-    const Type& type = graph_.value(v).type;
     int64_t axis = axis_of(name, type);
     Tensor values = in_shape(name, array->tensor, type, axis);
-    if (auto s = scales_.find(name); s != scales_.end()) {
-      values = scaled(values, s->second);
-      scales_.erase(s);
-    }
-    if (auto s = standardizers_.find(name); s != standardizers_.end()) {
-      values = s->second.apply(values, axis);
-    }
+    values = prepared(name, values, axis);
     DataArray data{name, fitted(name, values, type.dtype, false), axis, false};
     data.drop_single = type.rank() >= 0 && type.rank() == data.values.rank() - 1;
     drops_ = drops_ || data.drop_single;
@@ -126,11 +138,89 @@ class Assembly {
     check_used("batch axis", axes_);
     check_used("scale", scales_);
     check_used("reshape", shapes_);
-    return {Dataset(std::move(result_), options_.prebatched), std::move(inputs_),
-            std::move(targets_), std::move(notes_)};
+    if (!unprepared_.empty()) {
+      warnings_.push_back(fmt::format(
+          "the model was trained on prepared data ({}), and these are taken as they are; "
+          "--as-trained prepares them",
+          unprepared_));
+    }
+    return {Dataset(std::move(result_), options_.prebatched),
+            std::move(inputs_),
+            std::move(targets_),
+            std::move(notes_),
+            std::move(warnings_),
+            std::move(prepared_)};
   }
 
  private:
+  std::optional<NamedTensor> columns_for(const std::string& name, const std::string& key,
+                                         const Type& type) {
+    if (key != name) return listed_columns(arrays_, key);
+    bool is_only = graph_.inputs.size() == 1 && !options_.prebatched;
+    if (!is_only) return std::nullopt;
+    auto columns = all_columns(arrays_, taken_, name, type);
+    if (columns) {
+      notes_.push_back(fmt::format("input '{}' takes the columns {}", name, columns->name));
+    }
+    return columns;
+  }
+
+  void read_stored() {
+    try {
+      stored_ = stored_preparation(graph_);
+    } catch (const Error& e) {
+      if (options_.as_trained) throw;
+      warnings_.emplace_back(e.what());
+    }
+    if (options_.as_trained && stored_.inputs.empty()) {
+      fail(ErrorKind::BadInput,
+           "the model does not say how the data of its training were prepared");
+    }
+  }
+
+  // The values as factors, means and deviations make them.
+  Tensor prepared(const std::string& name, Tensor values, int64_t axis) {
+    PreparedInput done{.batch_axis = axis};
+    auto stored = stored_.inputs.find(name);
+    auto scale = scales_.find(name);
+    auto standardizer = standardizers_.find(name);
+    bool any = scale != scales_.end() || standardizer != standardizers_.end();
+    if (options_.as_trained && stored != stored_.inputs.end()) {
+      if (any) {
+        fail(ErrorKind::Usage, "input '{}' is prepared as in the training of the model already",
+             name);
+      }
+      notes_.push_back(fmt::format("input '{}' is prepared as in the training: {}", name,
+                                   summary_of(stored->second)));
+      done = stored->second;
+      done.batch_axis = axis;
+      values = done.apply(values);
+      prepared_.emplace(name, std::move(done));
+      return values;
+    }
+    if (scale != scales_.end()) {
+      done.scale = scale->second;
+      values = scaled(values, scale->second);
+      scales_.erase(scale);
+    }
+    if (standardizer != standardizers_.end()) {
+      done.mean = standardizer->second.mean();
+      done.deviation = standardizer->second.deviation();
+      values = standardizer->second.apply(values, axis);
+    }
+    bool asked = std::count(options_.standardize.begin(), options_.standardize.end(), name) > 0;
+    if (stored != stored_.inputs.end() && !asked) note_unprepared(name, stored->second, done);
+    if (any) prepared_.emplace(name, std::move(done));
+    return values;
+  }
+
+  void note_unprepared(const std::string& name, const PreparedInput& stored,
+                       const PreparedInput& done) {
+    if (!stored.mean.defined() && stored.scale == done.scale) return;
+    unprepared_ +=
+        fmt::format("{}'{}' {}", unprepared_.empty() ? "" : "; ", name, summary_of(stored));
+  }
+
   int64_t axis_of(const std::string& name, const Type& type) {
     auto it = axes_.find(name);
     if (it == axes_.end()) {
@@ -200,7 +290,11 @@ class Assembly {
   std::map<std::string, double> scales_;
   std::map<std::string, Dims> shapes_;
   std::vector<DataArray> result_;
-  std::vector<std::string> inputs_, targets_, notes_;
+  std::vector<std::string> inputs_, targets_, notes_, warnings_;
+  Preparation stored_;
+  std::map<std::string, PreparedInput> prepared_;
+  std::set<std::string> taken_;  // arrays that are no columns of an input
+  std::string unprepared_;
   bool drops_ = false;
 };
 
@@ -214,7 +308,7 @@ std::string target_key(const Graph& graph, const NamedTensors& arrays, const Fee
     return std::any_of(graph.inputs.begin(), graph.inputs.end(),
                        [&](ValueId v) { return graph.name_of(v) == key; });
   };
-  for (const char* key : {"target", "y", "label"}) {
+  for (const char* key : target_names) {
     if (find_array(arrays, key) && !feeds_input(key)) return key;
   }
   fail(ErrorKind::BadInput,
@@ -235,6 +329,9 @@ Tensor target_array(const NamedTensors& arrays, const std::string& key, int64_t 
 
 Tensor target_values(const NamedTensors& arrays, const FeedTarget& target, int64_t max_memory) {
   Tensor values = target_array(arrays, target.key, max_memory);
+  if (!target.classes.empty() && values.dtype() == DType::String) {
+    values = class_indices(target.key, values, target.classes);
+  }
   if (target.one_hot_axis) values = classes_of_rows(target.key, values, *target.one_hot_axis);
   return fitted(target.key, values, target.dtype, true);
 }
@@ -243,7 +340,7 @@ ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
                           const FeedOptions& options, const std::vector<FeedTarget>& targets,
                           const Standardizers& standardizers,
                           const std::vector<std::string>& optional_inputs) {
-  Assembly assembly(graph, arrays, options, standardizers);
+  Assembly assembly(graph, arrays, options, targets, standardizers);
   for (ValueId v : graph.inputs) {
     bool optional = std::find(optional_inputs.begin(), optional_inputs.end(), graph.name_of(v)) !=
                     optional_inputs.end();

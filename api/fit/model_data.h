@@ -9,6 +9,7 @@
 #include "fit/standardizer.h"
 #include "graph/graph.h"
 #include "onnxrun/feed.h"
+#include "onnxrun/preparation.h"
 #include "onnxrun/session.h"
 #include "sets/dataset.h"
 
@@ -21,6 +22,7 @@ struct FeedTarget {
   DType dtype;
   std::optional<int64_t> one_hot_axis = {};  // rows along it become classes
   int64_t batch_axis = 0;                    // unless FeedOptions say another
+  std::vector<std::string> classes = {};     // of labels that are names
 };
 
 // Where the arrays of a data set go: the first ones feed `inputs`, the last ones are `targets`.
@@ -29,6 +31,8 @@ struct ModelData {
   std::vector<std::string> inputs;
   std::vector<std::string> targets;     // and sample weights, by what the losses call them
   std::vector<std::string> notes = {};  // what was done to the arrays unasked
+  std::vector<std::string> warnings = {};
+  std::map<std::string, PreparedInput> prepared = {};  // what was asked to be done, by input
 
   // All inputs and targets by name when the arrays are `tensors`, a batch.
   NamedValues feeds(std::span<const Tensor> tensors) const;
@@ -37,7 +41,8 @@ struct ModelData {
 using Standardizers = std::map<std::string, Standardizer>;  // by input
 
 // Arrays for the inputs of `graph` (those in `optional_inputs` may be missing), converted to the
-// types that the graph declares. Throws BadInput naming the arrays there are, Usage for options
+// types that the graph declares. Warns of data that are not prepared as those were that the model
+// was trained on. Throws BadInput naming the arrays there are, Usage for options
 // that name nothing.
 ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
                           const FeedOptions& options, const std::vector<FeedTarget>& targets,

@@ -36,6 +36,9 @@ struct Layout {
 
 }  // namespace
 
+Standardizer::Standardizer(const Tensor& mean, const Tensor& deviation)
+    : dims_(mean.dims()), mean_(to_doubles(mean)), deviation_(to_doubles(deviation)) {}
+
 Standardizer Standardizer::fit(const Dataset& data, size_t a) {
   const DataArray& array = data.arrays()[a];
   std::vector<int64_t> all(static_cast<size_t>(data.samples()));
@@ -64,7 +67,9 @@ Standardizer Standardizer::fit(const Dataset& data, size_t a) {
 
 Tensor Standardizer::apply(const Tensor& values, int64_t axis) const {
   Tensor result = convert(values, DType::Float64).clone();
-  Layout layout(values.dims(), axis);
+  Dims dims = values.dims();
+  if (dims == dims_) dims.insert(dims.begin() + std::min(axis, values.rank()), 1);
+  Layout layout(dims, axis);
   if (layout.features() != static_cast<int64_t>(mean_.size())) {
     fail(ErrorKind::BadInput, "standardize: samples have {} numbers, those of the training part {}",
          layout.features(), mean_.size());

@@ -11,10 +11,13 @@ namespace onnxrun {
 // (x - mean) / deviation for each element of a sample; deviations of 0 count as 1.
 class Standardizer {
  public:
+  // Both in the shape of a sample, in double.
+  Standardizer(const Tensor& mean, const Tensor& deviation);
   // Mean and population standard deviation over the samples of array `a`.
   static Standardizer fit(const Dataset& data, size_t a);
 
-  // The elements as double, `axis` counting the samples.
+  // The elements as double, `axis` counting the samples; or those of one sample without such an
+  // axis. Throws BadInput for samples of another size.
   Tensor apply(const Tensor& values, int64_t axis) const;
 
   // In the shape of a sample.
@@ -25,6 +28,7 @@ class Standardizer {
   std::string summary() const;
 
  private:
+  Standardizer() = default;
   Tensor as_sample(const std::vector<double>& values) const {
     return Tensor::of<double>(dims_, values);
   }

@@ -49,6 +49,7 @@ struct TaskSummary {
   int64_t samples = 0;  // of the training part; batches if they are prebatched
   int64_t batch_size = 0;
   std::vector<std::string> metrics = {};  // as Evaluation and EpochRecord name them
+  std::vector<std::string> classes = {};  // of the first output, where the target names them
 };
 
 // An evaluation of one model on one data set, in the model's inference meaning: running statistics,

@@ -31,6 +31,8 @@ struct FeedOptions {
   std::map<std::string, Dims> reshape;  // the shape of a sample, by input
   // Inputs whose features get mean 0 and deviation 1 over the samples of the training part.
   std::vector<std::string> standardize;
+  // Inputs are prepared as the model remembers it of its training (Preparation::of()).
+  bool as_trained = false;
   // The first axis of every array counts batches, each as the model takes it.
   bool prebatched = false;
   // Samples in a batch; by default what the model's inputs demand, else 32.

@@ -11,6 +11,7 @@
 #include "onnxrun/feed.h"
 #include "onnxrun/model.h"
 #include "onnxrun/named_tensor.h"
+#include "onnxrun/preparation.h"
 #include "onnxrun/trainer.h"
 
 namespace onnxrun {
@@ -33,7 +34,7 @@ struct FitOptions {
   int64_t accumulate = 1;
   // "constant", "linear[:END]", "cosine[:END]", "step:EPOCHS[:FACTOR]", "exponential:FACTOR",
   // "plateau[:PATIENCE[:FACTOR]]", "onecycle": torch.optim.lr_scheduler's, a rate a step. END and
-  // FACTOR are parts of the learning rate.
+  // FACTOR are parts of the learning rate. "sweep:FROM:TO" grows by equal factors.
   std::string schedule = "constant";
   // Steps over which the learning rate grows from 0, before the schedule begins.
   int64_t warmup = 0;
@@ -46,6 +47,9 @@ struct FitOptions {
   int64_t fold = 0, folds = 0;
   // "accuracy", "top5", "f1", ...: measured while training and on validation and test data.
   std::vector<std::string> metrics;
+
+  // What is written takes data as they came: nodes behind the inputs scale and standardize them.
+  bool bake = false;
 
   std::vector<std::shared_ptr<Callback>> callbacks;
 };
@@ -121,6 +125,13 @@ class Fit {
   // The first number of the training data that is NaN or infinite, as a message names it; "" if
   // there is none.
   std::string first_not_finite() const;
+  // Writes the model with the current weights and, in its metadata or with FitOptions::bake in its
+  // graph, how the data were prepared. Throws as Model::save(), and Unsupported for an input that
+  // is no tensor of floats.
+  void save(const std::string& path, bool in_place = false) const;
+  // How the data were prepared: what `save` writes.
+  Preparation preparation() const;
+
   // What FeedOptions::standardize found: NAME.mean and NAME.deviation of each input, in the shape
   // of its samples.
   NamedTensors standardization() const;

@@ -81,13 +81,15 @@ class Model {
   // The graph behind the model, for tools that build on this library's inner layers.
   const Graph& graph() const { return *graph_; }
   const std::shared_ptr<const Graph>& shared_graph() const { return graph_; }
-  explicit Model(std::shared_ptr<const Graph> graph);
+  explicit Model(std::shared_ptr<const Graph> graph, LoadOptions options = {});
+  const LoadOptions& load_options() const { return options_; }
   // What the graph was lowered to, shared by sessions.
   const std::shared_ptr<Lowerings>& lowerings() const { return lowerings_; }
 
  private:
   std::shared_ptr<const Graph> graph_;
   std::shared_ptr<Lowerings> lowerings_;
+  LoadOptions options_;
 };
 
 }  // namespace onnxrun

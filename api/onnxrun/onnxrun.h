@@ -7,5 +7,6 @@
 #include "onnxrun/fit.h"
 #include "onnxrun/gradients.h"
 #include "onnxrun/model.h"
+#include "onnxrun/model_changes.h"
 #include "onnxrun/session.h"
 #include "onnxrun/trainer.h"

@@ -14,6 +14,7 @@
 #include "onnxrun/model.h"
 #include "onnxrun/named_tensor.h"
 #include "onnxrun/session.h"
+#include "onnxrun/unshare.h"
 
 namespace onnxrun {
 
@@ -48,6 +49,9 @@ struct TrainerOptions {
   std::optional<double> clip_value, clip_norm;
   // Names of initializers to train; by default those the model says are parameters.
   std::optional<std::vector<std::string>> trainable;
+  // What a stored tensor trains that stands for several of the net that was exported. What is split
+  // has names of its own, which `trainable` and others may give.
+  Unshare unshare = Unshare::Auto;
   // BatchNormalization normalises by the batch and moves the running statistics.
   bool batch_statistics = true;
   // Their variance is n / (n - 1) times the batch's, as PyTorch keeps it; default by producer.
@@ -146,6 +150,11 @@ class Trainer {
   void set_learning_rate(double lr);
   double learning_rate() const;
 
+  // What save() writes with other weights: the model given, or what TrainerOptions::unshare made of
+  // it.
+  const Model& model() const;
+  // Tensors that TrainerOptions::unshare added to the model.
+  std::vector<UnsharedTensor> unshared() const;
   // Names of what is trained.
   std::vector<std::string> trained() const;
   // Those of them that the loss does not depend on, or only through what has no gradient (rounding,

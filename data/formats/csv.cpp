@@ -1,6 +1,7 @@
 #include "formats/csv.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 #include "base/error.h"
@@ -81,14 +82,26 @@ bool is_blank(std::string_view cell) {
   return cell.find_first_not_of(" \t") == std::string_view::npos;
 }
 
+// What programs write where a number is missing.
+bool is_missing(std::string_view cell) {
+  if (is_blank(cell)) return true;
+  size_t begin = cell.find_first_not_of(" \t"), end = cell.find_last_not_of(" \t") + 1;
+  std::string text(cell.substr(begin, end - begin));
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (std::string_view none : {"na", "n/a", "#n/a", "null", "none", "?", "-"}) {
+    if (text == none) return true;
+  }
+  return false;
+}
+
 // The narrowest kind that holds all cells that were added.
 struct CellKinds {
-  bool seen = false;  // a cell that is not blank
+  bool seen = false;  // a cell that is not missing
   TextKind kind = TextKind::Text;
 
   void add(std::string_view cell) {
-    // Blank cells wait for the other rows to say whether text or a number is missing.
-    if (is_blank(cell) || (seen && kind == TextKind::Text)) return;
+    // These wait for the other rows to say whether text or a number is missing.
+    if (is_missing(cell) || (seen && kind == TextKind::Text)) return;
     TextKind k = kind_of_text(cell);
     if (k == TextKind::Complex) k = TextKind::Text;
     // Nothing but text holds both true and 2.
@@ -103,7 +116,7 @@ bool looks_like_header(const std::vector<CellKinds>& first, const std::vector<Ce
   for (size_t c = 0; c < first.size(); ++c) {
     bool text = first[c].kind == TextKind::Text;
     all_text &= text;
-    above_numbers |= text && rest[c].kind != TextKind::Text;
+    above_numbers |= text && first[c].seen && rest[c].kind != TextKind::Text;
   }
   return all_text || above_numbers;
 }
@@ -173,11 +186,16 @@ void CsvTable::fill(char separator) {
   for (int64_t row = 0; cells.next_row(); ++row) {
     for (size_t c = 0; cells.next_cell(cell); ++c) {
       Tensor& values = columns_[c].values;
-      if (is_blank(cell) && columns_[c].dtype != DType::String) {
-        fail(ErrorKind::BadInput, "line {}, column '{}' is empty; a number should be there",
-             cells.line(), names_[c]);
+      if (columns_[c].dtype == DType::String || !is_missing(cell)) {
+        set_element(values, row, cell);
+        continue;
       }
-      set_element(values, row, cell);
+      set_element(values, row, "0");
+      if (columns_[c].missing.empty()) {
+        columns_[c].missing =
+            fmt::format("line {}, column '{}' is {}; a number should be there", cells.line(),
+                        names_[c], is_blank(cell) ? "empty" : fmt::format("'{}'", cell));
+      }
     }
   }
 }
@@ -217,22 +235,34 @@ std::vector<size_t> CsvTable::select(std::string_view key) const {
   return columns;
 }
 
+void CsvTable::check(const std::vector<size_t>& columns) const {
+  for (size_t c : columns) {
+    if (!columns_[c].missing.empty()) throw Error(ErrorKind::BadInput, columns_[c].missing);
+  }
+}
+
 NamedTensors CsvTable::arrays(const std::vector<size_t>& columns) const {
+  check(columns);
   NamedTensors arrays;
   for (size_t c : columns) arrays.push_back({names_[c], columns_[c].values});
   return arrays;
 }
 
 Tensor CsvTable::matrix(const std::vector<size_t>& columns) const {
+  check(columns);
   auto text = [&](size_t c) { return columns_[c].dtype == DType::String; };
   auto text_column = std::find_if(columns.begin(), columns.end(), text);
   auto number_column = std::find_if_not(columns.begin(), columns.end(), text);
   if (text_column != columns.end() && number_column != columns.end()) {
-    const Column& column = columns_[*text_column];
+    std::span<const std::string> cells = columns_[*text_column].values.span<std::string>();
+    auto cell = std::find_if(cells.begin(), cells.end(), [](const std::string& value) {
+      return kind_of_text(value) == TextKind::Text;
+    });
+    if (cell == cells.end()) cell = cells.begin();
     fail(ErrorKind::BadInput,
          "column '{}' holds text{} and column '{}' numbers; select columns of one kind",
          names_[*text_column],
-         rows_ > 0 ? fmt::format(" ('{}')", column.values.data<std::string>()[0]) : "",
+         rows_ > 0 ? fmt::format(" ('{}' in row {})", *cell, cell - cells.begin() + 1) : "",
          names_[*number_column]);
   }
   auto all = [&](DType dtype) {

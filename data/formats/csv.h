@@ -15,7 +15,8 @@ namespace onnxrun {
 // header if it has no number at all, or has text above a column of numbers.
 //
 // A column of only true and false becomes bool, of only integers int64, of only numbers double, any
-// other string. An empty cell is an error in a column of numbers ("nan" is a number).
+// other string. A cell of a column of numbers that is empty, or says that nothing is there (NA,
+// N/A, null, none, ?, -), is an error where the column is asked for ("nan" is a number).
 class CsvTable {
  public:
   // Throws BadInput naming line and column.
@@ -31,7 +32,8 @@ class CsvTable {
   // are.
   std::vector<size_t> select(std::string_view key) const;
 
-  // One array of [rows] for each of `columns`, under its name.
+  // One array of [rows] for each of `columns`, under its name. Throws BadInput for a cell that is
+  // missing.
   NamedTensors arrays(const std::vector<size_t>& columns) const;
   // One array of [rows, columns]: bool, int64 or double, the widest of its columns, or string if
   // all are. Throws BadInput for text beside numbers, naming a cell.
@@ -41,10 +43,12 @@ class CsvTable {
   struct Column {
     DType dtype = DType::Undefined;
     Tensor values;
+    std::string missing = {};  // what is wrong with the first cell that has no number
   };
   void classify(char separator);
   void allocate(MemoryBudget& budget);
   void fill(char separator);
+  void check(const std::vector<size_t>& columns) const;
   size_t find(std::string_view name, std::string_view key) const;
 
   std::string text_;

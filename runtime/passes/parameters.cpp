@@ -6,54 +6,21 @@
 #include <cmath>
 #include <set>
 
+#include "passes/export_marks.h"
 #include "passes/weight_uses.h"
 
 namespace onnxrun {
 
 namespace {
 
-constexpr std::string_view kind_key = "pkg.torch.export.graph_signature.InputSpec.kind";
-constexpr std::string_view folded_key = "pkg.onnxscript.optimizer.folded_from";
-constexpr std::string_view signature_key = "pkg.torch.export.ExportedProgram.graph_signature";
-
-std::string metadata(const Value& value, std::string_view key) {
-  auto it = value.metadata.find(std::string(key));
-  return it == value.metadata.end() ? "" : it->second;
-}
-
-// What the exporter calls each tensor of the module: PARAMETER, BUFFER, CONSTANT_TENSOR. From lines
-// such as
-//     p_rec_weight_ih_l0: PARAMETER target='rec.weight_ih_l0'
+// What the exporter calls each tensor of the module, by its name there.
 std::map<std::string, std::string, std::less<>> signature_of(const Graph& graph) {
   std::map<std::string, std::string, std::less<>> kinds;
-  if (!graph.source) return kinds;
-  auto it = graph.source->metadata.find(signature_key);
-  if (it == graph.source->metadata.end()) return kinds;
-  constexpr std::string_view mark = " target='";
-  std::string_view text = it->second;
-  while (!text.empty()) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    size_t colon = line.find(": "), target = line.find(mark), end = line.rfind('\'');
-    if (colon == line.npos || target == line.npos || target <= colon) continue;
-    size_t first = target + mark.size();
-    if (end < first) continue;
-    std::string_view kind = line.substr(colon + 2, target - colon - 2);
-    kinds.emplace(line.substr(first, end - first), kind.substr(0, kind.find(' ')));
+  for (ModuleTensor& t : module_tensors(graph)) {
+    // Outputs say what becomes of a tensor; the inputs, which stand first, what it is.
+    kinds.emplace(std::move(t.target), std::move(t.kind));
   }
   return kinds;
-}
-
-// "['rec.weight_ih_l0', 'val_0']".
-std::vector<std::string> quoted_names(const std::string& list) {
-  std::vector<std::string> names;
-  for (size_t at = list.find('\''); at != std::string::npos; at = list.find('\'', at + 1)) {
-    size_t end = list.find('\'', at + 1);
-    if (end == std::string::npos) break;
-    names.push_back(list.substr(at + 1, end - at - 1));
-    at = end;
-  }
-  return names;
 }
 
 bool all_zero(const Tensor& t) {
@@ -110,7 +77,7 @@ class Judge {
                           [](const auto& entry) { return entry.second == "PARAMETER"; });
     for (const auto& [id, init] : graph.initializers) {
       stored_.insert(graph.name_of(id));
-      marked_ |= metadata(graph.value(id), kind_key) == "PARAMETER";
+      marked_ |= metadata_of(graph.value(id), export_mark::kind) == "PARAMETER";
     }
     names_ = graph.source && graph.source->producer.starts_with("pytorch");
   }
@@ -155,12 +122,13 @@ class Judge {
 
   Verdict by_mark(ValueId v, const Tensor& tensor, const WeightUse& use) const {
     const Value& value = graph_.value(v);
-    std::string kind = metadata(value, kind_key);
+    std::string kind = metadata_of(value, export_mark::kind);
     if (kind.empty()) kind = kind_of(value.name);
     if (kind == "PARAMETER") return {Role::Parameter, "marked PARAMETER"};
     if (kind == "BUFFER") return {Role::Buffer, "marked BUFFER"};
     if (!kind.empty()) return {Role::Constant, "marked " + kind};
-    std::vector<std::string> origins = parameters_among(quoted_names(metadata(value, folded_key)));
+    std::vector<std::string> origins =
+        parameters_among(quoted_names(metadata_of(value, export_mark::folded_from)));
     if (origins.empty()) {
       // A convolution that took up its batch norm has a new bias, which has a module's name only.
       bool named = value.name.find('.') != std::string::npos && value.metadata.empty();
@@ -224,7 +192,7 @@ void redirect(Graph& graph, const std::map<ValueId, ValueId>& stands_for) {
 void join_copies(Graph& graph) {
   std::map<std::string, std::vector<ValueId>> by_origin;
   for (const auto& [id, init] : graph.initializers) {
-    std::string origin = metadata(graph.value(id), folded_key);
+    std::string origin = metadata_of(graph.value(id), export_mark::folded_from);
     if (init.role == Role::Parameter && !origin.empty()) by_origin[origin].push_back(id);
   }
   std::map<ValueId, ValueId> stands_for;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "support/corpus.h"
+#include "support/model_maker.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -45,6 +46,27 @@ TEST(Trainer, ObservesItsNodes) {
   int64_t first = nodes;
   trainer.step();
   EXPECT_EQ(nodes, 2 * first);
+}
+
+TEST(Trainer, TellsMergedTensorsApartUnlessToldNotTo) {
+  Model twins = Model::load(CorpusCase("twins_merged_leg").model_path());
+  auto has = [](const Trainer& trainer, const std::string& name) {
+    auto weights = trainer.weights();
+    return weights.find(name) != weights.end();
+  };
+  TrainerOptions options;
+  Trainer apart(twins, options);
+  EXPECT_TRUE(has(apart, "b.weight") && has(apart, "n1.running_var") && has(apart, "n2.weight"));
+  TempDir folder;
+  apart.save(folder.path("apart.onnx"));
+  Trainer again(Model::load(folder.path("apart.onnx")), options);
+  EXPECT_TRUE(again.unshared().empty());
+  EXPECT_TRUE(has(again, "b.weight"));
+
+  options.unshare = Unshare::Never;
+  Trainer together(twins, options);
+  EXPECT_FALSE(has(together, "b.weight"));
+  EXPECT_TRUE(has(together, "n1.running_var"));
 }
 
 TEST(Trainer, LearningRateIsAnInput) {

@@ -143,6 +143,21 @@ TEST_P(Corpus, TrainsAsItsFrameworkDid) {
   }
 }
 
+TEST_P(Corpus, FollowsTheNetItWasMadeFromWhereTensorsWereMerged) {
+  const std::string name = GetParam();
+  if (name != "tenc_fresh_dyn" && name != "twins_merged_leg") {
+    GTEST_SKIP() << "the exporter merged nothing";
+  }
+  TrainerOptions options = reference_.trainer_options();
+  options.double_precision = true;
+  options.trainable = std::nullopt;
+  options.unshare = Unshare::Auto;
+  json losses = json::parse(std::ifstream(reference_.file("train/losses.json")));
+  Trained trained = train(model_, reference_, options);
+  auto expected = losses["framework"]["f64"].get<std::vector<double>>();
+  EXPECT_LE(relative_difference(trained.losses, expected), 1e-8);
+}
+
 TEST_P(Corpus, TrainsInDouble) {
   if (!reference_.has("train/train.json")) GTEST_SKIP() << "no training is stored";
   if (is_double()) GTEST_SKIP() << "the model is in double, and trained so above";

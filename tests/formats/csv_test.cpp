@@ -67,6 +67,20 @@ TEST(Csv, SelectsByNameNumberAndRange) {
   expect_fails(ErrorKind::BadInput, "no columns", [&] { t.select(""); });
 }
 
+// A number that is missing matters where its column is asked for.
+TEST(Csv, NamesRowAndColumnOfWhatIsMissing) {
+  for (const char* none : {"", " ", "NA", "n/a", "#N/A", "null", "None", "?", "-"}) {
+    CsvTable t = table(fmt::format("age,size,kind\n1,2,x\n3,{},-\n", none));
+    EXPECT_TRUE(identical(t.arrays({0, 2})[1].tensor, Tensor::of<std::string>({2}, {"x", "-"})));
+    std::string place = "line 3, column 'size' is ";
+    expect_fails(ErrorKind::BadInput, place, [&] { t.arrays({1}); });
+    expect_fails(ErrorKind::BadInput, place, [&] { t.matrix({0, 1}); });
+  }
+  // A first row with a gap is no header.
+  EXPECT_FALSE(table("1,NA\n3,4\n").has_header());
+  EXPECT_TRUE(table(",a\n0,4\n").has_header());
+}
+
 class CsvBad : public ::testing::TestWithParam<Row> {};
 
 TEST_P(CsvBad, IsRefused) {
@@ -81,8 +95,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Row{"a,b\n1,\n2,3\n", "line 2, column 'b' is empty"},
                       Row{"a\n\"x\ny\n", "line 2: a quote is never closed"},
                       Row{"a\n\"x\"y\n", "line 2: text follows a quoted cell"},
-                      Row{"a,1\nb,2\n", "column '0' holds text ('a') and column '1' numbers"},
-                      Row{"a,b\n1,red\n", "column 'b' holds text ('red') and column 'a' numbers"}));
+                      Row{"a,1\nb,2\n", "column '0' holds text ('a' in row 1) and column '1' numbers"},
+                      Row{"a,b\n1,red\n", "column 'b' holds text ('red' in row 1) and column 'a' numbers"}));
 
 TEST(Csv, RefusesMoreThanTheBudget) {
   MemoryBudget budget(31);

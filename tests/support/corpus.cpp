@@ -104,6 +104,7 @@ TrainerOptions CorpusCase::trainer_options() const {
   }
   if (p.contains("eps")) o.eps = p["eps"].get<double>();
   o.trainable = t["trainable"].get<std::vector<std::string>>();
+  o.unshare = Unshare::Never;  // as the references train what exporters merged
   o.batch_statistics = t["batchnorm"] == "batch";
   o.dropout = false;
   return o;
