@@ -12,6 +12,7 @@
 #include "command.h"
 #include "data_options.h"
 #include "exit_code.h"
+#include "export_losses.h"
 #include "files_in_use.h"
 #include "fit/schedule.h"
 #include "formats/json.h"
@@ -388,6 +389,7 @@ class Train final : public Command {
              name_list(names, 8));
       }
     }
+    for (const ExportLoss& loss : export_losses(changed.model.graph())) info("note: {}", loss.text);
     unshared_ = std::move(changed.added);
     return changed.model;
   }
