@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -29,6 +30,24 @@ bool mentions_batch_norm(std::string name) {
   return name.find("batchnorm") != name.npos || name.find("batch_norm") != name.npos;
 }
 
+std::optional<ExportLoss> half_precision(const Graph& graph) {
+  std::vector<std::string> halves;
+  std::string_view type;
+  for (const auto& [id, init] : graph.initializers) {
+    DType dtype = init.value.dtype();
+    bool half = dtype == DType::Float16 || dtype == DType::BFloat16;
+    if (!half || init.role != Role::Parameter) continue;
+    halves.push_back(graph.name_of(id));
+    type = to_string(dtype);
+  }
+  if (halves.empty()) return std::nullopt;
+  return ExportLoss{
+      "small-type",
+      fmt::format("weights are stored as {} ({}): they train as float and are rounded where they "
+                  "are written; export in float32",
+                  type, quoted(halves))};
+}
+
 class Losses {
  public:
   explicit Losses(const Graph& graph)
@@ -45,7 +64,6 @@ class Losses {
     removed_dropout();
     zero_biases();
     lost_parameters();
-    half_precision();
     quantized();
     return std::move(found_);
   }
@@ -181,23 +199,6 @@ class Losses {
                     quoted(lost), pytorch_remedy));
   }
 
-  void half_precision() {
-    std::vector<std::string> halves;
-    std::string_view type;
-    for (const auto& [id, init] : graph_.initializers) {
-      DType dtype = init.value.dtype();
-      bool half = dtype == DType::Float16 || dtype == DType::BFloat16;
-      if (!half || init.role != Role::Parameter) continue;
-      halves.push_back(graph_.name_of(id));
-      type = to_string(dtype);
-    }
-    if (halves.empty()) return;
-    add("small-type",
-        fmt::format("weights are stored as {} ({}): they train as float and are rounded where they "
-                    "are written; export in float32",
-                    type, quoted(halves)));
-  }
-
   void quantized() {
     std::vector<std::string> weights;
     for (const FileNode& n : file_.nodes) {
@@ -232,8 +233,10 @@ class Losses {
 }  // namespace
 
 std::vector<ExportLoss> export_losses(const Graph& imported) {
-  if (!imported.source || imported.source->bytes.empty()) return {};
-  return Losses(imported).find();
+  std::vector<ExportLoss> found;
+  if (imported.source && !imported.source->bytes.empty()) found = Losses(imported).find();
+  if (auto halves = half_precision(imported)) found.push_back(std::move(*halves));
+  return found;
 }
 
 }  // namespace onnxrun
