@@ -114,6 +114,7 @@ std::vector<double> Trainer::losses() const {
 void Trainer::set_learning_rate(double lr) { impl_->set_lr(lr); }
 double Trainer::learning_rate() const { return impl_->rate; }
 
+const Model& Trainer::model() const { return impl_->model; }
 std::vector<UnsharedTensor> Trainer::unshared() const { return impl_->unshared; }
 
 std::vector<std::string> Trainer::trained() const {

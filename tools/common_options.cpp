@@ -80,6 +80,14 @@ void add_common_options(Options& options, CommonOptions& o) {
       .check(between(0, 2));
   text_option("--seed", "N", "of all random numbers (default: 0)",
               [&o](const std::string& text) { o.seed = parse_seed("--seed", text); });
+  text_option("--config", "FILE.toml",
+              "options in a file, a line each: epochs = 20, data = [\"x.npz\"], no-shuffle = true; "
+              "those on the command line count more",
+              [](const std::string&) {});
+  options
+      .add_switch(
+          "--print-config", [] {}, "print the options given, as such a file, and do nothing else")
+      .group("Common options");
   options.add_switch("--json", o.json, "print one JSON document").group("Common options");
   options
       .add_switch(

@@ -11,9 +11,17 @@ namespace {
 
 int run_command_line(const CommandInfo& info, int argc, char** argv) {
   auto [command, options] = declared(info);
-  if (parse_options(options, info.name, {argv + 2, argv + argc}) == Parsed::Help) {
-    print(help_text(options, info.name, info.summary, info.examples));
-    return exit_ok;
+  std::vector<std::string> words(argv + 2, argv + argc), commands;
+  for (const CommandInfo* c : all_commands()) commands.emplace_back(c->name);
+  switch (parse_options(options, info.name, words, commands)) {
+    case Parsed::Help:
+      print(help_text(options, info.name, info.summary, info.examples));
+      return exit_ok;
+    case Parsed::PrintConfig:
+      print(config_of(options, info.name, words, commands));
+      return exit_ok;
+    case Parsed::Run:
+      break;
   }
   catch_interrupts(command->time_limit());
   return command->execute();

@@ -23,6 +23,7 @@
 #include "model_loading.h"
 #include "onnxrun/callbacks.h"
 #include "onnxrun/fit.h"
+#include "onnxrun/learning_rate.h"
 #include "onnxrun/model_changes.h"
 #include "plot/canvas.h"
 #include "training_display.h"
@@ -74,6 +75,7 @@ class Train final : public Command {
     Model model = take_classes(take_unshared(load_model(model_path_, common_)));
     check_files(model);
     NamedTensors data = load_data("--data", data_.data, common_);
+    if (find_lr_) return find_lr(model, data);
     Fit fit = made(model, data);
     report(model, fit);
     if (resume_) resume(fit);
@@ -141,10 +143,46 @@ class Train final : public Command {
     for (const ScheduleInfo& s : schedule_list()) {
       schedules += fmt::format("\n{}: {}", s.name, s.formula);
     }
+    options.add_switch("--find-lr", find_lr_,
+                       "train a copy with rates that grow from 1e-7 to 10 over 100 steps, and "
+                       "suggest the one where the loss falls fastest; --plot shows the losses");
     options.add("--lr-schedule", fit_.schedule, schedules).type_name("NAME[:NUMBER]");
     options.add("--warmup", fit_.warmup, "steps over which the learning rate grows from 0")
         .type_name("N")
         .check(at_least(0));
+  }
+
+  // Models, logs and what else a training leaves are none of a sweep's business.
+  void check_sweep_usage() {
+    if (!output_.empty() || in_place_) {
+      fail(ErrorKind::Usage, "--find-lr trains nothing that could be written: leave out -o");
+    }
+    bool records = !log_.empty() || !best_.empty() || !checkpoints_.empty() ||
+                   !tensorboard_.empty() || !early_stop_.empty() || fit_.schedule != "constant";
+    if (records) fail(ErrorKind::Usage, "--find-lr goes with --plot and --json only");
+  }
+
+  int find_lr(const Model& model, const NamedTensors& data) {
+    FitOptions options = fit_options(model);
+    RateSweep sweep = in_context(
+        model_path_, [&] { return find_learning_rate(model, data, std::move(options)); });
+    if (!plot_.empty()) plot_sweep(plot_, sweep);
+    const RateSweep::Point &first = sweep.points.front(), &last = sweep.points.back();
+    info("{} steps with learning rates from {:.3g} to {:.3g}{}", sweep.points.size(), first.lr,
+         last.lr, plot_.empty() ? "" : "; written: " + plot_);
+    if (!sweep.suggestion) warn("the loss never falls, so no learning rate is suggested");
+    if (common_.json) {
+      Json points = Json::array();
+      for (const RateSweep::Point& p : sweep.points) {
+        points.push_back(Json{{"lr", p.lr}, {"loss", p.loss}, {"smoothed", p.smoothed}});
+      }
+      Json suggestion = sweep.suggestion ? Json(*sweep.suggestion) : Json(nullptr);
+      print(Json{{"schema", "onnxrun.find-lr/1"}, {"suggestion", suggestion}, {"points", points}}
+                .text());
+    } else if (sweep.suggestion) {
+      print(fmt::format("suggested learning rate: {:.3g}\n", *sweep.suggestion));
+    }
+    return exit_ok;
   }
 
   void declare_records(Options& options) {
@@ -207,7 +245,9 @@ class Train final : public Command {
     if (in_place_ && model_path_ == "-") {
       fail(ErrorKind::Usage, "--in-place: standard input is no file to write to; give -o");
     }
-    if (output_.empty() == !in_place_) {
+    if (find_lr_) {
+      check_sweep_usage();
+    } else if (output_.empty() == !in_place_) {
       throw Error(ErrorKind::Usage, in_place_
                                         ? "give either -o or --in-place"
                                         : "where to? -o FILE writes the trained model, --in-place "
@@ -523,7 +563,7 @@ class Train final : public Command {
                                     best_, monitor_, early_stop_;
   std::string checkpoints_, save_every_;
   std::vector<UnsharedTensor> unshared_;
-  bool in_place_ = false, resume_ = false, head_only_ = false;
+  bool in_place_ = false, resume_ = false, head_only_ = false, find_lr_ = false;
   int64_t log_every_ = 0;
   std::optional<int64_t> patience_, keep_;
   std::optional<double> min_delta_;

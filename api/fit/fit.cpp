@@ -58,9 +58,8 @@ std::optional<double> EpochRecord::value(const std::string& name) const {
 }
 
 struct Fit::Impl {
-  Impl(const Model& m, const NamedTensors& data, FitOptions o)
+  Impl(const Model& model, const NamedTensors& data, FitOptions o)
       : options(checked(std::move(o))),
-        model(m),
         graph(graph_for(model, options)),
         task(choose_task(graph, data, options.feed, losses_of(options.trainer), true)),
         parts(make_parts(graph, data, options, task.targets)),
@@ -81,7 +80,7 @@ struct Fit::Impl {
     if (options.bake && parts.training.prepared.empty()) {
       fail(ErrorKind::Usage, "nothing happens to the data that could be baked into the model");
     }
-    if (options.bake) check_bakeable(model, {parts.training.prepared, {}});
+    if (options.bake) check_bakeable(trainer.model(), {parts.training.prepared, {}});
   }
 
   BatchOptions batch_options(bool trains) const {
@@ -245,7 +244,6 @@ struct Fit::Impl {
   }
 
   FitOptions options;
-  Model model;
   Graph graph;
   LearningTask task;
   DataParts parts;
@@ -312,8 +310,8 @@ Preparation Fit::preparation() const {
 }
 
 void Fit::save(const std::string& path, bool in_place) const {
-  save_prepared(impl_->model, impl_->trainer.weights(), preparation(), impl_->options.bake, path,
-                in_place);
+  save_prepared(impl_->trainer.model(), impl_->trainer.weights(), preparation(),
+                impl_->options.bake, path, in_place);
 }
 
 NamedTensors Fit::standardization() const {

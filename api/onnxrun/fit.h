@@ -34,7 +34,7 @@ struct FitOptions {
   int64_t accumulate = 1;
   // "constant", "linear[:END]", "cosine[:END]", "step:EPOCHS[:FACTOR]", "exponential:FACTOR",
   // "plateau[:PATIENCE[:FACTOR]]", "onecycle": torch.optim.lr_scheduler's, a rate a step. END and
-  // FACTOR are parts of the learning rate.
+  // FACTOR are parts of the learning rate. "sweep:FROM:TO" grows by equal factors.
   std::string schedule = "constant";
   // Steps over which the learning rate grows from 0, before the schedule begins.
   int64_t warmup = 0;

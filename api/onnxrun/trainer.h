@@ -150,6 +150,9 @@ class Trainer {
   void set_learning_rate(double lr);
   double learning_rate() const;
 
+  // What save() writes with other weights: the model given, or what TrainerOptions::unshare made of
+  // it.
+  const Model& model() const;
   // Tensors that TrainerOptions::unshare added to the model.
   std::vector<UnsharedTensor> unshared() const;
   // Names of what is trained.
