@@ -58,7 +58,11 @@ TrainingOptions training_options(const Model& model, const Graph& graph, const T
 
 Graph base_graph(const Model& model, const TrainerOptions& o) {
   Graph graph = model.graph();
-  if (o.double_precision) widen_to_double(graph);
+  if (o.double_precision) {
+    widen_to_double(graph);
+  } else {
+    widen_halves(graph);
+  }
   std::vector<std::string> names = trainable_names(graph, o);
   for (const auto& [glob, how] : o.initial) {
     for (const std::string& name : matching_names("the initial value", glob, names)) {
@@ -66,6 +70,16 @@ Graph base_graph(const Model& model, const TrainerOptions& o) {
     }
   }
   return graph;
+}
+
+// A weight that became infinite in a smaller type would be a wrong number without a word.
+void check_fits(const std::string& name, const Tensor& value, const Tensor& narrow) {
+  std::vector<double> from = to_doubles(value), to = to_doubles(narrow);
+  for (size_t k = 0; k < from.size(); ++k) {
+    if (!std::isfinite(from[k]) || std::isfinite(to[k])) continue;
+    fail(ErrorKind::Numeric, "'{}' has become {}, which {} does not hold", name, from[k],
+         to_string(narrow.dtype()));
+  }
 }
 
 }  // namespace
@@ -167,7 +181,10 @@ Tensor Trainer::Impl::in_file_type(size_t i) const {
   const Tensor& value = state[shown_at(i)];
   ValueId id = model.graph().find(training.state[i].name);
   DType wanted = model.graph().value(id).type.dtype;
-  return value.dtype() == wanted ? value : convert(value, wanted);
+  if (value.dtype() == wanted) return value;
+  Tensor result = convert(value, wanted);
+  check_fits(training.state[i].name, value, result);
+  return result;
 }
 
 void Trainer::Impl::make_parts() {

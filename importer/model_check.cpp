@@ -155,6 +155,8 @@ ModelCheck check_message(const std::string& bytes, const ModelFile* file, const 
     source.ir_version = model.ir_version();
     source.opsets = read_opsets(model.opset_import());
     source.producer = model.producer_name();
+    source.metadata = graph_metadata(model.graph());
+    source.bytes = bytes;
     MemoryBudget budget(memory_limit(options.max_memory));
     ExternalDataReader external(options.external_data, directory, options.external_dir);
     GraphReader reader(model, registry, options, TensorDecoder(budget, &external), file, source,

@@ -98,9 +98,7 @@ Graph import_parsed(ModelSource source, const onnx::ModelProto& model, ModelFile
   source.opsets = read_opsets(model.opset_import());
   source.producer = model.producer_name();
   if (!model.producer_version().empty()) source.producer += " " + model.producer_version();
-  for (auto& [key, value] : read_metadata(model.graph(), onnx_field::graph_metadata)) {
-    source.metadata[key] = value;
-  }
+  source.metadata = graph_metadata(model.graph());
   // What this library wrote about a model stands where any format's readers look for such things.
   for (const auto& entry : model.metadata_props()) {
     if (entry.key().starts_with("onnxrun.")) source.metadata[entry.key()] = entry.value();

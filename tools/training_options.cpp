@@ -179,7 +179,7 @@ void add_mode_options(Options& options, ModeChoice& c) {
   options
       .add("--precision", c.precision,
            "float64 trains in double and writes the file's own type back; float32 takes the "
-           "file's types (default)")
+           "file's types, and float for float16 and bfloat16 (default)")
       .type_name("float64|float32")
       .check(one_of({"float64", "float32"}));
 }

@@ -58,7 +58,9 @@ struct TrainerOptions {
   std::optional<bool> unbiased_variance;
   bool dropout = true;
   uint64_t seed = 0;  // of Dropout's random numbers; equal seeds train alike
-  // Compute in double and write the file's own types back.
+  // Compute in double and write the file's own types back. Without it, models in float16 and
+  // bfloat16 compute in float: their weights are kept so while they train, and rounded where they
+  // are written.
   bool double_precision = false;
   bool optimize = true;  // as SessionOptions::optimize
   // As in SessionOptions; the time is that of a step. A step that has begun to move weights ends.
@@ -91,8 +93,8 @@ class Trainer {
   std::vector<std::string> target_names() const;
 
   // The same without copies: tensors bound here are read in every step until bound anew. The target
-  // is left out for loss "output". Bound inputs have the element types of the model, or double if
-  // double_precision.
+  // is left out for loss "output". Bound inputs have the element types of the model (float for
+  // float16 and bfloat16), or double if double_precision.
   void bind_input(const std::string& name, Tensor tensor);  // or a target, by target_names()
   void bind_target(Tensor target);
   double step();
@@ -162,7 +164,7 @@ class Trainer {
   std::vector<std::string> without_gradient() const;
   // Current weights (with TrainerOptions::ema their averages) and moving statistics by name, in the
   // model's own element types; shared with the trainer's memory unless converted, so copy what
-  // should stay.
+  // should stay. Throws Numeric for a weight that has become too large for its type.
   std::map<std::string, Tensor> weights() const;
   // Puts weights and moving statistics, as weights() names and types them, in place of the current
   // ones and of their averages. Throws BadInput for a name that is none of them, another type or
