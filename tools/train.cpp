@@ -12,6 +12,7 @@
 #include "command.h"
 #include "data_options.h"
 #include "exit_code.h"
+#include "export_losses.h"
 #include "files_in_use.h"
 #include "fit/schedule.h"
 #include "formats/json.h"
@@ -57,12 +58,21 @@ class Train final : public Command {
              "every module has its own, tied ones too")
         .type_name("auto|never|always")
         .check(one_of({"auto", "never", "always"}));
+    options
+        .add(
+            "--new-classes", new_classes_,
+            "N fresh classes in place of those of the output (default: the loss's): the last layer "
+            "starts anew, by --seed; with --head-only nothing else is "
+            "computed backward")
+        .type_name("[OUTPUT=]N");
+    options.add_switch("--head-only", head_only_,
+                       "train the new layer of --new-classes alone, as --only with its names");
     add_mode_options(options, modes_);
   }
 
   int execute() override {
     check_usage();
-    Model model = take_unshared(load_model(model_path_, common_));
+    Model model = take_classes(take_unshared(load_model(model_path_, common_)));
     check_files(model);
     NamedTensors data = load_data("--data", data_.take_streams(model, common_), common_);
     if (find_lr_) return find_lr(model, data);
@@ -283,6 +293,9 @@ class Train final : public Command {
     if (fit_.test_split && !test_data_.empty()) {
       fail(ErrorKind::Usage, "give --test-data or --test-split");
     }
+    if (head_only_ && (new_classes_.empty() || !parameters_.only.empty())) {
+      fail(ErrorKind::Usage, "--head-only belongs to --new-classes, without --only");
+    }
     if (log_every_ > 0 && log_.empty()) fail(ErrorKind::Usage, "--log-every belongs to --log");
     if ((patience_ || min_delta_) && early_stop_.empty()) {
       fail(ErrorKind::Usage, "--patience and --min-delta belong to --early-stop");
@@ -459,7 +472,22 @@ class Train final : public Command {
              name_list(names, 8));
       }
     }
+    for (const ExportLoss& loss : export_losses(changed.model.graph())) info("note: {}", loss.text);
     unshared_ = std::move(changed.added);
+    return changed.model;
+  }
+
+  // The model with --new-classes.
+  Model take_classes(const Model& model) {
+    if (new_classes_.empty()) return model;
+    auto [output, number] = split_output(model.graph(), new_classes_);
+    int64_t classes = parse_integer("--new-classes", number);
+    if (output.empty()) output = loss_options(model.graph(), loss_, common_)[0].output;
+    NewClasses changed = in_context(
+        model_path_, [&] { return with_new_classes(model, classes, output, common_.seed); });
+    info("new layer before output '{}': {} classes instead of {}, fresh {}", changed.output,
+         classes, changed.classes_before, name_list(changed.tensors));
+    if (head_only_) parameters_.only = changed.tensors;
     return changed.model;
   }
 
@@ -566,11 +594,11 @@ class Train final : public Command {
     check_interrupt();
   }
 
-  std::string model_path_, output_, unshare_ = "auto", log_, plot_, tensorboard_, best_, monitor_,
-                                    early_stop_;
+  std::string model_path_, output_, unshare_ = "auto", new_classes_, log_, plot_, tensorboard_,
+                                    best_, monitor_, early_stop_;
   std::string checkpoints_, save_every_;
   std::vector<UnsharedTensor> unshared_;
-  bool in_place_ = false, resume_ = false, find_lr_ = false;
+  bool in_place_ = false, resume_ = false, head_only_ = false, find_lr_ = false;
   int64_t log_every_ = 0;
   std::optional<int64_t> patience_, keep_;
   std::optional<double> min_delta_;

@@ -26,7 +26,11 @@ double now() {
 
 Graph graph_for(const Model& model, const FitOptions& options) {
   Graph graph = model.graph();
-  if (options.trainer.double_precision) widen_to_double(graph);
+  if (options.trainer.double_precision) {
+    widen_to_double(graph);
+  } else {
+    widen_halves(graph);
+  }
   return graph;
 }
 
