@@ -57,6 +57,12 @@ const char* onnxrun_error_node(void);
 const char* onnxrun_error_operator(void);
 const char* onnxrun_error_input(void);
 
+/* What the library has to say while it works: warnings, what it chose. One line of text without an
+   end of line; 0 is debug, 1 info, 2 warning, 3 error. Called by the thread that the message is
+   about, one call at a time; NULL, as at the start, tells nobody. `level` is the lowest to be told. */
+typedef void (*onnxrun_log_sink)(int32_t level, const char* message, void* user);
+onnxrun_status onnxrun_set_log(onnxrun_log_sink sink, void* user, int32_t level);
+
 /* Numbers are those of ONNX's TensorProto.DataType. All its types may be used; these have a C type.
  */
 typedef enum {

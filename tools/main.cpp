@@ -25,6 +25,7 @@ int run_command_line(const CommandInfo& info, int argc, char** argv) {
     case Parsed::Run:
       break;
   }
+  show_library_messages();
   catch_interrupts(command->time_limit());
   // What all tensors of the process take together, whichever part of the command they are for.
   const CommonOptions& common = command->common();

@@ -77,7 +77,6 @@ class Train final : public Command {
     NamedTensors data = load_data("--data", data_.take_streams(model, common_), common_);
     if (find_lr_) return find_lr(model, data);
     Fit fit = made(model, data);
-    report(model, fit);
     if (resume_) resume(fit);
     run(fit);
     std::optional<Evaluation> test;
@@ -489,44 +488,6 @@ class Train final : public Command {
          classes, changed.classes_before, name_list(changed.tensors));
     if (head_only_) parameters_.only = changed.tensors;
     return changed.model;
-  }
-
-  void report(const Model& model, const Fit& fit) const {
-    const FitSummary& summary = fit.summary();
-    const Trainer& trainer = fit.trainer();
-    for (const std::string& text : summary.warnings) warn("{}", text);
-    info("loss: {} of output '{}'{}", summary.loss, summary.output,
-         summary.is_loss_chosen ? " (chosen by output and target)" : "");
-    for (const std::string& note : summary.notes) info("{}", note);
-    info("optimizer: {}, lr {}", optimizer_.name, trainer.learning_rate());
-    std::vector<std::string> trained = trainer.trained();
-    std::map<std::string, std::vector<std::string>> by_reason, left_out;
-    int64_t numbers = 0;
-    std::map<std::string, InitializerInfo> infos;
-    for (const InitializerInfo& i : model.initializers()) infos.emplace(i.name, i);
-    for (const std::string& name : trained) {
-      const InitializerInfo& i = infos.at(name);
-      numbers += i.value.size();
-      by_reason[i.trainable ? i.reason : "asked for by --only"].push_back(name);
-    }
-    info("training {} of {} initializers, {} numbers:", trained.size(), infos.size(), numbers);
-    for (const auto& [reason, names] : by_reason) {
-      info("  {} ({})", name_list(names, 8), reason.empty() ? "parameters" : reason);
-    }
-    for (const std::string& name : trainer.without_gradient()) {
-      warn("no gradient flows to '{}': nothing that the loss reads can be differentiated by it",
-           name);
-    }
-    const std::set<std::string> in(trained.begin(), trained.end());
-    for (const InitializerInfo& i : model.initializers()) {
-      bool listed = i.value.size() > 0 && !i.reason.empty();
-      if (listed && !in.count(i.name)) left_out[i.reason].push_back(i.name);
-    }
-    for (const auto& [reason, names] : left_out) {
-      info("not trained: {} ({})", name_list(names, 8), reason);
-    }
-    info("data: {} {}, batches of {}", summary.samples, data_.prebatched ? "batches" : "samples",
-         summary.batch_size);
   }
 
   void finish(const Fit& fit, const std::optional<Evaluation>& test) const {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "fit/augmentation.h"
+#include "fit/fit_report.h"
 #include "fit/gradient_sum.h"
 #include "fit/measuring.h"
 #include "fit/parts.h"
@@ -303,7 +304,9 @@ struct Fit::Impl {
 };
 
 Fit::Fit(const Model& model, const NamedTensors& data, FitOptions options)
-    : impl_(std::make_unique<Impl>(model, data, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(model, data, std::move(options))) {
+  report_fit(model, *this);
+}
 Fit::~Fit() = default;
 Fit::Fit(Fit&&) noexcept = default;
 Fit& Fit::operator=(Fit&&) noexcept = default;
