@@ -6,6 +6,7 @@
 #   make test             builds and runs every test that needs no Python
 #   make test-interop     against PyTorch, ONNX Runtime and Keras, in a virtual environment
 #   make test-sanitizers  the tests under ASan+UBSan and under TSan
+#   make fuzz             libFuzzer targets by clang, FUZZ_SECONDS each (docs/fuzzing.md)
 #   make bench            benchmarks, beside PyTorch and ONNX Runtime where they are installed
 #   make format           formats every C++ file in place
 #   make lint             checks the format and runs clang-tidy
@@ -18,9 +19,11 @@ PYTHON ?= python3
 ONNXRUN_VENV ?= build/venv
 # Parts of names: which interop tests run; all if empty.
 INTEROP ?=
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 600
 CPP_FILES = git ls-files '*.cpp' '*.h'
 
-.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% bench format check-format \
+.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% fuzz bench format check-format \
         lint clean
 
 all: build
@@ -55,6 +58,11 @@ test-sanitizers: sanitize-asan-ubsan sanitize-tsan
 sanitize-%: deps
 	@scripts/build.sh $*
 	ctest --preset $* -j $(JOBS)
+
+fuzz: deps
+	@scripts/build.sh fuzz
+	@scripts/build.sh release onnxrun
+	@fuzz/run.sh build-fuzz build/onnxrun $(FUZZ_SECONDS)
 
 bench: deps
 	@scripts/build.sh bench

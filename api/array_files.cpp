@@ -30,8 +30,7 @@ ReadOptions read_options(int64_t max_memory, DType dtype) {
   return options;
 }
 
-// NAME=FILE, unless the whole is a file or the '=' belongs to something else.
-static std::pair<std::string, std::string> split_name(const std::string& text) {
+std::pair<std::string, std::string> split_array_name(const std::string& text) {
   size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0 || file_exists(text) || is_inline(text)) {
     return {"", text};
@@ -47,7 +46,7 @@ const NamedTensor* find_array(const NamedTensors& arrays, const std::string& nam
 }
 
 void read_named_arrays(const std::string& spec, int64_t max_memory, NamedTensors& all) {
-  auto [name, file] = split_name(spec);
+  auto [name, file] = split_array_name(spec);
   NamedTensors arrays;
   if (name.empty()) {
     arrays = read_arrays(file, read_options(max_memory));

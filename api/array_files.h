@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "formats/source.h"
 
@@ -10,6 +11,10 @@ namespace onnxrun {
 // How formats/source.h reads and writes .pb files.
 ProtoFormat proto_format(int64_t max_memory = INT64_MAX);
 ReadOptions read_options(int64_t max_memory, DType dtype = DType::Undefined);
+
+// "NAME=FILE" cut in two; the whole is the file if it is one, or if the '=' belongs to an array
+// written out.
+std::pair<std::string, std::string> split_array_name(const std::string& text);
 
 // Appends the arrays of "[NAME=]FILE[:key]" to `all`. Throws BadInput for a name that stands there
 // already and for an array without one.

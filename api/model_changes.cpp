@@ -5,6 +5,7 @@
 
 #include "graph/graph.h"
 #include "import_options.h"
+#include "new_classes.h"
 #include "onnx_importer.h"
 #include "passes/parameters.h"
 #include "unshare.h"
@@ -34,6 +35,13 @@ UnsharedModel unshare(const Model& model, Unshare mode) {
   UnsharedFile file = unshare_tensors(model.graph(), mode);
   if (file.bytes.empty()) return {model, {}};
   return {read_again(model, std::move(file.bytes)), std::move(file.added)};
+}
+
+NewClasses with_new_classes(const Model& model, int64_t classes, const std::string& output,
+                            uint64_t seed) {
+  NewClassesFile file = replace_classes(model.graph(), output, classes, seed);
+  return {read_again(model, std::move(file.bytes)), std::move(file.output), std::move(file.tensors),
+          file.classes_before};
 }
 
 }  // namespace onnxrun

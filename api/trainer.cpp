@@ -92,6 +92,13 @@ Trainer::Evaluation Trainer::evaluate(const NamedValues& inputs, const Tensor& t
 
 Trainer::Evaluation Trainer::evaluate(const NamedValues& values) { return impl_->evaluate(values); }
 
+void Trainer::bind_evaluation_input(const std::string& name, Tensor tensor) {
+  if (!impl_->evaluation) impl_->make_evaluation();
+  impl_->evaluation->bind_input(impl_->evaluation->input_index(name), std::move(tensor));
+}
+
+double Trainer::evaluate() { return impl_->evaluate(); }
+
 void Trainer::cancel() { impl_->control.cancel(); }
 
 void Trainer::observe(std::function<void(const Session::NodeRecord&)> observer) {
@@ -114,6 +121,7 @@ std::vector<double> Trainer::losses() const {
 void Trainer::set_learning_rate(double lr) { impl_->set_lr(lr); }
 double Trainer::learning_rate() const { return impl_->rate; }
 
+const Model& Trainer::model() const { return impl_->model; }
 std::vector<UnsharedTensor> Trainer::unshared() const { return impl_->unshared; }
 
 std::vector<std::string> Trainer::trained() const {

@@ -58,7 +58,11 @@ TrainingOptions training_options(const Model& model, const Graph& graph, const T
 
 Graph base_graph(const Model& model, const TrainerOptions& o) {
   Graph graph = model.graph();
-  if (o.double_precision) widen_to_double(graph);
+  if (o.double_precision) {
+    widen_to_double(graph);
+  } else {
+    widen_halves(graph);
+  }
   std::vector<std::string> names = trainable_names(graph, o);
   for (const auto& [glob, how] : o.initial) {
     for (const std::string& name : matching_names("the initial value", glob, names)) {
@@ -66,6 +70,16 @@ Graph base_graph(const Model& model, const TrainerOptions& o) {
     }
   }
   return graph;
+}
+
+// A weight that became infinite in a smaller type would be a wrong number without a word.
+void check_fits(const std::string& name, const Tensor& value, const Tensor& narrow) {
+  std::vector<double> from = to_doubles(value), to = to_doubles(narrow);
+  for (size_t k = 0; k < from.size(); ++k) {
+    if (!std::isfinite(from[k]) || std::isfinite(to[k])) continue;
+    fail(ErrorKind::Numeric, "'{}' has become {}, which {} does not hold", name, from[k],
+         to_string(narrow.dtype()));
+  }
 }
 
 }  // namespace
@@ -84,6 +98,7 @@ Trainer::Impl::Impl(UnsharedModel m, const TrainerOptions& o)
       training(make_training_graph(base, training_choice)) {
   allocate_state();
   bound.resize(training.graph.inputs.size());
+  LimitedWork limited = limits();
   plan = std::make_unique<BoundPlan>(lower(training.graph, lower_options()), plan_options(), state);
   lr = Tensor(training.lr_dtype, {});
   set_lr(o.lr.value_or(find_optimizer(o.optimizer).lr));
@@ -166,7 +181,10 @@ Tensor Trainer::Impl::in_file_type(size_t i) const {
   const Tensor& value = state[shown_at(i)];
   ValueId id = model.graph().find(training.state[i].name);
   DType wanted = model.graph().value(id).type.dtype;
-  return value.dtype() == wanted ? value : convert(value, wanted);
+  if (value.dtype() == wanted) return value;
+  Tensor result = convert(value, wanted);
+  check_fits(training.state[i].name, value, result);
+  return result;
 }
 
 void Trainer::Impl::make_parts() {
@@ -242,12 +260,14 @@ NamedValues Trainer::Impl::with_target(const NamedValues& inputs, const Tensor& 
 
 double Trainer::Impl::step() {
   ThreadScope threads(options.threads);
+  LimitedWork limited = limits();
   last = plan.get();
   plan->run(control);
   return scalar_value(plan->output(0).tensor);
 }
 
 double Trainer::Impl::compute_gradients() {
+  LimitedWork limited = limits();
   if (!gradient_plan) make_parts();
   ThreadScope threads(options.threads);
   if (!writes_gradients) {
@@ -262,12 +282,14 @@ double Trainer::Impl::compute_gradients() {
 }
 
 void Trainer::Impl::apply() {
+  LimitedWork limited = limits();
   if (!update_plan) make_parts();
   ThreadScope threads(options.threads);
   update_plan->run(control);
 }
 
 Trainer::Evaluation Trainer::Impl::evaluate(const NamedValues& values) {
+  LimitedWork limited = limits();
   if (!evaluation) make_evaluation();
   for (const auto& [name, value] : values) {
     evaluation->bind_input(evaluation->input_index(name), fitted(plan->input_index(name), value));
@@ -279,6 +301,14 @@ Trainer::Evaluation Trainer::Impl::evaluate(const NamedValues& values) {
     result.outputs.push_back(evaluation->output(1 + k).tensor);
   }
   return result;
+}
+
+double Trainer::Impl::evaluate() {
+  if (!evaluation) make_evaluation();
+  ThreadScope threads(options.threads);
+  last = evaluation.get();
+  evaluation->run(control);
+  return scalar_value(evaluation->output(0).tensor);
 }
 
 std::vector<double> Trainer::Impl::losses_of(const BoundPlan& from) const {

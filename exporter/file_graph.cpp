@@ -118,7 +118,16 @@ FileGraph::FileGraph(std::string_view model) {
   each_field(model, [&](int number, std::string_view content) {
     if (number == onnx::ModelProto::kGraphFieldNumber) graph = content;
   });
+  std::map<int, int> declared;
   each_field(graph, [&](int number, std::string_view content) {
+    bool declares = number == GraphProto::kInputFieldNumber ||
+                    number == GraphProto::kOutputFieldNumber ||
+                    number == GraphProto::kValueInfoFieldNumber;
+    if (declares) {
+      declarations.push_back({number, declared[number]++,
+                              string_field(content, onnx::ValueInfoProto::kNameFieldNumber),
+                              content});
+    }
     switch (number) {
       case GraphProto::kNodeFieldNumber:
         nodes.push_back(read_node(content, static_cast<int>(nodes.size()), body_reads));
@@ -129,10 +138,10 @@ FileGraph::FileGraph(std::string_view model) {
         initializers.push_back(string_field(content, onnx::TensorProto::kNameFieldNumber));
         break;
       case GraphProto::kInputFieldNumber:
-        inputs.push_back(string_field(content, onnx::ValueInfoProto::kNameFieldNumber));
+        inputs.push_back(declarations.back().name);
         break;
       case GraphProto::kOutputFieldNumber:
-        outputs.push_back(string_field(content, onnx::ValueInfoProto::kNameFieldNumber));
+        outputs.push_back(declarations.back().name);
         break;
       default:
         break;

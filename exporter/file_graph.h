@@ -20,6 +20,14 @@ struct FileNode {
   std::string with_inputs(const std::vector<std::string>& new_inputs) const;
 };
 
+// A ValueInfoProto of the graph: field `field` (inputs, outputs, inner values), number `which` of
+// it.
+struct FileDeclaration {
+  int field = 0, which = 0;
+  std::string name;
+  std::string_view message;
+};
+
 // Views of the model's bytes, which must outlive it.
 struct FileGraph {
   // Throws BadModel if the bytes are no message.
@@ -27,6 +35,7 @@ struct FileGraph {
 
   std::vector<FileNode> nodes;
   std::vector<std::string> initializers, inputs, outputs;  // names, in the file's order
+  std::vector<FileDeclaration> declarations;
   std::set<std::string> body_reads;  // what nodes inside of subgraphs read, by any graph
   std::set<std::string> names;       // of all values
 };

@@ -39,40 +39,6 @@ std::string module_of(const std::string& name) {
 }
 std::string leaf_of(const std::string& name) { return name.substr(name.rfind('.') + 1); }
 
-// "%linear : ... (args = (%x, %p_fc_weight, [2], 1e-05), ...": {"%x", "%p_fc_weight", "[2]", ...}.
-std::vector<std::string> arguments(const std::string& call) {
-  constexpr std::string_view mark = "(args = (";
-  std::vector<std::string> list;
-  size_t at = call.find(mark);
-  if (at == std::string::npos) return list;
-  int depth = 0;
-  std::string piece;
-  for (char c : call.substr(at + mark.size())) {
-    bool closes = c == ')' || c == ']';
-    if ((c == ',' || closes) && depth == 0) {
-      list.push_back(piece);
-      piece.clear();
-      if (closes) break;
-      continue;
-    }
-    depth += (c == '(' || c == '[') - closes;
-    if (c != ' ' || !piece.empty()) piece += c;
-  }
-  return list;
-}
-
-// All %names of a call's arguments, lists included.
-std::vector<std::string> argument_names(const std::string& call) {
-  std::vector<std::string> names;
-  for (const std::string& piece : arguments(call)) {
-    for (size_t at = piece.find('%'); at != std::string::npos; at = piece.find('%', at + 1)) {
-      size_t end = piece.find_first_of(" ,)]", at);
-      names.push_back(piece.substr(at + 1, end == std::string::npos ? end : end - at - 1));
-    }
-  }
-  return names;
-}
-
 class Unsharer {
  public:
   Unsharer(const Graph& graph, std::string model, Unshare mode)
@@ -378,7 +344,7 @@ class Unsharer {
     if (rule == node.metadata.end() || call == node.metadata.end()) return;
     if (rule->second.find("RemoveOptionalBias") == std::string::npos) return;
     if (node.inputs.size() != 2) return;
-    std::vector<std::string> list = arguments(call->second);
+    std::vector<std::string> list = call_arguments(call->second);
     if (list.size() < 3 || !list[2].starts_with('%')) return;
     auto it = by_input_.find(list[2].substr(1));
     if (it == by_input_.end() || there_.count(it->second)) return;

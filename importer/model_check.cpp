@@ -155,6 +155,8 @@ ModelCheck check_message(const std::string& bytes, const ModelFile* file, const 
     source.ir_version = model.ir_version();
     source.opsets = read_opsets(model.opset_import());
     source.producer = model.producer_name();
+    source.metadata = graph_metadata(model.graph());
+    source.bytes = bytes;
     MemoryBudget budget(memory_limit(options.max_memory));
     ExternalDataReader external(options.external_data, directory, options.external_dir);
     GraphReader reader(model, registry, options, TensorDecoder(budget, &external), file, source,
@@ -177,7 +179,7 @@ ModelCheck check_message(const std::string& bytes, const ModelFile* file, const 
 
 ModelCheck check_model(const std::string& path, const OpRegistry& registry,
                        const ImportOptions& options) {
-  ModelFile file(path);
+  ModelFile file(path, memory_limit(options.max_memory));
   std::string directory = std::filesystem::path(path).parent_path().string();
   return check_message(file.message(), &file, path, directory.empty() ? "." : directory, registry,
                        options);

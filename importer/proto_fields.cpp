@@ -62,4 +62,13 @@ std::map<std::string, std::string> read_metadata(const Message& message, int num
   return result;
 }
 
+std::map<std::string, std::string, std::less<>> graph_metadata(
+    const google::protobuf::Message& graph) {
+  std::map<std::string, std::string, std::less<>> metadata;
+  for (auto& [key, value] : read_metadata(graph, onnx_field::graph_metadata)) {
+    metadata[key] = value;
+  }
+  return metadata;
+}
+
 }  // namespace onnxrun

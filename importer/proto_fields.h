@@ -3,6 +3,7 @@
 
 #include <google/protobuf/message.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,5 +28,9 @@ std::string read_string_field(const google::protobuf::Message& message, int numb
 // A repeated StringStringEntryProto, as all metadata_props are.
 std::map<std::string, std::string> read_metadata(const google::protobuf::Message& message,
                                                  int number);
+
+// GraphProto.metadata_props.
+std::map<std::string, std::string, std::less<>> graph_metadata(
+    const google::protobuf::Message& graph);
 
 }  // namespace onnxrun

@@ -1,11 +1,17 @@
 #include "data_options.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <map>
+#include <set>
+#include <system_error>
 
 #include "array_files.h"
 #include "base/error.h"
+#include "formats/source.h"
 #include "messages.h"
 #include "onnxrun/preparation.h"
+#include "sets/sample_reader.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun::tool {
@@ -16,6 +22,13 @@ void add_data_options(Options& options, DataOptions& o) {
           "--data", o.data,
           "arrays whose first axis counts the samples: FILE with named arrays, or NAME=FILE")
       .type_name("[NAME=]FILE[:KEY]");
+  options
+      .add("--stream", o.stream,
+           "whether .npy and idx files that feed inputs stay on the disk, and are read batch by "
+           "batch "
+           "(default: auto, those of 256 MiB and more)")
+      .type_name("auto|always|never")
+      .check(one_of({"auto", "always", "never"}));
   options
       .add("--batch-size", o.batch_size,
            "samples in a batch (default: what the model's inputs demand, else 32)")
@@ -50,6 +63,33 @@ void add_sample_options(Options& options, DataOptions& o) {
       "the first axis counts batches; each slice is one batch as the model takes it");
   options.add_repeated("--scale", o.scale, "factor for an input: x=1/255").type_name("NAME=FACTOR");
   add_as_trained(options, o.as_trained);
+}
+
+std::vector<std::string> DataOptions::take_streams(const Model& model,
+                                                   const CommonOptions& common) {
+  const int64_t large = std::min<int64_t>(256 << 20, common.max_memory / 4);
+  std::set<std::string> fed;
+  for (const ValueInfo& input : model.inputs()) fed.insert(input.name);
+  for (const std::string& text : input_map) {
+    auto [input, array] = parse_assignment("--input", text);
+    fed.erase(input);
+    fed.insert(array);
+  }
+  std::vector<std::string> rest;
+  for (const std::string& spec : data) {
+    auto [name, file] = split_array_name(spec);
+    std::error_code none;
+    const std::string path = split_path_and_key(file).first;
+    bool is_file = std::filesystem::is_regular_file(path, none);
+    bool wanted = stream == "always" ||
+                  (stream == "auto" && is_file &&
+                   std::filesystem::file_size(path, none) >= static_cast<uintmax_t>(large));
+    bool streams_it =
+        fed.count(name) > 0 && is_file && wanted &&
+        in_context(fmt::format("--data {}", spec), [&] { return open_samples(file) != nullptr; });
+    (streams_it ? streams : rest).push_back(spec);
+  }
+  return rest;
 }
 
 void add_as_trained(Options& options, bool& value) {
@@ -128,6 +168,7 @@ FeedOptions feed_options(const DataOptions& o, const CommonOptions& common) {
   feed.prebatched = o.prebatched;
   feed.as_trained = o.as_trained;
   feed.batch_size = o.batch_size;
+  feed.streams = o.streams;
   feed.max_memory = common.max_memory;
   return feed;
 }

@@ -21,6 +21,12 @@ struct DataOptions {
   std::vector<std::string> targets;
   bool prebatched = false, as_trained = false;
   std::optional<int64_t> batch_size;
+  std::string stream = "auto";
+  std::vector<std::string> streams;  // of --data, what stays in its files
+
+  // Moves to `streams` what feeds inputs of the model from files that can be read piece by piece,
+  // where the user or the size of the files asks for it. Returns the rest of --data.
+  std::vector<std::string> take_streams(const Model& model, const CommonOptions& common);
 };
 
 // --data, --batch-size, --reshape.

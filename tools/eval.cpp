@@ -49,7 +49,7 @@ class Eval final : public Command {
     if (data_.data.empty()) fail(ErrorKind::Usage, "--data is missing");
     Model model = load_model(path_, common_);
     check_files(model);
-    NamedTensors arrays = load_data("--data", data_.data, common_);
+    NamedTensors arrays = load_data("--data", data_.take_streams(model, common_), common_);
     Evaluator evaluator(model, arrays, evaluation_options(model));
     for (const std::string& text : evaluator.summary().warnings) warn("{}", text);
     for (const std::string& note : evaluator.summary().notes) info("{}", note);

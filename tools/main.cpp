@@ -1,5 +1,7 @@
+#include <memory>
 #include <new>
 
+#include "base/work.h"
 #include "command_list.h"
 #include "exit_code.h"
 #include "interrupt.h"
@@ -11,11 +13,25 @@ namespace {
 
 int run_command_line(const CommandInfo& info, int argc, char** argv) {
   auto [command, options] = declared(info);
-  if (parse_options(options, info.name, {argv + 2, argv + argc}) == Parsed::Help) {
-    print(help_text(options, info.name, info.summary, info.examples));
-    return exit_ok;
+  std::vector<std::string> words(argv + 2, argv + argc), commands;
+  for (const CommandInfo* c : all_commands()) commands.emplace_back(c->name);
+  switch (parse_options(options, info.name, words, commands)) {
+    case Parsed::Help:
+      print(help_text(options, info.name, info.summary, info.examples));
+      return exit_ok;
+    case Parsed::PrintConfig:
+      print(config_of(options, info.name, words, commands));
+      return exit_ok;
+    case Parsed::Run:
+      break;
   }
+  show_library_messages();
   catch_interrupts(command->time_limit());
+  // What all tensors of the process take together, whichever part of the command they are for.
+  const CommonOptions& common = command->common();
+  const auto memory = std::make_shared<MemoryAccount>(common.max_memory);
+  const Work work{.memory = memory.get(), .max_tensor = common.max_tensor};
+  WorkScope scope(&work);
   return command->execute();
 }
 

@@ -7,12 +7,40 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "onnxrun/log.h"
 
 namespace onnxrun::tool {
 
 static LogLevel shown = LogLevel::Info;
 
-void set_log_level(LogLevel level) { shown = level; }
+static onnxrun::LogLevel to_library(LogLevel level) {
+  switch (level) {
+    case LogLevel::Error:
+      return onnxrun::LogLevel::Error;
+    case LogLevel::Warning:
+      return onnxrun::LogLevel::Warning;
+    case LogLevel::Info:
+      return onnxrun::LogLevel::Info;
+    case LogLevel::Debug:
+      break;
+  }
+  return onnxrun::LogLevel::Debug;
+}
+
+void set_log_level(LogLevel level) {
+  shown = level;
+  onnxrun::set_log_level(to_library(level));
+}
+
+void show_library_messages() {
+  onnxrun::set_log_sink([](onnxrun::LogLevel level, std::string_view message) {
+    if (level == onnxrun::LogLevel::Warning) {
+      warn("{}", message);
+    } else {
+      log_line(level == onnxrun::LogLevel::Debug ? LogLevel::Debug : LogLevel::Info, message);
+    }
+  });
+}
 
 void set_log_level(const std::string& name) {
   if (name == "error") return set_log_level(LogLevel::Error);

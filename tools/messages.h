@@ -16,6 +16,8 @@ void set_log_level(LogLevel level);
 // By name; throws Usage.
 void set_log_level(const std::string& name);
 bool is_logged(LogLevel level);
+// What the library has to say goes the way of the command's own messages.
+void show_library_messages();
 
 // A line of standard error, if `level` is shown; control characters in it become \xNN.
 void log_line(LogLevel level, std::string_view text);

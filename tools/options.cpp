@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
 #include "base/nearest.h"
 #include "common_options.h"
+#include "config_file.h"
+#include "tensor/byte_source.h"
 
 namespace onnxrun::tool {
 
@@ -21,22 +24,26 @@ std::string main_name(const Option& option) {
   return option.names().substr(option.names().rfind(',') + 1);
 }
 
-// The program that the words are parsed by: values arrive at our own table as texts.
-void describe(CLI::App& app, const Options& options, bool taking) {
+// The texts of each option, in the order of the table.
+using Given = std::vector<std::vector<std::string>>;
+
+// The program that the words are parsed by: values arrive at our own table as texts. What `there`
+// has need not be given again.
+void describe(CLI::App& app, const Options& options, Given* given, const Given* there = nullptr) {
+  size_t place = 0;
   for (const Option& option : options.all()) {
+    size_t k = place++;
     CLI::Option* described = nullptr;
     if (option.is_switch()) {
       described = app.add_flag_callback(
           option.names(),
-          [&option, taking] {
-            if (taking) option.take("");
+          [given, k] {
+            if (given) (*given)[k] = {"true"};
           },
           option.help());
     } else {
-      CLI::callback_t take = [&option, taking](const CLI::results_t& texts) {
-        for (const std::string& text : texts) {
-          if (taking) option.take(text);
-        }
+      CLI::callback_t take = [given, k](const CLI::results_t& texts) {
+        if (given) (*given)[k].assign(texts.begin(), texts.end());
         return true;
       };
       described = app.add_option(option.names(), take, option.help());
@@ -49,7 +56,8 @@ void describe(CLI::App& app, const Options& options, bool taking) {
       described->type_name(option.type_name());
     }
     described->group(option.group());
-    if (option.is_required()) described->required();
+    bool is_there = there && !(*there)[k].empty();
+    if (option.is_required() && !is_there) described->required();
   }
 }
 
@@ -186,20 +194,159 @@ Option& Options::add_switch(std::string names, std::function<void()> set, std::s
                 [set = std::move(set)](const std::string&) { set(); });
 }
 
-Parsed parse_options(const Options& options, const std::string& command,
-                     const std::vector<std::string>& words) {
+namespace {
+
+constexpr size_t no_option = SIZE_MAX;
+
+// The place of the option or argument of this name, without dashes.
+size_t place_of(const Options& options, const std::string& name) {
+  size_t k = 0;
+  for (const Option& option : options.all()) {
+    std::string main = main_name(option);
+    if (main.substr(option.is_argument() ? 0 : 2) == name) return k;
+    ++k;
+  }
+  return no_option;
+}
+
+bool is_about_config(const Option& option) {
+  return option.names() == "--config" || option.names() == "--print-config";
+}
+
+// The file that words name; "" if they name none.
+std::string config_path(const std::vector<std::string>& words) {
+  std::string path;
+  for (size_t i = 0; i < words.size() && words[i] != "--"; ++i) {
+    if (words[i] == "--config" && i + 1 < words.size()) path = words[i + 1];
+    if (words[i].starts_with("--config=")) path = words[i].substr(9);
+  }
+  return path;
+}
+
+size_t named_option(const Options& options, const ConfigEntry& entry) {
+  size_t k = place_of(options, entry.name);
+  if (k != no_option && !is_about_config(options.all()[k])) return k;
+  std::vector<std::string> names;
+  for (const Option& option : options.all()) {
+    if (!is_about_config(option)) {
+      names.push_back(main_name(option).substr(option.is_argument() ? 0 : 2));
+    }
+  }
+  std::string near = nearest(entry.name, names);
+  fail(ErrorKind::Usage, "line {}: there is no option '{}'{}", entry.line, entry.name,
+       near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+}
+
+Given config_values(const Options& options, const std::string& command,
+                    const std::vector<std::string>& commands, const std::string& text) {
+  Given given(options.all().size());
+  for (const ConfigEntry& entry : parse_config(text)) {
+    if (!entry.section.empty() && entry.section != command) {
+      if (std::find(commands.begin(), commands.end(), entry.section) != commands.end()) continue;
+      std::string near = nearest(entry.section, commands);
+      fail(ErrorKind::Usage, "line {}: there is no command '{}'{}", entry.line, entry.section,
+           near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
+    }
+    size_t k = named_option(options, entry);
+    const Option& option = options.all()[k];
+    if (option.is_switch() != entry.is_boolean) {
+      fail(ErrorKind::Usage, "line {}: '{}' {}", entry.line, entry.name,
+           option.is_switch() ? "is true or false" : "needs a value, not true or false");
+    }
+    if (entry.values.size() != 1 && !option.is_repeated()) {
+      fail(ErrorKind::Usage, "line {}: '{}' has {} values, but takes one", entry.line, entry.name,
+           entry.values.size());
+    }
+    if (!entry.is_boolean || entry.values[0] == "true") given[k] = entry.values;
+  }
+  return given;
+}
+
+// Of the file that --config names; none without it.
+Given read_config(const Options& options, const std::string& command,
+                  const std::vector<std::string>& commands, const std::string& path) {
+  if (path.empty()) return Given(options.all().size());
+  constexpr int64_t longest = 1 << 20;
+  try {
+    MemoryBudget budget(longest);
+    DataFile file = DataFile::open(path, budget);
+    return config_values(options, command, commands, file.text(0, file.size(), budget));
+  } catch (const Error& e) {
+    throw Error(ErrorKind::Usage, fmt::format("--config {}: {}", path, e.what()));
+  }
+}
+
+struct CommandLine {
+  bool help = false;
+  Given words, config;  // `config` without what the words give, too
+};
+
+CommandLine read_words(const Options& options, const std::string& command,
+                       const std::vector<std::string>& words,
+                       const std::vector<std::string>& commands) {
+  CommandLine line;
+  line.words.resize(options.all().size());
+  bool asks_help = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+    return word == "--help" || word == "-h";
+  });
+  line.config = read_config(options, command, commands, asks_help ? "" : config_path(words));
   CLI::App app("", "onnxrun " + command);
-  describe(app, options, true);
+  describe(app, options, &line.words, &line.config);
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::CallForHelp&) {
-    return Parsed::Help;
+    line.help = true;
   } catch (const CLI::ExtrasError&) {
     reject_word(options, command, app.remaining().front());
   } catch (const CLI::ParseError& e) {
     fail(ErrorKind::Usage, "{} (`onnxrun {} --help` explains)", e.what(), command);
   }
-  return Parsed::Run;
+  for (size_t k = 0; k < line.words.size(); ++k) {
+    if (!line.words[k].empty()) line.config[k].clear();
+  }
+  return line;
+}
+
+void take(const Options& options, const Given& given) {
+  size_t k = 0;
+  for (const Option& option : options.all()) {
+    for (const std::string& text : given[k]) option.take(text);
+    ++k;
+  }
+}
+
+}  // namespace
+
+Parsed parse_options(const Options& options, const std::string& command,
+                     const std::vector<std::string>& words,
+                     const std::vector<std::string>& commands) {
+  CommandLine line = read_words(options, command, words, commands);
+  if (line.help) return Parsed::Help;
+  try {
+    take(options, line.config);
+  } catch (const Error& e) {
+    throw Error(e.kind(), fmt::format("--config {}: {}", config_path(words), e.what()));
+  }
+  take(options, line.words);
+  size_t print = place_of(options, "print-config");
+  bool prints = print != no_option && !line.words[print].empty();
+  return prints ? Parsed::PrintConfig : Parsed::Run;
+}
+
+std::string config_of(const Options& options, const std::string& command,
+                      const std::vector<std::string>& words,
+                      const std::vector<std::string>& commands) {
+  CommandLine line = read_words(options, command, words, commands);
+  std::vector<ConfigEntry> entries;
+  size_t k = 0;
+  for (const Option& option : options.all()) {
+    const auto& texts = line.words[k].empty() ? line.config[k] : line.words[k];
+    ++k;
+    if (texts.empty() || is_about_config(option)) continue;
+    std::string name = main_name(option).substr(option.is_argument() ? 0 : 2);
+    entries.push_back({"", name, texts, option.is_switch()});
+  }
+  return config_text(entries);
 }
 
 std::string help_text(const Options& options, const std::string& command,
@@ -207,7 +354,7 @@ std::string help_text(const Options& options, const std::string& command,
   CLI::App app(summary, "onnxrun " + command);
   app.footer("Examples:\n" + examples);
   app.formatter(std::make_shared<HelpFormatter>());
-  describe(app, options, false);
+  describe(app, options, nullptr);
   return app.help();
 }
 

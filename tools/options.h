@@ -95,12 +95,19 @@ class Options {
 };
 
 // What a command line asks for.
-enum class Parsed : uint8_t { Run, Help };
+enum class Parsed : uint8_t { Run, Help, PrintConfig };
 
-// Reads the words behind the command's name. Throws Usage, with the nearest name for an option that
-// is not there.
+// Reads the words behind the command's name, and before them the file that --config names, as far
+// as the words do not give the same option. A table of the file that is called like another of
+// `commands` is for that one. Throws Usage, with the nearest name for an option that is not there.
 Parsed parse_options(const Options& options, const std::string& command,
-                     const std::vector<std::string>& words);
+                     const std::vector<std::string>& words,
+                     const std::vector<std::string>& commands = {});
+
+// All options that the words and the file of --config give, as such a file.
+std::string config_of(const Options& options, const std::string& command,
+                      const std::vector<std::string>& words,
+                      const std::vector<std::string>& commands = {});
 
 // The text of `onnxrun COMMAND --help`.
 std::string help_text(const Options& options, const std::string& command,

@@ -179,16 +179,17 @@ class Run final : public Command {
   NamedValues compute(const Model& model, Session& session) {
     const Graph& graph = model.graph();
     std::vector<std::string> needed = session.input_names();
-    if (!data_.data.empty()) return compute_batches(graph, session, needed);
+    if (!data_.data.empty()) return compute_batches(model, session, needed);
     NamedValues inputs = gather_inputs(graph, inputs_, common_, needed);
     in_context(model_, [&] { prepare_as_trained(model, data_.as_trained, inputs); });
     CancelScope cancel(session);
     return in_context(model_, [&] { return session.run(inputs); });
   }
 
-  NamedValues compute_batches(const Graph& graph, Session& session,
+  NamedValues compute_batches(const Model& model, Session& session,
                               std::vector<std::string> needed) {
-    NamedTensors arrays = load_data("--data", data_.data, common_);
+    const Graph& graph = model.graph();
+    NamedTensors arrays = load_data("--data", data_.take_streams(model, common_), common_);
     FeedOptions feed = feed_options(data_, common_);
     ModelData data = make_model_data(graph, arrays, feed, {}, {}, needed);
     for (const std::string& text : data.warnings) warn("{}", text);

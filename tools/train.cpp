@@ -12,6 +12,7 @@
 #include "command.h"
 #include "data_options.h"
 #include "exit_code.h"
+#include "export_losses.h"
 #include "files_in_use.h"
 #include "fit/schedule.h"
 #include "formats/json.h"
@@ -22,6 +23,7 @@
 #include "model_loading.h"
 #include "onnxrun/callbacks.h"
 #include "onnxrun/fit.h"
+#include "onnxrun/learning_rate.h"
 #include "onnxrun/model_changes.h"
 #include "plot/canvas.h"
 #include "training_display.h"
@@ -56,16 +58,25 @@ class Train final : public Command {
              "every module has its own, tied ones too")
         .type_name("auto|never|always")
         .check(one_of({"auto", "never", "always"}));
+    options
+        .add(
+            "--new-classes", new_classes_,
+            "N fresh classes in place of those of the output (default: the loss's): the last layer "
+            "starts anew, by --seed; with --head-only nothing else is "
+            "computed backward")
+        .type_name("[OUTPUT=]N");
+    options.add_switch("--head-only", head_only_,
+                       "train the new layer of --new-classes alone, as --only with its names");
     add_mode_options(options, modes_);
   }
 
   int execute() override {
     check_usage();
-    Model model = take_unshared(load_model(model_path_, common_));
+    Model model = take_classes(take_unshared(load_model(model_path_, common_)));
     check_files(model);
-    NamedTensors data = load_data("--data", data_.data, common_);
+    NamedTensors data = load_data("--data", data_.take_streams(model, common_), common_);
+    if (find_lr_) return find_lr(model, data);
     Fit fit = made(model, data);
-    report(model, fit);
     if (resume_) resume(fit);
     run(fit);
     std::optional<Evaluation> test;
@@ -121,6 +132,11 @@ class Train final : public Command {
         "a new order of the samples in every epoch (default)");
     options.add_switch(
         "--no-shuffle", [this] { fit_.shuffle = false; }, "keep the order of the data");
+    options
+        .add_repeated("--augment", augment_,
+                      "move and mirror the pictures of an input at random while training: "
+                      "shift=2,flip (up to 2 pixels; left and right exchanged every other time)")
+        .type_name("[NAME:]CHANGES");
     options.add_switch("--drop-last", fit_.drop_last, "leave out a last batch that is smaller");
     options
         .add("--accumulate", fit_.accumulate,
@@ -131,10 +147,46 @@ class Train final : public Command {
     for (const ScheduleInfo& s : schedule_list()) {
       schedules += fmt::format("\n{}: {}", s.name, s.formula);
     }
+    options.add_switch("--find-lr", find_lr_,
+                       "train a copy with rates that grow from 1e-7 to 10 over 100 steps, and "
+                       "suggest the one where the loss falls fastest; --plot shows the losses");
     options.add("--lr-schedule", fit_.schedule, schedules).type_name("NAME[:NUMBER]");
     options.add("--warmup", fit_.warmup, "steps over which the learning rate grows from 0")
         .type_name("N")
         .check(at_least(0));
+  }
+
+  // Models, logs and what else a training leaves are none of a sweep's business.
+  void check_sweep_usage() {
+    if (!output_.empty() || in_place_) {
+      fail(ErrorKind::Usage, "--find-lr trains nothing that could be written: leave out -o");
+    }
+    bool records = !log_.empty() || !best_.empty() || !checkpoints_.empty() ||
+                   !tensorboard_.empty() || !early_stop_.empty() || fit_.schedule != "constant";
+    if (records) fail(ErrorKind::Usage, "--find-lr goes with --plot and --json only");
+  }
+
+  int find_lr(const Model& model, const NamedTensors& data) {
+    FitOptions options = fit_options(model);
+    RateSweep sweep = in_context(
+        model_path_, [&] { return find_learning_rate(model, data, std::move(options)); });
+    if (!plot_.empty()) plot_sweep(plot_, sweep);
+    const RateSweep::Point &first = sweep.points.front(), &last = sweep.points.back();
+    info("{} steps with learning rates from {:.3g} to {:.3g}{}", sweep.points.size(), first.lr,
+         last.lr, plot_.empty() ? "" : "; written: " + plot_);
+    if (!sweep.suggestion) warn("the loss never falls, so no learning rate is suggested");
+    if (common_.json) {
+      Json points = Json::array();
+      for (const RateSweep::Point& p : sweep.points) {
+        points.push_back(Json{{"lr", p.lr}, {"loss", p.loss}, {"smoothed", p.smoothed}});
+      }
+      Json suggestion = sweep.suggestion ? Json(*sweep.suggestion) : Json(nullptr);
+      print(Json{{"schema", "onnxrun.find-lr/1"}, {"suggestion", suggestion}, {"points", points}}
+                .text());
+    } else if (sweep.suggestion) {
+      print(fmt::format("suggested learning rate: {:.3g}\n", *sweep.suggestion));
+    }
+    return exit_ok;
   }
 
   void declare_records(Options& options) {
@@ -189,6 +241,31 @@ class Train final : public Command {
     }
   }
 
+  void take_augmentations(FitOptions& o) const {
+    for (const std::string& text : augment_) {
+      size_t colon = text.rfind(':');
+      std::string name = colon == std::string::npos ? "" : text.substr(0, colon);
+      Augmentation changes;
+      for (const std::string& change :
+           split_list(colon == std::string::npos ? text : text.substr(colon + 1))) {
+        if (change == "flip") {
+          changes.flip = true;
+        } else if (change.starts_with("shift=")) {
+          changes.shift = parse_integer("--augment", change.substr(6));
+        } else {
+          fail(ErrorKind::Usage, "--augment: '{}' is no change of pictures; shift=N and flip are",
+               change);
+        }
+      }
+      if (changes.shift == 0 && !changes.flip) {
+        fail(ErrorKind::Usage, "--augment: '{}' changes nothing", text);
+      }
+      if (!o.augment.emplace(name, changes).second) {
+        fail(ErrorKind::Usage, "--augment: an input is named twice");
+      }
+    }
+  }
+
   void take_metrics(const std::string& text) {
     for (const std::string& name : split_list(text)) fit_.metrics.push_back(metric_name(name));
   }
@@ -197,7 +274,9 @@ class Train final : public Command {
     if (in_place_ && model_path_ == "-") {
       fail(ErrorKind::Usage, "--in-place: standard input is no file to write to; give -o");
     }
-    if (output_.empty() == !in_place_) {
+    if (find_lr_) {
+      check_sweep_usage();
+    } else if (output_.empty() == !in_place_) {
       throw Error(ErrorKind::Usage, in_place_
                                         ? "give either -o or --in-place"
                                         : "where to? -o FILE writes the trained model, --in-place "
@@ -212,6 +291,9 @@ class Train final : public Command {
     }
     if (fit_.test_split && !test_data_.empty()) {
       fail(ErrorKind::Usage, "give --test-data or --test-split");
+    }
+    if (head_only_ && (new_classes_.empty() || !parameters_.only.empty())) {
+      fail(ErrorKind::Usage, "--head-only belongs to --new-classes, without --only");
     }
     if (log_every_ > 0 && log_.empty()) fail(ErrorKind::Usage, "--log-every belongs to --log");
     if ((patience_ || min_delta_) && early_stop_.empty()) {
@@ -334,6 +416,7 @@ class Train final : public Command {
     o.trainer.double_precision = modes_.precision == "float64";
     o.trainer.unshare = Unshare::Never;  // it has been done
     o.feed = feed_options(data_, common_);
+    take_augmentations(o);
     if (!val_data_.empty()) o.validation = load_data("--val-data", val_data_, common_);
     if (!test_data_.empty()) o.test = load_data("--test-data", test_data_, common_);
     bool validates = o.validation_split || !o.validation.empty() || o.folds > 0;
@@ -388,46 +471,23 @@ class Train final : public Command {
              name_list(names, 8));
       }
     }
+    for (const ExportLoss& loss : export_losses(changed.model.graph())) info("note: {}", loss.text);
     unshared_ = std::move(changed.added);
     return changed.model;
   }
 
-  void report(const Model& model, const Fit& fit) const {
-    const FitSummary& summary = fit.summary();
-    const Trainer& trainer = fit.trainer();
-    for (const std::string& text : summary.warnings) warn("{}", text);
-    info("loss: {} of output '{}'{}", summary.loss, summary.output,
-         summary.is_loss_chosen ? " (chosen by output and target)" : "");
-    for (const std::string& note : summary.notes) info("{}", note);
-    info("optimizer: {}, lr {}", optimizer_.name, trainer.learning_rate());
-    std::vector<std::string> trained = trainer.trained();
-    std::map<std::string, std::vector<std::string>> by_reason, left_out;
-    int64_t numbers = 0;
-    std::map<std::string, InitializerInfo> infos;
-    for (const InitializerInfo& i : model.initializers()) infos.emplace(i.name, i);
-    for (const std::string& name : trained) {
-      const InitializerInfo& i = infos.at(name);
-      numbers += i.value.size();
-      by_reason[i.trainable ? i.reason : "asked for by --only"].push_back(name);
-    }
-    info("training {} of {} initializers, {} numbers:", trained.size(), infos.size(), numbers);
-    for (const auto& [reason, names] : by_reason) {
-      info("  {} ({})", name_list(names, 8), reason.empty() ? "parameters" : reason);
-    }
-    for (const std::string& name : trainer.without_gradient()) {
-      warn("no gradient flows to '{}': nothing that the loss reads can be differentiated by it",
-           name);
-    }
-    const std::set<std::string> in(trained.begin(), trained.end());
-    for (const InitializerInfo& i : model.initializers()) {
-      bool listed = i.value.size() > 0 && !i.reason.empty();
-      if (listed && !in.count(i.name)) left_out[i.reason].push_back(i.name);
-    }
-    for (const auto& [reason, names] : left_out) {
-      info("not trained: {} ({})", name_list(names, 8), reason);
-    }
-    info("data: {} {}, batches of {}", summary.samples, data_.prebatched ? "batches" : "samples",
-         summary.batch_size);
+  // The model with --new-classes.
+  Model take_classes(const Model& model) {
+    if (new_classes_.empty()) return model;
+    auto [output, number] = split_output(model.graph(), new_classes_);
+    int64_t classes = parse_integer("--new-classes", number);
+    if (output.empty()) output = loss_options(model.graph(), loss_, common_)[0].output;
+    NewClasses changed = in_context(
+        model_path_, [&] { return with_new_classes(model, classes, output, common_.seed); });
+    info("new layer before output '{}': {} classes instead of {}, fresh {}", changed.output,
+         classes, changed.classes_before, name_list(changed.tensors));
+    if (head_only_) parameters_.only = changed.tensors;
+    return changed.model;
   }
 
   void finish(const Fit& fit, const std::optional<Evaluation>& test) const {
@@ -439,6 +499,9 @@ class Train final : public Command {
     }
     if (writes_standardization()) {
       info("means and deviations of the inputs are written: {}", standardization_path());
+    }
+    if (!fit.options().feed.streams.empty()) {
+      info("steps waited {:.3g} s for files", fit.waited());
     }
     info("{} steps in {:.3g} s, last loss {:.6g}; written: {}", fit.steps(), fit.seconds(),
          fit.last_loss(), written_path());
@@ -463,6 +526,7 @@ class Train final : public Command {
     }
     doc["unshared"] = std::move(unshared);
     doc["seconds"] = fit.seconds();
+    if (!fit.options().feed.streams.empty()) doc["waited"] = fit.waited();
     doc["written"] = written_path();
     print(doc.text());
   }
@@ -491,16 +555,16 @@ class Train final : public Command {
     check_interrupt();
   }
 
-  std::string model_path_, output_, unshare_ = "auto", log_, plot_, tensorboard_, best_, monitor_,
-                                    early_stop_;
+  std::string model_path_, output_, unshare_ = "auto", new_classes_, log_, plot_, tensorboard_,
+                                    best_, monitor_, early_stop_;
   std::string checkpoints_, save_every_;
   std::vector<UnsharedTensor> unshared_;
-  bool in_place_ = false, resume_ = false;
+  bool in_place_ = false, resume_ = false, head_only_ = false, find_lr_ = false;
   int64_t log_every_ = 0;
   std::optional<int64_t> patience_, keep_;
   std::optional<double> min_delta_;
   DataOptions data_;
-  std::vector<std::string> val_data_, test_data_;
+  std::vector<std::string> val_data_, test_data_, augment_;
   LossChoice loss_;
   OptimizerChoice optimizer_;
   ParameterChoice parameters_;

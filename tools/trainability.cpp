@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "export_losses.h"
 #include "graph/builder.h"
 #include "passes/gradient.h"
 #include "training/modes.h"
@@ -37,7 +38,7 @@ class Trainability {
       warn_of(findings_, "no-parameters",
               Error(ErrorKind::BadModel, "no initializer is a parameter: nothing would train"));
     }
-    check_types();
+    check_export();
     std::vector<bool> flows = differentiate();
     std::vector<ParameterState> states;
     for (size_t k = 0; k < parameters_.size(); ++k) {
@@ -48,18 +49,9 @@ class Trainability {
   }
 
  private:
-  // Half precision has no room for the small steps of training.
-  void check_types() {
-    for (ValueId v : parameters_) {
-      DType dtype = graph_.value(v).type.dtype;
-      if (dtype != DType::Float16 && dtype != DType::BFloat16) continue;
-      findings_.add(
-          {Severity::Note, "small-type",
-           Error(ErrorKind::BadModel,
-                 fmt::format("parameter '{}' is {}: steps smaller than its last digit are "
-                             "lost unless it trains in --precision float64",
-                             graph_.name_of(v), to_string(dtype))),
-           std::string(to_string(dtype)), "float"});
+  void check_export() {
+    for (const ExportLoss& loss : export_losses(graph_)) {
+      findings_.add({Severity::Note, loss.rule, Error(ErrorKind::BadModel, loss.text)});
     }
   }
 

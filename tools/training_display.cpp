@@ -79,4 +79,19 @@ void CurvePlot::end(Fit& fit) {
   write_file(path_, loss_plot(curves, labels, picture_format("--plot", path_)));
 }
 
+void plot_sweep(const std::string& path, const RateSweep& sweep) {
+  Figure figure;
+  figure.labels = {"Learning rates", "learning rate", "loss"};
+  figure.curves = {{"smoothed", {}, {}}, {"loss", {}, {}}};
+  figure.logarithmic_x = true;
+  for (const RateSweep::Point& point : sweep.points) {
+    figure.curves[0].x.push_back(point.lr);
+    figure.curves[0].y.push_back(point.smoothed);
+    figure.curves[1].x.push_back(point.lr);
+    figure.curves[1].y.push_back(point.loss);
+    if (point.lr == sweep.suggestion) figure.points.push_back({point.lr, point.smoothed, 1});
+  }
+  write_file(path, draw(figure, picture_format("--plot", path)));
+}
+
 }  // namespace onnxrun::tool

@@ -5,6 +5,7 @@
 
 #include "loss_plot.h"
 #include "onnxrun/fit.h"
+#include "onnxrun/learning_rate.h"
 
 namespace onnxrun::tool {
 
@@ -37,5 +38,8 @@ class CurvePlot final : public Callback {
   std::string path_;
   PlotSeries steps_{"loss", {}, {}};
 };
+
+// Losses over learning rates, with the suggestion as a dot.
+void plot_sweep(const std::string& path, const RateSweep& sweep);
 
 }  // namespace onnxrun::tool

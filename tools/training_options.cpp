@@ -179,7 +179,7 @@ void add_mode_options(Options& options, ModeChoice& c) {
   options
       .add("--precision", c.precision,
            "float64 trains in double and writes the file's own type back; float32 takes the "
-           "file's types (default)")
+           "file's types, and float for float16 and bfloat16 (default)")
       .type_name("float64|float32")
       .check(one_of({"float64", "float32"}));
 }
@@ -204,6 +204,7 @@ TrainerOptions trainer_options(const OptimizerChoice& optimizer, const ModeChoic
   o.optimize = common.optimize > 0;
   o.threads = common.threads;
   o.max_memory = common.max_memory;
+  o.max_tensor_bytes = common.max_tensor;
   o.max_loop_iterations = common.max_loop_iterations;
   return o;
 }

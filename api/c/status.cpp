@@ -1,7 +1,11 @@
 #include <exception>
 #include <new>
+#include <string>
+#include <string_view>
 
+#include "base/error.h"
 #include "c/handles.h"
+#include "onnxrun/log.h"
 
 namespace onnxrun::c {
 
@@ -68,6 +72,19 @@ std::string need_text(const char* text, const char* what) { return &need(text, w
 }  // namespace onnxrun::c
 
 using onnxrun::c::last_failure;
+
+onnxrun_status onnxrun_set_log(onnxrun_log_sink sink, void* user, int32_t level) {
+  return onnxrun::c::guarded([&] {
+    if (level < 0 || level > 3) {
+      onnxrun::fail(onnxrun::ErrorKind::Usage, "the log level is {}, expected 0 to 3", level);
+    }
+    onnxrun::set_log_level(static_cast<onnxrun::LogLevel>(level));
+    if (!sink) return onnxrun::set_log_sink({});
+    onnxrun::set_log_sink([sink, user](onnxrun::LogLevel at, std::string_view message) {
+      sink(static_cast<int32_t>(at), std::string(message).c_str(), user);
+    });
+  });
+}
 
 int32_t onnxrun_abi_version() { return ONNXRUN_ABI_VERSION; }
 const char* onnxrun_version() { return ONNXRUN_VERSION; }

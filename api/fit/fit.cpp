@@ -1,11 +1,14 @@
 #include "onnxrun/fit.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <span>
 
 #include "base/error.h"
+#include "fit/augmentation.h"
+#include "fit/fit_report.h"
 #include "fit/gradient_sum.h"
 #include "fit/measuring.h"
 #include "fit/parts.h"
@@ -24,7 +27,11 @@ double now() {
 
 Graph graph_for(const Model& model, const FitOptions& options) {
   Graph graph = model.graph();
-  if (options.trainer.double_precision) widen_to_double(graph);
+  if (options.trainer.double_precision) {
+    widen_to_double(graph);
+  } else {
+    widen_halves(graph);
+  }
   return graph;
 }
 
@@ -54,9 +61,8 @@ std::optional<double> EpochRecord::value(const std::string& name) const {
 }
 
 struct Fit::Impl {
-  Impl(const Model& m, const NamedTensors& data, FitOptions o)
+  Impl(const Model& model, const NamedTensors& data, FitOptions o)
       : options(checked(std::move(o))),
-        model(m),
         graph(graph_for(model, options)),
         task(choose_task(graph, data, options.feed, losses_of(options.trainer), true)),
         parts(make_parts(graph, data, options, task.targets)),
@@ -77,14 +83,16 @@ struct Fit::Impl {
     if (options.bake && parts.training.prepared.empty()) {
       fail(ErrorKind::Usage, "nothing happens to the data that could be baked into the model");
     }
-    if (options.bake) check_bakeable(model, {parts.training.prepared, {}});
+    if (options.bake) check_bakeable(trainer.model(), {parts.training.prepared, {}});
   }
 
   BatchOptions batch_options(bool trains) const {
-    return {.batch_size = batch_size,
-            .shuffle = trains && options.shuffle,
-            .seed = options.trainer.seed,
-            .drop_last = trains && options.drop_last};
+    return {
+        .batch_size = batch_size,
+        .shuffle = trains && options.shuffle,
+        .seed = options.trainer.seed,
+        .drop_last = trains && options.drop_last,
+        .augment = trains ? augments_for(options.augment, parts.training) : std::vector<Augment>()};
   }
 
   TrainerOptions trainer_options() const {
@@ -164,11 +172,14 @@ struct Fit::Impl {
     if (rate != trainer.learning_rate()) trainer.set_learning_rate(rate);
   }
 
+  static bool same_buffers(std::span<const Tensor> a, std::span<const Tensor> b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const Tensor& x, const Tensor& y) { return x.same_buffer(y); });
+  }
+
   // Buffers of the batches are the same ones again and again, so they are bound once.
   void bind(std::span<const Tensor> tensors) {
-    bool same = bound.size() == tensors.size();
-    for (size_t k = 0; same && k < tensors.size(); ++k) same = bound[k].same_buffer(tensors[k]);
-    if (same) return;
+    if (same_buffers(bound, tensors)) return;
     bound.assign(tensors.begin(), tensors.end());
     for (const auto& [name, value] : parts.training.feeds(tensors)) {
       trainer.bind_input(name, value.tensor);
@@ -207,8 +218,8 @@ struct Fit::Impl {
   void end_epoch(Fit& self) {
     EpochRecord record{epoch + 1, step, measurement.loss(), trainer.learning_rate()};
     record.metrics = measurement.results();
-    if (const ModelData* data = parts.find(Part::Validation)) {
-      Evaluation e = evaluate(*data);
+    if (parts.find(Part::Validation)) {
+      Evaluation e = evaluate(Part::Validation);
       record.metrics.emplace_back("val_loss", e.loss);
       for (const auto& [name, value] : e.metrics) record.metrics.emplace_back("val_" + name, value);
     }
@@ -217,7 +228,7 @@ struct Fit::Impl {
     history.push_back(record);
     ++epoch;
     batch = 0;
-    measurement = Measurement(plan);
+    measurement.clear();
     for (const auto& c : options.callbacks) c->epoch_end(self, record);
   }
 
@@ -225,23 +236,51 @@ struct Fit::Impl {
     return tensors.subspan(parts.training.inputs.size());
   }
 
-  Evaluation evaluate(const ModelData& data) {
-    Batches all(data.set, batch_options(false));
-    Measurement measured(plan);
-    for (int64_t k = 0; k < all.count(); ++k) {
+  // What evaluations of one part use again and again.
+  struct Evaluated {
+    Evaluated(const ModelData& data, const BatchOptions& how, const MeasuringPlan& what)
+        : batches(data.set, how), measurement(what) {}
+
+    Batches batches;
+    Measurement measurement;
+    std::vector<Tensor> bound;
+  };
+
+  Evaluated& evaluated(Part part) {
+    std::unique_ptr<Evaluated>& found = evaluations[static_cast<size_t>(part)];
+    if (!found) found = std::make_unique<Evaluated>(*parts.find(part), batch_options(false), plan);
+    return *found;
+  }
+
+  Evaluation evaluate(Part part) {
+    const ModelData& data = *parts.find(part);
+    Evaluated& e = evaluated(part);
+    e.measurement.clear();
+    e.batches.start_epoch(0);
+    e.bound.clear();  // others may have bound the trainer's evaluation since
+    for (int64_t k = 0; k < e.batches.count(); ++k) {
       if (cancelled.load(std::memory_order_relaxed)) check_cancelled();
-      std::span<const Tensor> tensors = all.batch(k);
-      Trainer::Evaluation e = trainer.evaluate(data.feeds(tensors));
-      measured.add(
-          e.loss, all.size_of(k), targets_of(tensors),
-          [&](size_t output) -> const Tensor& { return e.outputs[output]; },
-          [&] { return e.losses; });
+      std::span<const Tensor> tensors = e.batches.batch(k);
+      bind_evaluation(e, data, tensors);
+      e.measurement.add(
+          trainer.evaluate(), e.batches.size_of(k), targets_of(tensors),
+          [this](size_t output) -> const Tensor& { return trainer.output(output); },
+          [this] { return trainer.losses(); });
     }
-    return {measured.loss(), measured.results()};
+    return {e.measurement.loss(), e.measurement.results()};
+  }
+
+  void bind_evaluation(Evaluated& e, const ModelData& data, std::span<const Tensor> tensors) {
+    if (same_buffers(e.bound, tensors)) return;
+    e.bound.assign(tensors.begin(), tensors.end());
+    for (size_t k = 0; k < tensors.size(); ++k) {
+      const std::string& name =
+          k < data.inputs.size() ? data.inputs[k] : data.targets[k - data.inputs.size()];
+      trainer.bind_evaluation_input(name, tensors[k]);
+    }
   }
 
   FitOptions options;
-  Model model;
   Graph graph;
   LearningTask task;
   DataParts parts;
@@ -258,13 +297,16 @@ struct Fit::Impl {
   GradientSum gradient_sum;
   std::vector<EpochRecord> history;
   std::vector<Tensor> bound;
+  std::array<std::unique_ptr<Evaluated>, 3> evaluations;  // by part
   double seconds_before = 0, started = 0;
   bool stops = false;
   std::atomic<bool> cancelled = false;
 };
 
 Fit::Fit(const Model& model, const NamedTensors& data, FitOptions options)
-    : impl_(std::make_unique<Impl>(model, data, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(model, data, std::move(options))) {
+  report_fit(model, *this);
+}
 Fit::~Fit() = default;
 Fit::Fit(Fit&&) noexcept = default;
 Fit& Fit::operator=(Fit&&) noexcept = default;
@@ -284,17 +326,17 @@ void Fit::cancel() {
 bool Fit::has(Part part) const { return impl_->parts.find(part) != nullptr; }
 
 Evaluation Fit::evaluate(Part part) {
-  const ModelData* data = impl_->parts.find(part);
-  if (!data) {
+  if (!impl_->parts.find(part)) {
     fail(ErrorKind::Usage, "there are no {} data", part == Part::Test ? "test" : "validation");
   }
-  return impl_->evaluate(*data);
+  return impl_->evaluate(part);
 }
 
 int64_t Fit::steps() const { return impl_->step; }
 double Fit::last_loss() const { return impl_->last_loss; }
 const std::vector<EpochRecord>& Fit::history() const { return impl_->history; }
 double Fit::seconds() const { return impl_->seconds(); }
+double Fit::waited() const { return impl_->batches.waited(); }
 std::string Fit::first_not_finite() const {
   return onnxrun::first_not_finite(impl_->parts.training);
 }
@@ -308,8 +350,8 @@ Preparation Fit::preparation() const {
 }
 
 void Fit::save(const std::string& path, bool in_place) const {
-  save_prepared(impl_->model, impl_->trainer.weights(), preparation(), impl_->options.bake, path,
-                in_place);
+  save_prepared(impl_->trainer.model(), impl_->trainer.weights(), preparation(),
+                impl_->options.bake, path, in_place);
 }
 
 NamedTensors Fit::standardization() const {
@@ -378,6 +420,8 @@ void Fit::set_state(const NamedTensors& state) {
   i.epoch = counts[0];
   i.batch = counts[1];
   i.step = counts[2];
+  // What ended between the last step of an epoch and its record remembers the rate of that step.
+  if (i.step > 0) i.trainer.set_learning_rate(i.schedule.rate(i.step - 1));
   i.stops = counts[6] != 0;
   i.last_loss = numbers[0];
   i.seconds_before = numbers[1];

@@ -104,6 +104,12 @@ Measurement::Measurement(const MeasuringPlan& plan)
   for (const MeasuredOutput& o : plan_.outputs) metrics_.emplace_back(plan_.metrics, o.options);
 }
 
+void Measurement::clear() {
+  sum_ = LossAverage(plan_.reduction);
+  for (LossAverage& term : terms_) term = LossAverage(plan_.reduction);
+  for (Metrics& metrics : metrics_) metrics.clear();
+}
+
 void Measurement::add_losses(const std::vector<double>& losses, int64_t samples) {
   for (size_t k = 0; k < terms_.size(); ++k) terms_[k].add(losses[k], samples);
 }

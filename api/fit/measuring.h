@@ -54,6 +54,9 @@ class Measurement {
     }
   }
 
+  // Forgets what was collected.
+  void clear();
+
   double loss() const { return sum_.value(); }
   std::vector<Measured> results() const;
   // Of the first output. Throws Usage if there is none.

@@ -12,6 +12,7 @@
 #include "fit/columns.h"
 #include "fit/sample_shape.h"
 #include "fit/stored_preparation.h"
+#include "fit/streams.h"
 #include "fit/target_reading.h"
 #include "formats/inline.h"
 
@@ -35,12 +36,6 @@ std::vector<std::string> names_of_arrays(const NamedTensors& arrays) {
   std::vector<std::string> names;
   for (const NamedTensor& a : arrays) names.push_back(a.name);
   return names;
-}
-
-Tensor scaled(const Tensor& t, double factor) {
-  Tensor values = convert(t, DType::Float64).clone();
-  for (double& v : values.span<double>()) v *= factor;
-  return values;
 }
 
 // Class indices may come as floating-point numbers, but have to be whole.
@@ -80,7 +75,8 @@ class Assembly {
         mapped_(options.inputs),
         axes_(options.batch_axes),
         scales_(options.scale),
-        shapes_(options.reshape) {
+        shapes_(options.reshape),
+        streams_(open_streams(options.streams)) {
     read_stored();
     for (const FeedTarget& target : targets) taken_.insert(target.key);
     if (targets.empty()) taken_.insert(std::begin(target_names), std::end(target_names));
@@ -92,6 +88,7 @@ class Assembly {
     std::string key = it == mapped_.end() ? name : it->second;
     if (it != mapped_.end()) mapped_.erase(it);
     const Type& type = graph_.value(v).type;
+    if (add_stream(name, key, type)) return;
     const NamedTensor* array = find_array(arrays_, key);
     std::optional<NamedTensor> columns;
     if (!array) columns = columns_for(name, key, type);
@@ -104,13 +101,10 @@ class Assembly {
            key, name, type.to_string(), name_list(names_of_arrays(arrays_)), name);
     }
     int64_t axis = axis_of(name, type);
-    Tensor values = in_shape(name, array->tensor, type, axis);
-    values = prepared(name, values, axis);
-    DataArray data{name, fitted(name, values, type.dtype, false), axis, false};
-    data.drop_single = type.rank() >= 0 && type.rank() == data.values.rank() - 1;
-    drops_ = drops_ || data.drop_single;
-    result_.push_back(std::move(data));
-    inputs_.push_back(name);
+    Tensor values = array->tensor.view(in_shape(name, array->tensor.dims(), type, axis));
+    std::optional<PreparedInput> preparation = preparation_of(name, axis);
+    if (preparation) values = preparation->apply(values);
+    finish_input({name, fitted(name, values, type.dtype, false), axis, false}, type);
   }
 
   void add_target(const FeedTarget& target) {
@@ -135,6 +129,12 @@ class Assembly {
 
   ModelData finish() {
     check_used("input", mapped_);
+    if (!streams_.empty()) {
+      fail(ErrorKind::BadInput,
+           "array '{}' feeds no input, so it does not stay in its file; inputs "
+           "are {}",
+           streams_[0].name, name_list(inputs_));
+    }
     check_used("batch axis", axes_);
     check_used("scale", scales_);
     check_used("reshape", shapes_);
@@ -178,8 +178,8 @@ class Assembly {
     }
   }
 
-  // The values as factors, means and deviations make them.
-  Tensor prepared(const std::string& name, Tensor values, int64_t axis) {
+  // What is to happen to the values of an input; nothing if they stay what they are.
+  std::optional<PreparedInput> preparation_of(const std::string& name, int64_t axis) {
     PreparedInput done{.batch_axis = axis};
     auto stored = stored_.inputs.find(name);
     auto scale = scales_.find(name);
@@ -194,24 +194,48 @@ class Assembly {
                                    summary_of(stored->second)));
       done = stored->second;
       done.batch_axis = axis;
-      values = done.apply(values);
-      prepared_.emplace(name, std::move(done));
-      return values;
+      any = true;
     }
     if (scale != scales_.end()) {
       done.scale = scale->second;
-      values = scaled(values, scale->second);
       scales_.erase(scale);
     }
     if (standardizer != standardizers_.end()) {
       done.mean = standardizer->second.mean();
       done.deviation = standardizer->second.deviation();
-      values = standardizer->second.apply(values, axis);
     }
-    bool asked = std::count(options_.standardize.begin(), options_.standardize.end(), name) > 0;
+    bool asked = options_.as_trained ||
+                 std::count(options_.standardize.begin(), options_.standardize.end(), name) > 0;
     if (stored != stored_.inputs.end() && !asked) note_unprepared(name, stored->second, done);
-    if (any) prepared_.emplace(name, std::move(done));
-    return values;
+    if (!any) return std::nullopt;
+    prepared_.emplace(name, done);
+    return done;
+  }
+
+  void finish_input(DataArray data, const Type& type) {
+    data.drop_single = type.rank() >= 0 && type.rank() == data.rank() - 1;
+    drops_ = drops_ || data.drop_single;
+    inputs_.push_back(data.name);
+    result_.push_back(std::move(data));
+  }
+
+  // False if no stream has this array.
+  bool add_stream(const std::string& name, const std::string& key, const Type& type) {
+    auto stream = std::find_if(streams_.begin(), streams_.end(),
+                               [&](const NamedSamples& s) { return s.name == key; });
+    if (stream == streams_.end()) return false;
+    std::shared_ptr<const SampleReader> from = stream->samples;
+    streams_.erase(stream);
+    int64_t axis = axis_of(name, type);
+    Dims dims = in_shape(name, from->dims(), type, axis);
+    std::optional<PreparedInput> preparation = preparation_of(name, axis);
+    DType dtype = type.dtype == DType::Undefined ? from->dtype() : type.dtype;
+    if (dtype == DType::String || is_complex(from->dtype()) != is_complex(dtype)) {
+      fail(ErrorKind::BadInput, "'{}' is {}, but {} is needed", name, to_string(from->dtype()),
+           to_string(dtype));
+    }
+    finish_input({name, {}, axis, false, prepared_samples(from, dims, dtype, preparation)}, type);
+    return true;
   }
 
   void note_unprepared(const std::string& name, const PreparedInput& stored,
@@ -236,33 +260,30 @@ class Assembly {
     return axis;
   }
 
-  // The array with samples of the shape that --reshape or the input asks for.
-  Tensor in_shape(const std::string& name, const Tensor& values, const Type& type, int64_t axis) {
+  // The lengths of an array with samples of the shape that --reshape or the input asks for.
+  Dims in_shape(const std::string& name, const Dims& given, const Type& type, int64_t axis) {
+    auto sample = [](const Dims& dims) { return to_string(Dims(dims.begin() + 1, dims.end())); };
     auto it = shapes_.find(name);
     if (it != shapes_.end()) {
       Dims dims = it->second;
       shapes_.erase(it);
-      if (axis != 0 || values.rank() == 0) {
+      if (axis != 0 || given.empty()) {
         fail(ErrorKind::Usage, "reshape: axis 0 of the data of '{}' has to count the samples",
              name);
       }
-      dims.insert(dims.begin(), values.dim(0));
-      Dims given = values.dims();
-      if (checked_count(dims) != values.size()) {
+      dims.insert(dims.begin(), given[0]);
+      if (checked_count(dims) != element_count(given)) {
         fail(ErrorKind::BadInput, "reshape: samples of '{}' are {}, which do not become {}", name,
-             to_string(Dims(given.begin() + 1, given.end())),
-             to_string(Dims(dims.begin() + 1, dims.end())));
+             sample(given), sample(dims));
       }
-      return values.view(dims);
+      return dims;
     }
-    if (axis != 0 || options_.prebatched) return values;
-    std::optional<Dims> dims = reshaped_samples(type, values.dims());
-    if (!dims) return values;
-    Dims given = values.dims();
-    notes_.push_back(fmt::format("input '{}': samples of {} are taken as {}", name,
-                                 to_string(Dims(given.begin() + 1, given.end())),
-                                 to_string(Dims(dims->begin() + 1, dims->end()))));
-    return values.view(*dims);
+    if (axis != 0 || options_.prebatched) return given;
+    std::optional<Dims> dims = reshaped_samples(type, given);
+    if (!dims) return given;
+    notes_.push_back(fmt::format("input '{}': samples of {} are taken as {}", name, sample(given),
+                                 sample(*dims)));
+    return *dims;
   }
 
   // -1 if there are more than can be counted.
@@ -289,6 +310,7 @@ class Assembly {
   std::map<std::string, int64_t> axes_;
   std::map<std::string, double> scales_;
   std::map<std::string, Dims> shapes_;
+  std::vector<NamedSamples> streams_;  // not used yet
   std::vector<DataArray> result_;
   std::vector<std::string> inputs_, targets_, notes_, warnings_;
   Preparation stored_;
@@ -350,25 +372,47 @@ ModelData make_model_data(const Graph& graph, const NamedTensors& arrays,
   return assembly.finish();
 }
 
+namespace {
+
+// "sample 3 (from 0), element [1,2]" of an array or a part of it.
+std::string place_of(const DataArray& array, bool prebatched, Dims dims, int64_t first,
+                     int64_t element) {
+  for (size_t axis = dims.size(); axis-- > 0;) {
+    int64_t length = dims[axis];
+    dims[axis] = element % length;
+    element /= length;
+  }
+  auto axis = dims.begin() + array.batch_axis;
+  int64_t sample = first + *axis;
+  dims.erase(axis);
+  return fmt::format("{} {} (from 0), element {}", prebatched ? "batch" : "sample", sample,
+                     to_string(dims));
+}
+
+// Of a part that begins with sample `first`.
+std::string not_finite_in(const DataArray& array, bool prebatched, const Tensor& part,
+                          int64_t first) {
+  std::vector<double> values = to_doubles(part);
+  auto bad = std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
+  if (bad == values.end()) return "";
+  return fmt::format("'{}' has {} in {}", array.name, *bad,
+                     place_of(array, prebatched, part.dims(), first, bad - values.begin()));
+}
+
+}  // namespace
+
 std::string first_not_finite(const ModelData& data) {
   for (const DataArray& array : data.set.arrays()) {
-    if (!is_float(array.values.dtype())) continue;
-    std::vector<double> values = to_doubles(array.values);
-    auto bad =
-        std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
-    if (bad == values.end()) continue;
-    int64_t rest = bad - values.begin();
-    Dims index = array.values.dims();
-    for (size_t axis = index.size(); axis-- > 0;) {
-      int64_t length = index[axis];
-      index[axis] = rest % length;
-      rest /= length;
+    if (!is_float(array.dtype())) continue;
+    std::string found;
+    if (!array.reader) {
+      found = not_finite_in(array, data.set.prebatched(), array.values, 0);
+    } else {
+      for_each_part(*array.reader, [&](const Tensor& part, int64_t first) {
+        if (found.empty()) found = not_finite_in(array, data.set.prebatched(), part, first);
+      });
     }
-    auto axis = index.begin() + array.batch_axis;
-    int64_t sample = *axis;
-    index.erase(axis);
-    return fmt::format("'{}' has {} in {} {} (from 0), element {}", array.name, *bad,
-                       data.set.prebatched() ? "batch" : "sample", sample, to_string(index));
+    if (!found.empty()) return found;
   }
   return "";
 }
@@ -382,7 +426,7 @@ int64_t batch_size_for(const Graph& graph, const ModelData& data, const FeedOpti
     int64_t demanded = -1;
     if (array.drop_single) {
       demanded = 1;
-    } else if (type.shape && type.rank() == array.values.rank()) {
+    } else if (type.shape && type.rank() == array.rank()) {
       const Dim& d = (*type.shape)[static_cast<size_t>(array.batch_axis)];
       if (d.is_known()) demanded = d.value();
     }
@@ -391,7 +435,7 @@ int64_t batch_size_for(const Graph& graph, const ModelData& data, const FeedOpti
       fail(ErrorKind::Usage,
            "a batch of {} does not fit input '{}' ({}), whose data are {}; "
            "a batch of {} does",
-           *size, data.inputs[k], type.to_string(), array.values.type_text(), demanded);
+           *size, data.inputs[k], type.to_string(), array.type_text(), demanded);
     }
     size = demanded;
   }

@@ -44,12 +44,15 @@ class Parting {
   }
 
  private:
-  ModelData model_data(const NamedTensors& from) const {
-    return make_model_data(graph_, from, options_.feed, targets_, parts_.standardizers);
+  // Streams are those of the training data.
+  ModelData model_data(const NamedTensors& from, bool with_streams = false) const {
+    FeedOptions feed = options_.feed;
+    if (!with_streams) feed.streams.clear();
+    return make_model_data(graph_, from, feed, targets_, parts_.standardizers);
   }
 
   void cut() {
-    parts_.training = model_data(data_);
+    parts_.training = model_data(data_, true);
     parts_.test.reset();
     parts_.validation.reset();
     if (!options_.validation.empty()) parts_.validation = model_data(options_.validation);

@@ -22,6 +22,7 @@ const std::vector<ScheduleInfo>& schedule_list() {
        "plateau:PATIENCE:FACTOR: times FACTOR (0.1) where no epoch of more than PATIENCE "
        "(10) was better by a factor of 1e-4"},
       {"onecycle", "up from lr / 25 to lr in 30 % of the steps, down to lr / 250,000, by cosines"},
+      {"sweep", "sweep:FROM:TO: FROM (TO / FROM)^(step / last), whatever lr is"},
   };
   return list;
 }
@@ -62,12 +63,16 @@ Schedule::Schedule(const std::string& text, double lr, Length length)
   const ScheduleInfo& info = find_named(schedule_list(), pieces[0], "schedule");
   kind_ = static_cast<Kind>(&info - schedule_list().data());
   for (size_t k = 1; k < pieces.size(); ++k) numbers_.push_back(number_of(text, pieces[k]));
-  bool two = kind_ == Kind::Step || kind_ == Kind::Plateau;
+  bool sweeps = kind_ == Kind::Sweep;
+  bool two = kind_ == Kind::Step || kind_ == Kind::Plateau || sweeps;
   bool none = kind_ == Kind::Constant || kind_ == Kind::OneCycle;
   if (numbers_.size() > (two ? 2U : none ? 0U : 1U)) {
     fail(ErrorKind::Usage, "schedule '{}' has too many numbers: {}", text, info.formula);
   }
   bool needs = (kind_ == Kind::Step || kind_ == Kind::Exponential) && numbers_.empty();
+  if (sweeps && (numbers_.size() < 2 || numbers_[0] == 0 || numbers_[1] == 0)) {
+    fail(ErrorKind::Usage, "schedule '{}' needs two rates above 0: {}", text, info.formula);
+  }
   if (needs || (kind_ == Kind::Step && numbers_[0] < 1)) {
     fail(ErrorKind::Usage, "schedule '{}' needs a number: {}", text, info.formula);
   }
@@ -102,6 +107,8 @@ double Schedule::rate(int64_t done) const {
       return lr_ * factor_;
     case Kind::OneCycle:
       return one_cycle(at, all);
+    case Kind::Sweep:
+      return numbers_[0] * std::pow(numbers_[1] / numbers_[0], at / std::max(all - 1, 1.0));
   }
   return lr_;
 }

@@ -38,7 +38,16 @@ class Schedule {
   void set_state(const std::vector<double>& state);
 
  private:
-  enum class Kind : uint8_t { Constant, Linear, Cosine, Step, Exponential, Plateau, OneCycle };
+  enum class Kind : uint8_t {
+    Constant,
+    Linear,
+    Cosine,
+    Step,
+    Exponential,
+    Plateau,
+    OneCycle,
+    Sweep
+  };
   double number(size_t k, double otherwise) const;
   double one_cycle(double done, double all) const;
 

@@ -39,27 +39,48 @@ struct Layout {
 Standardizer::Standardizer(const Tensor& mean, const Tensor& deviation)
     : dims_(mean.dims()), mean_(to_doubles(mean)), deviation_(to_doubles(deviation)) {}
 
+namespace {
+
+// Calls visit(values, layout) for the samples of array `a`, all at once or, where they stay in
+// their file, part by part; sums over the samples have the same order.
+template <typename Visit>
+void each_part(const Dataset& data, size_t a, const Visit& visit) {
+  const DataArray& array = data.arrays()[a];
+  constexpr int64_t part_numbers = 1 << 20;
+  int64_t samples = data.samples(), count = samples;
+  if (array.reader) {
+    int64_t each = std::max<int64_t>(element_count(array.dims()) / array.dims()[0], 1);
+    count = std::clamp<int64_t>(part_numbers / each, 1, samples);
+  }
+  for (int64_t first = 0; first < samples; first += count) {
+    std::vector<int64_t> chosen(static_cast<size_t>(std::min(count, samples - first)));
+    std::iota(chosen.begin(), chosen.end(), first);
+    Dims dims = array.dims();
+    dims[static_cast<size_t>(array.batch_axis)] = static_cast<int64_t>(chosen.size());
+    Tensor part(array.dtype(), dims);
+    data.gather(a, chosen, part);
+    visit(to_doubles(part), Layout(dims, array.batch_axis));
+  }
+}
+
+}  // namespace
+
 Standardizer Standardizer::fit(const Dataset& data, size_t a) {
   const DataArray& array = data.arrays()[a];
-  std::vector<int64_t> all(static_cast<size_t>(data.samples()));
-  std::iota(all.begin(), all.end(), 0);
-  Dims dims = array.values.dims();
-  dims[static_cast<size_t>(array.batch_axis)] = data.samples();
-  Tensor part(array.values.dtype(), dims);
-  data.gather(a, all, part);
-  std::vector<double> values = to_doubles(part);
-
-  Layout layout(dims, array.batch_axis);
-  auto n = static_cast<double>(layout.samples);
+  auto n = static_cast<double>(data.samples());
   Standardizer s;
-  s.dims_ = dims;
+  s.dims_ = array.dims();
   s.dims_.erase(s.dims_.begin() + array.batch_axis);
-  s.mean_.assign(static_cast<size_t>(layout.features()), 0);
+  s.mean_.assign(static_cast<size_t>(element_count(s.dims_)), 0);
   s.deviation_ = s.mean_;
-  layout.each([&](int64_t i, size_t f) { s.mean_[f] += values[static_cast<size_t>(i)] / n; });
-  layout.each([&](int64_t i, size_t f) {
-    double d = values[static_cast<size_t>(i)] - s.mean_[f];
-    s.deviation_[f] += d * d / n;
+  each_part(data, a, [&](const std::vector<double>& values, const Layout& layout) {
+    layout.each([&](int64_t i, size_t f) { s.mean_[f] += values[static_cast<size_t>(i)] / n; });
+  });
+  each_part(data, a, [&](const std::vector<double>& values, const Layout& layout) {
+    layout.each([&](int64_t i, size_t f) {
+      double d = values[static_cast<size_t>(i)] - s.mean_[f];
+      s.deviation_[f] += d * d / n;
+    });
   });
   for (double& d : s.deviation_) d = d > 0 ? std::sqrt(d) : 1;
   return s;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "onnxrun/model.h"
 #include "onnxrun/named_tensor.h"
 
 namespace onnxrun {
@@ -36,14 +37,20 @@ struct FeedOptions {
   bool prebatched = false;
   // Samples in a batch; by default what the model's inputs demand, else 32.
   std::optional<int64_t> batch_size;
+  // Arrays for inputs that stay in their files, each "NAME=FILE", and are read batch by batch, the
+  // next one while the last one is used: .npy (of numbers, in C's order), idx and .csv files
+  // ("x=table.csv:a,b..e") that are not compressed. Memory is needed for two batches, and eight
+  // bytes a row of a table; results are those of the same array in memory.
+  std::vector<std::string> streams;
   // Bytes that files read on the way may take.
-  int64_t max_memory = INT64_MAX;
+  int64_t max_memory = default_max_memory();
 };
 
 // The arrays of data files, each "[NAME=]FILE[:key]": .npy, .npz, .csv, .tsv, .idx and -ubyte (and
 // their .gz), .safetensors, pictures, TensorProto .pb, .raw:f32:1x3x224x224, inline
 // "x=[[0,1],[1,0]]". A file whose arrays have no names of their own needs one. Throws BadInput
 // naming the file, Limit where more than `max_memory` bytes would be taken.
-NamedTensors open_arrays(const std::vector<std::string>& files, int64_t max_memory = INT64_MAX);
+NamedTensors open_arrays(const std::vector<std::string>& files,
+                         int64_t max_memory = default_max_memory());
 
 }  // namespace onnxrun

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,15 @@
 namespace onnxrun {
 
 class Callback;
+
+// What happens to the pictures of an input while training, anew in every epoch and by the seed:
+// samples [height, width], or with 1, 3 or 4 channels in front or at the end.
+struct Augmentation {
+  // Each picture moves by up to so many pixels up or down and left or right, evenly distributed;
+  // what comes in from beyond its edges is 0 (before the data are scaled).
+  int64_t shift = 0;
+  bool flip = false;  // every other one is mirrored, left and right exchanged
+};
 
 struct FitOptions {
   // Losses, optimizer, modes, threads, limits, seed (of the order of the samples, too). A loss
@@ -34,7 +44,7 @@ struct FitOptions {
   int64_t accumulate = 1;
   // "constant", "linear[:END]", "cosine[:END]", "step:EPOCHS[:FACTOR]", "exponential:FACTOR",
   // "plateau[:PATIENCE[:FACTOR]]", "onecycle": torch.optim.lr_scheduler's, a rate a step. END and
-  // FACTOR are parts of the learning rate.
+  // FACTOR are parts of the learning rate. "sweep:FROM:TO" grows by equal factors.
   std::string schedule = "constant";
   // Steps over which the learning rate grows from 0, before the schedule begins.
   int64_t warmup = 0;
@@ -48,6 +58,8 @@ struct FitOptions {
   // "accuracy", "top5", "f1", ...: measured while training and on validation and test data.
   std::vector<std::string> metrics;
 
+  // By input; "" is the only one that has pictures. Validation and test data stay what they are.
+  std::map<std::string, Augmentation> augment;
   // What is written takes data as they came: nodes behind the inputs scale and standardize them.
   bool bake = false;
 
@@ -115,6 +127,8 @@ class Fit {
   double last_loss() const;  // of the last step
   const std::vector<EpochRecord>& history() const;
   double seconds() const;
+  // How long steps have waited for the data of FeedOptions::streams, in seconds.
+  double waited() const;
 
   // All that makes the next step equal, as arrays: the trainer's state (Trainer::state()), epoch,
   // batch and schedule, what has been measured of the epoch, the history, and the callbacks' own.

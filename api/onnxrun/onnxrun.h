@@ -6,6 +6,7 @@
 #include "onnxrun/error.h"
 #include "onnxrun/fit.h"
 #include "onnxrun/gradients.h"
+#include "onnxrun/log.h"
 #include "onnxrun/model.h"
 #include "onnxrun/model_changes.h"
 #include "onnxrun/session.h"

@@ -58,13 +58,17 @@ struct TrainerOptions {
   std::optional<bool> unbiased_variance;
   bool dropout = true;
   uint64_t seed = 0;  // of Dropout's random numbers; equal seeds train alike
-  // Compute in double and write the file's own types back.
+  // Compute in double and write the file's own types back. Without it, models in float16 and
+  // bfloat16 compute in float: their weights are kept so while they train, and rounded where they
+  // are written.
   bool double_precision = false;
   bool optimize = true;  // as SessionOptions::optimize
-  // As in SessionOptions.
+  // As in SessionOptions; the time is that of a step. A step that has begun to move weights ends.
   int threads = 1;
-  int64_t max_memory = INT64_MAX;
-  int64_t max_loop_iterations = 100'000'000;
+  int64_t max_memory = default_max_memory();
+  int64_t max_tensor_bytes = INT64_MAX;
+  int64_t max_loop_iterations = 20'000'000;
+  std::optional<double> timeout_seconds = {};
 };
 
 // Owns the weights it trains; the model stays as it was. Used by one thread at a time, cancel()
@@ -89,15 +93,15 @@ class Trainer {
   std::vector<std::string> target_names() const;
 
   // The same without copies: tensors bound here are read in every step until bound anew. The target
-  // is left out for loss "output". Bound inputs have the element types of the model, or double if
-  // double_precision.
+  // is left out for loss "output". Bound inputs have the element types of the model (float for
+  // float16 and bfloat16), or double if double_precision.
   void bind_input(const std::string& name, Tensor tensor);  // or a target, by target_names()
   void bind_target(Tensor target);
   double step();
 
-  // The output that the loss reads (number `k` of output_names()), as the last step or gradients()
-  // computed it; valid until the next. Throws Usage if there was none since inputs of other shapes
-  // were bound.
+  // The output that the loss reads (number `k` of output_names()), as the last step, gradients() or
+  // evaluate() computed it; valid until the next. Throws Usage if there was none since inputs of
+  // other shapes were bound.
   const Tensor& output(size_t k = 0) const;
   std::vector<std::string> output_names() const;
   // Each loss of the last step without its weight, in the order of the options.
@@ -112,6 +116,10 @@ class Trainer {
   };
   Evaluation evaluate(const NamedValues& inputs, const Tensor& target);
   Evaluation evaluate(const NamedValues& values);
+  // The same without copies: what is bound here is read in every evaluation until bound anew.
+  // output() and losses() are the evaluation's then.
+  void bind_evaluation_input(const std::string& name, Tensor tensor);  // or a target
+  double evaluate();
 
   // The two halves of a step, for those who come between: own optimizers, gradients that are
   // averaged over machines, clipped or added up. gradients() computes loss and gradients of a batch
@@ -148,6 +156,9 @@ class Trainer {
   void set_learning_rate(double lr);
   double learning_rate() const;
 
+  // What save() writes with other weights: the model given, or what TrainerOptions::unshare made of
+  // it.
+  const Model& model() const;
   // Tensors that TrainerOptions::unshare added to the model.
   std::vector<UnsharedTensor> unshared() const;
   // Names of what is trained.
@@ -157,7 +168,7 @@ class Trainer {
   std::vector<std::string> without_gradient() const;
   // Current weights (with TrainerOptions::ema their averages) and moving statistics by name, in the
   // model's own element types; shared with the trainer's memory unless converted, so copy what
-  // should stay.
+  // should stay. Throws Numeric for a weight that has become too large for its type.
   std::map<std::string, Tensor> weights() const;
   // Puts weights and moving statistics, as weights() names and types them, in place of the current
   // ones and of their averages. Throws BadInput for a name that is none of them, another type or

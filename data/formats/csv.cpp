@@ -1,127 +1,13 @@
 #include "formats/csv.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
 #include "base/error.h"
+#include "formats/csv_cells.h"
 #include "formats/element_text.h"
 
 namespace onnxrun {
-
-namespace {
-
-constexpr size_t most_columns = 1 << 20;
-
-// Hands out the cells of a text one by one.
-class Cells {
- public:
-  Cells(std::string_view text, char separator) : text_(text), separator_(separator) {
-    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;
-  }
-
-  // Moves to the next row that is not empty; false at the end.
-  bool next_row() {
-    while (at_ < text_.size() && take_line_end()) {
-    }
-    in_row_ = at_ < text_.size();
-    row_line_ = line_;
-    return in_row_;
-  }
-  // The next cell of the row, without its quotes; valid until the next call. False after the last.
-  bool next_cell(std::string_view& cell) {
-    if (!in_row_) return false;
-    cell = at_ < text_.size() && text_[at_] == '"' ? quoted() : plain();
-    if (at_ < text_.size() && text_[at_] == separator_) {
-      ++at_;
-    } else if (at_ >= text_.size() || take_line_end()) {
-      in_row_ = false;
-    } else {
-      fail(ErrorKind::BadInput, "line {}: text follows a quoted cell", line_);
-    }
-    return true;
-  }
-  int64_t line() const { return row_line_; }
-
- private:
-  bool take_line_end() {
-    size_t length = text_[at_] == '\n' ? 1 : text_.substr(at_, 2) == "\r\n" ? 2 : 0;
-    at_ += length;
-    line_ += length > 0;
-    return length > 0;
-  }
-
-  std::string_view plain() {
-    size_t start = at_;
-    while (at_ < text_.size() && text_[at_] != separator_ && text_[at_] != '\n') ++at_;
-    bool crlf = at_ < text_.size() && text_[at_] == '\n' && at_ > start && text_[at_ - 1] == '\r';
-    if (crlf) --at_;
-    return text_.substr(start, at_ - start);
-  }
-
-  std::string_view quoted() {
-    int64_t first_line = line_;
-    unquoted_.clear();
-    for (++at_; at_ < text_.size(); ++at_) {
-      if (text_[at_] == '"' && (++at_ >= text_.size() || text_[at_] != '"')) return unquoted_;
-      line_ += text_[at_] == '\n';
-      unquoted_.push_back(text_[at_]);
-    }
-    fail(ErrorKind::BadInput, "line {}: a quote is never closed", first_line);
-  }
-
-  std::string_view text_;
-  char separator_;
-  size_t at_ = 0;
-  int64_t line_ = 1, row_line_ = 1;
-  bool in_row_ = false;
-  std::string unquoted_;
-};
-
-bool is_blank(std::string_view cell) {
-  return cell.find_first_not_of(" \t") == std::string_view::npos;
-}
-
-// What programs write where a number is missing.
-bool is_missing(std::string_view cell) {
-  if (is_blank(cell)) return true;
-  size_t begin = cell.find_first_not_of(" \t"), end = cell.find_last_not_of(" \t") + 1;
-  std::string text(cell.substr(begin, end - begin));
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  for (std::string_view none : {"na", "n/a", "#n/a", "null", "none", "?", "-"}) {
-    if (text == none) return true;
-  }
-  return false;
-}
-
-// The narrowest kind that holds all cells that were added.
-struct CellKinds {
-  bool seen = false;  // a cell that is not missing
-  TextKind kind = TextKind::Text;
-
-  void add(std::string_view cell) {
-    // These wait for the other rows to say whether text or a number is missing.
-    if (is_missing(cell) || (seen && kind == TextKind::Text)) return;
-    TextKind k = kind_of_text(cell);
-    if (k == TextKind::Complex) k = TextKind::Text;
-    // Nothing but text holds both true and 2.
-    bool mixed = seen && k != kind && std::min(k, kind) == TextKind::Bool;
-    kind = mixed ? TextKind::Text : seen ? std::max(k, kind) : k;
-    seen = true;
-  }
-};
-
-bool looks_like_header(const std::vector<CellKinds>& first, const std::vector<CellKinds>& rest) {
-  bool all_text = true, above_numbers = false;
-  for (size_t c = 0; c < first.size(); ++c) {
-    bool text = first[c].kind == TextKind::Text;
-    all_text &= text;
-    above_numbers |= text && first[c].seen && rest[c].kind != TextKind::Text;
-  }
-  return all_text || above_numbers;
-}
-
-}  // namespace
 
 CsvTable::CsvTable(std::string text, MemoryBudget& budget, char separator)
     : text_(std::move(text)) {
@@ -200,15 +86,16 @@ void CsvTable::fill(char separator) {
   }
 }
 
-size_t CsvTable::find(std::string_view name, std::string_view key) const {
-  auto it = std::find(names_.begin(), names_.end(), name);
-  if (it != names_.end()) return static_cast<size_t>(it - names_.begin());
+static size_t find_column(const std::vector<std::string>& names, std::string_view name,
+                          std::string_view key) {
+  auto it = std::find(names.begin(), names.end(), name);
+  if (it != names.end()) return static_cast<size_t>(it - names.begin());
   size_t index = 0;
   auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), index);
   bool number = error == std::errc() && end == name.data() + name.size();
-  if (!number || index >= names_.size()) {
+  if (!number || index >= names.size()) {
     try {
-      fail_unknown_key(std::string(name), names_);
+      fail_unknown_key(std::string(name), names);
     } catch (const Error& e) {
       throw e.in(fmt::format("columns '{}'", key));
     }
@@ -216,18 +103,19 @@ size_t CsvTable::find(std::string_view name, std::string_view key) const {
   return index;
 }
 
-std::vector<size_t> CsvTable::select(std::string_view key) const {
+std::vector<size_t> select_columns(const std::vector<std::string>& names, std::string_view key) {
   std::vector<size_t> columns;
   Cells cells(key, ',');
   std::string_view cell;
   cells.next_row();
   while (cells.next_cell(cell)) {
     size_t dots = cell.find("..");
-    if (dots == std::string_view::npos || std::count(names_.begin(), names_.end(), cell) > 0) {
-      columns.push_back(find(cell, key));
+    if (dots == std::string_view::npos || std::count(names.begin(), names.end(), cell) > 0) {
+      columns.push_back(find_column(names, cell, key));
       continue;
     }
-    size_t first = find(cell.substr(0, dots), key), last = find(cell.substr(dots + 2), key);
+    size_t first = find_column(names, cell.substr(0, dots), key);
+    size_t last = find_column(names, cell.substr(dots + 2), key);
     if (first > last) fail(ErrorKind::BadInput, "columns '{}' run backwards", cell);
     for (size_t c = first; c <= last; ++c) columns.push_back(c);
   }

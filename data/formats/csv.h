@@ -10,6 +10,10 @@
 
 namespace onnxrun {
 
+// The places of the columns in "a,c" or "2,0" or "a..d": names or numbers from 0, with ranges of
+// them; a name with a comma is quoted as in the file. Throws BadInput naming the columns there are.
+std::vector<size_t> select_columns(const std::vector<std::string>& names, std::string_view key);
+
 // A table of equally long rows. Cells may be quoted, with "" for a quote and line breaks inside;
 // rows end with LF or CRLF; empty lines and a byte-order mark do not count. The first row is a
 // header if it has no number at all, or has text above a column of numbers.
@@ -27,10 +31,7 @@ class CsvTable {
   // As the header has them, else "0", "1", ...
   const std::vector<std::string>& names() const { return names_; }
 
-  // The places of the columns in "a,c" or "2,0" or "a..d": names or numbers from 0, with ranges of
-  // them; a name with a comma is quoted as in the file. Throws BadInput naming the columns there
-  // are.
-  std::vector<size_t> select(std::string_view key) const;
+  std::vector<size_t> select(std::string_view key) const { return select_columns(names_, key); }
 
   // One array of [rows] for each of `columns`, under its name. Throws BadInput for a cell that is
   // missing.
@@ -49,7 +50,6 @@ class CsvTable {
   void allocate(MemoryBudget& budget);
   void fill(char separator);
   void check(const std::vector<size_t>& columns) const;
-  size_t find(std::string_view name, std::string_view key) const;
 
   std::string text_;
   int64_t rows_ = 0;

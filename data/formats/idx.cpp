@@ -23,7 +23,7 @@ static DType idx_type(uint8_t code) {
   }
 }
 
-Tensor read_idx(ByteStream& stream, MemoryBudget& budget) {
+std::optional<ArrayPlace> idx_place(ByteStream& stream) {
   std::string magic = stream.read_text(4);
   if (magic[0] != 0 || magic[1] != 0) {
     fail(ErrorKind::BadInput, "this is no idx file: it does not begin with two zero bytes");
@@ -33,7 +33,12 @@ Tensor read_idx(ByteStream& stream, MemoryBudget& budget) {
   for (int axis = static_cast<uint8_t>(magic[3]); axis > 0; --axis) {
     dims.push_back(load_integer<uint32_t>(stream.read_text(4).data(), std::endian::big));
   }
-  Tensor t = read_elements(stream, dtype, dims, std::endian::big, budget);
+  return ArrayPlace{dtype, dims, 0, std::endian::big};
+}
+
+Tensor read_idx(ByteStream& stream, MemoryBudget& budget) {
+  ArrayPlace place = *idx_place(stream);
+  Tensor t = read_elements(stream, place.dtype, place.dims, place.order, budget);
   stream.expect_end();
   return t;
 }

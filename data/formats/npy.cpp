@@ -284,6 +284,14 @@ Tensor to_row_major(const Tensor& from, MemoryBudget& budget) {
 
 }  // namespace
 
+std::optional<ArrayPlace> npy_place(ByteStream& stream) {
+  Header header = read_header(stream);
+  ElementType type = element_type(header.descr);
+  bool apart = header.fortran_order && header.shape.size() > 1;
+  if (type.dtype == DType::String || apart) return std::nullopt;
+  return ArrayPlace{type.dtype, header.shape, 0, type.order};
+}
+
 Tensor read_npy(ByteStream& stream, MemoryBudget& budget) {
   Header header = read_header(stream);
   ElementType type = element_type(header.descr);

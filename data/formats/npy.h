@@ -1,8 +1,10 @@
 // NumPy's .npy format, versions 1 to 3 (numpy.lib.format).
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "formats/array_place.h"
 #include "tensor/byte_source.h"
 
 namespace onnxrun {
@@ -13,6 +15,10 @@ namespace onnxrun {
 // bfloat16, is BFloat16. The stream must end with the array. Throws BadInput on anything else
 // (objects, records, dates, long doubles), Limit if it is too large.
 Tensor read_npy(ByteStream& stream, MemoryBudget& budget);
+
+// What the header says, the stream being left at the first element; nothing for strings and for
+// Fortran's order. Throws as read_npy().
+std::optional<ArrayPlace> npy_place(ByteStream& stream);
 
 // The bytes of a .npy file in two parts: numpy.load reads head + body.
 struct NpyParts {

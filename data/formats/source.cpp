@@ -227,6 +227,11 @@ NamedTensors read_any(const std::string& spec, const ReadOptions& options, bool 
 
 }  // namespace
 
+std::pair<std::string, std::string> split_path_and_key(const std::string& spec) {
+  Spec split = split_spec(spec);
+  return {split.path, split.key};
+}
+
 NamedTensors read_arrays(const std::string& spec, const ReadOptions& options) {
   return read_any(spec, options, false);
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "tensor/byte_source.h"
 #include "tensor/named_tensor.h"
@@ -27,6 +28,10 @@ struct ReadOptions {
   std::optional<int64_t> max_bytes;
   ProtoFormat proto;
 };
+
+// "FILE:key" cut in two as read_arrays() does it: an existing file decides, else the first
+// extension of a format; the key may be "".
+std::pair<std::string, std::string> split_path_and_key(const std::string& spec);
 
 // The arrays that `spec` names, in the order of the file:
 //

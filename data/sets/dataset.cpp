@@ -1,6 +1,7 @@
 #include "sets/dataset.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -20,11 +21,11 @@ int64_t product(std::span<const int64_t> dims) {
   return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>());
 }
 
-int64_t samples_of(const DataArray& a) { return a.values.dim(a.batch_axis); }
+int64_t samples_of(const DataArray& a) { return a.dims()[static_cast<size_t>(a.batch_axis)]; }
 
 std::string describe(const DataArray& a) {
-  return fmt::format("'{}' is {} with {} along axis {}", a.name, a.values.type_text(),
-                     samples_of(a), a.batch_axis);
+  return fmt::format("'{}' is {} with {} along axis {}", a.name, a.type_text(), samples_of(a),
+                     a.batch_axis);
 }
 
 // Copies elements [from_at, from_at + count) to `to_at`, whatever their size.
@@ -43,7 +44,23 @@ void copy_run(const Tensor& from, int64_t from_at, Tensor& to, int64_t to_at, in
   }
 }
 
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void fill(const Dataset& data, const BatchOptions& options, uint64_t epoch,
+          std::span<const int64_t> samples, std::vector<Tensor>& tensors) {
+  for (size_t a = 0; a < tensors.size(); ++a) data.gather(a, samples, tensors[a]);
+  for (const Augment& augment : options.augment) {
+    augment_batch(augment, samples, options.seed, epoch, tensors[augment.array]);
+  }
+}
+
 }  // namespace
+
+std::string DataArray::type_text() const {
+  return fmt::format("{}{}", to_string(dtype()), to_string(dims()));
+}
 
 Dataset::Dataset(std::vector<DataArray> arrays, bool prebatched) : prebatched_(prebatched) {
   if (arrays.empty()) fail(ErrorKind::BadInput, "the data set has no arrays");
@@ -52,7 +69,7 @@ Dataset::Dataset(std::vector<DataArray> arrays, bool prebatched) : prebatched_(p
     if (!names.insert(a.name).second) {
       fail(ErrorKind::BadInput, "the data set has two arrays '{}'", a.name);
     }
-    if (a.values.rank() == 0) {
+    if (a.rank() == 0) {
       fail(ErrorKind::BadInput, "array '{}' is a single value; an axis has to count the samples",
            a.name);
     }
@@ -61,9 +78,13 @@ Dataset::Dataset(std::vector<DataArray> arrays, bool prebatched) : prebatched_(p
       a.drop_single = true;
     }
     try {
-      a.batch_axis = normalize_axis(a.batch_axis, a.values.rank());
+      a.batch_axis = normalize_axis(a.batch_axis, a.rank());
     } catch (const Error& e) {
       throw e.in(fmt::format("the batch axis of array '{}'", a.name));
+    }
+    if (a.reader && a.batch_axis != 0) {
+      fail(ErrorKind::BadInput, "array '{}' stays in its file: its first axis counts the samples",
+           a.name);
     }
     if (samples_of(a) != samples_of(arrays.front())) {
       fail(ErrorKind::BadInput, "the numbers of {} differ: {}, {}",
@@ -122,7 +143,7 @@ std::pair<Dataset, Dataset> Dataset::fold(int64_t k, int64_t folds, uint64_t see
 
 Dims Dataset::batch_dims(size_t a, int64_t size) const {
   const DataArray& array = (*arrays_)[a];
-  Dims dims = array.values.dims();
+  Dims dims = array.dims();
   auto axis = dims.begin() + array.batch_axis;
   *axis = size;
   if (size == 1 && array.drop_single) dims.erase(axis);
@@ -131,6 +152,12 @@ Dims Dataset::batch_dims(size_t a, int64_t size) const {
 
 void Dataset::gather(size_t a, std::span<const int64_t> samples, Tensor& out) const {
   const DataArray& array = (*arrays_)[a];
+  if (array.reader) {
+    if (!chosen_) return array.reader->read(samples, out);
+    std::vector<int64_t> there;
+    for (int64_t sample : samples) there.push_back((*chosen_)[static_cast<size_t>(sample)]);
+    return array.reader->read(there, out);
+  }
   std::span<const int64_t> dims = array.values.dims();
   auto axis = static_cast<size_t>(array.batch_axis);
   int64_t outer = product(dims.first(axis)), inner = product(dims.subspan(axis + 1));
@@ -150,6 +177,8 @@ Batches::Batches(Dataset data, const BatchOptions& options)
     fail(ErrorKind::Usage, "a batch size of {} is too small", options_.batch_size);
   }
   if (data_.prebatched()) options_.batch_size = 1;
+  streams_ = std::any_of(data_.arrays().begin(), data_.arrays().end(),
+                         [](const DataArray& a) { return a.reader != nullptr; });
   if (count() == 0) {
     fail(ErrorKind::BadInput,
          "{} samples do not fill one batch of {}, and smaller ones are dropped", data_.samples(),
@@ -168,30 +197,59 @@ int64_t Batches::size_of(int64_t k) const {
 }
 
 void Batches::start_epoch(int64_t epoch) {
+  if (reading_.valid()) reading_.wait();
+  reading_ = {};
+  ahead_ = -1;
+  epoch_ = static_cast<uint64_t>(epoch);
   order_.resize(static_cast<size_t>(data_.samples()));
   std::iota(order_.begin(), order_.end(), 0);
-  if (options_.shuffle) {
-    shuffle(std::span(order_), Philox(options_.seed, static_cast<uint64_t>(epoch)));
-  }
+  if (options_.shuffle) shuffle(std::span(order_), Philox(options_.seed, epoch_));
 }
 
-std::vector<Tensor>& Batches::buffers(int64_t size) {
-  std::vector<Tensor>& tensors = size == options_.batch_size ? full_ : last_;
+std::vector<Tensor>& Batches::buffers(Buffers& from, int64_t size) {
+  std::vector<Tensor>& tensors = size == options_.batch_size ? from.full : from.last;
   if (tensors.empty()) {
     for (size_t a = 0; a < data_.arrays().size(); ++a) {
-      tensors.emplace_back(data_.arrays()[a].values.dtype(), data_.batch_dims(a, size));
+      tensors.emplace_back(data_.arrays()[a].dtype(), data_.batch_dims(a, size));
     }
   }
   return tensors;
 }
 
+std::span<const int64_t> Batches::samples_of(int64_t k) const {
+  return std::span(order_).subspan(static_cast<size_t>(k * options_.batch_size),
+                                   static_cast<size_t>(size_of(k)));
+}
+
 std::span<const Tensor> Batches::batch(int64_t k) {
-  int64_t size = size_of(k);
-  std::vector<Tensor>& tensors = buffers(size);
-  auto samples = std::span<const int64_t>(order_).subspan(
-      static_cast<size_t>(k * options_.batch_size), static_cast<size_t>(size));
-  for (size_t a = 0; a < tensors.size(); ++a) data_.gather(a, samples, tensors[a]);
+  if (streams_) return streamed(k);
+  std::vector<Tensor>& tensors = buffers(now_, size_of(k));
+  fill(data_, options_, epoch_, samples_of(k), tensors);
   return tensors;
+}
+
+std::span<const Tensor> Batches::streamed(int64_t k) {
+  double began = now();
+  if (!reading_.valid() || ahead_ != k) read_ahead(k);
+  reading_.get();
+  ahead_ = -1;
+  waited_ += now() - began;
+  std::swap(now_, next_);
+  if (k + 1 < count()) read_ahead(k + 1);
+  return buffers(now_, size_of(k));
+}
+
+// The thread keeps what it needs, so this object may move meanwhile.
+void Batches::read_ahead(int64_t k) {
+  if (reading_.valid()) reading_.wait();
+  std::span<const int64_t> samples = samples_of(k);
+  ahead_ = k;
+  reading_ =
+      std::async(std::launch::async, [data = data_, options = options_, epoch = epoch_,
+                                      chosen = std::vector<int64_t>(samples.begin(), samples.end()),
+                                      tensors = buffers(next_, size_of(k))]() mutable {
+        fill(data, options, epoch, chosen, tensors);
+      });
 }
 
 }  // namespace onnxrun

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "sets/augment.h"
+#include "sets/sample_reader.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -21,6 +24,13 @@ struct DataArray {
   int64_t batch_axis = 0;
   // A batch of one sample loses that axis, for models whose input has the sample's own rank.
   bool drop_single = false;
+  // In place of `values`, for an array that stays in its file; its first axis counts the samples.
+  std::shared_ptr<const SampleReader> reader = {};
+
+  DType dtype() const { return reader ? reader->dtype() : values.dtype(); }
+  const Dims& dims() const { return reader ? reader->dims() : values.dims(); }
+  int64_t rank() const { return static_cast<int64_t>(dims().size()); }
+  std::string type_text() const;
 };
 
 // Arrays with equally many samples. A handle: copies and parts share the arrays.
@@ -54,6 +64,7 @@ class Dataset {
   // The shape of array `a` for a batch of `size` samples.
   Dims batch_dims(size_t a, int64_t size) const;
   // Copies samples of array `a` into `out`, which is batch_dims(a, samples.size()) of its type.
+  // Throws BadInput where a file is not what it was.
   void gather(size_t a, std::span<const int64_t> samples, Tensor& out) const;
 
  private:
@@ -69,11 +80,14 @@ struct BatchOptions {
   bool shuffle = true;
   uint64_t seed = 0;
   bool drop_last = false;  // leaves out the last batch of an epoch if it is smaller
+  // What happens to pictures, anew in every epoch. Their arrays count samples along the first axis.
+  std::vector<Augment> augment = {};
 };
 
 // The batches of one epoch after another. The order of an epoch is a function of seed and epoch
 // alone (shuffle() over Philox(seed, epoch), from base/random.h), so training resumes at any epoch
-// and batch without replay. One thread at a time.
+// and batch without replay. Where an array stays in its file, the next batch is read while the last
+// one is used. One thread at a time.
 class Batches {
  public:
   // Throws Usage for a batch size below 1, BadInput if no batch would be left. Starts at epoch 0.
@@ -89,15 +103,31 @@ class Batches {
 
   // The tensors of batch `k`, 0 <= k < count(), in the order of data().arrays(). Their buffers
   // belong to this object and are filled anew by the next call: clone what has to last.
+  // Throws BadInput where a file is not what it was.
   std::span<const Tensor> batch(int64_t k);
 
+  // How long batch() has waited for files.
+  double waited() const { return waited_; }
+
  private:
-  std::vector<Tensor>& buffers(int64_t size);
+  // Batches of full size, and the last one of an epoch.
+  struct Buffers {
+    std::vector<Tensor> full, last;
+  };
+  std::vector<Tensor>& buffers(Buffers& from, int64_t size);
+  std::span<const int64_t> samples_of(int64_t k) const;
+  std::span<const Tensor> streamed(int64_t k);
+  void read_ahead(int64_t k);
 
   Dataset data_;
   BatchOptions options_;
   std::vector<int64_t> order_;
-  std::vector<Tensor> full_, last_;
+  uint64_t epoch_ = 0;
+  bool streams_ = false;
+  Buffers now_, next_;
+  std::future<void> reading_;  // of batch `ahead_` into next_
+  int64_t ahead_ = -1;
+  double waited_ = 0;
 };
 
 }  // namespace onnxrun

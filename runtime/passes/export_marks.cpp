@@ -38,6 +38,38 @@ std::vector<std::string> quoted_names(const std::string& list) {
   return names;
 }
 
+std::vector<std::string> call_arguments(const std::string& call) {
+  constexpr std::string_view mark = "(args = (";
+  std::vector<std::string> list;
+  size_t at = call.find(mark);
+  if (at == std::string::npos) return list;
+  int depth = 0;
+  std::string piece;
+  for (char c : call.substr(at + mark.size())) {
+    bool closes = c == ')' || c == ']';
+    if ((c == ',' || closes) && depth == 0) {
+      list.push_back(piece);
+      piece.clear();
+      if (closes) break;
+      continue;
+    }
+    depth += (c == '(' || c == '[') - closes;
+    if (c != ' ' || !piece.empty()) piece += c;
+  }
+  return list;
+}
+
+std::vector<std::string> argument_names(const std::string& call) {
+  std::vector<std::string> names;
+  for (const std::string& piece : call_arguments(call)) {
+    for (size_t at = piece.find('%'); at != std::string::npos; at = piece.find('%', at + 1)) {
+      size_t end = piece.find_first_of(" ,)]", at);
+      names.push_back(piece.substr(at + 1, end == std::string::npos ? end : end - at - 1));
+    }
+  }
+  return names;
+}
+
 std::string metadata_of(const Value& value, std::string_view key) {
   auto it = value.metadata.find(std::string(key));
   return it == value.metadata.end() ? "" : it->second;

@@ -33,6 +33,12 @@ std::vector<ModuleTensor> module_tensors(const Graph& graph);
 // The names in "['rec.weight_ih_l0', 'val_0']".
 std::vector<std::string> quoted_names(const std::string& list);
 
+// The arguments of a call, "%linear : ... (args = (%x, %p_fc_weight, [2], 1e-05), ...":
+// {"%x", "%p_fc_weight", "[2]", "1e-05"}.
+std::vector<std::string> call_arguments(const std::string& call);
+// The names after each % in them, those in lists too.
+std::vector<std::string> argument_names(const std::string& call);
+
 // A value's metadata, or "".
 std::string metadata_of(const Value& value, std::string_view key);
 

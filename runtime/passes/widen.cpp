@@ -30,7 +30,8 @@ double largest(DType t) {
 
 class FloatConverter {
  public:
-  explicit FloatConverter(DType to) : to_(to) {}
+  explicit FloatConverter(DType to, bool halves_only = false)
+      : to_(to), halves_only_(halves_only) {}
 
   void convert_graph(Graph& graph) {
     for (ValueId v : graph.inputs) graph.value(v).type = converted(graph.value(v).type);
@@ -54,8 +55,10 @@ class FloatConverter {
   const std::vector<std::string>& cut_off() const { return cut_off_; }
 
   bool is_converted(DType t) const {
-    return t != to_ && (t == DType::Float32 || t == DType::Float16 || t == DType::BFloat16 ||
-                        (t == DType::Float64 && to_ != DType::Float64));
+    bool half = t == DType::Float16 || t == DType::BFloat16;
+    if (halves_only_) return half;
+    return t != to_ &&
+           (half || t == DType::Float32 || (t == DType::Float64 && to_ != DType::Float64));
   }
 
  private:
@@ -155,6 +158,7 @@ class FloatConverter {
   }
 
   DType to_;
+  bool halves_only_;
   std::vector<std::string> cut_off_;
 };
 
@@ -200,6 +204,23 @@ std::vector<std::pair<ValueId, DType>> converted_ones(const Graph& graph,
 }
 
 }  // namespace
+
+static bool has_halves(const Graph& graph) {
+  for (size_t v = 0; v < graph.value_count(); ++v) {
+    const Type& type = graph.value(static_cast<ValueId>(v)).type;
+    if (type.dtype == DType::Float16 || type.dtype == DType::BFloat16) return true;
+  }
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
+    return std::any_of(node.bodies.begin(), node.bodies.end(), has_halves);
+  });
+}
+
+bool widen_halves(Graph& graph) {
+  if (!has_halves(graph)) return false;
+  FloatConverter(DType::Float32, true).convert_graph(graph);
+  infer(graph);
+  return true;
+}
 
 void widen_to_double(Graph& graph) {
   FloatConverter(DType::Float64).convert_graph(graph);

@@ -12,6 +12,9 @@ namespace onnxrun {
 // attributes that name or hold such a type. Types are inferred anew. Stored indices and roles stay.
 void widen_to_double(Graph& graph);
 
+// Makes every float16 and bfloat16 value a float32, likewise. True if there was one.
+bool widen_halves(Graph& graph);
+
 struct FloatConversion {
   DType to = DType::Float64;  // Float64, Float32, Float16 or BFloat16
   // Inputs and outputs of the graph keep their types, casts stand beside them.

@@ -32,6 +32,7 @@ ValueId output_called(const Graph& graph, const std::string& name) {
 // A loss graph computes in the model's precision.
 Graph loss_graph(const Graph& model, const LossOptions& loss) {
   Graph graph = *loss.graph;
+  widen_halves(graph);
   for (ValueId v : graph.inputs) {
     ValueId outer = output_called(model, graph.name_of(v));
     bool wide = outer != no_value && model.value(outer).type.dtype == DType::Float64;

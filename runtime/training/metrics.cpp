@@ -40,7 +40,9 @@ Dims without(Dims dims, int64_t axis) {
 }
 
 // Equal lengths, whatever axes of length 1 are more or less.
-bool agree(const Dims& a, const Dims& b) { return without_unit_axes(a) == without_unit_axes(b); }
+bool agree(const Dims& a, const Dims& b) {
+  return a == b || without_unit_axes(a) == without_unit_axes(b);
+}
 
 // Elements of a tensor of shape `from` repeated to shape `to`, as numpy broadcasts.
 std::vector<double> repeated(const std::vector<double>& values, const Dims& from, const Dims& to) {
@@ -97,6 +99,12 @@ Metrics::Metrics(std::vector<std::string> names, const MetricOptions& options)
     check_name(name);
     (is_elementwise(name) ? elementwise_ : classes_) = true;
   }
+}
+
+void Metrics::clear() {
+  samples_.clear();
+  class_count_ = 0;
+  elements_ = absolute_ = squared_ = target_sum_ = target_squares_ = 0;
 }
 
 void Metrics::add(const Tensor& output, const Tensor& target) {

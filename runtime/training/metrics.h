@@ -46,6 +46,8 @@ class Metrics {
 
   // Throws BadInput where the shapes fit no case above, or a class index is out of range.
   void add(const Tensor& output, const Tensor& target);
+  // Forgets what was collected.
+  void clear();
 
   struct Result {
     std::string name;

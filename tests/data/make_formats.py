@@ -124,3 +124,11 @@ try:
     )
 except ImportError:
     print("safetensors is not installed: model.safetensors is left as it is")
+
+# 32 MB of zeros in 31 KB.
+member = io.BytesIO()
+np.save(member, np.zeros(8_000_000, np.float32))
+with zipfile.ZipFile(out / "bomb.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    info = zipfile.ZipInfo("x.npy")
+    info.compress_type = zipfile.ZIP_DEFLATED
+    archive.writestr(info, member.getvalue())

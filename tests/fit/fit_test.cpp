@@ -143,6 +143,24 @@ TEST(Fit, GoesOnToTheBit) {
   }
 }
 
+// Where the checkpoint of a step is that of the epoch's last one.
+TEST(Fit, RemembersTheRateOfTheLastStep) {
+  FitOptions options = adam(3);
+  options.schedule = "cosine";
+  Fit whole = fit(classifier(), class_data(16), options);
+  auto stop = std::make_shared<StopAt>(4);
+  FitOptions part = options;
+  part.callbacks = {stop};
+  fit(classifier(), class_data(16), part);
+  FitOptions rest = options;
+  rest.callbacks = {std::make_shared<StopAt>(-1)};
+  Fit resumed(classifier(), class_data(16), rest);
+  resumed.set_state(stop->state);
+  resumed.run();
+  ASSERT_EQ(resumed.history().size(), 3U);
+  for (size_t k = 0; k < 3; ++k) EXPECT_EQ(resumed.history()[k].lr, whole.history()[k].lr) << k;
+}
+
 TEST(Fit, RejectsStatesOfOthers) {
   Fit training(classifier(), class_data(16), adam());
   NamedTensors state = training.state();

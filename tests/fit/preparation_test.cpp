@@ -121,6 +121,32 @@ TEST(Preparation, IsPartOfAState) {
   EXPECT_THROW(changed.set_state(training.state()), Error);
 }
 
+// The file written has the tensors that training told apart.
+TEST(Preparation, StandsInWhatUnsharingMade) {
+  TempDir dir;
+  Model model = Model::load(CorpusCase("tenc_fresh_dyn").model_path());
+  FitOptions o;
+  o.max_steps = 1;
+  o.trainer.loss.name = "mse";
+  const Type& in = model.graph().value(model.graph().inputs[0]).type;
+  const Type& out = model.graph().value(model.graph().outputs[0]).type;
+  auto zeros = [](const Type& type) {
+    Dims dims;
+    for (const Dim& d : *type.shape) dims.push_back(d.is_known() ? d.value() : 2);
+    Tensor t(DType::Float32, dims);
+    std::fill_n(t.data<float>(), t.size(), 0.5F);
+    return t;
+  };
+  const std::string& name = model.graph().name_of(model.graph().inputs[0]);
+  o.feed.scale = {{name, 0.5}};
+  Fit training = fit(model, {{name, zeros(in)}, {"target", zeros(out)}}, o);
+  ASSERT_FALSE(training.trainer().unshared().empty());
+  training.save(dir / "m.onnx");
+  Model written = Model::load(dir / "m.onnx");
+  EXPECT_EQ(Preparation::of(written).inputs.at(name).scale, 0.5);
+  EXPECT_EQ(written.initializers().size(), training.trainer().model().initializers().size());
+}
+
 TEST(Preparation, NothingToBake) {
   FitOptions o;
   o.bake = true;

@@ -85,6 +85,12 @@ Axis tight_axis(Range range, double start, double end, double ticks, bool whole)
   return axis;
 }
 
+Axis tight_log_axis(Range range, double start, double end) {
+  Axis axis{std::log10(range.low), std::log10(range.high), start, end, true};
+  set_log_ticks(axis);
+  return axis;
+}
+
 Axis roomy_axis(Range range, double start, double end, bool linear) {
   if (range.empty()) range = {0, 1};
   bool logarithmic = !linear && range.low > 0 && range.high / range.low > log_ratio;

@@ -34,6 +34,8 @@ struct Axis {
 
 // The axis ends where the data end. Ticks are whole numbers if `whole`.
 Axis tight_axis(Range range, double start, double end, double ticks, bool whole);
+// The same by powers of ten, of positive values that differ.
+Axis tight_log_axis(Range range, double start, double end);
 // With a margin, but none below zero for data that are not; logarithmic if all values are positive
 // and the largest is more than 100 times the smallest, unless `linear`.
 Axis roomy_axis(Range range, double start, double end, bool linear);

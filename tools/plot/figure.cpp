@@ -147,7 +147,9 @@ class Drawing {
     }
     for (const DataPoint& p : figure_.points) add(p.x, p.y);
     top_ = 88;
-    Axis x = tight_axis(x_range, left, right_, 9, whole);
+    bool by_powers = figure_.logarithmic_x && x_range.low > 0 && x_range.high > x_range.low;
+    Axis x = by_powers ? tight_log_axis(x_range, left, right_)
+                       : tight_axis(x_range, left, right_, 9, whole);
     Axis y = roomy_axis(y_range, bottom_, top_, figure_.linear);
     axes(x, y, true);
     legend();

@@ -44,6 +44,7 @@ struct Figure {
   std::vector<PlotSeries> curves;
   bool last_values = false;    // in the legend
   bool linear = false;         // never a logarithmic y axis
+  bool logarithmic_x = false;  // where all x are positive
   std::optional<HeatMap> map;  // then there are no curves, and a scale of colours stands beside it
   std::vector<DataPoint> points;
 };
