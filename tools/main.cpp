@@ -3,6 +3,7 @@
 #include "command_list.h"
 #include "exit_code.h"
 #include "interrupt.h"
+#include "kernels/draws.h"
 #include "messages.h"
 
 namespace onnxrun::tool {
@@ -24,6 +25,7 @@ int run_command_line(const CommandInfo& info, int argc, char** argv) {
       break;
   }
   catch_interrupts(command->time_limit());
+  seed_draws(command->common().seed);
   return command->execute();
 }
 
