@@ -30,6 +30,9 @@ BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions op
       outputs_(graph().outputs.size()),
       input_at_(positions(graph(), graph().inputs)),
       output_at_(positions(graph(), graph().outputs)) {
+  if (options_.max_memory != INT64_MAX) {
+    options_.max_memory = std::max<int64_t>(options_.max_memory - machine_->added_bytes(), 0);
+  }
   std::vector<bool> moves(graph().value_count(), false);
   for (const StateBinding& s : graph().state) moves[static_cast<size_t>(s.in)] = true;
   for (size_t k = 0; k < graph().inputs.size(); ++k) {
@@ -77,6 +80,26 @@ void BoundPlan::bind_output(size_t k, Tensor memory) {
   outputs_[k] = std::move(memory);
 }
 
+// What an execution holds between runs.
+static int64_t held_bytes(const Plan& plan) { return plan.arena_bytes() + plan.scratch_bytes(); }
+
+void BoundPlan::run(RunControl& control) {
+  Execution& execution = ready();
+  if (options_.max_memory != INT64_MAX) {
+    control.max_memory = options_.max_memory - held_bytes(execution.plan());
+  }
+  execution.run(control);
+}
+
+void BoundPlan::make_room(const Plan& plan) {
+  int64_t held = held_bytes(plan);
+  for (const Cached& c : cache_) held += held_bytes(c.execution->plan());
+  while (!cache_.empty() && (cache_.size() == max_cached_plans || held > options_.max_memory)) {
+    held -= held_bytes(cache_.front().execution->plan());
+    cache_.erase(cache_.begin());
+  }
+}
+
 const RuntimeValue& BoundPlan::output(size_t k) const {
   if (!current_)
     fail(ErrorKind::Usage, "outputs are there after a run of the inputs that are bound");
@@ -114,9 +137,9 @@ Execution& BoundPlan::prepared() {
   };
   auto it = std::find_if(cache_.begin(), cache_.end(), same);
   if (it == cache_.end()) {
-    auto execution = std::make_unique<Execution>(plans_->get(graph(), types, options_), state_);
-    if (cache_.size() == max_cached_plans) cache_.erase(cache_.begin());
-    cache_.push_back({std::move(types), std::move(execution)});
+    auto plan = plans_->get(graph(), types, options_);
+    make_room(*plan);
+    cache_.push_back({std::move(types), std::make_unique<Execution>(std::move(plan), state_)});
   } else {
     std::rotate(it, it + 1, cache_.end());
   }

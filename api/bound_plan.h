@@ -35,7 +35,8 @@ class BoundPlan {
 
   // The execution for what is bound now. Throws BadInput if an input is missing.
   Execution& ready();
-  void run(const RunControl& control) { ready().run(control); }
+  // What the run sizes may take what the plan's own memory leaves of the limit.
+  void run(RunControl& control);
   // Of the last run; throws Usage if there was none with the inputs that are bound.
   const RuntimeValue& output(size_t k) const;
   void observe(Execution::Observer observer);
@@ -49,6 +50,8 @@ class BoundPlan {
   bool is_state(size_t k) const { return state_input_[k]; }
   // The execution for the inputs that are bound, with them.
   Execution& prepared();
+  // Forgets executions until there is room for one of `plan`.
+  void make_room(const Plan& plan);
 
   std::shared_ptr<const MachineGraph> machine_;
   PlanOptions options_;

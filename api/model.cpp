@@ -5,9 +5,11 @@
 #include <istream>
 
 #include "base/error.h"
+#include "base/processors.h"
 #include "builtin_ops.h"
 #include "graph/graph.h"
 #include "import_options.h"
+#include "limited_work.h"
 #include "lowerings.h"
 #include "model_saving.h"
 #include "onnx_exporter.h"
@@ -31,7 +33,21 @@ ImportOptions import_options(const LoadOptions& options) {
   }
   result.external_dir = options.external_directory;
   if (options.max_memory != INT64_MAX) result.max_memory = options.max_memory;
+  result.max_depth = options.max_nesting;
   return result;
+}
+
+int64_t default_max_memory() { return usable_memory() / 2; }
+
+// Imports and names parameters within the limits of the options.
+template <typename Import>
+static std::shared_ptr<Graph> limited(const LoadOptions& options, const Import& import) {
+  RunControl control;
+  control.max_memory = options.max_memory;
+  LimitedWork limits(control, options.timeout_seconds, options.max_tensor_bytes);
+  auto graph = std::make_shared<Graph>(import(import_options(options)));
+  choose_parameters(*graph);
+  return graph;
 }
 
 static const OpRegistry& operators_of(const LoadOptions& options) {
@@ -45,22 +61,25 @@ Model::Model(std::shared_ptr<const Graph> graph, LoadOptions options)
 
 Model Model::load(const std::string& path, const LoadOptions& options) {
   try {
-    auto graph =
-        std::make_shared<Graph>(import_model(path, operators_of(options), import_options(options)));
-    choose_parameters(*graph);
-    return Model(std::move(graph), options);
+    return Model(limited(options,
+                         [&](const ImportOptions& import) {
+                           return import_model(path, operators_of(options), import);
+                         }),
+                 options);
   } catch (const Error& e) {
     throw e.in(ErrorFrame{ErrorFrame::Kind::File, path});
   }
 }
 
 Model Model::from_bytes(std::string bytes, const LoadOptions& options) {
-  ImportOptions import = import_options(options);
-  if (options.external_directory.empty()) import.external_data = ExternalData::Deny;
-  auto graph = std::make_shared<Graph>(import_model_bytes(
-      std::move(bytes), options.external_directory, operators_of(options), import));
-  choose_parameters(*graph);
-  return Model(std::move(graph), options);
+  return Model(limited(options,
+                       [&](ImportOptions import) {
+                         if (options.external_directory.empty())
+                           import.external_data = ExternalData::Deny;
+                         return import_model_bytes(std::move(bytes), options.external_directory,
+                                                   operators_of(options), import);
+                       }),
+               options);
 }
 
 Model Model::load(std::istream& stream, const LoadOptions& options) {

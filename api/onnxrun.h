@@ -135,8 +135,8 @@ onnxrun_status onnxrun_model_gradients(const onnxrun_model* model, const char* c
 typedef struct onnxrun_session onnxrun_session;
 
 /* Options: threads (1; 0 is what the machine allows), optimize (0 or 1), outputs (repeated: any
-   values of the graph; by default the model's outputs), max_memory (bytes), max_loop_iterations,
-   timeout (seconds). May be NULL. */
+   values of the graph; by default the model's outputs), max_memory, max_tensor_bytes,
+   max_loop_iterations, timeout (seconds). May be NULL. */
 onnxrun_status onnxrun_session_new(const onnxrun_model* model, const onnxrun_options* options,
                                    onnxrun_session** session);
 void onnxrun_session_free(onnxrun_session* session);
@@ -176,7 +176,8 @@ typedef struct onnxrun_trainer onnxrun_trainer;
    with commas), ignore_index, label_smoothing, optimizer, lr, momentum, weight_decay, beta1, beta2,
    eps, alpha, clip_value, clip_norm, trainable (repeated: names of initializers), unshare (auto,
    never, always), batch_statistics, dropout, double_precision, seed, threads, optimize, max_memory,
-   max_loop_iterations. Truth values are 0 or 1. May be NULL. */
+   max_tensor_bytes, max_loop_iterations, timeout (of a step). Truth values are 0 or 1. May be
+   NULL. */
 onnxrun_status onnxrun_trainer_new(const onnxrun_model* model, const onnxrun_options* options,
                                    onnxrun_trainer** trainer);
 void onnxrun_trainer_free(onnxrun_trainer* trainer);

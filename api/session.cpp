@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "bound_plan.h"
+#include "limited_work.h"
 #include "lowerings.h"
 #include "node_records.h"
 #include "passes/dead_nodes.h"
@@ -69,6 +70,7 @@ struct Session::Impl {
         base(wanted_part(model, options.outputs)) {
     for (ValueId v : base.outputs) output_names.push_back(base.name_of(v));
     own = new_worker();
+    LimitedWork limited = limit(*own);
     use(*own, {});
   }
 
@@ -138,13 +140,11 @@ struct Session::Impl {
     for (auto& other : others) cancel_busy(*other);
   }
 
+  LimitedWork limit(Worker& worker) const {
+    return {worker.control, options.timeout_seconds, options.max_tensor_bytes};
+  }
   void run(Worker& worker) const {
     ThreadScope threads(options.threads);
-    if (options.timeout_seconds) {
-      worker.control.deadline = std::chrono::steady_clock::now() +
-                                std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-                                    std::chrono::duration<double>(*options.timeout_seconds));
-    }
     worker.plan->run(worker.control);
   }
 
@@ -199,6 +199,7 @@ NamedValues Session::run(const NamedValues& inputs) {
   }
   const Taken taken(*impl_);
   Impl::Worker& worker = *taken;
+  LimitedWork limited = impl_->limit(worker);
   impl_->use(worker, fed);
   for (const auto& [name, value] : inputs) {
     worker.plan->bind_input(worker.plan->input_index(name), value);
@@ -226,6 +227,7 @@ void Session::run() {
   if (&*taken != impl_->own.get()) {
     fail(ErrorKind::Usage, "bound memory is for one thread, and another one is running");
   }
+  LimitedWork limited = impl_->limit(*taken);
   impl_->run(*taken);
 }
 

@@ -98,6 +98,7 @@ Trainer::Impl::Impl(UnsharedModel m, const TrainerOptions& o)
       training(make_training_graph(base, training_choice)) {
   allocate_state();
   bound.resize(training.graph.inputs.size());
+  LimitedWork limited = limits();
   plan = std::make_unique<BoundPlan>(lower(training.graph, lower_options()), plan_options(), state);
   lr = Tensor(training.lr_dtype, {});
   set_lr(o.lr.value_or(find_optimizer(o.optimizer).lr));
@@ -259,12 +260,14 @@ NamedValues Trainer::Impl::with_target(const NamedValues& inputs, const Tensor& 
 
 double Trainer::Impl::step() {
   ThreadScope threads(options.threads);
+  LimitedWork limited = limits();
   last = plan.get();
   plan->run(control);
   return scalar_value(plan->output(0).tensor);
 }
 
 double Trainer::Impl::compute_gradients() {
+  LimitedWork limited = limits();
   if (!gradient_plan) make_parts();
   ThreadScope threads(options.threads);
   if (!writes_gradients) {
@@ -279,12 +282,14 @@ double Trainer::Impl::compute_gradients() {
 }
 
 void Trainer::Impl::apply() {
+  LimitedWork limited = limits();
   if (!update_plan) make_parts();
   ThreadScope threads(options.threads);
   update_plan->run(control);
 }
 
 Trainer::Evaluation Trainer::Impl::evaluate(const NamedValues& values) {
+  LimitedWork limited = limits();
   if (!evaluation) make_evaluation();
   for (const auto& [name, value] : values) {
     evaluation->bind_input(evaluation->input_index(name), fitted(plan->input_index(name), value));

@@ -30,7 +30,8 @@ std::unordered_set<std::string> initializer_names(const onnx::GraphProto& proto)
 
 // Nodes that fit the memory limit; a small model may always be read.
 int64_t node_limit(const ImportOptions& options) {
-  constexpr int64_t few = 10'000, bytes_of_a_node = 512;
+  // A node takes this with its values, in the graph and in what is made of it.
+  constexpr int64_t few = 10'000, bytes_of_a_node = 3072;
   int64_t fit = memory_limit(options.max_memory) / bytes_of_a_node;
   return std::min(options.max_nodes, std::max(few, fit));
 }

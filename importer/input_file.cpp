@@ -8,7 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
+
+#include "base/processors.h"
 
 namespace onnxrun {
 
@@ -53,12 +54,6 @@ void silence_protobuf() {
   static_cast<void>(once);
 }
 
-int64_t memory_limit(int64_t bytes) {
-  if (bytes > 0) return bytes;
-  int64_t machine = int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE), group = 0;
-  // "max" where the control group (cgroup v2, memory.max) sets no limit.
-  bool limited = static_cast<bool>(std::ifstream("/sys/fs/cgroup/memory.max") >> group);
-  return limited && group > 0 ? std::min(machine, group) : machine;
-}
+int64_t memory_limit(int64_t bytes) { return bytes > 0 ? bytes : usable_memory(); }
 
 }  // namespace onnxrun

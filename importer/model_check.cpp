@@ -179,7 +179,7 @@ ModelCheck check_message(const std::string& bytes, const ModelFile* file, const 
 
 ModelCheck check_model(const std::string& path, const OpRegistry& registry,
                        const ImportOptions& options) {
-  ModelFile file(path);
+  ModelFile file(path, memory_limit(options.max_memory));
   std::string directory = std::filesystem::path(path).parent_path().string();
   return check_message(file.message(), &file, path, directory.empty() ? "." : directory, registry,
                        options);

@@ -130,6 +130,7 @@ class ModelFile::Splitter {
   }
 
   bool copy(const Field& field, std::string& message) {
+    to_.check_size(static_cast<int64_t>(to_.rest_.size()) + field.length);
     size_t begin = message.size();
     message += field.head;
     in_.copy(field.length, message);
@@ -176,11 +177,20 @@ class ModelFile::Splitter {
   Cursor in_;
 };
 
-ModelFile::ModelFile(const std::string& path) : file_(path, ErrorKind::BadModel) {
+ModelFile::ModelFile(const std::string& path, int64_t max_bytes)
+    : file_(path, ErrorKind::BadModel), max_bytes_(max_bytes) {
   if (Splitter(*this).split()) return;
+  check_size(file_.size());
   raw_.clear();
   message_ = file_.read_all();
   rest_ = message_;
+}
+
+// They are there twice, with and without what is cut out of them.
+void ModelFile::check_size(int64_t bytes) const {
+  if (bytes <= std::max<int64_t>(max_bytes_ / 2, 1 << 20)) return;
+  fail(ErrorKind::Limit, "the model without its tensors has more bytes than the {} allowed",
+       max_bytes_);
 }
 
 const ModelFile::RawData* ModelFile::raw_data(int index) const {

@@ -16,8 +16,9 @@ namespace onnxrun {
 
 class ModelFile {
  public:
-  // Throws BadModel if it cannot be read. What is no message is left to its parser to refuse.
-  explicit ModelFile(const std::string& path);
+  // Throws BadModel if it cannot be read, Limit if what is not raw_data has more bytes than
+  // `max_bytes`. What is no message is left to its parser to refuse.
+  ModelFile(const std::string& path, int64_t max_bytes);
 
   // raw_data of one of the main graph's initializers.
   struct RawData {
@@ -40,7 +41,10 @@ class ModelFile {
  private:
   class Splitter;
 
+  void check_size(int64_t bytes) const;
+
   InputFile file_;
+  int64_t max_bytes_;
   std::string message_;
   std::string rest_;  // the file without raw_
   std::map<int, RawData> raw_;

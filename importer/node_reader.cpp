@@ -4,6 +4,7 @@
 
 #include "attribute_reader.h"
 #include "base/error.h"
+#include "base/work.h"
 #include "graph/upgrade_context.h"
 #include "graph_reader.h"
 #include "proto_fields.h"
@@ -43,6 +44,7 @@ ErrorFrame frame_of(const onnx::NodeProto& node) {
 }
 
 void GraphReader::read_node(const onnx::NodeProto& node, Scope& scope, const Path& path) {
+  check_work();
   if (--nodes_left_ < 0) {
     fail(ErrorKind::Limit, "the model has more than {} nodes, functions inlined", max_nodes_);
   }

@@ -3,12 +3,15 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/work.h"
 #include "external_data.h"
 #include "graph_reader.h"
 #include "input_file.h"
+#include "message_size.h"
 #include "model_message.h"
 #include "proto_fields.h"
 
@@ -25,10 +28,19 @@ onnx::ModelProto parse_model(const std::string& bytes, const ImportOptions& opti
   silence_protobuf();
   if (bytes.empty()) fail(ErrorKind::BadModel, "the file is empty");
   if (bytes.size() > INT32_MAX) fail(ErrorKind::BadModel, "a model is at most 2 GiB");
+  // A small model may always be read.
+  int64_t allowed = std::max<int64_t>(memory_limit(options.max_memory), 1 << 20);
+  int depth = (options.max_depth + 8) * messages_per_level;
+  int64_t size = parsed_size(bytes, *onnx::ModelProto::descriptor(), depth);
+  if (size > allowed) {
+    fail(ErrorKind::Limit, "the model without its tensors needs {} bytes, allowed are {}", size,
+         allowed);
+  }
+  std::shared_ptr<void> taken = take_memory(size, "the model without its tensors");
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
   google::protobuf::io::CodedInputStream coded(&stream);
   coded.SetTotalBytesLimit(INT32_MAX);
-  coded.SetRecursionLimit((options.max_depth + 8) * messages_per_level);
+  coded.SetRecursionLimit(depth);
   onnx::ModelProto model;
   if (!model.ParseFromCodedStream(&coded) || !coded.ConsumedEntireMessage()) {
     fail(ErrorKind::BadModel, "not an ONNX model: damaged, cut off or nested too deep ({} bytes)",
@@ -80,6 +92,8 @@ std::map<int, const Tensor*> elements_of(const Graph& graph, const ModelSource& 
 Graph import_parsed(ModelSource source, const onnx::ModelProto& model, ModelFile* file,
                     const std::string& directory, const OpRegistry& registry,
                     const ImportOptions& options) {
+  std::shared_ptr<void> taken =
+      take_memory(static_cast<int64_t>(model.SpaceUsedLong()), "the model without its tensors");
   source.ir_version = model.ir_version();
   source.opsets = read_opsets(model.opset_import());
   source.producer = model.producer_name();
@@ -113,7 +127,7 @@ Graph import_model(const std::string& path, const OpRegistry& registry,
                    const ImportOptions& options) {
   ModelSource source;
   source.path = path;
-  ModelFile file(path);
+  ModelFile file(path, memory_limit(options.max_memory));
   std::string directory = std::filesystem::path(path).parent_path().string();
   onnx::ModelProto model = parse_model(file.message(), options);
   return import_parsed(std::move(source), model, &file, directory.empty() ? "." : directory,

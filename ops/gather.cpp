@@ -87,6 +87,8 @@ class Gather final : public Op {
     auto content = c.content(0);
     auto indices = c.ints(1);
     if (!content || !indices || c.rank(0) != 1 || c.rank(1) > 1) return;
+    constexpr size_t most = 1024;
+    if (indices->size() > most) return;
     auto length = static_cast<int64_t>(content->size());
     Shape chosen;
     for (int64_t i : *indices) {

@@ -6,6 +6,7 @@
 #include "emit/plain_loop.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
+#include "graph/run_scope.h"
 #include "graph/upgrade_context.h"
 #include "kernels/slices.h"
 
@@ -44,11 +45,9 @@ class Loop final : public Op {
     std::vector<RuntimeValue> formal(2), results;
     for (size_t k = 0; k < carried; ++k) formal.push_back(c.take(2 + k));
     std::vector<SliceStack> scans(c.num_outputs() - carried, {c.control(), "a scan output"});
+    LoopCount count(c.control(), trips);
     for (int64_t i = 0; i < trips && going; ++i) {
-      if (i >= c.control().max_loop_iterations) {
-        fail(ErrorKind::Limit, "more than {} iterations", c.control().max_loop_iterations);
-      }
-      c.control().check();
+      count.next();
       set_scalar<int64_t>(formal[0], i);
       set_scalar<bool>(formal[1], going);
       c.bodies().run(0, formal, results);

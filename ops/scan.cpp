@@ -7,6 +7,7 @@
 #include "graph/infer_context.h"
 #include "graph/inline_graph.h"
 #include "graph/run_context.h"
+#include "graph/run_scope.h"
 #include "graph/upgrade_context.h"
 #include "kernels/slices.h"
 
@@ -76,8 +77,9 @@ class Scan final : public Op {
     std::vector<RuntimeValue> formal(states + scans), results;
     for (size_t i = 0; i < states; ++i) formal[i] = c.take(i);
     std::vector<SliceStack> stacked(outs, {c.control(), "a scan output"});
+    LoopCount count(c.control(), length);
     for (int64_t t = 0; t < length; ++t) {
-      c.control().check();
+      count.next();
       for (size_t i = 0; i < scans; ++i) {
         const Tensor& x = c.input(states + i);
         int64_t index = at(scan_input_directions, i, 0) ? length - 1 - t : t;

@@ -98,6 +98,11 @@ class SequenceInsert final : public Op {
   void run(RunContext& c) const override {
     size_t length = c.items(0).size(), at = length;
     if (c.has_input(2)) at = position_of(c.input(2), length, length + 1);
+    // A list that grows doubles: the new one is there beside the old one for a while.
+    if (c.items(0).capacity() == length) {
+      c.control().require(2 * (static_cast<int64_t>(length) + 1), sizeof(RuntimeValue),
+                          "a longer sequence");
+    }
     Items items = c.take(0).take_elements();
     items.insert(items.begin() + static_cast<std::ptrdiff_t>(at), c.value(1));
     c.set_value(0, c.control().sequence(std::move(items)));

@@ -4,6 +4,7 @@
 #include "graph/infer_context.h"
 #include "graph/inline_graph.h"
 #include "graph/run_context.h"
+#include "graph/run_scope.h"
 
 namespace onnxrun {
 
@@ -30,8 +31,9 @@ class SequenceMap final : public Op {
     size_t length = c.items(0).size();
     std::vector<RuntimeValue> formal(c.num_inputs()), outputs;
     std::vector<RuntimeValue::Items> results(c.num_outputs());
+    LoopCount count(c.control(), static_cast<int64_t>(length));
     for (size_t k = 0; k < length; ++k) {
-      c.control().check();
+      count.next();
       for (size_t i = 0; i < c.num_inputs(); ++i) formal[i] = element(c.value(i), k, length);
       c.bodies().run(0, formal, outputs);
       for (size_t i = 0; i < outputs.size(); ++i) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "base/work.h"
 #include "command.h"
 #include "exit_code.h"
 #include "formats/json.h"
@@ -139,7 +140,9 @@ class Bench final : public Command {
     std::exception_ptr error;
     std::atomic<bool> failed = false;
     std::vector<std::thread> threads;
+    const Work* own = current_work();
     auto work = [&](size_t k) {
+      WorkScope scope(own);
       try {
         time(*group.runners[k], latencies[k]);
       } catch (...) {

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/file_names.h"
-#include "input_file.h"
 #include "messages.h"
 
 namespace onnxrun::tool {
@@ -16,6 +15,8 @@ namespace onnxrun::tool {
 LoadOptions CommonOptions::load_options() const {
   LoadOptions load;
   load.max_memory = max_memory;
+  load.max_tensor_bytes = max_tensor;
+  load.max_nesting = max_nesting;
   if (external_data == "deny") {
     load.external_data = LoadOptions::ExternalData::Deny;
   } else if (external_data != "model-dir") {
@@ -34,6 +35,7 @@ SessionOptions CommonOptions::session_options() const {
   session.threads = threads;
   session.optimize = optimize > 0;
   session.max_memory = max_memory;
+  session.max_tensor_bytes = max_tensor;
   session.max_loop_iterations = max_loop_iterations;
   return session;
 }
@@ -50,12 +52,13 @@ static int threads_from_environment() {
 
 void add_common_options(Options& options, CommonOptions& o) {
   o.threads = threads_from_environment();
-  o.max_memory = memory_limit(0) / 2;
+  o.max_memory = default_max_memory();
   auto text_option = [&](const char* name, const char* type, const char* help,
                          const std::function<void(const std::string&)>& take) {
     options.add(name, take, help).type_name(type).group("Common options");
   };
-  auto option = [&](const char* name, auto& value, const char* type, const char* help) {
+  auto option = [&](const char* name, auto& value, const char* type,
+                    const char* help) -> Option& {
     return options.add(name, value, help).type_name(type).group("Common options");
   };
   option("--threads", o.threads, "N",
@@ -66,11 +69,17 @@ void add_common_options(Options& options, CommonOptions& o) {
                 o.max_memory = parse_bytes("--max-memory", text);
                 o.is_max_memory_given = true;
               });
+  text_option("--max-tensor", "SIZE",
+              "most memory for any one tensor (default: no limit of its own)",
+              [&o](const std::string& t) { o.max_tensor = parse_bytes("--max-tensor", t); });
   text_option("--timeout", "TIME", "wall time after which the command ends, e.g. 30s",
               [&o](const std::string& t) { o.timeout_seconds = parse_seconds("--timeout", t); });
   option("--max-loop-iterations", o.max_loop_iterations, "N",
-         "most iterations of any one loop of the model")
+         "most iterations of all loops of a run (default: 20000000)")
       .check(at_least(1));
+  option("--max-nesting", o.max_nesting, "N",
+         "how deep subgraphs and function calls may lie in each other (default: 100)")
+      .check(between(1, 1000));
   option(
       "--external-data", o.external_data, "WHERE",
       "where the model's data files may lie: deny, model-dir (default), or a folder, which links "

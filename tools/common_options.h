@@ -21,8 +21,10 @@ struct CommonOptions {
   // Unless given, half of what there is: the other half is for what is not counted.
   int64_t max_memory = INT64_MAX;
   bool is_max_memory_given = false;
+  int64_t max_tensor = INT64_MAX;
   std::optional<double> timeout_seconds;
-  int64_t max_loop_iterations = 100'000'000;
+  int64_t max_loop_iterations = 20'000'000;
+  int max_nesting = 100;
   std::string external_data = "model-dir";
   int optimize = 2;
   uint64_t seed = 0;

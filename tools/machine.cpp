@@ -12,6 +12,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/processors.h"
+
 namespace onnxrun::tool {
 
 std::vector<std::string> cpu_features() {
@@ -48,8 +50,7 @@ MachineMemory machine_memory() {
     int64_t kilobytes = 0;
     if (word == "MemAvailable:" && info >> kilobytes) memory.available = kilobytes * 1024;
   }
-  int64_t group = 0;
-  if (std::ifstream("/sys/fs/cgroup/memory.max") >> group && group > 0) memory.group = group;
+  memory.group = cgroup_memory();
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
     memory.address_space = static_cast<int64_t>(limit.rlim_cur);

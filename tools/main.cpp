@@ -1,5 +1,7 @@
+#include <memory>
 #include <new>
 
+#include "base/work.h"
 #include "command_list.h"
 #include "exit_code.h"
 #include "interrupt.h"
@@ -26,6 +28,11 @@ int run_command_line(const CommandInfo& info, int argc, char** argv) {
   }
   catch_interrupts(command->time_limit());
   seed_draws(command->common().seed);
+  // What all tensors of the process take together, whichever part of the command they are for.
+  const CommonOptions& common = command->common();
+  const auto memory = std::make_shared<MemoryAccount>(common.max_memory);
+  const Work work{.memory = memory.get(), .max_tensor = common.max_tensor};
+  WorkScope scope(&work);
   return command->execute();
 }
 

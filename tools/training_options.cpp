@@ -204,6 +204,7 @@ TrainerOptions trainer_options(const OptimizerChoice& optimizer, const ModeChoic
   o.optimize = common.optimize > 0;
   o.threads = common.threads;
   o.max_memory = common.max_memory;
+  o.max_tensor_bytes = common.max_tensor;
   o.max_loop_iterations = common.max_loop_iterations;
   return o;
 }

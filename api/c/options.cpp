@@ -162,6 +162,7 @@ void read_options(OptionReader& reader, SessionOptions& options) {
   reader.read("optimize", options.optimize);
   reader.read("max_memory", options.max_memory);
   reader.read("max_loop_iterations", options.max_loop_iterations);
+  reader.read("max_tensor_bytes", options.max_tensor_bytes);
   reader.read("timeout", options.timeout_seconds);
   options.outputs = reader.list("outputs");
 }
@@ -190,6 +191,8 @@ void read_options(OptionReader& reader, TrainerOptions& options) {
   reader.read("optimize", options.optimize);
   reader.read("max_memory", options.max_memory);
   reader.read("max_loop_iterations", options.max_loop_iterations);
+  reader.read("max_tensor_bytes", options.max_tensor_bytes);
+  reader.read("timeout", options.timeout_seconds);
 }
 
 void read_options(OptionReader& reader, FitOptions& options) {

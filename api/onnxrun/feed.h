@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "onnxrun/model.h"
 #include "onnxrun/named_tensor.h"
 
 namespace onnxrun {
@@ -37,13 +38,14 @@ struct FeedOptions {
   // Samples in a batch; by default what the model's inputs demand, else 32.
   std::optional<int64_t> batch_size;
   // Bytes that files read on the way may take.
-  int64_t max_memory = INT64_MAX;
+  int64_t max_memory = default_max_memory();
 };
 
 // The arrays of data files, each "[NAME=]FILE[:key]": .npy, .npz, .csv, .tsv, .idx and -ubyte (and
 // their .gz), .safetensors, pictures, TensorProto .pb, .raw:f32:1x3x224x224, inline
 // "x=[[0,1],[1,0]]". A file whose arrays have no names of their own needs one. Throws BadInput
 // naming the file, Limit where more than `max_memory` bytes would be taken.
-NamedTensors open_arrays(const std::vector<std::string>& files, int64_t max_memory = INT64_MAX);
+NamedTensors open_arrays(const std::vector<std::string>& files,
+                         int64_t max_memory = default_max_memory());
 
 }  // namespace onnxrun

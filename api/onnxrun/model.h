@@ -17,14 +17,24 @@ namespace onnxrun {
 class Graph;
 class Lowerings;
 
+// Half of the memory that the machine has, or the control groups of this process: the other half is
+// for what is not counted.
+int64_t default_max_memory();
+
+// Limits suit a file from a stranger; what goes beyond one is an Error of kind Limit.
 struct LoadOptions {
   enum class ExternalData : uint8_t { Deny, ModelDir, Directory };
   // Where tensors outside the .onnx file may lie: nowhere, beside or below it (the default), or
   // below `external_directory`, which may also be reached through links, as model caches have them.
   ExternalData external_data = ExternalData::ModelDir;
   std::string external_directory;
-  // Bytes that all tensors of the file may take together.
-  int64_t max_memory = INT64_MAX;
+  // Bytes that all tensors of the file may take together, and those that any one may.
+  int64_t max_memory = default_max_memory();
+  int64_t max_tensor_bytes = INT64_MAX;
+  // How deep subgraphs and calls of functions may lie in each other.
+  int max_nesting = 100;
+  // Wall time; then it throws Timeout.
+  std::optional<double> timeout_seconds = {};
   // The operators there are, if not the library's alone.
   std::optional<Operators> operators = {};
 };

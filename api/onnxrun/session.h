@@ -21,12 +21,17 @@ struct SessionOptions {
   bool optimize = true;
   // Values to compute: any of the graph's, inner ones included; the model's outputs if empty.
   std::vector<std::string> outputs = {};
-  // Bytes of a plan's buffers, and of what a run sizes while it runs; more is an Error of kind
-  // Limit.
-  int64_t max_memory = INT64_MAX;
-  // Of any one loop of the model; more is an Error of kind Limit.
-  int64_t max_loop_iterations = 100'000'000;
-  // Wall time of one run, checked between nodes; then it throws Timeout.
+  // What goes beyond a limit is an Error of kind Limit.
+  // Bytes of the tensors that are made of the model's weights once, of a plan's buffers, and of
+  // what a run sizes while it runs, together.
+  int64_t max_memory = default_max_memory();
+  // Bytes that any one tensor may have.
+  int64_t max_tensor_bytes = INT64_MAX;
+  // Of all loops of a run together. A loop without a trip count, or with one above this number, is
+  // moreover an error after 45 seconds, unless there is a time limit.
+  int64_t max_loop_iterations = 20'000'000;
+  // Wall time of one run, checked inside long operators, too; then it throws Timeout. The
+  // session's own making may take as long.
   std::optional<double> timeout_seconds = {};
 };
 

@@ -63,10 +63,12 @@ struct TrainerOptions {
   // are written.
   bool double_precision = false;
   bool optimize = true;  // as SessionOptions::optimize
-  // As in SessionOptions.
+  // As in SessionOptions; the time is that of a step. A step that has begun to move weights ends.
   int threads = 1;
-  int64_t max_memory = INT64_MAX;
-  int64_t max_loop_iterations = 100'000'000;
+  int64_t max_memory = default_max_memory();
+  int64_t max_tensor_bytes = INT64_MAX;
+  int64_t max_loop_iterations = 20'000'000;
+  std::optional<double> timeout_seconds = {};
 };
 
 // Owns the weights it trains; the model stays as it was. Used by one thread at a time, cancel()

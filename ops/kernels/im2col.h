@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/work.h"
 #include "kernels/window.h"
 
 namespace onnxrun {
@@ -84,6 +85,7 @@ void for_each_stretch(const Window& w, int64_t channels, int64_t begin, int64_t 
   int64_t length = w.output.back(), taps = w.kernel_size(), plane = w.input_size();
   std::array<int64_t, max_spatial_axes> tap{};
   for (int64_t t = 0; t < taps; ++t) {
+    check_work();
     detail::LineWalk walk(w, tap);
     for (int64_t c = 0; c < channels; ++c) {
       Stretch s{};

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "base/work.h"
 #include "kernels/gemm.h"
 #include "kernels/recurrent.h"
 #include "kernels/recurrent_blocks.h"
@@ -36,6 +37,7 @@ class Backward {
     if (d_c_) start(a_.d_y_c, d_c_);
     for_each_block(p_, p_.steps, [&](int64_t d, int64_t row, int64_t rows) {
       for (int64_t s = p_.steps; s-- > 0;) {
+        check_work();
         run_step(d, row, rows, p_.is_reverse(d) ? p_.steps - 1 - s : s);
       }
     });

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "base/work.h"
 #include "kernels/gemm.h"
 #include "kernels/recurrent.h"
 #include "kernels/recurrent_blocks.h"
@@ -181,6 +182,7 @@ class Forward {
   // `count` steps from `first` (in time) of a block of rows.
   void run_steps(int64_t d, int64_t row, int64_t rows, int64_t first, int64_t count) const {
     for (int64_t s = 0; s < count; ++s) {
+      check_work();
       int64_t step = p_.is_reverse(d) ? first + count - 1 - s : first + s;
       run_step(d, row, rows, step, first);
     }

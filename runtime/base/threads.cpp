@@ -1,9 +1,12 @@
 #include "base/threads.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "base/processors.h"
+#include "base/work.h"
 
 #ifdef ONNXRUN_PLAIN_THREADS
 #include <atomic>
@@ -104,7 +107,17 @@ static oneapi::tbb::task_arena& arena_of(int threads) {
   return *arena;
 }
 
+// The child of a fork has this thread alone: the pool's others and what they held locked are lost.
+static bool is_pool_lost = false;
+
+static void notice_forks() {
+  [[maybe_unused]] static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { is_pool_lost = true; });
+}
+
 static void run_pieces(int64_t pieces, const RangeFunction& piece) {
+  if (is_pool_lost) return piece(0, pieces);
+  notice_forks();
   arena_of(scope_threads).execute([&] {
     oneapi::tbb::parallel_for(
         oneapi::tbb::blocked_range<int64_t>(0, pieces, 1),
@@ -122,11 +135,18 @@ static void run_pieces(int64_t pieces, const RangeFunction& piece) {
 void parallel_for(int64_t n, int64_t grain, RangeFunction f) {
   if (n <= 0) return;
   int64_t pieces = (n - 1) / grain + 1;
+  const Work* work = current_work();
   auto piece = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) f(i * grain, std::min(n, (i + 1) * grain));
+    for (int64_t i = begin; i < end; ++i) {
+      if (work && work->check) work->check(work->object);
+      f(i * grain, std::min(n, (i + 1) * grain));
+    }
   };
   if (scope_threads <= 1 || pieces == 1) return piece(0, pieces);
-  run_pieces(pieces, piece);
+  run_pieces(pieces, [&](int64_t begin, int64_t end) {
+    WorkScope same(work);
+    piece(begin, end);
+  });
 }
 
 }  // namespace onnxrun

@@ -39,7 +39,8 @@ class ThreadScope {
 // Calls f(begin, end) on consecutive pieces that cover [0, n). Every piece but the last has exactly
 // `grain` elements (grain >= 1), whatever the number of threads; pieces run in any order and at the
 // same time. So a result that depends only on the pieces is the same on any number of threads.
-// An exception from f is rethrown here after all started pieces have ended.
+// An exception from f is rethrown here after all started pieces have ended. Between pieces it is
+// looked whether the work is to end (base/work.h).
 void parallel_for(int64_t n, int64_t grain, RangeFunction f);
 
 }  // namespace onnxrun

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "base/work.h"
 #include "graph/infer_context.h"
 
 namespace onnxrun {
@@ -118,6 +119,7 @@ void check_outputs(const Node& node) {
 void check_input_types(const Graph& graph, const Node& node) { TypeCheck(graph, node).run(); }
 
 void infer_node(Graph& graph, Node& node, bool settling) {
+  check_work();
   try {
     check_input_types(graph, node);
     check_outputs(node);
@@ -140,7 +142,9 @@ const Tensor* InferContext::constant(size_t i) const {
 }
 
 std::optional<std::vector<int64_t>> InferContext::ints(size_t i) const {
-  if (const Tensor* t = constant(i); t && is_integer(t->dtype())) return to_int64s(*t);
+  constexpr int64_t most = 1 << 20;  // more are no lengths, axes or positions
+  if (const Tensor* t = constant(i); t && is_integer(t->dtype()) && t->size() <= most)
+    return to_int64s(*t);
   auto elements = content(i);
   if (elements && all_known(*elements)) return to_dims(*elements);
   return std::nullopt;
@@ -165,8 +169,12 @@ void InferContext::set_output(size_t i, Type type) {
   value.content.reset();
 }
 
+// Lists of lengths are short; what is longer than this is data.
+static constexpr size_t max_content = 1024;
+
 void InferContext::set_content(size_t i, std::vector<Dim> elements) {
-  if (has_output(i)) graph_.value(node_.outputs[i]).content = std::move(elements);
+  if (has_output(i) && elements.size() <= max_content)
+    graph_.value(node_.outputs[i]).content = std::move(elements);
 }
 
 std::vector<Type> InferContext::infer_body(size_t k, const std::vector<Type>& formal,

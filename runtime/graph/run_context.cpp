@@ -1,6 +1,7 @@
 #include "graph/run_context.h"
 
 #include "base/error.h"
+#include "base/work.h"
 
 namespace onnxrun {
 
@@ -24,9 +25,13 @@ int64_t saturated_product(int64_t a, int64_t b) {
 
 // Counts memory for as long as it is there.
 struct Charge {
-  Charge(std::shared_ptr<std::atomic<int64_t>> total_bytes, int64_t charged,
+  // `beside` are those of the bytes that are not a tensor's own.
+  Charge(std::shared_ptr<std::atomic<int64_t>> total_bytes, int64_t charged, int64_t beside,
          std::shared_ptr<void> memory)
-      : total(std::move(total_bytes)), bytes(charged), held(std::move(memory)) {
+      : total(std::move(total_bytes)),
+        bytes(charged),
+        taken(take_memory(beside, "a value")),
+        held(std::move(memory)) {
     total->fetch_add(bytes, std::memory_order_relaxed);
   }
   ~Charge() { total->fetch_sub(bytes, std::memory_order_relaxed); }
@@ -35,7 +40,7 @@ struct Charge {
 
   std::shared_ptr<std::atomic<int64_t>> total;
   int64_t bytes;
-  std::shared_ptr<void> held;
+  std::shared_ptr<void> taken, held;
 };
 
 }  // namespace
@@ -47,10 +52,13 @@ void RunControl::require(int64_t count, int64_t bytes, std::string_view what) co
     fail(ErrorKind::Limit, "{} needs {} bytes; {} are in use and {} allowed", what, needed, live,
          max_memory);
   }
+  if (needed > memory_left()) {
+    fail(ErrorKind::Limit, "{} needs {} bytes, {} are left", what, needed, memory_left());
+  }
 }
 
 std::shared_ptr<void> RunControl::charge(int64_t bytes, std::shared_ptr<void> memory) const {
-  return std::make_shared<Charge>(live_bytes_, bytes, std::move(memory));
+  return std::make_shared<Charge>(live_bytes_, bytes, bytes, std::move(memory));
 }
 
 Tensor RunControl::allocate(DType dtype, Dims dims) const {
@@ -64,7 +72,8 @@ Tensor RunControl::allocate(DType dtype, Dims dims) const {
   }
   Tensor memory(dtype, std::move(dims));
   if (max_memory == INT64_MAX) return memory;
-  memory.rebind(memory.raw(), charge(bytes + handle_bytes, memory.owner()));
+  memory.rebind(memory.raw(), std::make_shared<Charge>(live_bytes_, bytes + handle_bytes,
+                                                       handle_bytes, memory.owner()));
   return memory;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/work.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 
@@ -31,7 +32,8 @@ size_t longest_text(std::span<const Tensor* const> inputs) {
   return longest;
 }
 
-// At most; operators copy strings, so none of a result is longer than the longest there is.
+// Most operators copy strings, so that none of a result is longer than the longest there is; one
+// that joins them asks for what it needs itself.
 int64_t result_bytes(const Graph& graph, const Node& node, std::span<const Tensor* const> inputs) {
   int64_t total = 0;
   for (ValueId v : node.outputs) {
@@ -71,6 +73,7 @@ class Folder {
     allowed_ = std::min(allowed_, options_.max_added);
     std::vector<Node> kept;
     for (Node& node : graph_.nodes) {
+      check_work();
       if (!fold(node)) kept.push_back(std::move(node));
     }
     graph_.nodes = std::move(kept);
@@ -99,13 +102,15 @@ class Folder {
         bytes > allowed_ - total_) {
       return false;
     }
-    total_ += bytes;
     try {
-      std::vector<Tensor> results = evaluate(graph_, node, inputs);
+      std::vector<Tensor> results = evaluate(graph_, node, inputs, allowed_ - total_);
       for (size_t i = 0; i < results.size(); ++i) {
-        if (node.outputs[i] != no_value) keep(node.outputs[i], std::move(results[i]));
+        if (node.outputs[i] == no_value) continue;
+        total_ = saturated_sum(total_, bytes_with_text(results[i]));
+        keep(node.outputs[i], std::move(results[i]));
       }
-    } catch (const Error&) {
+    } catch (const Error& e) {
+      if (e.kind() == ErrorKind::Timeout || e.kind() == ErrorKind::Cancelled) throw;
       return false;
     }
     return true;
@@ -134,7 +139,10 @@ int64_t fold_constants(Graph& graph, const FoldOptions& options) {
   return Folder(graph, options).run();
 }
 
-std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* const> inputs) {
+std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* const> inputs,
+                             int64_t max_memory) {
+  RunControl control;
+  control.max_memory = max_memory;
   std::vector<RuntimeValue> in(inputs.size()), out(node.outputs.size());
   std::vector<const RuntimeValue*> in_ptrs;
   std::vector<RuntimeValue*> out_ptrs;
@@ -155,13 +163,15 @@ std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* c
   } else if (!writes_nothing(out_ptrs)) {
     PrepareContext prepare(in_ptrs, out_ptrs, {});
     std::unique_ptr<KernelState> state = node.op->prepare(prepare);
-    Tensor scratch(DType::UInt8, {std::max<int64_t>(prepare.scratch(), 1)});
-    RunControl control;
+    Tensor scratch = control.allocate(DType::UInt8, {std::max<int64_t>(prepare.scratch(), 1)});
     RunContext context(in_ptrs, out_ptrs, state.get(), scratch.raw(), nullptr, &control);
     node.op->run(context);
   }
   std::vector<Tensor> results;
-  for (RuntimeValue& v : out) results.push_back(std::move(v.tensor));
+  // Text of results is counted as long as they live.
+  for (RuntimeValue& v : out) {
+    results.push_back(v.tensor.defined() ? control.count_text(std::move(v.tensor)) : Tensor());
+  }
   return results;
 }
 

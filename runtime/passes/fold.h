@@ -22,7 +22,9 @@ struct FoldOptions {
 // Returns the bytes of all results.
 int64_t fold_constants(Graph& graph, const FoldOptions& options = {});
 
-// Runs one node on tensors, outside any plan; returns its outputs. Throws what the operator throws.
-std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* const> inputs);
+// Runs one node on tensors, outside any plan; returns its outputs. Throws what the operator throws,
+// Limit where it needs more than `max_memory` bytes beside them.
+std::vector<Tensor> evaluate(Graph& graph, Node& node, std::span<const Tensor* const> inputs,
+                             int64_t max_memory = INT64_MAX);
 
 }  // namespace onnxrun

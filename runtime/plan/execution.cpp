@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "graph/infer_context.h"
+#include "graph/run_scope.h"
 #include "graph/value_type.h"
 #include "plan/blame.h"
 #include "plan/escapes.h"
@@ -157,7 +158,11 @@ class Execution::Bodies final : public BodyRunner {
   std::vector<Body> kept_;
 };
 
+// Memory for many tensors, however large one of them may be.
 static Tensor bytes_tensor(int64_t bytes, const RunControl* control) {
+  Work work = current_work() ? *current_work() : Work();
+  work.max_tensor = INT64_MAX;
+  WorkScope scope(&work);
   Dims dims = {std::max<int64_t>(bytes, 1)};
   return control ? control->allocate(DType::UInt8, dims) : Tensor(DType::UInt8, dims);
 }
@@ -361,20 +366,28 @@ void Execution::make_outputs(const RunControl& control) {
 
 void Execution::run(const RunControl& control) {
   control.check();
+  std::optional<RunScope> scope;
+  if (!body_ && !RunScope::covers(control)) scope.emplace(control);
   make_outputs(control);
-  auto commit = static_cast<size_t>(plan_->commit_at());
-  run_steps(0, commit, control);
+  run_steps(0, static_cast<size_t>(plan_->commit_at()), control);
   if (!plan_->graph().guards.empty()) check_guards(control);
-  run_steps(commit, steps_.size(), control);
+  if (static_cast<size_t>(plan_->commit_at()) < steps_.size()) return commit(control);
+  copy_results(control);
+}
+
+void Execution::commit(const RunControl& control) {
+  WorkScope scope(nullptr);
+  run_steps(static_cast<size_t>(plan_->commit_at()), steps_.size(), control);
   copy_results(control);
 }
 
 void Execution::run_steps(size_t begin, size_t end, const RunControl& control) {
   size_t s = begin;
   StepMemory memory(arena_, scratch_);
+  const bool may_end = current_work() != nullptr;
   try {
     for (; s < end; ++s) {
-      control.check();
+      if (may_end) control.check();
       RunningStep& step = *steps_[s];
       step.context.set_control(&control);
       for (const auto& e : step.escaping) {

@@ -67,6 +67,8 @@ class Execution {
   void point_buffer(const Buffer& buffer, void* data, const std::shared_ptr<void>& keep_alive);
   void copy_what_escapes(RunningStep& step);
   void run_steps(size_t begin, size_t end, const RunControl& control);
+  // The steps that move state: neither a time limit nor cancelling ends them on their way.
+  void commit(const RunControl& control);
   void point_context(RunningStep& step, const KernelState* state, std::byte* scratch,
                      const RunControl* control);
   void find_last_uses(RunningStep& step, int index);

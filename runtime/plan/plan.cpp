@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/work.h"
 #include "graph/infer_context.h"
 #include "passes/dead_nodes.h"
 #include "passes/fold.h"
@@ -348,6 +349,7 @@ void PlanCompiler::check_memory() const {
   int64_t bytes = plan_->arena_bytes_;
   bool overflow = false;
   for (const Buffer& b : plan_->buffers_) {
+    if (b.kind != Buffer::Kind::Dynamic) check_tensor_size(b.bytes);
     if (b.kind == Buffer::Kind::Output) overflow |= __builtin_add_overflow(bytes, b.bytes, &bytes);
   }
   if (overflow || bytes > plan_->options_.max_memory) {

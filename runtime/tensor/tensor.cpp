@@ -6,6 +6,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "base/work.h"
 
 namespace onnxrun {
 
@@ -15,19 +16,29 @@ constexpr std::align_val_t alignment{64};
 
 std::shared_ptr<void> allocate_bytes(int64_t bytes) {
   if (bytes > INT64_MAX - 128) fail(ErrorKind::Limit, "a tensor of {} bytes is too large", bytes);
+  check_tensor_size(bytes);
+  std::shared_ptr<void> taken = take_memory(bytes, "a tensor");
   void* p = ::operator new(static_cast<size_t>(bytes), alignment, std::nothrow);
   if (!p) fail(ErrorKind::Limit, "no memory for a tensor of {} bytes", bytes);
-  return {p, [](void* q) { ::operator delete(q, alignment); }};
+  return {p, [taken](void* q) { ::operator delete(q, alignment); }};
 }
 
 std::shared_ptr<void> allocate_strings(int64_t count) {
-  auto strings = std::make_shared<std::vector<std::string>>();
+  struct Strings {
+    std::shared_ptr<void> taken;
+    std::vector<std::string> elements;
+  };
+  constexpr auto each = static_cast<int64_t>(sizeof(std::string));
+  auto strings = std::make_shared<Strings>();
+  if (count > INT64_MAX / each) fail(ErrorKind::Limit, "{} strings are too many", count);
+  check_tensor_size(count * each);
+  strings->taken = take_memory(count * each, "a tensor");
   try {
-    strings->resize(static_cast<size_t>(count));
+    strings->elements.resize(static_cast<size_t>(count));
   } catch (const std::exception&) {
     fail(ErrorKind::Limit, "no memory for a tensor of {} strings", count);
   }
-  return {strings, strings->data()};
+  return {strings, strings->elements.data()};
 }
 
 }  // namespace

@@ -4,9 +4,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <thread>
 
 #include "base/error.h"
+#include "base/work.h"
 #include "builtin_ops.h"
 #include "graph/builder.h"
 #include "support/model_maker.h"
@@ -122,6 +128,240 @@ TEST(SessionLimits, CountsMemoryOfBodies) {
     EXPECT_EQ(kind_of_failure(row.graph, inputs, with_memory(4'000'000)), ErrorKind::Limit)
         << row.name;
     EXPECT_NO_THROW(run(row.graph, inputs, with_memory(100'000'000))) << row.name;
+  }
+}
+
+// A loop in a loop: neither alone is too long.
+TEST(SessionLimits, CountsIterationsOfAllLoopsTogether) {
+  for (const char* inner_op : {"Loop", "Scan"}) {
+    Graph graph(builtin_ops()), outer(builtin_ops()), inner(builtin_ops());
+    bool scan = std::string_view(inner_op) == "Scan";
+    if (!scan) inner.add_input("j", Type::tensor(DType::Int64, Shape{}));
+    ValueId on = scan ? no_value : inner.add_input("d", Type::tensor(DType::Bool, Shape{}));
+    ValueId u = inner.add_input("u", scan ? floats({}) : floats({100}));
+    GraphBuilder in(inner);
+    if (!scan) inner.outputs = {in.add("Identity", {on})};
+    inner.outputs.push_back(in.add("Neg", {u}));
+
+    outer.add_input("i", Type::tensor(DType::Int64, Shape{}));
+    ValueId going = outer.add_input("c", Type::tensor(DType::Bool, Shape{}));
+    ValueId v = outer.add_input("v", floats({100}));
+    GraphBuilder out(outer);
+    NodeOptions inside;
+    inside.bodies.push_back(std::move(inner));
+    if (scan) inside.attributes = {{"num_scan_inputs", int64_t{1}}};
+    std::vector<ValueId> inputs = {out.int_scalar(100), no_value, v};
+    if (scan) inputs = {v};
+    ValueId next = out.add_n(inner_op, inputs, 1, std::move(inside))[0];
+    outer.outputs = {out.add("Identity", {going}), next};
+
+    ValueId x = graph.add_input("x", floats({100}));
+    GraphBuilder b(graph);
+    NodeOptions around;
+    around.bodies.push_back(std::move(outer));
+    graph.outputs = {b.add_n("Loop", {b.int_scalar(50), no_value, x}, 1, std::move(around))[0]};
+
+    Tensor x_value(DType::Float32, {100});
+    std::fill_n(x_value.data<float>(), 100, 1.0f);
+    NamedValues values = {{"x", x_value}};
+    SessionOptions options;
+    options.max_loop_iterations = 5049;
+    EXPECT_EQ(kind_of_failure(graph, values, options), ErrorKind::Limit) << inner_op;
+    options.max_loop_iterations = 5050;
+    // Every run begins to count anew.
+    Session session(Model(std::make_shared<Graph>(graph)), options);
+    EXPECT_NO_THROW(session.run(values)) << inner_op;
+    EXPECT_NO_THROW(session.run(values)) << inner_op;
+  }
+}
+
+TEST(SessionLimits, HoldsAnyOneTensorToASize) {
+  Tensor x(DType::Float32, {1000});
+  std::fill_n(x.data<float>(), x.size(), 1.0f);
+  struct Row {
+    const char* name;
+    std::function<ValueId(GraphBuilder&, ValueId)> build;
+  };
+  const Row rows[] = {
+      {"planned",
+       [](GraphBuilder& b, ValueId v) {
+         return b.add("ReduceSum", {b.add("Concat", {v, v}, {{"axis", int64_t{0}}})});
+       }},
+      {"folded",
+       [](GraphBuilder& b, ValueId v) {
+         ValueId large = b.add("Expand", {b.scalar(1, DType::Float32), b.ints({2, 1000})});
+         return b.add("ReduceSum", {b.add("Mul", {v, large})});
+       }},
+      {"sized while running",
+       [](GraphBuilder& b, ValueId v) {
+         ValueId many = b.add("Expand", {b.scalar(2, DType::Int64), b.add("Shape", {v})});
+         ValueId one = b.add("Slice", {many, b.ints({0}), b.ints({1})});
+         ValueId shape = b.add("Mul", {one, b.add("Size", {b.add("NonZero", {v})})});
+         return b.add("ReduceSum", {b.add("ConstantOfShape", {shape})});
+       }},
+  };
+  for (const Row& row : rows) {
+    Graph graph(builtin_ops());
+    ValueId v = graph.add_input("x", floats({1000}));
+    GraphBuilder b(graph);
+    graph.outputs = {row.build(b, v)};
+    SessionOptions options;
+    options.max_tensor_bytes = 7999;
+    EXPECT_EQ(kind_of_failure(graph, {{"x", x}}, options), ErrorKind::Limit) << row.name;
+    options.max_tensor_bytes = 8000;
+    EXPECT_NO_THROW(run(graph, {{"x", x}}, options)) << row.name;
+  }
+}
+
+// A product of matrices that takes seconds.
+Graph long_product() {
+  Graph graph(builtin_ops());
+  ValueId x = graph.add_input("x", Type::tensor(DType::Float64, Shape{Dim(3000), Dim(3000)}));
+  GraphBuilder b(graph);
+  graph.outputs = {b.add("ReduceSum", {b.add("MatMul", {x, x})})};
+  return graph;
+}
+
+double seconds_of(const std::function<void()>& f) {
+  auto start = std::chrono::steady_clock::now();
+  f();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Kernels that run long: none of them goes on far beyond its time.
+TEST(SessionLimits, TimeIsCheckedInsideKernels) {
+  struct Row {
+    const char* name;
+    std::function<ValueId(GraphBuilder&, ValueId)> build;
+    Dims dims;
+  };
+  auto conv = [](GraphBuilder& b, ValueId x) {
+    return b.add("Conv", {x, b.add("Slice", {x, b.ints({0}), b.ints({64}), b.ints({2})})});
+  };
+  const Row rows[] = {
+      {"MatMul",
+       [](GraphBuilder& b, ValueId x) {
+         return b.add("MatMul", {x, x});
+       },
+       {4000, 4000}},
+      {"Conv", conv, {8, 64, 96, 96}},
+      {"Einsum",
+       [](GraphBuilder& b, ValueId x) {
+         return b.add("Einsum", {x, x, x}, {{"equation", std::string("ab,bc,cd->da")}});
+       },
+       {3500, 3500}},
+      {"CumSum",
+       [](GraphBuilder& b, ValueId x) {
+         ValueId v = x;
+         for (int k = 0; k < 500; ++k) v = b.add("CumSum", {v, b.int_scalar(1)});
+         return v;
+       },
+       {1000, 10'000}},
+      {"TopK",
+       [](GraphBuilder& b, ValueId x) {
+         return b.add_n("TopK", {x, b.ints({500'000})}, 2)[0];
+       },
+       {20, 1'000'000}},
+      {"LSTM",
+       [](GraphBuilder& b, ValueId x) {
+         auto part = [&](std::vector<int64_t> shape) {
+           int64_t count = 1;
+           for (int64_t d : shape) count *= d;
+           ValueId flat = b.add("Reshape", {x, b.ints({-1})});
+           ValueId some = b.add("Slice", {flat, b.ints({0}), b.ints({count})});
+           return b.add("Reshape", {some, b.ints(shape)});
+         };
+         return b.add("LSTM", {part({40'000, 1, 8}), part({1, 2048, 8}), part({1, 2048, 512})},
+                      {{"hidden_size", int64_t{512}}});
+       },
+       {1 << 20}},
+      {"GridSample",
+       [](GraphBuilder& b, ValueId x) {
+         ValueId grid =
+             b.add("Transpose", {b.add("Slice", {x, b.ints({0}), b.ints({2}), b.ints({1})})},
+                   {{"perm", std::vector<int64_t>{0, 2, 3, 1}}});
+         return b.add("GridSample", {x, grid}, {{"mode", std::string("cubic")}});
+       },
+       {1, 16, 1200, 1200}},
+      {"LRN",
+       [](GraphBuilder& b, ValueId x) {
+         return b.add("LRN", {x}, {{"size", int64_t{2001}}});
+       },
+       {1, 2000, 100, 100}},
+      {"MaxPool",
+       [](GraphBuilder& b, ValueId x) {
+         return b.add("MaxPool", {x}, {{"kernel_shape", std::vector<int64_t>{500, 500}}});
+       },
+       {1, 4, 1500, 1500}},
+      {"AveragePool",
+       [](GraphBuilder& b, ValueId x) {
+         return b.add("AveragePool", {x}, {{"kernel_shape", std::vector<int64_t>{500, 500}}});
+       },
+       {1, 4, 1500, 1500}},
+  };
+  for (const Row& row : rows) {
+    Graph graph(builtin_ops());
+    Shape shape;
+    for (int64_t d : row.dims) shape.emplace_back(d);
+    ValueId x = graph.add_input("x", floats(shape));
+    GraphBuilder b(graph);
+    graph.outputs = {b.add("ReduceSum", {row.build(b, x)})};
+    SessionOptions options;
+    options.timeout_seconds = 0.2;
+    Tensor value(DType::Float32, row.dims);
+    for (int64_t k = 0; k < value.size(); ++k) {
+      value.data<float>()[k] = static_cast<float>(k % 1013) * 1e-3f;
+    }
+    double seconds = seconds_of([&] {
+      EXPECT_EQ(kind_of_failure(graph, {{"x", value}}, options), ErrorKind::Timeout) << row.name;
+    });
+    EXPECT_LT(seconds, 3) << row.name;
+  }
+}
+
+TEST(SessionLimits, CancelsAKernelFromAnotherThread) {
+  Tensor x(DType::Float64, {3000, 3000});
+  std::fill_n(x.data<double>(), x.size(), 1.0);
+  for (int threads : {1, 2}) {
+    SessionOptions options;
+    options.threads = threads;
+    Session session(Model(std::make_shared<Graph>(long_product())), options);
+    session.run({{"x", x}});
+    std::thread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      session.cancel();
+    });
+    double seconds = seconds_of([&] {
+      try {
+        session.run({{"x", x}});
+        ADD_FAILURE() << "no error";
+      } catch (const Error& e) {
+        EXPECT_EQ(e.kind(), ErrorKind::Cancelled);
+      }
+    });
+    other.join();
+    EXPECT_LT(seconds, 2);
+    EXPECT_NO_THROW(session.run({{"x", x}}));
+  }
+}
+
+// Weights computed once are part of what a session may take, and so is each plan that it keeps.
+TEST(SessionLimits, CountsPlansAndFoldedWeightsTogether) {
+  Graph graph(builtin_ops());
+  ValueId x = graph.add_input("x", floats({Dim::symbol("n")}));
+  GraphBuilder b(graph);
+  ValueId v = x;
+  for (int k = 0; k < 4; ++k) v = b.add("Concat", {v, v}, {{"axis", int64_t{0}}});
+  graph.outputs = {b.add("ReduceSum", {v})};
+  auto account = std::make_shared<MemoryAccount>(INT64_MAX);
+  Work work{.memory = account.get()};
+  WorkScope scope(&work);
+  Session session(Model(std::make_shared<Graph>(graph)), with_memory(4'000'000));
+  for (int64_t n = 9000; n < 9020; ++n) {
+    Tensor value(DType::Float32, {n});
+    std::fill_n(value.data<float>(), n, 1.0f);
+    session.run({{"x", value}});
+    EXPECT_LT(account->used(), 4'100'000);
   }
 }
 
