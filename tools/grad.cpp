@@ -72,7 +72,7 @@ class Grad final : public Command {
     if (doubles) widen_to_double(graph);
     for (auto& [name, value] : inputs) value = in_type_of(graph, name, value);
 
-    GradientTask task(graph, wrt_names(graph));
+    GradientTask task(graph, wrt_names(graph), common_.seed);
     if (!loss_.is_given()) {
       add_outputs(task);
     } else {
@@ -285,8 +285,9 @@ class Grad final : public Command {
   static void print_checks(const std::vector<GradientCheck>& checks) {
     std::vector<std::vector<std::string>> rows = {{"gradient of", "checked", "error", ""}};
     for (const GradientCheck& c : checks) {
+      std::string kinks = c.kinks > 0 ? fmt::format("{} at kinks", c.kinks) : "";
       rows.push_back({c.name, std::to_string(c.checked), fmt::format("{:.3g}", c.error),
-                      c.right() ? "" : c.message});
+                      c.right() ? kinks : c.message});
     }
     print(table(rows));
     print(all_right(checks) ? "gradients agree with finite differences\n"
@@ -302,8 +303,8 @@ class Grad final : public Command {
       std::string list;
       for (const GradientCheck& c : checks) {
         list += fmt::format(
-            R"({}{{"name": {}, "checked": {}, "error": {}, "right": {}, "message": {}}})",
-            list.empty() ? "" : ", ", json_string(c.name), c.checked, json_number(c.error),
+            R"({}{{"name": {}, "checked": {}, "kinks": {}, "error": {}, "right": {}, "message": {}}})",
+            list.empty() ? "" : ", ", json_string(c.name), c.checked, c.kinks, json_number(c.error),
             c.right(), json_string(c.right() ? "" : c.message));
       }
       text += fmt::format(", \"check\": [{}], \"right\": {}", list, all_right(checks));

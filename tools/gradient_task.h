@@ -18,22 +18,24 @@ namespace onnxrun::tool {
 struct GradientCheck {
   std::string name;
   int64_t checked = 0;
+  int64_t kinks = 0;  // of them, where slopes to the left and right differ: no error
   double error = 0;
   std::string message;
 
-  bool right() const { return error <= 1e-4; }
+  static constexpr double allowed = 1e-4;
+  bool right() const { return error <= allowed; }
 };
 
 // The scalar sum_k <cotangent_k, output_k>, or a loss, as a function of the graph's inputs and some
 // initializers. First outputs or a loss are added, then gradients are taken.
 class GradientTask {
  public:
-  // `wrt` are names of floating-point inputs and initializers.
-  GradientTask(Graph graph, std::vector<std::string> wrt);
+  // `wrt` are names of floating-point inputs and initializers; the seed is that of random numbers.
+  GradientTask(Graph graph, std::vector<std::string> wrt, uint64_t seed = 0);
 
   const Graph& graph() const { return graph_; }
 
-  // Ones flow into this output.
+  // Ones flow into this output. Random operators draw the same numbers in every evaluation.
   void add_output(const std::string& name);
   // Returns the name of the input that takes what flows into it.
   std::string add_output_with_cotangent(const std::string& name);
@@ -52,7 +54,11 @@ class GradientTask {
                                    const CommonOptions& common) const;
 
  private:
+  void fix_random_numbers();
+
   Graph graph_;
+  uint64_t seed_;
+  bool fixed_ = false;
   std::vector<std::string> wrt_;
   std::vector<Seed> seeds_;
   bool has_loss_ = false;

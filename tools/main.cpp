@@ -5,6 +5,7 @@
 #include "command_list.h"
 #include "exit_code.h"
 #include "interrupt.h"
+#include "kernels/draws.h"
 #include "messages.h"
 
 namespace onnxrun::tool {
@@ -27,6 +28,7 @@ int run_command_line(const CommandInfo& info, int argc, char** argv) {
   }
   show_library_messages();
   catch_interrupts(command->time_limit());
+  seed_draws(command->common().seed);
   // What all tensors of the process take together, whichever part of the command they are for.
   const CommonOptions& common = command->common();
   const auto memory = std::make_shared<MemoryAccount>(common.max_memory);

@@ -1,6 +1,9 @@
 #include "fit/loss_choice.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <string_view>
 
 #include "base/error.h"
 #include "training/loss.h"
@@ -37,26 +40,29 @@ std::string default_loss(Meaning meaning, const Tensor& target) {
   return classes ? "cross_entropy" : "mse";
 }
 
+// Losses that take an output for something that its last operator does not give.
+struct Mismatch {
+  std::string_view loss;
+  Meaning meaning;
+  std::string_view text;
+};
+constexpr Mismatch mismatches[] = {
+    {"cross_entropy", Meaning::Probabilities, "applies one itself; 'nll_probs' does not"},
+    {"cross_entropy", Meaning::LogProbabilities, "applies one itself; 'nll' does not"},
+    {"bce_with_logits", Meaning::Probability, "applies one itself; 'bce' does not"},
+    {"bce_with_logits", Meaning::Probabilities, "applies a Sigmoid behind it; 'bce' does not"},
+    {"nll", Meaning::Probabilities, "takes log-probabilities; 'nll_probs' takes probabilities"},
+    {"nll_probs", Meaning::LogProbabilities, "takes probabilities; 'nll' takes log-probabilities"},
+    {"bce", Meaning::LogProbabilities, "takes probabilities; 'kl' takes log-probabilities"},
+    {"kl", Meaning::Probabilities, "takes log-probabilities"},
+    {"kl", Meaning::Probability, "takes log-probabilities"},
+};
+
 std::string warning_of(const LossOptions& loss, const OpSpec* last) {
-  const Meaning meaning = meaning_of(last);
-  bool logs = meaning == Meaning::LogProbabilities,
-       probabilities = meaning == Meaning::Probabilities;
-  if (loss.name == "cross_entropy" && (probabilities || logs)) {
-    return fmt::format(
-        "output '{}' comes from a {}, and loss 'cross_entropy' applies one itself; '{}' does not",
-        loss.output, last->name, probabilities ? "nll_probs" : "nll");
-  }
-  if (loss.name == "bce_with_logits" && meaning == Meaning::Probability) {
-    return fmt::format(
-        "output '{}' comes from a {}, and loss 'bce_with_logits' applies one itself; 'bce' does "
-        "not",
-        loss.output, last->name);
-  }
-  if (loss.name == "nll" && probabilities) {
-    return fmt::format(
-        "output '{}' comes from a {}, and loss 'nll' takes log-probabilities; 'nll_probs' takes "
-        "probabilities",
-        loss.output, last->name);
+  for (const Mismatch& m : mismatches) {
+    if (loss.name != m.loss || meaning_of(last) != m.meaning) continue;
+    return fmt::format("output '{}' comes from a {}, and loss '{}' {}", loss.output, last->name,
+                       loss.name, m.text);
   }
   return "";
 }

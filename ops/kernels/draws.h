@@ -10,6 +10,9 @@ namespace onnxrun {
 // Thread-safe.
 Philox next_draw();
 
+// Numbers them anew from here on, for another seed than 0. Not while something runs.
+void seed_draws(uint64_t seed);
+
 // The numbers that node `node` of a training step draws: a function of these three alone.
 inline Philox step_draw(int64_t seed, int64_t step, int64_t node) {
   return Philox(static_cast<uint64_t>(seed),

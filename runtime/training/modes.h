@@ -10,4 +10,8 @@ namespace onnxrun {
 // share as statistics follows the first of them.
 std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingModes& modes);
 
+// Lets every node that draws random numbers anew draw the same ones in each run, decided by the
+// seed; all else stays in the mode it has. Nodes whose mode an input decides stay as they are.
+void fix_draws(Graph& graph, uint64_t seed);
+
 }  // namespace onnxrun
