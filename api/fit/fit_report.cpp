@@ -31,8 +31,13 @@ void report_parameters(const Model& model, const Trainer& trainer) {
   std::map<std::string, const InitializerInfo*> infos;
   for (const InitializerInfo& i : all) infos.emplace(i.name, &i);
   for (const std::string& name : trained) {
-    const InitializerInfo& i = *infos.at(name);
-    by_reason[i.trainable ? i.reason : "asked for by name"].push_back(name);
+    auto it = infos.find(name);
+    // The trainer's model has tensors that were one in the file.
+    bool is_new = it == infos.end();
+    by_reason[is_new                  ? "a tensor of its own now"
+              : it->second->trainable ? it->second->reason
+                                      : "asked for by name"]
+        .push_back(name);
   }
   log(LogLevel::Info, "training {} of {} initializers, {} numbers:", trained.size(), all.size(),
       numbers);
