@@ -7,6 +7,7 @@
 #include "graph/graph.h"
 #include "passes/dead_nodes.h"
 #include "passes/gradient.h"
+#include "passes/widen.h"
 
 namespace onnxrun {
 
@@ -25,8 +26,9 @@ ValueId find_float(const Graph& graph, const std::string& name) {
 }  // namespace
 
 Model gradient_model(const Model& model, const std::vector<std::string>& of,
-                     const std::vector<std::string>& wrt, bool cotangents) {
+                     const std::vector<std::string>& wrt, bool cotangents, bool double_precision) {
   Graph graph = model.graph();
+  if (double_precision) widen_to_double(graph);
   GraphBuilder b(graph, "gradient/");
   std::vector<Seed> seeds;
   for (const std::string& name : of) {

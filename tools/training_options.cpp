@@ -21,6 +21,18 @@ std::string names_and_formulas(const List& list) {
   return text;
 }
 
+std::string optimizers() {
+  std::string text;
+  for (const OptimizerInfo& info : optimizer_list()) {
+    text += fmt::format("\n{}: {} (lr {}", info.name, info.formula, info.lr);
+    for (const OptimizerInfo::Setting& s : info.settings) {
+      text += fmt::format(", {} {}", s.name, s.value);
+    }
+    text += ")";
+  }
+  return text;
+}
+
 void add_number(Options& options, const std::string& name, std::optional<double>& value,
                 const std::string& help) {
   options.add(name, value, help).type_name("X").check(at_least(0));
@@ -122,7 +134,7 @@ void add_optimizer_options(Options& options, OptimizerChoice& c) {
   options
       .add(
           "--optimizer", [&c](const std::string& text) { c.name = optimizer_name(text); },
-          "default: sgd" + names_and_formulas(optimizer_list()))
+          "default: sgd" + optimizers())
       .type_name("NAME");
   add_number(options, "--lr", c.lr, "learning rate (default: the optimizer's)");
   add_number(options, "--momentum", c.momentum, "of sgd, momentum, nesterov, rmsprop");

@@ -13,10 +13,17 @@
 #include <vector>
 
 #include "base/error.h"
+#include "fit/wire_fields.h"
 
 namespace onnxrun {
 
 namespace {
+
+using fields::bytes_field;
+using fields::double_field;
+using fields::float_field;
+using fields::integer_field;
+using fields::raw;
 
 // CRC-32C (Castagnoli), reflected polynomial 0x82f63b78.
 uint32_t crc32c(std::string_view bytes) {
@@ -40,28 +47,6 @@ uint32_t masked_crc(std::string_view bytes) {
   return ((crc >> 15) | (crc << 17)) + 0xa282ead8U;
 }
 
-template <typename T>
-std::string raw(T value) {
-  std::string bytes(sizeof(T), '\0');
-  std::memcpy(bytes.data(), &value, sizeof(T));
-  return bytes;
-}
-
-// Protocol Buffers' wire format.
-std::string varint(uint64_t v) {
-  std::string bytes;
-  for (; v >= 128; v >>= 7) bytes += static_cast<char>(v | 128);
-  return bytes + static_cast<char>(v);
-}
-std::string key(int field, int wire) { return varint(static_cast<uint64_t>(field << 3 | wire)); }
-std::string integer_field(int field, int64_t v) {
-  return key(field, 0) + varint(static_cast<uint64_t>(v));
-}
-std::string double_field(int field, double v) { return key(field, 1) + raw(v); }
-std::string float_field(int field, float v) { return key(field, 5) + raw(v); }
-std::string bytes_field(int field, std::string_view v) {
-  return key(field, 2) + varint(v.size()) + std::string(v);
-}
 std::string doubles_field(int field, const std::vector<double>& values) {
   std::string bytes;
   for (double v : values) bytes += raw(v);
@@ -72,7 +57,7 @@ double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-constexpr int file_version_field = 3, summary_field = 5;
+constexpr int file_version_field = 3, graph_field = 4, summary_field = 5;
 
 }  // namespace
 
@@ -99,6 +84,8 @@ void EventFile::record(const std::string& bytes) {
                  std::fflush(file_.get()) == 0;
   if (!written) fail(ErrorKind::CannotWrite, "cannot write '{}': {}", path_, std::strerror(errno));
 }
+
+void EventFile::graph(const std::string& definition) { event(0, graph_field, definition); }
 
 void EventFile::scalar(const std::string& tag, int64_t step, double value) {
   std::string entry = bytes_field(1, tag) + float_field(2, static_cast<float>(value));

@@ -16,6 +16,8 @@ class EventFile {
   // A new file `directory`/events.out.tfevents.TIME.onnxrun. Throws CannotWrite.
   explicit EventFile(const std::string& directory);
 
+  // A GraphDef message (fit/graph_def.h).
+  void graph(const std::string& definition);
   void scalar(const std::string& tag, int64_t step, double value);
   // Counts of finite values between 30 equal steps from the least to the greatest.
   void histogram(const std::string& tag, int64_t step, std::span<const double> values);

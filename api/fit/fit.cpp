@@ -61,8 +61,9 @@ std::optional<double> EpochRecord::value(const std::string& name) const {
 }
 
 struct Fit::Impl {
-  Impl(const Model& model, const NamedTensors& data, FitOptions o)
+  Impl(const Model& given, const NamedTensors& data, FitOptions o)
       : options(checked(std::move(o))),
+        model(given),
         graph(graph_for(model, options)),
         task(choose_task(graph, data, options.feed, losses_of(options.trainer), true)),
         parts(make_parts(graph, data, options, task.targets)),
@@ -281,6 +282,7 @@ struct Fit::Impl {
   }
 
   FitOptions options;
+  Model model;
   Graph graph;
   LearningTask task;
   DataParts parts;
@@ -314,6 +316,7 @@ Fit& Fit::operator=(Fit&&) noexcept = default;
 const FitSummary& Fit::summary() const { return impl_->summary; }
 const FitOptions& Fit::options() const { return impl_->options; }
 Trainer& Fit::trainer() { return impl_->trainer; }
+const Model& Fit::model() const { return impl_->model; }
 const Trainer& Fit::trainer() const { return impl_->trainer; }
 void Fit::run() { impl_->run(*this); }
 void Fit::stop() { impl_->stops = true; }

@@ -1,5 +1,7 @@
 #include "fit/event_file.h"
+#include "fit/graph_def.h"
 #include "onnxrun/callbacks.h"
+#include "onnxrun/fit.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -16,6 +18,7 @@ TensorBoard::~TensorBoard() = default;
 
 void TensorBoard::begin(Fit& fit) {
   impl_->training = std::make_unique<EventFile>(impl_->directory);
+  impl_->training->graph(graph_def(fit.model().graph()));
   if (!fit.has(Fit::Part::Validation)) return;
   impl_->validation = std::make_unique<EventFile>(impl_->directory + "/validation");
 }

@@ -108,6 +108,7 @@ class Fit {
   const FitOptions& options() const;
   Trainer& trainer();
   const Trainer& trainer() const;
+  const Model& model() const;  // as it was given
 
   // Trains to the end of the epochs, or until a callback stops it. Goes on where it was after
   // set_state(). Throws Numeric where the loss, a gradient or a weight is not finite (the weights

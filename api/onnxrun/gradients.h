@@ -19,11 +19,13 @@ namespace onnxrun {
 //
 // A Session runs it, with bound memory without allocating, and computes other values beside the
 // gradients if its `outputs` name them. The gradient of a gradient model are second derivatives;
-// names that are taken get a number then. Weights are shared with `model`.
+// names that are taken get a number then. Weights are shared with `model`, but for
+// `double_precision`, which computes in double from inputs in double.
 //
 // Throws BadInput for a name that the graph does not have, or that stands for no floating-point
 // tensor, Unsupported naming node and operator where an operator has no gradient.
 Model gradient_model(const Model& model, const std::vector<std::string>& of,
-                     const std::vector<std::string>& wrt, bool cotangents = false);
+                     const std::vector<std::string>& wrt, bool cotangents = false,
+                     bool double_precision = false);
 
 }  // namespace onnxrun

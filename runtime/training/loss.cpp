@@ -51,19 +51,6 @@ ValueId kl(const Args& a) {
   return a.b.add("Where", {positive, term, zero});
 }
 
-using Elementwise = ValueId (*)(const Args&);
-
-Elementwise elementwise_of(std::string_view name) {
-  if (name == "mse" || name == "sum_squared") return squared;
-  if (name == "mae") return absolute;
-  if (name == "huber") return huber;
-  if (name == "bce") return bce;
-  if (name == "bce_with_logits") return bce_with_logits;
-  if (name == "hinge") return hinge;
-  if (name == "kl") return kl;
-  return nullptr;
-}
-
 bool may_agree(const Shape& a, const Shape& b) {
   return compatible(Type::tensor(DType::Int64, a), Type::tensor(DType::Int64, b));
 }
@@ -253,6 +240,37 @@ ValueId cosine(const Args& a) {
   return a.sub(a.scalar(1), a.b.add("Div", {dot(a.y, a.t), lengths}));
 }
 
+// All that is known of a loss.
+struct Loss {
+  LossInfo info;
+  ValueId (*terms)(const Args&) = nullptr;  // what is summed or averaged, if that is all of it
+  Reduction reduction = Reduction::Mean;
+};
+
+const std::vector<Loss>& losses() {
+  static const std::vector<Loss> table = {
+      {{"mse", "mean (y - t)^2"}, squared},
+      {{"mae", "mean |y - t|"}, absolute},
+      {{"huber", "mean of (y - t)^2 / 2 up to distance 1, |y - t| - 1/2 beyond"}, huber},
+      {{"bce", "-mean (t log y + (1 - t) log(1 - y)), y a probability"}, bce},
+      {{"bce_with_logits", "bce of sigmoid(y)"}, bce_with_logits},
+      {{"nll", "-mean y[t], y log-probabilities, t class indices", true}},
+      {{"nll_probs", "-mean log y[t], y probabilities, t class indices", true}},
+      {{"cross_entropy", "-mean log softmax(y)[t], y logits, t class indices", true}},
+      {{"sum_squared", "sum (y - t)^2"}, squared, Reduction::Sum},
+      {{"hinge", "mean max(0, 1 - y t), t is -1 or 1"}, hinge},
+      {{"kl", "mean t (log t - y), y log-probabilities, t probabilities"}, kl},
+      {{"cosine", "mean 1 - cos(y, t) of the vectors along the last axis"}, cosine},
+      {{"output", "the model's own scalar output"}},
+  };
+  return table;
+}
+
+const Loss& loss_called(std::string_view name) {
+  const LossInfo& info = find_loss(std::string(name));
+  return losses()[static_cast<size_t>(&info - loss_list().data())];
+}
+
 ValueId own_output(GraphBuilder& b, ValueId output) {
   const Type& t = b.type(output);
   bool one = t.is_tensor() &&
@@ -286,27 +304,19 @@ int64_t class_axis_of(const LossOptions& options, const Type& output, const Type
 }
 
 const std::vector<LossInfo>& loss_list() {
-  static const std::vector<LossInfo> list = {
-      {"mse", "mean (y - t)^2"},
-      {"mae", "mean |y - t|"},
-      {"huber", "mean of (y - t)^2 / 2 up to distance 1, |y - t| - 1/2 beyond"},
-      {"bce", "-mean (t log y + (1 - t) log(1 - y)), y a probability"},
-      {"bce_with_logits", "bce of sigmoid(y)"},
-      {"nll", "-mean y[t], y log-probabilities, t class indices", true},
-      {"nll_probs", "-mean log y[t], y probabilities, t class indices", true},
-      {"cross_entropy", "-mean log softmax(y)[t], y logits, t class indices", true},
-      {"sum_squared", "sum (y - t)^2"},
-      {"hinge", "mean max(0, 1 - y t), t is -1 or 1"},
-      {"kl", "mean t (log t - y), y log-probabilities, t probabilities"},
-      {"cosine", "mean 1 - cos(y, t) of the vectors along the last axis"},
-      {"output", "the model's own scalar output"},
-  };
+  static const std::vector<LossInfo> list = [] {
+    std::vector<LossInfo> infos;
+    for (const Loss& loss : losses()) infos.push_back(loss.info);
+    return infos;
+  }();
   return list;
 }
 
 Reduction reduction_of(const LossOptions& options) {
-  return options.reduction.value_or(options.name == "sum_squared" ? Reduction::Sum
-                                                                  : Reduction::Mean);
+  if (options.reduction || options.name.empty()) {
+    return options.reduction.value_or(Reduction::Mean);
+  }
+  return loss_called(options.name).reduction;
 }
 
 const LossInfo& find_loss(const std::string& name) { return find_named(loss_list(), name, "loss"); }
@@ -333,7 +343,7 @@ static ValueId loss_nodes(GraphBuilder& builder, const LossOptions& options, Val
   if (info.class_indices) return class_loss(builder, options, output, target, sample_weights);
   if (!options.allow_broadcast) target = matched(builder, target, output, std::nullopt);
   Args args{builder, output, target};
-  ValueId terms = info.name == "cosine" ? cosine(args) : elementwise_of(options.name)(args);
+  ValueId terms = loss_called(options.name).terms(args);
   return reduced(builder, options, weighted(builder, terms, sample_weights));
 }
 

@@ -12,39 +12,41 @@ namespace onnxrun {
 
 namespace {
 
-using Names = std::vector<std::string_view>;
-
-const Names sgd_options = {"momentum", "weight_decay"};
-const Names adam_options = {"beta1", "beta2", "eps", "weight_decay"};
-
-struct Setting {
+struct Field {
   std::string_view name;
   std::optional<double> OptimizerOptions::*value;
   bool is_share = false;  // in [0, 1)
 };
 
-constexpr Setting settings[] = {{"lr", &OptimizerOptions::lr},
-                                {"momentum", &OptimizerOptions::momentum},
-                                {"weight_decay", &OptimizerOptions::weight_decay},
-                                {"beta1", &OptimizerOptions::beta1, true},
-                                {"beta2", &OptimizerOptions::beta2, true},
-                                {"eps", &OptimizerOptions::eps},
-                                {"alpha", &OptimizerOptions::alpha, true}};
+constexpr Field fields[] = {{"lr", &OptimizerOptions::lr},
+                            {"momentum", &OptimizerOptions::momentum},
+                            {"weight_decay", &OptimizerOptions::weight_decay},
+                            {"beta1", &OptimizerOptions::beta1, true},
+                            {"beta2", &OptimizerOptions::beta2, true},
+                            {"eps", &OptimizerOptions::eps},
+                            {"alpha", &OptimizerOptions::alpha, true}};
+
+std::optional<double> default_of(const OptimizerInfo& info, std::string_view name) {
+  for (const OptimizerInfo::Setting& s : info.settings) {
+    if (s.name == name) return s.value;
+  }
+  return std::nullopt;
+}
 
 void check_settings(const OptimizerOptions& options) {
   const OptimizerInfo& info = find_optimizer(options.name);
-  for (const Setting& setting : settings) {
-    std::optional<double> value = options.*setting.value;
+  for (const Field& field : fields) {
+    std::optional<double> value = options.*field.value;
     if (!value) continue;
-    bool read = setting.name == "lr" || std::find(info.options.begin(), info.options.end(),
-                                                  setting.name) != info.options.end();
+    bool read = field.name == "lr" || default_of(info, field.name);
     if (!read) {
-      fail(ErrorKind::Usage, "optimizer '{}' has no {}; it has lr, {}", info.name, setting.name,
-           fmt::join(info.options, ", "));
+      std::string names = "lr";
+      for (const OptimizerInfo::Setting& s : info.settings) names += ", " + std::string(s.name);
+      fail(ErrorKind::Usage, "optimizer '{}' has no {}; it has {}", info.name, field.name, names);
     }
-    if (!(*value >= 0) || !std::isfinite(*value) || (setting.is_share && *value >= 1)) {
-      fail(ErrorKind::Usage, "{} is {}, expected a number {}", setting.name, *value,
-           setting.is_share ? "from 0 to below 1" : "from 0 on");
+    if (!(*value >= 0) || !std::isfinite(*value) || (field.is_share && *value >= 1)) {
+      fail(ErrorKind::Usage, "{} is {}, expected a number {}", field.name, *value,
+           field.is_share ? "from 0 to below 1" : "from 0 on");
     }
   }
 }
@@ -52,68 +54,113 @@ void check_settings(const OptimizerOptions& options) {
 }  // namespace
 
 const std::vector<OptimizerInfo>& optimizer_list() {
+  using O = Optimizer;
+  using Settings = std::vector<OptimizerInfo::Setting>;
+  const auto moments = [](double eps, double weight_decay) {
+    return Settings{{"beta1", 0.9}, {"beta2", 0.999}, {"eps", eps}, {"weight_decay", weight_decay}};
+  };
+  const Settings momentum = {{"momentum", 0.9}, {"weight_decay", 0}};
   static const std::vector<OptimizerInfo> list = {
-      {"sgd", "p -= lr g, g with weight decay; with --momentum as momentum", 0.01, {}, sgd_options},
-      {"momentum", "v = m v + g; p -= lr v", 0.01, {"momentum"}, sgd_options},
-      {"nesterov", "v = m v + g; p -= lr (g + m v)", 0.01, {"momentum"}, sgd_options},
+      {"sgd",
+       "p -= lr g, g with weight decay; with --momentum as momentum",
+       0.01,
+       {},
+       {{"momentum", 0}, {"weight_decay", 0}},
+       &O::sgd},
+      {"momentum", "v = m v + g; p -= lr v", 0.01, {"momentum"}, momentum, &O::sgd},
+      {"nesterov", "v = m v + g; p -= lr (g + m v)", 0.01, {"momentum"}, momentum, &O::sgd},
       {"adam",
        "bias-corrected moments; weight decay joins the gradient",
        0.001,
        {"m", "v"},
-       adam_options,
+       moments(1e-8, 0),
+       &O::adam,
        true},
-      {"adamw", "adam with decoupled weight decay", 0.001, {"m", "v"}, adam_options, true},
-      {"keras:adam",
-       "adam as Keras writes it, eps 1e-7 beside the uncorrected root",
+      {"adamw",
+       "adam with decoupled weight decay",
        0.001,
        {"m", "v"},
-       adam_options,
+       moments(1e-8, 0.01),
+       &O::adam,
+       true},
+      {"keras:adam",
+       "adam as Keras writes it, eps beside the uncorrected root",
+       0.001,
+       {"m", "v"},
+       moments(1e-7, 0),
+       &O::keras_adam,
        true},
       {"rmsprop",
        "v = a v + (1 - a) g^2; p -= lr g / (sqrt v + eps), or its sum by --momentum",
        0.01,
        {"v"},
-       {"alpha", "momentum", "eps", "weight_decay"}},
-      {"adagrad", "v += g^2; p -= lr g / (sqrt v + eps)", 0.01, {"v"}, {"eps", "weight_decay"}},
+       {{"alpha", 0.99}, {"momentum", 0}, {"eps", 1e-8}, {"weight_decay", 0}},
+       &O::rmsprop},
+      {"adagrad",
+       "v += g^2; p -= lr g / (sqrt v + eps)",
+       0.01,
+       {"v"},
+       {{"eps", 1e-10}, {"weight_decay", 0}},
+       &O::adagrad},
       {"adadelta",
        "v = a v + (1 - a) g^2; d = g sqrt(u + eps) / sqrt(v + eps); u = a u + (1 - a) d^2; p -= lr "
        "d",
        1,
        {"v", "u"},
-       {"alpha", "eps", "weight_decay"}},
+       {{"alpha", 0.9}, {"eps", 1e-6}, {"weight_decay", 0}},
+       &O::adadelta},
       {"lamb",
        "adam's direction d with weight decay added; p -= lr d |p| / |d| (You 2020)",
        0.001,
        {"m", "v"},
-       adam_options,
+       moments(1e-6, 0),
+       &O::lamb,
        true},
       {"lion",
-       "p -= lr sign(b1 m + (1 - b1) g); m = b2 m + (1 - b2) g, b2 0.99; decoupled weight decay "
-       "(Chen 2023)",
+       "p -= lr sign(b1 m + (1 - b1) g); m = b2 m + (1 - b2) g; decoupled weight decay (Chen 2023)",
        0.0001,
        {"m"},
-       {"beta1", "beta2", "weight_decay"}},
-      {"keras:momentum", "v = m v - lr g; p += v", 0.01, {"momentum"}, {"momentum"}},
-      {"keras:nesterov", "v = m v - lr g; p += m v - lr g", 0.01, {"momentum"}, {"momentum"}},
+       {{"beta1", 0.9}, {"beta2", 0.99}, {"weight_decay", 0}},
+       &O::lion},
+      {"keras:momentum",
+       "v = m v - lr g; p += v",
+       0.01,
+       {"momentum"},
+       {{"momentum", 0.9}},
+       &O::keras_momentum},
+      {"keras:nesterov",
+       "v = m v - lr g; p += m v - lr g",
+       0.01,
+       {"momentum"},
+       {{"momentum", 0.9}},
+       &O::keras_momentum},
       {"keras:adamw",
-       "keras:adam with decoupled weight decay, 0.004",
+       "keras:adam with decoupled weight decay",
        0.001,
        {"m", "v"},
-       adam_options,
+       moments(1e-7, 0.004),
+       &O::keras_adam,
        true},
       {"keras:rmsprop",
-       "v = a v + (1 - a) g^2, a 0.9; p -= lr g / sqrt(v + eps), eps 1e-7",
+       "v = a v + (1 - a) g^2; p -= lr g / sqrt(v + eps)",
        0.001,
        {"v"},
-       {"alpha", "eps"}},
+       {{"alpha", 0.9}, {"eps", 1e-7}},
+       &O::keras_root},
       {"keras:adagrad",
-       "v += g^2 from 0.1 on; p -= lr g / sqrt(v + eps), eps 1e-7",
+       "v += g^2 from 0.1 on; p -= lr g / sqrt(v + eps)",
        0.001,
        {"v"},
-       {"eps"},
+       {{"eps", 1e-7}},
+       &O::keras_root,
        false,
        0.1},
-      {"keras:adadelta", "adadelta with a 0.95, eps 1e-7", 0.001, {"v", "u"}, {"alpha", "eps"}},
+      {"keras:adadelta",
+       "adadelta",
+       0.001,
+       {"v", "u"},
+       {{"alpha", 0.95}, {"eps", 1e-7}},
+       &O::adadelta},
   };
   return list;
 }
@@ -143,8 +190,15 @@ Optimizer::Optimizer(GraphBuilder& builder, const OptimizerOptions& options, Val
   next_step_ = add(step, b_.int_scalar(1));
   t_ = b_.cast(next_step_, DType::Float64);
   lr64_ = b_.cast(lr, DType::Float64);
-  correction1_ = bias_correction(options_.beta1.value_or(0.9));
-  correction2_ = bias_correction(options_.beta2.value_or(0.999));
+  correction1_ = bias_correction(setting("beta1"));
+  correction2_ = bias_correction(setting("beta2"));
+}
+
+double Optimizer::setting(std::string_view name) const {
+  for (const Field& field : fields) {
+    if (field.name == name && options_.*field.value) return *(options_.*field.value);
+  }
+  return default_of(info_, name).value_or(0);
 }
 
 ValueId Optimizer::norm(ValueId x) {
@@ -176,7 +230,7 @@ ValueId Optimizer::average(ValueId old, double decay, ValueId sample) {
 }
 
 ValueId Optimizer::decayed(const ParameterStep& p, ValueId gradient) {
-  double decay = options_.weight_decay.value_or(0);
+  double decay = setting("weight_decay");
   return decay == 0 ? gradient : add(gradient, mul(p.parameter, scalar(decay, gradient)));
 }
 
@@ -190,28 +244,15 @@ void Optimizer::update(ParameterStep& p) {
     lr_ = mul(lr_, scalar(p.lr_multiple, lr_));
     if (lr64_ != no_value) lr64_ = mul(lr64_, scalar(p.lr_multiple, lr64_));
   }
-  update_by(p);
+  (this->*info_.update)(p);
   lr_ = lr;
   lr64_ = lr64;
-}
-
-void Optimizer::update_by(ParameterStep& p) {
-  if (info_.name == "adam" || info_.name == "adamw") return adam(p);
-  if (info_.name == "keras:adam" || info_.name == "keras:adamw") return keras_adam(p);
-  if (info_.name == "keras:momentum" || info_.name == "keras:nesterov") return keras_momentum(p);
-  if (info_.name == "keras:rmsprop" || info_.name == "keras:adagrad") return keras_root(p);
-  if (info_.name == "adadelta" || info_.name == "keras:adadelta") return adadelta(p);
-  if (info_.name == "lamb") return lamb(p);
-  if (info_.name == "lion") return lion(p);
-  if (info_.name == "rmsprop") return rmsprop(p);
-  if (info_.name == "adagrad") return adagrad(p);
-  sgd(p);
 }
 
 void Optimizer::sgd(ParameterStep& p) {
   ValueId g = decayed(p, p.gradient);
   if (!info_.slots.empty()) {
-    ValueId momentum = scalar(options_.momentum.value_or(0.9), g);
+    ValueId momentum = scalar(setting("momentum"), g);
     ValueId v = add(mul(p.slots[0], momentum), g);
     p.next_slots = {v};
     g = info_.name == "nesterov" ? add(g, mul(v, momentum)) : v;
@@ -223,11 +264,11 @@ void Optimizer::adam(ParameterStep& p) {
   bool decoupled = info_.name == "adamw";
   ValueId w = p.parameter;
   ValueId g = decoupled ? p.gradient : decayed(p, p.gradient);
-  if (decoupled) w = shrunk(w, options_.weight_decay.value_or(0.01));
-  ValueId m = average(p.slots[0], options_.beta1.value_or(0.9), g);
-  ValueId v = average(p.slots[1], options_.beta2.value_or(0.999), mul(g, g));
+  if (decoupled) w = shrunk(w, setting("weight_decay"));
+  ValueId m = average(p.slots[0], setting("beta1"), g);
+  ValueId v = average(p.slots[1], setting("beta2"), mul(g, g));
   ValueId root = div(sqrt(v), in_type_of(sqrt(correction2_), w));
-  ValueId denominator = add(root, scalar(options_.eps.value_or(1e-8), w));
+  ValueId denominator = add(root, scalar(setting("eps"), w));
   ValueId rate = in_type_of(div(lr64_, correction1_), w);
   p.next_slots = {m, v};
   p.next_parameter = sub(w, mul(rate, div(m, denominator)));
@@ -235,18 +276,18 @@ void Optimizer::adam(ParameterStep& p) {
 
 void Optimizer::keras_adam(ParameterStep& p) {
   bool decoupled = info_.name == "keras:adamw";
-  ValueId w = decoupled ? shrunk(p.parameter, options_.weight_decay.value_or(0.004)) : p.parameter;
+  ValueId w = decoupled ? shrunk(p.parameter, setting("weight_decay")) : p.parameter;
   ValueId g = decoupled ? p.gradient : decayed(p, p.gradient);
   ValueId rate = div(mul(lr64_, sqrt(correction2_)), correction1_);
-  ValueId m = average(p.slots[0], options_.beta1.value_or(0.9), g);
-  ValueId v = average(p.slots[1], options_.beta2.value_or(0.999), mul(g, g));
-  ValueId denominator = add(sqrt(v), scalar(options_.eps.value_or(1e-7), v));
+  ValueId m = average(p.slots[0], setting("beta1"), g);
+  ValueId v = average(p.slots[1], setting("beta2"), mul(g, g));
+  ValueId denominator = add(sqrt(v), scalar(setting("eps"), v));
   p.next_slots = {m, v};
   p.next_parameter = sub(w, div(mul(m, in_type_of(rate, m)), denominator));
 }
 
 void Optimizer::keras_momentum(ParameterStep& p) {
-  ValueId momentum = scalar(options_.momentum.value_or(0.9), p.gradient);
+  ValueId momentum = scalar(setting("momentum"), p.gradient);
   ValueId moved = mul(p.gradient, in_type_of(lr_, p.gradient));
   ValueId v = sub(mul(p.slots[0], momentum), moved);
   p.next_slots = {v};
@@ -256,11 +297,11 @@ void Optimizer::keras_momentum(ParameterStep& p) {
 
 void Optimizer::lamb(ParameterStep& p) {
   ValueId w = p.parameter, g = p.gradient;
-  ValueId m = average(p.slots[0], options_.beta1.value_or(0.9), g);
-  ValueId v = average(p.slots[1], options_.beta2.value_or(0.999), mul(g, g));
+  ValueId m = average(p.slots[0], setting("beta1"), g);
+  ValueId v = average(p.slots[1], setting("beta2"), mul(g, g));
   ValueId m_hat = div(m, in_type_of(correction1_, w)), v_hat = div(v, in_type_of(correction2_, w));
-  ValueId d = div(m_hat, add(sqrt(v_hat), scalar(options_.eps.value_or(1e-6), w)));
-  double decay = options_.weight_decay.value_or(0);
+  ValueId d = div(m_hat, add(sqrt(v_hat), scalar(setting("eps"), w)));
+  double decay = setting("weight_decay");
   if (decay != 0) d = add(d, mul(w, scalar(decay, w)));
   // Where one of the norms is 0, the rate is the plain one.
   ValueId zero = scalar(0, w), one = scalar(1, w), w_norm = norm(w), d_norm = norm(d);
@@ -273,17 +314,15 @@ void Optimizer::lamb(ParameterStep& p) {
 }
 
 void Optimizer::lion(ParameterStep& p) {
-  ValueId w = shrunk(p.parameter, options_.weight_decay.value_or(0));
-  ValueId direction =
-      b_.add("Sign", {average(p.slots[0], options_.beta1.value_or(0.9), p.gradient)});
-  p.next_slots = {average(p.slots[0], options_.beta2.value_or(0.99), p.gradient)};
+  ValueId w = shrunk(p.parameter, setting("weight_decay"));
+  ValueId direction = b_.add("Sign", {average(p.slots[0], setting("beta1"), p.gradient)});
+  p.next_slots = {average(p.slots[0], setting("beta2"), p.gradient)};
   p.next_parameter = sub(w, mul(direction, in_type_of(lr_, w)));
 }
 
 void Optimizer::adadelta(ParameterStep& p) {
-  bool keras = info_.name == "keras:adadelta";
-  double alpha = options_.alpha.value_or(keras ? 0.95 : 0.9);
-  ValueId g = decayed(p, p.gradient), eps = scalar(options_.eps.value_or(keras ? 1e-7 : 1e-6), g);
+  double alpha = setting("alpha");
+  ValueId g = decayed(p, p.gradient), eps = scalar(setting("eps"), g);
   ValueId v = average(p.slots[0], alpha, mul(g, g));
   ValueId d = mul(div(sqrt(add(p.slots[1], eps)), sqrt(add(v, eps))), g);
   p.next_slots = {v, average(p.slots[1], alpha, mul(d, d))};
@@ -292,21 +331,20 @@ void Optimizer::adadelta(ParameterStep& p) {
 
 void Optimizer::keras_root(ParameterStep& p) {
   ValueId g = p.gradient, squared = mul(g, g);
-  ValueId v = info_.name == "keras:adagrad"
-                  ? add(p.slots[0], squared)
-                  : average(p.slots[0], options_.alpha.value_or(0.9), squared);
-  ValueId root = sqrt(add(v, scalar(options_.eps.value_or(1e-7), v)));
+  ValueId v = info_.name == "keras:adagrad" ? add(p.slots[0], squared)
+                                            : average(p.slots[0], setting("alpha"), squared);
+  ValueId root = sqrt(add(v, scalar(setting("eps"), v)));
   p.next_slots = {v};
   p.next_parameter = sub(p.parameter, div(mul(g, in_type_of(lr_, g)), root));
 }
 
 void Optimizer::rmsprop(ParameterStep& p) {
   ValueId g = decayed(p, p.gradient);
-  ValueId v = average(p.slots[0], options_.alpha.value_or(0.99), mul(g, g));
-  ValueId scaled = div(g, add(sqrt(v), scalar(options_.eps.value_or(1e-8), v)));
+  ValueId v = average(p.slots[0], setting("alpha"), mul(g, g));
+  ValueId scaled = div(g, add(sqrt(v), scalar(setting("eps"), v)));
   p.next_slots = {v};
   if (info_.slots.size() > 1) {
-    scaled = add(mul(p.slots[1], scalar(*options_.momentum, g)), scaled);
+    scaled = add(mul(p.slots[1], scalar(setting("momentum"), g)), scaled);
     p.next_slots.push_back(scaled);
   }
   p.next_parameter = sub(p.parameter, mul(scaled, in_type_of(lr_, g)));
@@ -315,7 +353,7 @@ void Optimizer::rmsprop(ParameterStep& p) {
 void Optimizer::adagrad(ParameterStep& p) {
   ValueId g = decayed(p, p.gradient);
   ValueId v = add(p.slots[0], mul(g, g));
-  ValueId scaled = div(g, add(sqrt(v), scalar(options_.eps.value_or(1e-10), v)));
+  ValueId scaled = div(g, add(sqrt(v), scalar(setting("eps"), v)));
   p.next_slots = {v};
   p.next_parameter = sub(p.parameter, mul(scaled, in_type_of(lr_, g)));
 }

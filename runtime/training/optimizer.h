@@ -21,14 +21,25 @@ struct OptimizerOptions {
   std::optional<double> alpha = {};
 };
 
+class Optimizer;
+struct ParameterStep;
+
+// All that is known of an optimizer; those that there are stand in one table.
 struct OptimizerInfo {
+  // A field of OptimizerOptions, and what it is unless set.
+  struct Setting {
+    std::string_view name;
+    double value;
+  };
+
   std::string_view name;
   std::string_view formula;
   double lr;
-  std::vector<std::string_view> slots;    // state per parameter
-  std::vector<std::string_view> options;  // fields of OptimizerOptions that it reads, beside lr
-  bool counts = false;                    // has a step counter
-  double start = 0;                       // of the slots
+  std::vector<std::string_view> slots;        // state per parameter
+  std::vector<Setting> settings;              // that it reads, beside lr
+  void (Optimizer::*update)(ParameterStep&);  // emits the formula
+  bool counts = false;                        // has a step counter
+  double start = 0;                           // of the slots
 };
 const std::vector<OptimizerInfo>& optimizer_list();
 // Throws Usage listing the names if there is none of this name.
@@ -62,6 +73,10 @@ class Optimizer {
   void update(ParameterStep& p);
 
  private:
+  friend const std::vector<OptimizerInfo>& optimizer_list();
+
+  // A setting by its name: the one given, else the optimizer's own.
+  double setting(std::string_view name) const;
   // Throws Usage if `v` is infinite in the type of `like`.
   ValueId scalar(double v, ValueId like);
   ValueId mul(ValueId x, ValueId y) { return b_.add("Mul", {x, y}); }
@@ -83,7 +98,6 @@ class Optimizer {
   // p (1 - lr decay)
   ValueId shrunk(ValueId p, double decay);
 
-  void update_by(ParameterStep& p);
   void sgd(ParameterStep& p);
   void keras_momentum(ParameterStep& p);
   void adam(ParameterStep& p);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "onnxrun/session.h"
+#include "support/allocations.h"
 #include "support/corpus.h"
 #include "support/files.h"
 
@@ -56,6 +57,38 @@ TEST(GradientModel, OfParametersWithCotangents) {
   EXPECT_EQ(values_of(session, {{"x", Tensor::of<float>({1, 3}, {1, 2, 3})},
                                 {"Identity:0::cotangent", Tensor::of<float>({1, 2}, {10, -1})}}),
             (std::vector<float>{10, -1, 20, -2, 30, -3}));
+}
+
+TEST(GradientModel, InDouble) {
+  Model slope = gradient_model(example("sine"), {"Identity_1:0"}, {"x"}, false, true);
+  Session session(slope);
+  Tensor x = Tensor::of<double>({4}, {0.1, 1, 2, 3});
+  Tensor dx = session.run({{"x", x}})[0].second.tensor;
+  for (size_t i = 0; i < 4; ++i) {
+    double v = x.data<double>()[i];
+    EXPECT_NEAR(dx.data<double>()[i], std::cos(14.01) * 2 * v, 1e-13);
+  }
+}
+
+// As a fitting program calls it.
+TEST(GradientModel, AllocatesNothingWithBoundMemory) {
+  if (!counts_allocations()) GTEST_SKIP() << "allocations are not counted";
+  Model model = Model::load(source_path("examples/models/xor.onnx"));
+  std::vector<std::string> weights;
+  for (const InitializerInfo& i : model.initializers()) weights.push_back(i.name);
+  Session session(gradient_model(model, {"y"}, weights, true));
+  Tensor x(DType::Float32, {3, 2}), cotangent(DType::Float32, {3, 1}), bias(DType::Float32, {1});
+  session.bind_input("x", x);
+  session.bind_input("y::cotangent", cotangent);
+  session.bind_output("out.bias::gradient", bias);
+  std::fill_n(cotangent.data<float>(), 3, 1.0F);
+  session.run();
+  float before = bias.data<float>()[0];
+  std::fill_n(cotangent.data<float>(), 3, 2.0F);
+  int64_t count = allocations();
+  for (int i = 0; i < 10; ++i) session.run();
+  EXPECT_EQ(allocations(), count);
+  EXPECT_FLOAT_EQ(bias.data<float>()[0], 2 * before);
 }
 
 TEST(GradientModel, NamesThatDoNotFit) {

@@ -246,6 +246,20 @@ def tensorboard(tool):
         values = [(v, e.step) for e in events for v in e.summary.value if v.tag == tag]
         return [v.histo if v.HasField("histo") else v.simple_value for v, _ in values]
 
+    # The graph: every node once, fed by nodes there are; weights stand beside what reads them.
+    (path,) = folder.glob("events.out.tfevents.*")
+    (graph,) = [e.graph_def for e in tf.compat.v1.train.summary_iterator(str(path)) if e.graph_def]
+    graph = tf.compat.v1.GraphDef.FromString(graph)
+    nodes = {n.name: n for n in graph.node}
+    stored = onnx.load(str(model)).graph
+    assert len(nodes) == len(graph.node)
+    assert sum(n.op in {m.op_type for m in stored.node} for n in graph.node) == len(stored.node)
+    assert all(i.split(":")[0] in nodes for n in graph.node for i in n.input)
+    assert nodes["w"].op == "Variable" and any("w" in n.input for n in graph.node)
+    (shape,) = nodes["w"].attr["_output_shapes"].list.shape
+    assert [d.size for d in shape.dim] == list(initializers(model)["w"].shape)
+    assert [n.op for n in graph.node].count("Placeholder") == len(stored.input)
+
     expect_near("loss", scalars(folder, "loss"), [r["loss"] for r in rows], 1e-6)
     expect_near("lr", scalars(folder, "lr"), [r["lr"] for r in rows], 1e-6)
     validation = scalars(folder / "validation", "mae")
