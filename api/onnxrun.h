@@ -61,7 +61,8 @@ const char* onnxrun_error_input(void);
 
 /* What the library has to say while it works: warnings, what it chose. One line of text without an
    end of line; 0 is debug, 1 info, 2 warning, 3 error. Called by the thread that the message is
-   about, one call at a time; NULL, as at the start, tells nobody. `level` is the lowest to be told. */
+   about, one call at a time; NULL, as at the start, tells nobody. `level` is the lowest to be told.
+ */
 typedef void (*onnxrun_log_sink)(int32_t level, const char* message, void* user);
 onnxrun_status onnxrun_set_log(onnxrun_log_sink sink, void* user, int32_t level);
 

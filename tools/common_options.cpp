@@ -57,8 +57,7 @@ void add_common_options(Options& options, CommonOptions& o) {
                          const std::function<void(const std::string&)>& take) {
     options.add(name, take, help).type_name(type).group("Common options");
   };
-  auto option = [&](const char* name, auto& value, const char* type,
-                    const char* help) -> Option& {
+  auto option = [&](const char* name, auto& value, const char* type, const char* help) -> Option& {
     return options.add(name, value, help).type_name(type).group("Common options");
   };
   option("--threads", o.threads, "N",

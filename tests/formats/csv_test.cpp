@@ -89,14 +89,15 @@ TEST_P(CsvBad, IsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, CsvBad,
-    ::testing::Values(Row{"", "the table is empty"}, Row{"\n\n", "the table is empty"},
-                      Row{"a,b\n1,2\n3\n", "line 3 has 1 cells where the first row has 2"},
-                      Row{"a,b\n1,2,3\n", "line 2 has 3 cells"},
-                      Row{"a,b\n1,\n2,3\n", "line 2, column 'b' is empty"},
-                      Row{"a\n\"x\ny\n", "line 2: a quote is never closed"},
-                      Row{"a\n\"x\"y\n", "line 2: text follows a quoted cell"},
-                      Row{"a,1\nb,2\n", "column '0' holds text ('a' in row 1) and column '1' numbers"},
-                      Row{"a,b\n1,red\n", "column 'b' holds text ('red' in row 1) and column 'a' numbers"}));
+    ::testing::Values(
+        Row{"", "the table is empty"}, Row{"\n\n", "the table is empty"},
+        Row{"a,b\n1,2\n3\n", "line 3 has 1 cells where the first row has 2"},
+        Row{"a,b\n1,2,3\n", "line 2 has 3 cells"},
+        Row{"a,b\n1,\n2,3\n", "line 2, column 'b' is empty"},
+        Row{"a\n\"x\ny\n", "line 2: a quote is never closed"},
+        Row{"a\n\"x\"y\n", "line 2: text follows a quoted cell"},
+        Row{"a,1\nb,2\n", "column '0' holds text ('a' in row 1) and column '1' numbers"},
+        Row{"a,b\n1,red\n", "column 'b' holds text ('red' in row 1) and column 'a' numbers"}));
 
 TEST(Csv, RefusesMoreThanTheBudget) {
   MemoryBudget budget(31);
