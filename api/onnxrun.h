@@ -68,6 +68,7 @@ onnxrun_status onnxrun_set_log(onnxrun_log_sink sink, void* user, int32_t level)
 
 /* Numbers are those of ONNX's TensorProto.DataType. All its types may be used; these have a C type.
  */
+/* NOLINTBEGIN(readability-identifier-naming): C's own way */
 typedef enum {
   ONNXRUN_FLOAT32 = 1,
   ONNXRUN_UINT8 = 2,
@@ -84,6 +85,7 @@ typedef enum {
   ONNXRUN_UINT64 = 13,
   ONNXRUN_BFLOAT16 = 16
 } onnxrun_type;
+/* NOLINTEND(readability-identifier-naming) */
 
 /* A dense, row-major tensor. */
 typedef struct {

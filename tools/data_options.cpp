@@ -77,7 +77,9 @@ std::vector<std::string> DataOptions::take_streams(const Model& model,
   }
   std::vector<std::string> rest;
   for (const std::string& spec : data) {
-    auto [name, file] = split_array_name(spec);
+    const auto array = split_array_name(spec);
+    const auto& name = array.first;
+    const auto& file = array.second;
     std::error_code none;
     const std::string path = split_path_and_key(file).first;
     bool is_file = std::filesystem::is_regular_file(path, none);

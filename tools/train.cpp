@@ -479,8 +479,9 @@ class Train final : public Command {
   // The model with --new-classes.
   Model take_classes(const Model& model) {
     if (new_classes_.empty()) return model;
-    auto [output, number] = split_output(model.graph(), new_classes_);
-    int64_t classes = parse_integer("--new-classes", number);
+    auto parts = split_output(model.graph(), new_classes_);
+    std::string output = parts.first;
+    int64_t classes = parse_integer("--new-classes", parts.second);
     if (output.empty()) output = loss_options(model.graph(), loss_, common_)[0].output;
     NewClasses changed = in_context(
         model_path_, [&] { return with_new_classes(model, classes, output, common_.seed); });

@@ -77,8 +77,8 @@ TEST(Work, LimitsTheSizeOfATensor) {
   WorkScope scope(&work);
   EXPECT_NO_THROW(Tensor(DType::Float32, {250}));
   try {
-    Tensor(DType::Float32, {251});
-    ADD_FAILURE() << "no error";
+    Tensor large(DType::Float32, {251});
+    ADD_FAILURE() << "no error: " << large.bytes();
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::Limit);
     EXPECT_EQ(e.message(), "a tensor of 1004 bytes, 1000 are allowed");
