@@ -54,6 +54,7 @@ class Losses {
       : graph_(graph),
         bytes_(graph.source->file_bytes()),
         file_(bytes_),
+        stored_(file_.initializers.begin(), file_.initializers.end()),
         tensors_(module_tensors(graph)),
         pytorch_(graph.source->producer.starts_with("pytorch")),
         tensorflow_(graph.source->producer.starts_with("tf2onnx") ||
@@ -85,9 +86,7 @@ class Losses {
     if (!tensors_.empty()) {
       for (const ModuleTensor& t : tensors_) {
         constexpr std::string_view leaf = ".running_mean";
-        bool there = std::find(file_.initializers.begin(), file_.initializers.end(), t.target) !=
-                     file_.initializers.end();
-        if (!there && t.target.ends_with(leaf)) {
+        if (!stored_.count(t.target) && t.target.ends_with(leaf)) {
           norms.push_back(t.target.substr(0, t.target.size() - leaf.size()));
         }
       }
@@ -144,20 +143,26 @@ class Losses {
     return it != graph_.initializers.end() && it->second.role == Role::Parameter;
   }
 
+  // Values that a bias is added to.
+  std::set<std::string> biased() const {
+    std::set<std::string> values;
+    for (const FileNode& n : file_.nodes) {
+      if (n.op_type != "Add" || mentions_batch_norm(n.name)) continue;
+      bool adds_parameter = std::any_of(n.inputs.begin(), n.inputs.end(),
+                                        [&](const std::string& i) { return is_parameter(i); });
+      if (adds_parameter) values.insert(n.inputs.begin(), n.inputs.end());
+    }
+    return values;
+  }
+
   void zero_biases() {
     if (!tensorflow_) return;
     std::vector<std::string> without;
+    const std::set<std::string> with_bias = biased();
     for (const FileNode& n : file_.nodes) {
       bool product = n.op_type == "MatMul" || n.op_type == "Gemm" || n.op_type.starts_with("Conv");
       if (!product || n.inputs.size() < 2 || !is_parameter(n.inputs[1])) continue;
-      bool added = std::any_of(file_.nodes.begin(), file_.nodes.end(), [&](const FileNode& next) {
-        if (next.op_type != "Add" || mentions_batch_norm(next.name)) return false;
-        bool reads =
-            std::find(next.inputs.begin(), next.inputs.end(), n.outputs[0]) != next.inputs.end();
-        return reads && std::any_of(next.inputs.begin(), next.inputs.end(),
-                                    [&](const std::string& i) { return is_parameter(i); });
-      });
-      if (n.inputs.size() > 2 || added) return;  // a net with biases that are not zero
+      if (n.inputs.size() > 2 || with_bias.count(n.outputs[0])) return;  // others are not zero
       without.push_back(n.name);
     }
     if (without.empty()) return;
@@ -169,11 +174,8 @@ class Losses {
   }
 
   void lost_parameters() {
-    std::set<std::string> there(file_.initializers.begin(), file_.initializers.end());
-    for (const auto& [id, init] : graph_.initializers) {
-      std::string folded = metadata_of(graph_.value(id), export_mark::folded_from);
-      for (std::string& n : quoted_names(folded)) there.insert(std::move(n));
-    }
+    std::set<std::string> there = stored_names(graph_);
+    there.insert(stored_.begin(), stored_.end());
     std::set<std::string> called, scopes;
     for (const FileNode& n : file_.nodes) {
       if (auto scope = n.metadata.find(export_mark::scopes); scope != n.metadata.end()) {
@@ -225,6 +227,7 @@ class Losses {
   const Graph& graph_;
   std::string bytes_;
   FileGraph file_;
+  std::set<std::string> stored_;
   std::vector<ModuleTensor> tensors_;
   bool pytorch_, tensorflow_;
   std::vector<ExportLoss> found_;

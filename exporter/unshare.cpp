@@ -417,14 +417,7 @@ class Unsharer {
 
 // True if the module had a tensor that the file has no more.
 bool has_lost(const Graph& graph) {
-  std::set<std::string> there;
-  for (const auto& [id, init] : graph.initializers) {
-    const Value& value = graph.value(id);
-    there.insert(value.name);
-    for (std::string& n : quoted_names(metadata_of(value, export_mark::folded_from))) {
-      there.insert(std::move(n));
-    }
-  }
+  std::set<std::string> there = stored_names(graph);
   std::vector<ModuleTensor> tensors = module_tensors(graph);
   return std::any_of(tensors.begin(), tensors.end(), [&](const ModuleTensor& t) {
     return t.kind == "PARAMETER" && !there.count(t.target);

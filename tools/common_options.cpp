@@ -99,11 +99,11 @@ void add_common_options(Options& options, CommonOptions& o) {
   options.add_switch("--json", o.json, "print one JSON document").group("Common options");
   options
       .add_switch(
-          "-v,--verbose", [] { set_log_level(LogLevel::Debug); }, "say more")
+          "-v,--verbose", [] { show_messages(LogLevel::Debug); }, "say more")
       .group("Common options");
   options
       .add_switch(
-          "-q,--quiet", [] { set_log_level(LogLevel::Warning); }, "warnings and errors only")
+          "-q,--quiet", [] { show_messages(LogLevel::Warning); }, "warnings and errors only")
       .group("Common options");
   text_option("--log-level", "LEVEL", "error, warning, info (default) or debug",
               [](const std::string& text) { set_log_level(text); });

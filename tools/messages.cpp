@@ -7,53 +7,38 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "onnxrun/log.h"
 
 namespace onnxrun::tool {
 
 static LogLevel shown = LogLevel::Info;
 
-static onnxrun::LogLevel to_library(LogLevel level) {
-  switch (level) {
-    case LogLevel::Error:
-      return onnxrun::LogLevel::Error;
-    case LogLevel::Warning:
-      return onnxrun::LogLevel::Warning;
-    case LogLevel::Info:
-      return onnxrun::LogLevel::Info;
-    case LogLevel::Debug:
-      break;
-  }
-  return onnxrun::LogLevel::Debug;
-}
-
-void set_log_level(LogLevel level) {
+void show_messages(LogLevel level) {
   shown = level;
-  onnxrun::set_log_level(to_library(level));
+  onnxrun::set_log_level(level);
 }
 
 void show_library_messages() {
-  onnxrun::set_log_sink([](onnxrun::LogLevel level, std::string_view message) {
-    if (level == onnxrun::LogLevel::Warning) {
+  onnxrun::set_log_sink([](LogLevel level, std::string_view message) {
+    if (level == LogLevel::Warning) {
       warn("{}", message);
     } else {
-      log_line(level == onnxrun::LogLevel::Debug ? LogLevel::Debug : LogLevel::Info, message);
+      log_line(level, message);
     }
   });
 }
 
 void set_log_level(const std::string& name) {
-  if (name == "error") return set_log_level(LogLevel::Error);
-  if (name == "warning" || name == "warn") return set_log_level(LogLevel::Warning);
-  if (name == "info") return set_log_level(LogLevel::Info);
-  if (name == "debug") return set_log_level(LogLevel::Debug);
+  if (name == "error") return show_messages(LogLevel::Error);
+  if (name == "warning" || name == "warn") return show_messages(LogLevel::Warning);
+  if (name == "info") return show_messages(LogLevel::Info);
+  if (name == "debug") return show_messages(LogLevel::Debug);
   fail(ErrorKind::Usage, "--log-level: '{}' should be error, warning, info or debug", name);
 }
 
-bool is_logged(LogLevel level) { return level <= shown; }
+bool is_shown(LogLevel level) { return level >= shown; }
 
 void log_line(LogLevel level, std::string_view text) {
-  if (!is_logged(level)) return;
+  if (!is_shown(level)) return;
   std::string line = without_controls(text) + '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
@@ -79,6 +64,6 @@ void flush_output() {
   }
 }
 
-bool shows_progress() { return is_logged(LogLevel::Info) && isatty(STDERR_FILENO); }
+bool shows_progress() { return is_shown(LogLevel::Info) && isatty(STDERR_FILENO); }
 
 }  // namespace onnxrun::tool

@@ -7,15 +7,15 @@
 #include <string_view>
 
 #include "base/one_line.h"
+#include "onnxrun/log.h"
 
 namespace onnxrun::tool {
 
-enum class LogLevel { Error, Warning, Info, Debug };
-
-void set_log_level(LogLevel level);
+// Of the command's own messages and of what the library has to say.
+void show_messages(LogLevel level);
 // By name; throws Usage.
 void set_log_level(const std::string& name);
-bool is_logged(LogLevel level);
+bool is_shown(LogLevel level);
 // What the library has to say goes the way of the command's own messages.
 void show_library_messages();
 
@@ -24,14 +24,14 @@ void log_line(LogLevel level, std::string_view text);
 
 template <typename... Args>
 void info(fmt::format_string<Args...> format, Args&&... args) {
-  if (is_logged(LogLevel::Info)) {
+  if (is_shown(LogLevel::Info)) {
     log_line(LogLevel::Info, fmt::format(format, std::forward<Args>(args)...));
   }
 }
 
 template <typename... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {
-  if (is_logged(LogLevel::Debug)) {
+  if (is_shown(LogLevel::Debug)) {
     log_line(LogLevel::Debug, fmt::format(format, std::forward<Args>(args)...));
   }
 }

@@ -195,7 +195,7 @@ class Test final : public Command {
     if (common_.json) return;
     if (r.status == CaseResult::Status::Failed && expect_.empty()) {
       print(fmt::format("FAILED  {}: {}\n", name, r.message));
-    } else if (is_logged(LogLevel::Debug)) {
+    } else if (is_shown(LogLevel::Debug)) {
       print(fmt::format("{:<7} {} ({:.2f} s)\n", status_name(r.status), name, r.seconds));
     }
   }

@@ -433,7 +433,7 @@ class Train final : public Command {
     if (!plot_.empty()) c.push_back(std::make_shared<CurvePlot>(plot_));
     // Behind those whose state it stores.
     if (!checkpoints_.empty()) c.push_back(checkpoints());
-    if (is_logged(LogLevel::Info)) c.push_back(std::make_shared<Progress>());
+    if (is_shown(LogLevel::Info)) c.push_back(std::make_shared<Progress>());
     return o;
   }
 

@@ -17,7 +17,7 @@ static double now() {
 Progress::Progress() : bar_(shows_progress()) {}
 
 void Progress::step_end(Fit& fit, const StepRecord& record) {
-  if (is_logged(LogLevel::Debug)) {
+  if (is_shown(LogLevel::Debug)) {
     debug("step {}: loss {:.9g}, lr {:.9g}", record.step, record.loss, record.lr);
   }
   if (!bar_) return;
@@ -36,7 +36,7 @@ void Progress::step_end(Fit& fit, const StepRecord& record) {
 }
 
 void Progress::epoch_end(Fit& fit, const EpochRecord& record) {
-  if (!is_logged(LogLevel::Info)) return;
+  if (!is_shown(LogLevel::Info)) return;
   bool shown = bar_ && record.epoch < fit.options().epochs && now() - shown_at_ < 0.1;
   if (shown) return;
   clear();

@@ -70,6 +70,18 @@ std::vector<std::string> argument_names(const std::string& call) {
   return names;
 }
 
+std::set<std::string> stored_names(const Graph& graph) {
+  std::set<std::string> names;
+  for (const auto& [id, init] : graph.initializers) {
+    const Value& value = graph.value(id);
+    names.insert(value.name);
+    for (std::string& n : quoted_names(metadata_of(value, export_mark::folded_from))) {
+      names.insert(std::move(n));
+    }
+  }
+  return names;
+}
+
 std::string metadata_of(const Value& value, std::string_view key) {
   auto it = value.metadata.find(std::string(key));
   return it == value.metadata.end() ? "" : it->second;

@@ -1,6 +1,7 @@
 // What PyTorch's default exporter writes into a file about the module that it came from.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,9 @@ std::vector<std::string> quoted_names(const std::string& list);
 std::vector<std::string> call_arguments(const std::string& call);
 // The names after each % in them, those in lists too.
 std::vector<std::string> argument_names(const std::string& call);
+
+// Names of all initializers, and of the tensors that folded ones were made from.
+std::set<std::string> stored_names(const Graph& graph);
 
 // A value's metadata, or "".
 std::string metadata_of(const Value& value, std::string_view key);
