@@ -10,6 +10,14 @@ void GraphReader::note(const Error& error, const onnx::NodeProto* node) {
   findings_->note(e);
 }
 
+void GraphReader::warn(const char* rule, const std::string& text, const onnx::NodeProto* node) {
+  if (!findings_) return;
+  Error e(ErrorKind::Unsupported, text);
+  if (node) e = e.in(frame_of(*node));
+  for (auto frame = around_.rbegin(); frame != around_.rend(); ++frame) e = e.in(*frame);
+  findings_->add({Severity::Warning, rule, e});
+}
+
 ValueId GraphReader::unknown_value(Frame& frame, const std::string& name) {
   ValueId id = frame.graph.add_value(frame.fresh(name));
   frame.doubt(id);

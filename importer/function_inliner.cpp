@@ -61,7 +61,7 @@ void GraphReader::inline_call(const onnx::NodeProto& node, const Function& funct
 
   calls_.push_back(&function);
   around_.push_back({ErrorFrame::Kind::Place, "function '" + function.qualified_name() + "'", ""});
-  for (int i = 0; i < proto.node_size(); ++i) {
+  for (int i : order_of(proto.node())) {
     read_or_note(proto.node(i), inner,
                  {{onnx::ModelProto::kFunctionsFieldNumber, function.index},
                   {onnx::FunctionProto::kNodeFieldNumber, i}});

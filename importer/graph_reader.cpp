@@ -1,10 +1,12 @@
 #include "graph_reader.h"
 
 #include <algorithm>
+#include <functional>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "input_file.h"
+#include "node_order.h"
 #include "proto_fields.h"
 #include "type_reader.h"
 
@@ -167,7 +169,7 @@ std::unique_ptr<Frame> GraphReader::read_body(const BoundAttribute& attribute, F
 }
 
 void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, const Path& path) {
-  for (int i = 0; i < proto.node_size(); ++i) {
+  for (int i : order_of(proto.node())) {
     read_or_note(proto.node(i), scope, path + std::pair(onnx::GraphProto::kNodeFieldNumber, i));
   }
   Graph& graph = scope.frame.graph;
@@ -176,7 +178,7 @@ void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, con
     const bool again = !seen.insert(info.name()).second;
     // Callers know the model's outputs by name, a node those of its bodies by position.
     if (again && &scope.frame == &main_) {
-      fail(ErrorKind::BadModel, "graph output '{}' is listed twice", info.name());
+      return warn("output-listed-twice", "graph output '" + info.name() + "' is listed twice");
     }
     ValueId id = no_value;
     try {
@@ -196,6 +198,19 @@ void GraphReader::read_contents(const onnx::GraphProto& proto, Scope& scope, con
     Value& value = scope.frame.graph.value(scope.lookup(name));
     keep_metadata(value, *info, onnx_field::value_info_metadata);
   }
+}
+
+std::vector<int> GraphReader::order_of(
+    const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes) {
+  std::vector<int> order = reading_order(nodes);
+  auto moved = std::adjacent_find(order.begin(), order.end(), std::greater<>());
+  if (moved != order.end()) {
+    const onnx::NodeProto& early = nodes[*std::next(moved)];
+    warn("node-order", fmt::format("nodes do not stand in topological order: '{}' comes after what "
+                                   "reads it",
+                                   early.output_size() > 0 ? early.output(0) : early.name()));
+  }
+  return order;
 }
 
 void GraphReader::enter(int depth) const {

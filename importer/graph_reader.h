@@ -36,6 +36,8 @@ class GraphReader {
  private:
   // graph_reader.cpp: graphs, their inputs, initializers and outputs.
   void read_contents(const onnx::GraphProto& proto, Scope& scope, const Path& path);
+  // reading_order(), and a warning if that is not the file's.
+  std::vector<int> order_of(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes);
   void read_initializers(const onnx::GraphProto& proto, Scope& scope, const Path& path);
   void read_main_inputs(const onnx::GraphProto& proto, Scope& scope);
   void make_overridable(const onnx::ValueInfoProto& info, ValueId id);
@@ -48,6 +50,8 @@ class GraphReader {
   template <typename Part>
   bool attempt(Part&& part, const onnx::NodeProto* node = nullptr);
   void note(const Error& error, const onnx::NodeProto* node);
+  // Notes, if findings are wanted, what is read although it should not be so.
+  void warn(const char* rule, const std::string& text, const onnx::NodeProto* node = nullptr);
   // Gives `name` a value of unknown type, if it has none.
   static void stand_in(Scope& scope, const std::string& name);
   static ValueId unknown_value(Frame& frame, const std::string& name);

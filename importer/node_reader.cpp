@@ -90,15 +90,12 @@ void GraphReader::read_operator(const onnx::NodeProto& node, Scope& scope, const
       findings_ ? add_or_doubt(node, *info, opset, std::move(inputs), scope, std::move(options),
                                findings_->count() > findings)
                 : add_operator(node, *info, opset, std::move(inputs), scope, std::move(options));
-  if (findings_ && opset > imported) {
-    Error early(
-        ErrorKind::Unsupported,
-        fmt::format(
-            "opset {} is imported, the operator is known since opset {}, as which it is read",
-            imported, opset));
-    early = early.in(frame_of(node));
-    for (auto frame = around_.rbegin(); frame != around_.rend(); ++frame) early = early.in(*frame);
-    findings_->add({Severity::Warning, "before-its-opset", early});
+  if (opset > imported) {
+    warn("before-its-opset",
+         fmt::format(
+             "opset {} is imported, the operator is known since opset {}, as which it is read",
+             imported, opset),
+         &node);
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (static_cast<int>(i) >= node.output_size()) break;
@@ -156,6 +153,17 @@ GraphReader::Formed GraphReader::read_attributes_of(const onnx::NodeProto& node,
   return formed;
 }
 
+// A body of a node in `around` that gives its formal inputs.
+static Graph passing_body(const Graph& around, const std::vector<Type>& formal,
+                          const std::vector<ValueId>& captures) {
+  Graph body(around.registry());
+  for (const Type& type : formal) {
+    body.outputs.push_back(body.add_input(body.unique_name("formal"), type));
+  }
+  for (ValueId v : captures) body.add_input(body.unique_name("captured"), around.value(v).type);
+  return body;
+}
+
 void GraphReader::read_bodies(const onnx::NodeProto& node, const OpInfo& info, const Formed& formed,
                               const std::vector<ValueId>& inputs, Scope& scope,
                               NodeOptions& options) {
@@ -167,19 +175,28 @@ void GraphReader::read_bodies(const onnx::NodeProto& node, const OpInfo& info, c
   std::string owner = node.name().empty() && node.output_size() > 0 ? node.output(0) : node.name();
   for (std::string_view name : info.spec.bodies) {
     auto it = formed.bodies.find(std::string(name));
-    if (it == formed.bodies.end()) fail(ErrorKind::BadModel, "subgraph '{}' is missing", name);
+    if (it == formed.bodies.end()) {
+      if (!info.spec.bodies_optional) fail(ErrorKind::BadModel, "subgraph '{}' is missing", name);
+      frames.push_back(nullptr);
+      continue;
+    }
     around_.push_back(frame_of(node));
     frames.push_back(read_body(it->second, scope.frame, scope.depth + 1, owner, formal));
     around_.pop_back();
   }
   // Every body takes what any of them captures.
   for (const auto& frame : frames) {
+    if (!frame) continue;
     for (const Frame::Capture& c : frame->captures()) {
       auto& all = options.captures;
       if (std::find(all.begin(), all.end(), c.outer) == all.end()) all.push_back(c.outer);
     }
   }
   for (const auto& frame : frames) {
+    if (!frame) {
+      options.bodies.push_back(passing_body(scope.frame.graph, formal, options.captures));
+      continue;
+    }
     for (ValueId outer : options.captures) frame->graph.inputs.push_back(frame->capture(outer));
     options.bodies.push_back(std::move(frame->graph));
   }

@@ -9,6 +9,7 @@ namespace {
 
 Dim read_dim(const onnx::TensorShapeProto::Dimension& dim) {
   if (dim.has_dim_value()) {
+    if (dim.dim_value() == -1) return Dim();  // as old exporters write what is not known
     if (dim.dim_value() < 0) {
       fail(ErrorKind::BadModel, "a dimension is {}, lengths are not negative", dim.dim_value());
     }

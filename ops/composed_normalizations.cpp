@@ -147,6 +147,19 @@ void upgrade_global_lp_pool(UpgradeContext& u) {
   u.attributes()["p"] = static_cast<int64_t>(*p);
 }
 
+// Before opset 9, as ONNX Runtime has it: over all but the channels, or over these, too; the
+// variance may stay.
+void upgrade_mean_variance_normalization(UpgradeContext& u) {
+  auto across = u.take<int64_t>("across_channels"), divides = u.take<int64_t>("normalize_variance");
+  if (!across && !divides) return;
+  std::vector<int64_t> axes = {0, 2, 3};
+  if (across.value_or(0) != 0) axes = {0, 1, 2, 3};
+  u.attributes()["axes"] = axes;
+  if (divides.value_or(1) != 0) return;
+  Emit e(u.builder());
+  u.replace({e.sub(u.input(0), e.reduce("ReduceMean", u.input(0), axes, true))});
+}
+
 template <typename T>
 void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<int> since,
          std::string_view in = "X", std::string_view out = "Y",
@@ -169,7 +182,8 @@ void register_composed_normalizations(OpRegistry& r) {
   add<LpNormalization>(r, "LpNormalization", "x over its norm along an axis", {1, 22}, "input",
                        "output");
   add<MeanVarianceNormalization>(r, "MeanVarianceNormalization",
-                                 "mean 0 and variance 1 over some axes", {9, 13});
+                                 "mean 0 and variance 1 over some axes", {9, 13}, "X", "Y",
+                                 upgrade_mean_variance_normalization);
   add<GlobalLpPool>(r, "GlobalLpPool", "the p-norm of each channel", {1, 2, 22}, "X", "Y",
                     upgrade_global_lp_pool);
 }

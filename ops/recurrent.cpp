@@ -29,11 +29,11 @@ void RecurrentAttributes::visit_common(AttributeVisitor& v) {
   v.visit("direction", direction, "forward, reverse or bidirectional");
 }
 
-void RecurrentAttributes::visit(AttributeVisitor& v) {
+void RecurrentAttributes::visit(AttributeVisitor& v, bool with_layout) {
   visit_common(v);
   v.visit("hidden_size", hidden_size, "length of the state; that of R if empty");
   if (kind == CellKind::LSTM) v.visit("input_forget", input_forget, "the forget gate is 1 - i");
-  v.visit("layout", layout, "the batch is the first axis, not the second");
+  if (with_layout) v.visit("layout", layout, "the batch is the first axis, not the second");
   if (kind == CellKind::GRU) {
     v.visit("linear_before_reset", linear_before_reset, "reset R h + Rb instead of h");
   }

@@ -56,8 +56,8 @@ struct RecurrentAttributes {
   bool layout = false;
   bool linear_before_reset = false;  // GRU
 
-  // Those of the standard's operator `kind`.
-  void visit(AttributeVisitor& v);
+  // Those of the standard's operator `kind`; others have no layout.
+  void visit(AttributeVisitor& v, bool with_layout = true);
   // Those of a private operator: of all kinds, without layout.
   void visit_private(AttributeVisitor& v);
   // As visit_private() reads them.

@@ -48,7 +48,7 @@ def main():
     lines = []
     for schema in sorted(state.get_all_operator_schema(), key=lambda s: (s.domain, s.name)):
         own = schema.domain == "com.microsoft" or not schema.domain and schema.name not in standard
-        if not own or schema.name not in sys.argv[1:]:
+        if not own or schema.deprecated or schema.name not in sys.argv[1:]:
             continue
         lines.append(json.dumps({
             "domain": schema.domain,

@@ -94,8 +94,10 @@ AttentionResult emit_attention(const Emit& e, const AttentionParts& parts) {
   }
   DType type = e.b.dtype(parts.q);
   ValueId x = e.b.cast(r.masked, parts.precision == DType::Undefined ? type : parts.precision);
+  if (parts.modify_scores) x = parts.modify_scores(x);
   ValueId weights =
       parts.may_be_empty ? guarded_softmax(e, x) : e("Softmax", {x}, {{"axis", int64_t{-1}}});
+  if (parts.modify_weights) weights = parts.modify_weights(weights);
   r.weights = e.b.cast(weights, type);
   ValueId w = e.b.cast(r.weights, e.b.dtype(v));
   if (shared) w = grouped(e, w, groups);

@@ -1,6 +1,8 @@
 // Scaled dot-product attention as standard operators, for every operator that computes it.
 #pragma once
 
+#include <functional>
+
 #include "kernels/composed.h"
 
 namespace onnxrun {
@@ -19,6 +21,8 @@ struct AttentionParts {
   ValueId allowed = no_value;          // bool, broadcasts to [B, H, S, T]: which keys count
   ValueId bias = no_value;             // added to the scores
   bool may_be_empty = false;           // a row may have no key that counts; it is zero then
+  // What becomes of the scores before the softmax and of the weights after it; may be empty.
+  std::function<ValueId(ValueId)> modify_scores = {}, modify_weights = {};
 };
 
 struct AttentionResult {

@@ -15,7 +15,12 @@ struct ComposedState final : KernelState {
 
 }  // namespace
 
-std::unique_ptr<KernelState> ComposedKernel::prepare(const Op& op, PrepareContext& c) const {
+namespace {
+
+// Context is that of prepare() or of run(); `constant` gives an input's elements where they are the
+// same in every run.
+template <typename Context, typename Constant>
+std::unique_ptr<ComposedState> compile(const Op& op, const Context& c, const Constant& constant) {
   auto state = std::make_unique<ComposedState>();
   Graph graph(builtin_ops());
   Node node;
@@ -24,8 +29,8 @@ std::unique_ptr<KernelState> ComposedKernel::prepare(const Op& op, PrepareContex
     std::string name = "in" + std::to_string(i);
     if (!c.has_input(i)) {
       node.inputs.push_back(no_value);
-    } else if (const Tensor* constant = c.constant(i)) {
-      node.inputs.push_back(graph.add_initializer(name, *constant));
+    } else if (const Tensor* elements = constant(i)) {
+      node.inputs.push_back(graph.add_initializer(name, *elements));
     } else {
       const Tensor& t = c.input(i);
       types.push_back(Type::tensor(t.dtype(), to_shape(t.dims())));
@@ -53,6 +58,12 @@ std::unique_ptr<KernelState> ComposedKernel::prepare(const Op& op, PrepareContex
   return state;
 }
 
+}  // namespace
+
+std::unique_ptr<KernelState> ComposedKernel::prepare(const Op& op, PrepareContext& c) const {
+  return compile(op, c, [&](size_t i) { return c.constant(i); });
+}
+
 void ComposedKernel::run(RunContext& c) const {
   const auto& state = c.state<ComposedState>();
   Execution execution(state.plan, {}, &c.control());
@@ -63,6 +74,18 @@ void ComposedKernel::run(RunContext& c) const {
     execution.bind_output(k, c.output(state.outputs[k]));
   }
   execution.run(c.control());
+}
+
+void ComposedKernel::run_unprepared(const Op& op, RunContext& c) const {
+  auto state = compile(op, c, [](size_t) -> const Tensor* { return nullptr; });
+  Execution execution(state->plan, {}, &c.control());
+  for (size_t k = 0; k < state->inputs.size(); ++k) {
+    execution.bind_input(k, c.input(state->inputs[k]));
+  }
+  execution.run(c.control());
+  for (size_t k = 0; k < state->outputs.size(); ++k) {
+    c.set_value(state->outputs[k], execution.take_output(k));
+  }
 }
 
 ValueId Emit::dim(ValueId v, int64_t axis) const {

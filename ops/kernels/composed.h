@@ -14,6 +14,8 @@ class ComposedKernel {
  public:
   std::unique_ptr<KernelState> prepare(const Op& op, PrepareContext& c) const;
   void run(RunContext& c) const;
+  // Without prepare(): where shapes of outputs depend on elements that infer() does not look at.
+  void run_unprepared(const Op& op, RunContext& c) const;
 };
 
 // The base of operators that have nothing but this.
@@ -22,7 +24,9 @@ class ComposedOp : public Op {
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     return ComposedKernel().prepare(*this, c);
   }
-  void run(RunContext& c) const override { ComposedKernel().run(c); }
+  void run(RunContext& c) const override {
+    c.is_prepared() ? ComposedKernel().run(c) : ComposedKernel().run_unprepared(*this, c);
+  }
 };
 
 // Short forms of what decompositions and gradients are written in. Keeps a reference to the

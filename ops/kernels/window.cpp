@@ -55,7 +55,9 @@ Dim WindowAttributes::output_length(size_t i, const Dim& input, const Dim& kerne
   int64_t before = padded ? pad_begin(i) : 0, after = padded ? pad_end(i) : 0;
   Dim extent = (kernel - 1) * dilation(i) + 1;
   Dim room = input + before + after - extent;
-  if (room.is_known() && room.value() < 0) {
+  // Less than one step too long, it has no place, and the result is empty.
+  const int64_t least = ceil_mode && padded ? 0 : -step;
+  if (room.is_known() && room.value() < least) {
     fail(ErrorKind::BadModel,
          "a window of {} positions does not fit axis {} of {} (pads {} and {})", extent.to_string(),
          i + 2, input.to_string(), before, after);

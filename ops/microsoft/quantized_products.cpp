@@ -1,5 +1,6 @@
 // com.microsoft: QGemm, MatMulIntegerToFloat, DynamicQuantizeMatMul, MatMulNBits.
 #include "emit/function_op.h"
+#include "emit/packed_bits.h"
 #include "emit/quantize.h"
 
 namespace onnxrun {
@@ -186,19 +187,10 @@ class MatMulNBits final : public FunctionOp {
     return e.b.rank(a) == 1 ? e.b.unsqueeze(a, {0}) : a;
   }
 
-  // Numbers of `bits` out of bytes, low ones first, as `rows` rows of `columns`.
+  // As rows of `columns`.
   ValueId unpacked(const Emit& e, ValueId packed, int64_t columns) const {
     ValueId rows = e.b.reshape(packed, e.b.ints({n_, -1}));
-    if (bits_ == 8) return e.b.slice(e.b.cast(rows, DType::Int32), 1, 0, columns);
-    std::vector<ValueId> parts;
-    ValueId base = e.b.scalar(static_cast<double>(int64_t{1} << bits_), DType::Int32);
-    ValueId rest = e.b.cast(rows, DType::Int32);
-    for (int64_t at = 0; at < 8; at += bits_) {
-      parts.push_back(e.b.unsqueeze(e("Mod", {rest, base}), {2}));
-      if (at + bits_ < 8) rest = e.div(rest, base);
-    }
-    ValueId all = e.b.reshape(e.concat(parts, 2), e.b.ints({n_, -1}));
-    return e.b.slice(all, 1, 0, columns);
+    return e.b.slice(emit_unpacked_bits(e, rows, bits_), 1, 0, columns);
   }
 
   ValueId weights(const Emit& e, const DecomposeContext& d) const {

@@ -114,6 +114,7 @@ struct OpSpec {
   GradientState gradient = GradientState::Rule;
   bool decomposes = false;  // decompose() is there (besides or instead of a kernel and a rule)
   std::vector<std::string_view> bodies = {};  // names of its subgraph attributes
+  bool bodies_optional = false;  // a body that a node lacks gives its formal inputs as they are
   // Rewrites a node of an older opset in today's terms; null if no version differs in form or
   // meaning.
   void (*upgrade)(UpgradeContext&) = nullptr;

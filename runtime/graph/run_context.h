@@ -135,6 +135,8 @@ class RunContext {
   // Makes output i a new tensor; for outputs whose shape inference could not know. Throws Limit.
   Tensor& allocate(size_t i, DType dtype, Dims dims) const;
 
+  // Whether prepare() was called: not where a length of an output is known after the run only.
+  bool is_prepared() const { return state_ != nullptr; }
   // What prepare() returned.
   template <typename T>
   const T& state() const {

@@ -502,6 +502,7 @@ void Execution::run_inferred(RunningStep& step, Node& node) {
     }
   }
   if (ready && (view || writes_nothing(step.outputs))) return;
+  step.dynamic_state = nullptr;
   if (ready) {
     PrepareContext prepare(inputs, step.outputs, {});
     step.dynamic_state = node.op->prepare(prepare);

@@ -156,6 +156,16 @@ const Row rows[] = {
      [](ModelMaker& m) { m.model.set_ir_version(3); },
      {"warning initializer-not-input: initializer 'w' is not listed as an input: found IR version "
       "3, expected 4"}},
+    {"nodes out of order, an output listed twice, a length of -1",
+     [](ModelMaker& m) {
+       m.graph().mutable_node(0)->set_input(0, "later");
+       m.node("Relu", {"x"}, {"later"}).set_name("relu");
+       *m.graph().add_output() = m.graph().output(0);
+       auto* type = m.graph().mutable_input(0)->mutable_type()->mutable_tensor_type();
+       type->mutable_shape()->mutable_dim(0)->set_dim_value(-1);
+     },
+     {"warning node-order: nodes do not stand in topological order: 'later' comes after",
+      "warning output-listed-twice: graph output 'y'"}},
     {"a function that nothing calls",
      [](ModelMaker& m) {
        ModelMaker::add_node(*m.function("F", {"a"}, {"b"}).mutable_node(), "Nope", {"a"}, {"b"});

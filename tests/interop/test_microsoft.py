@@ -31,8 +31,9 @@ def model_of(op, inputs, outputs, attributes, domain):
     return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
-def compare(tool, op, inputs, attributes=None, outputs=None, domain="com.microsoft", steps=0):
-    """`steps` is how far a quantized result may be off."""
+def compare(tool, op, inputs, attributes=None, outputs=None, domain="com.microsoft", steps=0,
+            defined=lambda name, value: value):  # fmt: skip
+    """`steps` is how far a quantized result may be off, `defined` the part of an output that is."""
     outputs = outputs or [("y", TensorProto.FLOAT)]
     path = tool.path(".onnx")
     path.write_bytes(model_of(op, inputs, outputs, attributes or {}, domain).SerializeToString())
@@ -45,7 +46,8 @@ def compare(tool, op, inputs, attributes=None, outputs=None, domain="com.microso
                 off = np.abs(actual[name].astype(int) - value.astype(int)).max()
                 assert actual[name].dtype == value.dtype and off <= steps, f"{op}: off by {off}"
             else:
-                expect_near(f"{op} {name}", actual[name], value, 1e-5)
+                found, value = defined(name, actual[name]), defined(name, value)
+                expect_near(f"{op} {name}", found, value, 1e-5)
 
 
 def floats(*shape, seed=1):
@@ -252,6 +254,45 @@ def test_rotary_embedding(tool):
     compare(tool, "RotaryEmbedding", [floats(2, 3, 16), places, *halves], attributes)
 
 
+def test_standard_forms(tool):
+    a, b = floats(4, 3), floats(5, 3, seed=2)
+    for metric in ("sqeuclidean", "euclidean"):
+        compare(tool, "CDist", [a, b], {"metric": metric})
+    pads = np.array([[1, 0, 2, 1]], np.int64)
+    for mode in ("constant", "reflect", "edge"):
+        compare(tool, "Pad", [a, pads], {"mode": mode})
+    compare(tool, "Pad", [a, pads[0], one([1.5])])
+    for start, limit, step in ((0.0, 2.0, 0.5), (3.0, -1.0, -1.0), (0.0, 4.0, None)):
+        inputs = [one(start), one([limit]), None if step is None else one(step)]
+        compare(tool, "Range", inputs if step is not None else inputs[:2])
+    for upper in (0, 1):
+        compare(tool, "Trilu", [a], {"upper": upper})
+        compare(tool, "Trilu", [a, one(-1, np.int64)], {"upper": upper})
+    found = [("y", 1), ("idx", 7), ("counts", 7)]
+    compare(tool, "Unique", [one([3, 1, 3, 2, 1, 1])], {}, found)
+    image, grid = floats(1, 2, 5, 4), floats(1, 3, 3, 2, seed=3)
+    for mode in ("bilinear", "nearest", "bicubic"):
+        for padding in ("zeros", "border", "reflection"):
+            for align in (0, 1):
+                attributes = {"mode": mode, "padding_mode": padding, "align_corners": align}
+                compare(tool, "GridSample", [image, grid], attributes)
+
+
+def test_expand_dims(tool):
+    for axis in (0, 2, -1):
+        value = helper.make_tensor("x1", TensorProto.INT32, [], [axis])
+        node = helper.make_node("ExpandDims", ["x0", "x1"], ["y"], domain="com.microsoft")
+        x = helper.make_tensor_value_info("x0", 1, [4, 3])
+        y = helper.make_tensor_value_info("y", 1, None)
+        graph = helper.make_graph([node], "one", [x], [y], [value])
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+        path = tool.path(".onnx")
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+        path.write_bytes(model.SerializeToString())
+        feed = {"x0": floats(4, 3)}
+        expect_near("ExpandDims", tool.run(path, feed)["y"], ort_run(path, feed)["y"], 0)
+
+
 def test_packed_attention(tool):
     x, w, b = floats(2, 3, 8), floats(8, 24, seed=2), floats(24, seed=3)
     heads, present = {"num_heads": 2}, [("y", 1), ("present", 1)]
@@ -282,3 +323,57 @@ def test_inverse(tool):
     for dims in ((3, 3), (2, 4, 4)):
         compare(tool, "Inverse", [floats(*dims) + 3 * np.eye(dims[-1], dtype=np.float32)])
         compare(tool, "Inverse", [floats(*dims, seed=5)])
+
+
+def gqa_inputs(batch, queries, past, cache, total, packed, rotary):
+    """A cache of `cache` rows of which `past` are taken; total rows with the queries."""
+    size = (4 + 2 * 2) * 16 if packed else 4 * 16
+    keys = [None, None] if packed else [floats(batch, queries, 32, seed=s) for s in (2, 3)]
+    old = [floats(batch, 2, cache, 16, seed=s) if cache else None for s in (4, 5)]
+    lengths = np.full(batch, total - 1, np.int32)
+    caches = [floats(32, 8, seed=s) if rotary else None for s in (6, 7)]
+    return [
+        floats(batch, queries, size), *keys, *old, lengths, one(total, np.int32), *caches,
+    ]  # fmt: skip
+
+
+def rows_before(count):
+    """Of caches; what lies behind is no key."""
+    return lambda name, value: value if name == "y" else value[:, :, :count]
+
+
+def test_group_query_attention(tool):
+    outputs = [("y", 1), ("k", 1), ("v", 1)]
+    heads = {"num_heads": 4, "kv_num_heads": 2}
+    for queries, past, cache in ((5, 0, 0), (1, 6, 6), (3, 6, 6), (1, 6, 12)):
+        for packed in (False, True):
+            for rotary in (0, 1):
+                for interleaved in (0, 1)[: 1 + rotary]:
+                    total = queries + past
+                    batch = 1 if queries > 1 and past else 2
+                    inputs = gqa_inputs(batch, queries, past, cache, total, packed, rotary)
+                    options = {"do_rotary": rotary, "rotary_interleaved": interleaved}
+                    compare(tool, "GroupQueryAttention", inputs, heads | options, outputs,
+                            defined=rows_before(total))  # fmt: skip
+    inputs = gqa_inputs(1, 9, 0, 0, 9, False, 1)
+    for more in ({"local_window_size": 3}, {"softcap": 2.0}, {"scale": 0.4}):
+        compare(tool, "GroupQueryAttention", inputs, heads | {"do_rotary": 1} | more, outputs)
+    inputs = gqa_inputs(1, 1, 8, 8, 9, False, 1)
+    compare(tool, "GroupQueryAttention", inputs, heads | {"local_window_size": 3}, outputs)
+    uneven = gqa_inputs(2, 1, 6, 6, 7, False, 1)
+    uneven[5] = np.array([6, 3], np.int32)
+    compare(tool, "GroupQueryAttention", uneven, heads | {"do_rotary": 1}, outputs,
+            defined=rows_before(4))  # fmt: skip
+
+
+def test_gather_block_quantized(tool):
+    """Tables in bytes; those of 4 bits have no form in numpy."""
+    rows = np.array([[2, 0], [-1, 1]], np.int64)
+    for bits in (2, 4, 8):
+        numbers = 32
+        data = whole(np.uint8, 3, 2, numbers * bits // 8)
+        scales = floats(3, 2, numbers // 16, seed=2)
+        zeros = whole(np.uint8, 3, 2, max(1, numbers // 16 * bits // 8), seed=3)
+        attributes = {"bits": bits, "block_size": 16, "gather_axis": 0, "quantize_axis": 2}
+        compare(tool, "GatherBlockQuantized", [data, rows, scales], attributes)
+        compare(tool, "GatherBlockQuantized", [data, rows, scales, zeros], attributes)

@@ -71,6 +71,7 @@ const std::vector<Case> cases = {
      {{"pads", Ints{3, 3, 3, 3}}, {"strides", Ints{2, 2}}},
      {1, 1, 3, 3}},
     {"no images", {0, 2, 4, 4}, {3, 2, 3, 3}, {}, {0, 3, 2, 2}, true},
+    {"a window one step too long", {1, 2, 4, 4}, {3, 2, 5, 3}, {}, {1, 3, 0, 2}, true},
 };
 
 OpRun run_of(const Case& c) {
@@ -174,8 +175,8 @@ TEST(Conv, MistakesAreNamed) {
   expect_error({"Conv", {x, w}, {{"group", int64_t{0}}}}, "attribute 'group' is 0");
   expect_error({"Conv", {x, w}, {{"kernel_shape", Ints{3, 2}}}},
                "attribute 'kernel_shape' says 2 for axis 3, W has 3");
-  expect_error({"Conv", {x, random_tensor({2, 2, 5, 3}, 2)}},
-               "a window of 5 positions does not fit axis 2 of 4");
+  expect_error({"Conv", {x, random_tensor({2, 2, 6, 3}, 2)}},
+               "a window of 6 positions does not fit axis 2 of 4");
   expect_error({"Conv", {random_tensor({2, 2}, 1), random_tensor({2, 2}, 2)}},
                "at least one spatial axis");
 }

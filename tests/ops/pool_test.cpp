@@ -57,6 +57,10 @@ const std::vector<Case> cases = {
      {{"kernel_shape", Ints{2, 2, 2}}, {"strides", Ints{1, 1, 2}}},
      {1, 1, 2, 2, 2}},
     {"no images", {0, 2, 4, 4}, {{"kernel_shape", Ints{2, 2}}}, {0, 2, 3, 3}},
+    {"a window less than one step too long",
+     {1, 2, 4, 4},
+     {{"kernel_shape", Ints{6, 3}}, {"strides", Ints{2, 1}}},
+     {1, 2, 0, 2}},
 };
 
 TEST(Pool, ShapesAndGradients) {
@@ -165,7 +169,9 @@ TEST(Pool, MistakesAreNamed) {
   Tensor x = random_tensor({1, 1, 4, 4}, 1);
   expect_error({"MaxPool", {x}, {{"kernel_shape", Ints{2}}}},
                "a window of 1 axes, but X has 2 spatial axes");
-  expect_error({"MaxPool", {x}, {{"kernel_shape", Ints{5, 2}}}},
+  expect_error({"MaxPool", {x}, {{"kernel_shape", Ints{6, 2}}}},
+               "a window of 6 positions does not fit axis 2 of 4");
+  expect_error({"MaxPool", {x}, {{"kernel_shape", Ints{5, 2}}, {"ceil_mode", int64_t{1}}}},
                "a window of 5 positions does not fit axis 2 of 4");
   expect_error({"MaxPool", {x}, {{"kernel_shape", Ints{2, 2}}, {"pads", Ints{-1, 0, 0, 0}}}},
                "attribute 'pads' holds -1");

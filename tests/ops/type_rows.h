@@ -26,8 +26,10 @@ struct Row {
   bool compared = true;  // false where the type decides what the result is
 };
 
-// Those of domains com.microsoft and ai.onnx.ml.
+// Those of domains com.microsoft and ai.onnx.ml, and of early_operators.cpp.
+std::vector<Row> early_rows();
 std::vector<Row> microsoft_rows();
+std::vector<Row> microsoft_form_rows();
 std::vector<Row> ml_rows();
 
 }  // namespace onnxrun::testing

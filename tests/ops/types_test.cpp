@@ -412,7 +412,7 @@ std::vector<Row> sampling() {
 std::vector<Row> all_rows() {
   std::vector<Row> all = elementwise();
   for (auto more : {reductions(), movement(), layers(), selection(), attention(), quantization(),
-                    sampling(), microsoft_rows(), ml_rows()}) {
+                    sampling(), early_rows(), microsoft_rows(), microsoft_form_rows(), ml_rows()}) {
     all.insert(all.end(), more.begin(), more.end());
   }
   return all;
