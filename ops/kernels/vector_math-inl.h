@@ -124,11 +124,12 @@ HWY_INLINE hn::Vec128<float, N> scale_by_floor(hn::Vec128<float, N> v, hn::Vec12
 
 // e^(x + lo), lo tiny or left out: x = t ln(2) + r with t a multiple of 1/16. Min and Max give
 // their second operand if one is NaN, which stays.
-template <class D, class V, class... Lo>
+template <bool bounded_above = false, class D, class V, class... Lo>
 HWY_INLINE V exp_by_lookup(D d, V x, Lo... lo) {
   const hn::RebindToSigned<D> di;
   using C = MathTable<float>;
-  x = hn::Min(hn::Set(d, C::exp_max), hn::Max(hn::Set(d, C::exp_min), x));
+  x = hn::Max(hn::Set(d, C::exp_min), x);
+  if constexpr (!bounded_above) x = hn::Min(hn::Set(d, C::exp_max), x);
   const V magic = hn::Set(d, 0x1.8p19f);  // whose neighbours are 1/16 apart
   const V biased = hn::MulAdd(x, hn::Set(d, C::log2_e), magic);
   const V t = hn::Sub(biased, magic);
@@ -208,6 +209,15 @@ struct Exp {
   HWY_INLINE V operator()(D d, V x) const {
     if constexpr (has_lookup<D>) return exp_by_lookup(d, x);
     return keep_nan<D>(x, exp_of_sum(d, x, hn::Zero(d)));
+  }
+};
+
+// The same for x that is not above 0, or NaN.
+struct ExpOfNegative {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const {
+    if constexpr (has_lookup<D>) return exp_by_lookup<true>(d, x);
+    return Exp()(d, x);
   }
 };
 
@@ -326,7 +336,7 @@ struct Sigmoid {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     V one = constant(d, 1);
-    V e = Exp()(d, hn::Neg(hn::Abs(x)));
+    V e = ExpOfNegative()(d, hn::Neg(hn::Abs(x)));
     return hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one), hn::Add(one, e));
   }
 };

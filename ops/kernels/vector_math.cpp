@@ -235,20 +235,23 @@ HWY_INLINE double exp_and_sum_loop(const T* x, T shift, T* y, int64_t n) {
   DoubleSum<T> sum;
   int64_t i = 0;
   auto next = [&]() HWY_ATTR {
-    const auto v = Exp()(d, hn::Sub(hn::LoadU(d, x + i), top));
+    const auto v = ExpOfNegative()(d, hn::Sub(hn::LoadU(d, x + i), top));
     hn::StoreU(v, d, y + i);
     i += lanes;
     return v;
   };
   while (i + 8 * lanes <= n) {
-    auto eight = next();
-    for (int k = 1; k < 8; ++k) eight = hn::Add(eight, next());
-    sum.add(eight);
+    auto even = next(), odd = next();
+    for (int k = 1; k < 4; ++k) {
+      even = hn::Add(even, next());
+      odd = hn::Add(odd, next());
+    }
+    sum.add(hn::Add(even, odd));
   }
   while (i + lanes <= n) sum.add(next());
   if (i < n) {
     const auto rest = static_cast<size_t>(n - i);
-    const auto v = Exp()(d, hn::Sub(load_first(d, x + i, rest), top));
+    const auto v = ExpOfNegative()(d, hn::Sub(load_first(d, x + i, rest), top));
     store_first(d, v, y + i, rest);
     sum.add(hn::IfThenElseZero(hn::FirstN(d, rest), v));
   }

@@ -46,7 +46,7 @@ double sum_in_double(const float* x, int64_t n);
 double sum_in_double(const double* x, int64_t n);
 
 // y[i] = e^(x[i] - shift), and the sum of them, nearly as good as one in double, added in an order
-// that depends on n alone; y may be x.
+// that depends on n alone; y may be x. No x[i] is above shift.
 double exp_and_sum(const float* x, float shift, float* y, int64_t n);
 double exp_and_sum(const double* x, double shift, double* y, int64_t n);
 
