@@ -205,7 +205,7 @@ std::vector<int> GraphReader::order_of(
   std::vector<int> order = reading_order(nodes);
   auto moved = std::adjacent_find(order.begin(), order.end(), std::greater<>());
   if (moved != order.end()) {
-    const onnx::NodeProto& early = nodes[*std::next(moved)];
+    const onnx::NodeProto& early = nodes[*moved];
     warn("node-order", fmt::format("nodes do not stand in topological order: '{}' comes after what "
                                    "reads it",
                                    early.output_size() > 0 ? early.output(0) : early.name()));
