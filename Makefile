@@ -59,7 +59,8 @@ sanitize-%: deps
 	@scripts/build.sh $*
 	ctest --preset $* -j $(JOBS)
 
-fuzz: deps
+fuzz:
+	@scripts/install-deps.sh fuzz
 	@scripts/build.sh fuzz
 	@scripts/build.sh release onnxrun
 	@fuzz/run.sh build-fuzz build/onnxrun $(FUZZ_SECONDS)

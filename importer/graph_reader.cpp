@@ -1,5 +1,7 @@
 #include "graph_reader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <unordered_set>
@@ -69,6 +71,15 @@ Graph GraphReader::read() {
   read_main_inputs(proto, scope);
   read_contents(proto, scope, path);
   return std::move(main_.graph);
+}
+
+std::string GraphReader::raised() const {
+  std::string text;
+  for (const auto& [from, count] : raised_) {
+    text += fmt::format("{}{} {} from version {}", text.empty() ? "" : ", ", count, from.first,
+                        from.second);
+  }
+  return text;
 }
 
 void GraphReader::read_initializers(const onnx::GraphProto& proto, Scope& scope, const Path& path) {
