@@ -61,16 +61,37 @@ GraphReader::GraphReader(const onnx::ModelProto& model, const OpRegistry& regist
       nodes_left_(max_nodes_) {}
 
 Graph GraphReader::read() {
-  const onnx::GraphProto& proto = model_.graph();
-  main_.graph.name = proto.name();
   Scope scope(main_, nullptr, opsets_);
+  read_main(model_.graph(), scope, {{onnx::ModelProto::kGraphFieldNumber, 0}});
+  return std::move(main_.graph);
+}
+
+Graph GraphReader::read_step(int index) {
+  using Info = onnx::TrainingInfoProto;
+  Scope scope(main_, nullptr, opsets_);
+  read_main(model_.graph(), scope, {{onnx::ModelProto::kGraphFieldNumber, 0}});
+  read_main(
+      model_.training_info(index).algorithm(), scope,
+      {{onnx::ModelProto::kTrainingInfoFieldNumber, index}, {Info::kAlgorithmFieldNumber, 0}});
+  return std::move(main_.graph);
+}
+
+Graph GraphReader::read_initialization(int index) {
+  using Info = onnx::TrainingInfoProto;
+  Scope scope(main_, nullptr, opsets_);
+  read_main(
+      model_.training_info(index).initialization(), scope,
+      {{onnx::ModelProto::kTrainingInfoFieldNumber, index}, {Info::kInitializationFieldNumber, 0}});
+  return std::move(main_.graph);
+}
+
+void GraphReader::read_main(const onnx::GraphProto& proto, Scope& scope, const Path& path) {
+  if (main_.graph.name.empty()) main_.graph.name = proto.name();
   collect_declared(proto, scope);
   scope.nodes = &proto.node();
-  Path path = {{onnx::ModelProto::kGraphFieldNumber, 0}};
   read_initializers(proto, scope, path);
   read_main_inputs(proto, scope);
   read_contents(proto, scope, path);
-  return std::move(main_.graph);
 }
 
 std::string GraphReader::raised() const {
@@ -216,7 +237,7 @@ std::vector<int> GraphReader::order_of(
   std::vector<int> order = reading_order(nodes);
   auto moved = std::adjacent_find(order.begin(), order.end(), std::greater<>());
   if (moved != order.end()) {
-    const onnx::NodeProto& early = nodes[*std::next(moved)];
+    const onnx::NodeProto& early = nodes[*moved];
     warn("node-order", fmt::format("nodes do not stand in topological order: '{}' comes after what "
                                    "reads it",
                                    early.output_size() > 0 ? early.output(0) : early.name()));

@@ -35,9 +35,14 @@ class GraphReader {
   // "2 Upsample from version 9, ...": the nodes whose operators have newer versions, and were
   // raised to these. "" if there was none.
   std::string raised() const;
+  // In place of read(): the main graph and the algorithm of training_info(index) as one, or what
+  // that training begins with.
+  Graph read_step(int index);
+  Graph read_initialization(int index);
 
  private:
   // graph_reader.cpp: graphs, their inputs, initializers and outputs.
+  void read_main(const onnx::GraphProto& proto, Scope& scope, const Path& path);
   void read_contents(const onnx::GraphProto& proto, Scope& scope, const Path& path);
   // reading_order(), and a warning if that is not the file's.
   std::vector<int> order_of(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes);

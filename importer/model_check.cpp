@@ -12,6 +12,7 @@
 #include "model_lints.h"
 #include "model_message.h"
 #include "proto_fields.h"
+#include "training_importer.h"
 
 namespace onnxrun {
 
@@ -140,6 +141,19 @@ class OpsetRepair {
 
 namespace {
 
+// What is wrong with the training that the file describes. `source` is of the model's graph.
+void check_training(const ModelSource& source, std::string bytes, const OpRegistry& registry,
+                    const ImportOptions& options, Findings& findings) {
+  ModelSource whole;
+  whole.path = source.path;
+  whole.bytes = std::move(bytes);
+  try {
+    import_training(whole, registry, options);
+  } catch (const Error& e) {
+    findings.note(e.in("training_info"));
+  }
+}
+
 // `file` has what the message lacks; null for a model from memory.
 ModelCheck check_message(const std::string& bytes, const ModelFile* file, const std::string& path,
                          const std::string& directory, const OpRegistry& registry,
@@ -163,6 +177,10 @@ ModelCheck check_message(const std::string& bytes, const ModelFile* file, const 
                        &findings);
     Graph graph = reader.read();
     graph.source = std::make_shared<const ModelSource>(std::move(source));
+    if (!findings.has_errors() && model.training_info_size() > 0) {
+      check_training(*graph.source, file ? read_input_file(path, ErrorKind::BadModel) : bytes,
+                     registry, options, findings);
+    }
     if (!findings.has_errors()) check.graph = std::move(graph);
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::Limit) {

@@ -89,7 +89,9 @@ class Lint {
     }
     if (model_.training_info_size() > 0) {
       add(Severity::Note, "training-info",
-          "training_info is not read: `onnxrun train` makes its own training step");
+          "training_info has a training step of its own, which `onnxrun step` runs; `onnxrun "
+          "train` "
+          "makes another");
     }
   }
 

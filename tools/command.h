@@ -50,6 +50,7 @@ extern const CommandInfo ops_command;
 extern const CommandInfo plot_command;
 extern const CommandInfo profile_command;
 extern const CommandInfo run_command;
+extern const CommandInfo step_command;
 extern const CommandInfo test_command;
 extern const CommandInfo train_command;
 extern const CommandInfo version_command;

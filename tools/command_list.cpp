@@ -14,10 +14,10 @@ namespace onnxrun::tool {
 
 std::span<const CommandInfo* const> all_commands() {
   static const std::array commands = {
-      &run_command,     &train_command,     &eval_command, &inspect_command, &check_command,
-      &compare_command, &convert_command,   &grad_command, &test_command,    &bench_command,
-      &profile_command, &plot_command,      &ops_command,  &doctor_command,  &version_command,
-      &help_command,    &completion_command};
+      &run_command,     &train_command,   &eval_command,      &inspect_command, &check_command,
+      &compare_command, &convert_command, &grad_command,      &step_command,    &test_command,
+      &bench_command,   &profile_command, &plot_command,      &ops_command,     &doctor_command,
+      &version_command, &help_command,    &completion_command};
   return commands;
 }
 

@@ -24,7 +24,10 @@ class GatherBlockQuantized final : public FunctionOp {
     const int64_t rank = e.b.rank(d.input(0)), from = normalized(gather_axis_, rank),
                   along = normalized(quantize_axis_, rank);
     auto gather = [&](ValueId v) { return e("Gather", {v, d.input(1)}, {{"axis", from}}); };
-    auto rows = [&](size_t i) { return from == along ? d.input(i) : gather(d.input(i)); };
+    auto rows = [&](size_t i) {
+      ValueId all = gatherable(e, d.input(i));
+      return from == along ? all : gather(all);
+    };
     const int64_t axis =
         from < along ? along + e.b.rank(d.input(1)) - 1 : along;  // of what is gathered
     ValueId zero = d.has_input(3) ? numbers(e, rows(3)) : no_value;
@@ -86,6 +89,18 @@ class GatherBlockQuantized final : public FunctionOp {
 
   static bool one_for_all(const Emit& e, ValueId scales, int64_t axis) {
     return (*e.b.type(scales).shape)[static_cast<size_t>(axis)] == Dim(1);
+  }
+
+  // Gather takes no codes of floats or of less than a byte.
+  static ValueId gatherable(const Emit& e, ValueId v) {
+    switch (DType type = e.b.dtype(v); type) {
+      case DType::Int4:
+        return e.b.cast(v, DType::Int8);
+      case DType::UInt4:
+        return e.b.cast(v, DType::UInt16);
+      default:
+        return float_codes.contains(type) ? e.b.cast(v, DType::Float16) : v;
+    }
   }
 
   ValueId numbers(const Emit& e, ValueId codes) const {

@@ -75,10 +75,10 @@ std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingMod
   return all;
 }
 
-void fix_draws(Graph& graph, uint64_t seed) {
+void fix_draws(Graph& graph, uint64_t seed, ValueId step) {
   TrainingModes modes;
   modes.seed = seed;
-  modes.step = GraphBuilder(graph, "draws/").int_scalar(0);
+  modes.step = step == no_value ? GraphBuilder(graph, "draws/").int_scalar(0) : step;
   set_modes(graph, modes, draws_anew);
 }
 

@@ -10,8 +10,9 @@ namespace onnxrun {
 // share as statistics follows the first of them.
 std::vector<RunningStatistic> set_training_modes(Graph& graph, const TrainingModes& modes);
 
-// Lets every node that draws random numbers anew draw the same ones in each run, decided by the
-// seed; all else stays in the mode it has. Nodes whose mode an input decides stay as they are.
-void fix_draws(Graph& graph, uint64_t seed);
+// Lets every node that draws random numbers anew draw those that the seed decides, the same ones in
+// each run, or others for every number of a `step` (a scalar int64 of the graph); all else stays in
+// the mode it has. Nodes whose mode an input decides stay as they are.
+void fix_draws(Graph& graph, uint64_t seed, ValueId step = no_value);
 
 }  // namespace onnxrun
