@@ -6,6 +6,7 @@
 #   make test             builds and runs every test that needs no Python
 #   make test-interop     against PyTorch, ONNX Runtime and Keras, in a virtual environment
 #   make test-sanitizers  the tests under ASan+UBSan and under TSan
+#   make coverage         the lines that the tests execute, in runtime, importer, exporter and api
 #   make fuzz             libFuzzer targets by clang, FUZZ_SECONDS each (docs/fuzzing.md)
 #   make bench            benchmarks, beside PyTorch and ONNX Runtime where they are installed
 #   make format           formats every C++ file in place
@@ -23,7 +24,7 @@ INTEROP ?=
 FUZZ_SECONDS ?= 600
 CPP_FILES = git ls-files '*.cpp' '*.h'
 
-.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% fuzz bench format check-format \
+.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% coverage fuzz bench format check-format \
         lint clean
 
 all: build
@@ -59,7 +60,14 @@ sanitize-%: deps
 	@scripts/build.sh $*
 	ctest --preset $* -j $(JOBS)
 
-fuzz: deps
+coverage: deps
+	@find build-coverage -name '*.gcda' -delete 2>/dev/null || true
+	@scripts/build.sh coverage
+	ctest --preset coverage -j $(JOBS)
+	@$(PYTHON) scripts/coverage.py build-coverage --least 92
+
+fuzz:
+	@scripts/install-deps.sh fuzz
 	@scripts/build.sh fuzz
 	@scripts/build.sh release onnxrun
 	@fuzz/run.sh build-fuzz build/onnxrun $(FUZZ_SECONDS)

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "base/coarse_clock.h"
 #include "graph/run_scope.h"
 
 namespace onnxrun {
@@ -17,9 +18,12 @@ class LimitedWork {
  private:
   static RunControl& with_deadline(RunControl& control, const std::optional<double>& seconds) {
     using Clock = std::chrono::steady_clock;
+    // A tick more or less counts where it is a hundredth of the time.
+    constexpr double long_time = 1.0;
     if (seconds) {
-      control.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                            std::chrono::duration<double>(*seconds));
+      const Clock::time_point now = *seconds < long_time ? Clock::now() : coarse_now() + coarse_lag;
+      control.deadline = now + std::chrono::duration_cast<Clock::duration>(
+                                   std::chrono::duration<double>(*seconds));
     }
     return control;
   }

@@ -95,6 +95,14 @@ void GraphWriter::write_contents(const Graph& graph, const Names& names, onnx::G
   for (const Node& node : graph.nodes) write_node(graph, node, names, *to.add_node());
 }
 
+// The newest version that the domain has of the operator. Version 5 of ai.onnx.ml gave two up.
+static int newest_version(const OpSpec& spec) {
+  if (spec.since.empty()) return 1;
+  const bool given_up = spec.domain == "ai.onnx.ml" && (spec.name == "TreeEnsembleClassifier" ||
+                                                        spec.name == "TreeEnsembleRegressor");
+  return given_up ? 3 : spec.since.back();
+}
+
 void GraphWriter::write_node(const Graph& graph, const Node& node, const Names& names,
                              onnx::NodeProto& to) {
   const OpSpec& spec = node.info->spec;
@@ -104,7 +112,7 @@ void GraphWriter::write_node(const Graph& graph, const Node& node, const Names& 
   }
   if (!spec.domain.empty()) {
     int& version = domains_.try_emplace(std::string(spec.domain), 1).first->second;
-    if (!spec.since.empty()) version = std::max(version, spec.since.back());
+    version = std::max(version, newest_version(spec));
   }
   to.set_op_type(std::string(spec.name));
   if (!spec.domain.empty()) to.set_domain(std::string(spec.domain));

@@ -24,7 +24,7 @@ gzip -k "$work"/{matrix,cube_fortran}.npy "$work/table.csv"
 head -c 48 /dev/zero >"$work/zeros.raw"
 printf '[[0,1.5],[-1e3,inf]]' >"$work/inline"
 printf 'i64:[[1,2],[3,4]]' >"$work/integers-inline"
-find "$here/tests/data/corpus" -name 'input_0.pb' -size -20k | head -n 20 | while read -r file; do
+find "$here/tests/data/corpus" -name 'input_0.pb' -size -20k | sort | sed -n 1,20p | while read -r file; do
   cp "$file" "$work/$(sha1sum "$file" | cut -c1-16).pb"
 done
 for k in "${!suffixes[@]}"; do
@@ -32,6 +32,11 @@ for k in "${!suffixes[@]}"; do
     [ -f "$file" ] || continue
     { printf "\\x$(printf %x "$k")"; cat "$file"; } >"$out/readers/$k-$(basename "$file")"
   done
+done
+
+# 137 is .npz, too, with sums that are mended.
+for file in "$work"/*.npz; do
+  { printf '\x89'; cat "$file"; } >"$out/readers/137-$(basename "$file")"
 done
 
 # A checkpoint of the very training that fuzz/checkpoint.cpp goes on with, and of others.

@@ -24,7 +24,8 @@ struct Finding {
   std::string rule;  // a short name that stays: "invalid", "unused-initializer"
   // What is wrong, and where. Only of an Error does the kind say something.
   Error error;
-  // Where the message has both: what stands there, and what should.
+  // What stands there, and what should: where the message says both ("... is FOUND, expected
+  // EXPECTED" or one of its like), "" elsewhere. Set by whoever adds the finding, or by Findings.
   std::string found = {}, expected = {};
 };
 

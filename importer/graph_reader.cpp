@@ -1,5 +1,7 @@
 #include "graph_reader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <unordered_set>
@@ -90,6 +92,15 @@ void GraphReader::read_main(const onnx::GraphProto& proto, Scope& scope, const P
   read_initializers(proto, scope, path);
   read_main_inputs(proto, scope);
   read_contents(proto, scope, path);
+}
+
+std::string GraphReader::raised() const {
+  std::string text;
+  for (const auto& [from, count] : raised_) {
+    text += fmt::format("{}{} {} from version {}", text.empty() ? "" : ", ", count, from.first,
+                        from.second);
+  }
+  return text;
 }
 
 void GraphReader::read_initializers(const onnx::GraphProto& proto, Scope& scope, const Path& path) {

@@ -32,6 +32,9 @@ class GraphReader {
               ModelSource& source, Findings* findings = nullptr);
 
   Graph read();
+  // "2 Upsample from version 9, ...": the nodes whose operators have newer versions, and were
+  // raised to these. "" if there was none.
+  std::string raised() const;
   // In place of read(): the main graph and the algorithm of training_info(index) as one, or what
   // that training begins with.
   Graph read_step(int index);
@@ -126,6 +129,7 @@ class GraphReader {
   Frame main_;
   int64_t max_nodes_;
   int64_t nodes_left_;
+  std::map<std::pair<std::string, int>, int64_t> raised_;  // by operator and version
   // Constants by frame and message.
   std::map<std::pair<int64_t, const void*>, ValueId> constants_;
   std::vector<const Function*> calls_;  // the functions that are being inlined

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "attribute_reader.h"
 #include "base/error.h"
@@ -22,6 +23,13 @@ using onnx::AttributeProto;
 int64_t meant_opset(const OpInfo& info, int64_t imported) {
   const auto& since = info.spec.since;
   return since.empty() ? imported : std::max<int64_t>(imported, since.front());
+}
+
+// The version of the operator that a node of this opset has.
+int version_at(const OpInfo& info, int64_t opset) {
+  const auto& since = info.spec.since;
+  auto next = std::upper_bound(since.begin(), since.end(), opset);
+  return next == since.begin() ? 0 : *std::prev(next);
 }
 
 // Without the last ones that have no name; of variadic outputs the number says something.
@@ -216,6 +224,10 @@ std::vector<ValueId> GraphReader::add_operator(const onnx::NodeProto& node, cons
   context.captures() = std::move(options.captures);
   context.set_names([&](const std::string& name) { return scope.lookup(name); });
   if (info.spec.upgrade) {
+    int version = version_at(info, opset);
+    if (version > 0 && version < info.spec.since.back()) {
+      ++raised_[{info.qualified_name(), version}];
+    }
     try {
       info.spec.upgrade(context);
       check_size(graph);

@@ -1,5 +1,6 @@
 #include "onnx_importer.h"
 
+#include <fmt/format.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
@@ -7,6 +8,8 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "base/one_line.h"
 #include "base/work.h"
 #include "external_data.h"
 #include "graph_reader.h"
@@ -89,6 +92,28 @@ std::map<int, const Tensor*> elements_of(const Graph& graph, const ModelSource& 
   return elements;
 }
 
+// For those who listen (onnxrun/log.h): what a file is, and what was made of it.
+void log_import(const Graph& graph, const std::string& raised) {
+  if (!is_logged(LogLevel::Debug)) return;
+  const ModelSource& source = *graph.source;
+  std::string opsets;
+  for (const auto& [domain, version] : source.opsets) {
+    opsets += fmt::format(", opset {}{}{}", version, domain.empty() ? "" : " of ", domain);
+  }
+  int64_t bytes = 0;
+  for (const auto& entry : graph.initializers) bytes += entry.second.value.bytes();
+  log_text(LogLevel::Debug,
+           without_controls(fmt::format(
+               "loaded {}: {}, IR version {}{}; {} nodes, {} initializers of {} bytes",
+               source.path.empty() ? "a model in memory" : source.path,
+               source.producer.empty() ? "no producer" : source.producer, source.ir_version, opsets,
+               graph.nodes.size(), graph.initializers.size(), bytes)));
+  if (!raised.empty()) {
+    log_text(LogLevel::Debug,
+             without_controls(fmt::format("raised to today's operators: {}", raised)));
+  }
+}
+
 Graph import_parsed(ModelSource source, const onnx::ModelProto& model, ModelFile* file,
                     const std::string& directory, const OpRegistry& registry,
                     const ImportOptions& options) {
@@ -118,6 +143,7 @@ Graph import_parsed(ModelSource source, const onnx::ModelProto& model, ModelFile
   }
   source.data_files = external.files();
   graph.source = std::make_shared<const ModelSource>(std::move(source));
+  log_import(graph, reader.raised());
   return graph;
 }
 

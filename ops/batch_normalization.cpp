@@ -1,9 +1,13 @@
 // BatchNormalization and onnxrun.BatchNormalizationGrad.
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
 #include <set>
 
 #include "emit/plain_batch_normalization.h"
 #include "emit/running_statistics.h"
+#include "graph/channel_map.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -99,8 +103,29 @@ Dim channels_of(const InferContext& c, size_t i) {
   return x->size() > 1 ? (*x)[1] : Dim(1);
 }
 
-class BatchNormalization final : public Op {
+class BatchNormalization final : public Op, public MapsChannels {
  public:
+  std::optional<ChannelMap> channel_map(const Graph& graph, const Node& node) const override {
+    std::array<const Tensor*, 4> operands;  // NOLINT: all are set
+    for (size_t i = 0; i < operands.size(); ++i) {
+      operands[i] = graph.constant(node.inputs[i + 1]);
+      if (!operands[i]) return std::nullopt;
+    }
+    const auto& [scale, bias, mean, variance] = operands;
+    if (training_ || scale->size() != variance->size() || scale->size() != mean->size() ||
+        scale->size() != bias->size()) {
+      return std::nullopt;
+    }
+    ChannelMap map;
+    for (int64_t k = 0; k < scale->size(); ++k) {
+      const double factor =
+          channel_value(*scale, k) / std::sqrt(channel_value(*variance, k) + epsilon_);
+      map.scale.push_back(factor);
+      map.shift.push_back(channel_value(*bias, k) - channel_value(*mean, k) * factor);
+    }
+    return map;
+  }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("epsilon", epsilon_, "added to the variance");
     v.visit("momentum", momentum_, "share of the old running statistics in the new");

@@ -1,6 +1,7 @@
 // Conv and ConvTranspose. Their gradients are made of the operators of conv_grad.cpp.
 #include "conv_family.h"
 #include "emit/plain_transposed_convolution.h"
+#include "graph/channel_map.h"
 #include "graph/gradient_context.h"
 #include "kernels/compute_buffers.h"
 
@@ -20,8 +21,12 @@ ValueId bias_gradient(GradientContext& g, int64_t rank) {
 
 int64_t known_rank(GradientContext& g) { return std::max(g.rank(g.input(0)), g.rank(g.input(1))); }
 
-class Conv final : public ConvFamily {
+class Conv final : public ConvFamily, public WeighsChannels {
  public:
+  std::optional<ChannelWeights> channel_weights(const Dims& w) const override {
+    return ChannelWeights{.channels = w[0], .inner = element_count(Dims(w.begin() + 1, w.end()))};
+  }
+
   void infer(InferContext& c) const override {
     auto r = rank(c, {0, 1});
     if (!r) return c.set_output(0, c.dtype(0));
@@ -66,8 +71,15 @@ class Conv final : public ConvFamily {
 };
 
 // Y is the gradient of the input of a convolution from Y to X.
-class ConvTranspose final : public ConvFamily {
+class ConvTranspose final : public ConvFamily, public WeighsChannels {
  public:
+  std::optional<ChannelWeights> channel_weights(const Dims& w) const override {
+    return ChannelWeights{.groups = group_,
+                          .outer = w[0] / group_,
+                          .channels = w[1],
+                          .inner = element_count(spatial(w))};
+  }
+
   void own_attributes(AttributeVisitor& v) override {
     v.visit("output_padding", output_padding_, "elements added at the end of each spatial axis");
     v.visit("output_shape", output_shape_, "spatial lengths of Y, which determine the padding");

@@ -1,8 +1,10 @@
 // Gemm: Y = alpha A' B' + beta C.
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "emit/matrix_products.h"
+#include "graph/channel_map.h"
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
@@ -19,8 +21,14 @@ struct GemmState final : KernelState {
   BroadcastRows<1> bias;  // C as rows of Y
 };
 
-class Gemm final : public Op {
+class Gemm final : public Op, public WeighsChannels {
  public:
+  std::optional<ChannelWeights> channel_weights(const Dims& b) const override {
+    if (beta_ != 1) return std::nullopt;
+    return trans_b_ ? ChannelWeights{.channels = b[0], .inner = b[1]}
+                    : ChannelWeights{.outer = b[0], .channels = b[1]};
+  }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("alpha", alpha_, "factor of the product");
     v.visit("beta", beta_, "factor of C");

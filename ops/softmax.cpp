@@ -47,10 +47,21 @@ void with_one(ElementFunction f, const T* x, T second, T* y, int64_t n) {
   array_function<T>(f)(operands, 2, y, n);
 }
 
-// exp(x - largest) / sum of it. Only differences enter, so nothing overflows.
+// Elements from which on a row is worth calls of its own.
+constexpr int64_t long_row = 16;
+
+// exp(x - largest) / sum of it. Only differences enter, so nothing overflows. A NaN makes the sum
+// one, and so the whole row.
 struct SoftmaxRule {
   template <typename T>
   static void rows(const T* x, T* y, int64_t count, int64_t n) {
+    if (n >= long_row) {
+      for (int64_t r = 0; r < count; ++r, x += n, y += n) {
+        const double sum = exp_and_sum(x, largest_number(x, n), y, n);
+        with_one(ElementFunction::Mul, y, static_cast<T>(1 / sum), y, n);
+      }
+      return;
+    }
     for (int64_t r = 0; r < count; ++r) {
       with_one(ElementFunction::Sub, x + r * n, maximum(x + r * n, n), y + r * n, n);
     }

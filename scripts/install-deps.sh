@@ -5,6 +5,7 @@
 #   scripts/install-deps.sh             what `make` and `make test` need
 #   scripts/install-deps.sh interop     the same, and what `make test-interop` needs
 #   scripts/install-deps.sh lint        the same, and what `make lint` and `make format` need
+#   scripts/install-deps.sh fuzz        the same, and what `make fuzz` needs
 set -euo pipefail
 
 packages=(
@@ -17,9 +18,10 @@ packages=(
 )
 for purpose in "$@"; do
   case $purpose in
-    interop) packages+=(python3 python3-venv ca-certificates) ;;
+    interop) packages+=(python3 python3-venv ca-certificates nodejs) ;;
+    fuzz) packages+=(clang) ;;
     lint) packages+=(git clang-format clang-tidy) ;;
-    *) echo "install-deps: unknown purpose '$purpose' (interop or lint)" >&2; exit 2 ;;
+    *) echo "install-deps: unknown purpose '$purpose' (interop, lint or fuzz)" >&2; exit 2 ;;
   esac
 done
 

@@ -156,7 +156,9 @@ void Expression::run(const void* const* inputs, void* const* outputs, std::byte*
 
 // From block.at to `end`.
 void Expression::run_range(Block block, int64_t end) const {
-  const int64_t length = largest_register / number_width_;
+  // One function that needs no register takes all at once.
+  const bool is_whole = steps_.size() == 1 && registers_ == 0;
+  const int64_t length = is_whole ? end - block.at : largest_register / number_width_;
   for (; block.at < end; block.at += length) {
     block.size = std::min(length, end - block.at);
     run_block(block);

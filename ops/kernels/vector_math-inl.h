@@ -11,8 +11,10 @@
 
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
+#include "kernels/lookup_tables.h"
 #include "kernels/simd-inl.h"
 #include "kernels/vector_math_tables.h"
 
@@ -81,6 +83,83 @@ HWY_INLINE V power_of_two(D d, V n) {
   return hn::BitCast(d, hn::ShiftLeft<fraction_bits>(hn::BitCast(Bits<D>(), shifted)));
 }
 
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+// Registers hold tables of 16 and 32 floats there, which costs no more than a multiplication to
+// look into; smaller vectors read them from memory, with the same results.
+template <class D>
+constexpr bool has_lookup = std::is_same_v<hn::TFromD<D>, float>;
+
+// Of each lane the element that the lowest bits of `index` name.
+template <class D, class I>
+HWY_INLINE hn::Vec<D> lookup(D d, const float (&table)[16], I index) {
+  if constexpr (hn::MaxLanes(D()) == 16) {
+    return hn::Vec<D>{_mm512_permutexvar_ps(index.raw, _mm512_loadu_ps(table))};
+  } else {
+    const hn::RebindToSigned<D> di;
+    return hn::GatherIndex(d, table, hn::And(index, hn::Set(di, 15)));
+  }
+}
+template <class D, class I>
+HWY_INLINE hn::Vec<D> lookup(D d, const float (&table)[32], I index) {
+  if constexpr (hn::MaxLanes(D()) == 16) {
+    return hn::Vec<D>{
+        _mm512_permutex2var_ps(_mm512_loadu_ps(table), index.raw, _mm512_loadu_ps(table + 16))};
+  } else {
+    const hn::RebindToSigned<D> di;
+    return hn::GatherIndex(d, table, hn::And(index, hn::Set(di, 31)));
+  }
+}
+
+// v * 2^floor(n), rounded once, 0 and infinity included.
+HWY_INLINE hn::Vec512<float> scale_by_floor(hn::Vec512<float> v, hn::Vec512<float> n) {
+  return {_mm512_scalef_ps(v.raw, n.raw)};
+}
+HWY_INLINE hn::Vec256<float> scale_by_floor(hn::Vec256<float> v, hn::Vec256<float> n) {
+  return {_mm256_scalef_ps(v.raw, n.raw)};
+}
+template <size_t N>
+HWY_INLINE hn::Vec128<float, N> scale_by_floor(hn::Vec128<float, N> v, hn::Vec128<float, N> n) {
+  return {_mm_scalef_ps(v.raw, n.raw)};
+}
+
+// e^(x + lo), lo tiny or left out: x = t ln(2) + r with t a multiple of 1/16. Min and Max give
+// their second operand if one is NaN, which stays.
+template <bool bounded_above = false, class D, class V, class... Lo>
+HWY_INLINE V exp_by_lookup(D d, V x, Lo... lo) {
+  const hn::RebindToSigned<D> di;
+  using C = MathTable<float>;
+  x = hn::Max(hn::Set(d, C::exp_min), x);
+  if constexpr (!bounded_above) x = hn::Min(hn::Set(d, C::exp_max), x);
+  const V magic = hn::Set(d, 0x1.8p19f);  // whose neighbours are 1/16 apart
+  const V biased = hn::MulAdd(x, hn::Set(d, C::log2_e), magic);
+  const V t = hn::Sub(biased, magic);
+  V r = hn::NegMulAdd(t, hn::Set(d, whole_ln2_hi), x);
+  r = hn::NegMulAdd(t, hn::Set(d, whole_ln2_lo), r);
+  if constexpr (sizeof...(lo) > 0) r = hn::Add(r, lo...);
+  const V power = lookup(d, sixteenth_powers, hn::BitCast(di, biased));
+  const V q = hn::MulAdd(hn::Set(d, exp_c3), r, hn::Set(d, exp_c2));
+  const V fraction = hn::MulAdd(hn::Mul(r, r), q, r);
+  return scale_by_floor(hn::MulAdd(power, fraction, power), t);
+}
+
+// c of |x| with the sign of x.
+template <class D, class V, int degree>
+HWY_INLINE V odd_by_intervals(D d, V x, const Intervals<degree>& c) {
+  const hn::RebindToSigned<D> di;
+  const V u = hn::Min(hn::Set(d, 31), hn::Abs(hn::Mul(hn::Set(d, c.scale), x)));
+  const V magic = hn::Set(d, 0x1.8p23f);  // whose neighbours are 1 apart
+  const V biased = hn::Add(u, magic);
+  const auto index = hn::BitCast(di, biased);
+  const V delta = hn::Sub(u, hn::Sub(biased, magic));
+  V sum = lookup(d, c.c[degree], index);
+  for (int k = degree - 1; k >= 0; --k) sum = hn::MulAdd(sum, delta, lookup(d, c.c[k], index));
+  return hn::CopySign(sum, x);
+}
+#else
+template <class D>
+constexpr bool has_lookup = false;
+#endif
+
 // v * 2^n, where the result may be subnormal or infinite although v is near 1.
 template <class D, class V>
 HWY_INLINE V scale_by_power(D d, V v, V n) {
@@ -115,6 +194,7 @@ HWY_INLINE V clamp_exponent(D d, V x) {
 // e^(hi + lo); NaN gives an unspecified number.
 template <class D, class V>
 HWY_INLINE V exp_of_sum(D d, V hi, V lo) {
+  if constexpr (has_lookup<D>) return exp_by_lookup(d, hi, lo);
   ExpParts<V> e = exp_parts(d, clamp_exponent(d, hi), lo);
   return scale_by_power(d, hn::Add(constant(d, 1), e.fraction), e.power);
 }
@@ -127,7 +207,17 @@ HWY_INLINE V keep_nan(V x, V result) {
 struct Exp {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
+    if constexpr (has_lookup<D>) return exp_by_lookup(d, x);
     return keep_nan<D>(x, exp_of_sum(d, x, hn::Zero(d)));
+  }
+};
+
+// The same for x that is not above 0, or NaN.
+struct ExpOfNegative {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const {
+    if constexpr (has_lookup<D>) return exp_by_lookup<true>(d, x);
+    return Exp()(d, x);
   }
 };
 
@@ -235,6 +325,7 @@ struct Log1p {
 struct Tanh {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
+    if constexpr (has_lookup<D>) return odd_by_intervals(d, x, tanh_intervals);
     V a = hn::Min(hn::Abs(x), hn::Set(d, Table<D>::tanh_max));
     V t = expm1_moderate(d, hn::Add(a, a));
     return keep_nan<D>(x, hn::CopySign(hn::Div(t, hn::Add(t, constant(d, 2))), x));
@@ -245,7 +336,7 @@ struct Sigmoid {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     V one = constant(d, 1);
-    V e = Exp()(d, hn::Neg(hn::Abs(x)));
+    V e = ExpOfNegative()(d, hn::Neg(hn::Abs(x)));
     return hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one), hn::Add(one, e));
   }
 };
@@ -293,6 +384,7 @@ HWY_INLINE V scaled_erfc(D d, V a) {
 struct Erf {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
+    if constexpr (has_lookup<D>) return odd_by_intervals(d, x, erf_intervals);
     using C = Table<D>;
     V a = hn::Min(hn::Abs(x), hn::Set(d, C::erf_max));
     V square = hn::Mul(a, a);

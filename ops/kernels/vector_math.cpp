@@ -193,6 +193,103 @@ HWY_INLINE double sum_loop(const T* x, int64_t n) {
   return all[0];
 }
 
+// Lanes of T added up in double.
+template <typename T>
+class DoubleSum {
+ public:
+  HWY_INLINE void add(hn::Vec<hn::ScalableTag<T>> v) {
+    const hn::ScalableTag<T> d;
+    const hn::ScalableTag<double> wide;
+    HWY_ALIGN T lanes[size];
+    hn::Store(v, d, lanes);
+    for (size_t i = 0; i < size; i += hn::Lanes(wide)) {
+      hn::Store(hn::Add(hn::Load(wide, sums_ + i), widened(lanes + i)), wide, sums_ + i);
+    }
+  }
+  double total() const {
+    double sum = 0;
+    for (double lane : sums_) sum += lane;
+    return sum;
+  }
+
+ private:
+  static HWY_INLINE hn::Vec<hn::ScalableTag<double>> widened(const T* lanes) {
+    const hn::ScalableTag<double> wide;
+    if constexpr (std::is_same_v<T, double>) {
+      return hn::LoadU(wide, lanes);
+    } else {
+      return hn::PromoteTo(wide, hn::LoadU(hn::Rebind<T, decltype(wide)>(), lanes));
+    }
+  }
+
+  static constexpr size_t size = hn::MaxLanes(hn::ScalableTag<T>());
+  HWY_ALIGN double sums_[size] = {};
+};
+
+// Eight vectors are added as they are, what they give in double.
+template <typename T>
+HWY_INLINE double exp_and_sum_loop(const T* x, T shift, T* y, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto top = hn::Set(d, shift);
+  DoubleSum<T> sum;
+  int64_t i = 0;
+  auto next = [&]() HWY_ATTR {
+    const auto v = ExpOfNegative()(d, hn::Sub(hn::LoadU(d, x + i), top));
+    hn::StoreU(v, d, y + i);
+    i += lanes;
+    return v;
+  };
+  while (i + 8 * lanes <= n) {
+    auto even = next(), odd = next();
+    for (int k = 1; k < 4; ++k) {
+      even = hn::Add(even, next());
+      odd = hn::Add(odd, next());
+    }
+    sum.add(hn::Add(even, odd));
+  }
+  while (i + lanes <= n) sum.add(next());
+  if (i < n) {
+    const auto rest = static_cast<size_t>(n - i);
+    const auto v = ExpOfNegative()(d, hn::Sub(load_first(d, x + i, rest), top));
+    store_first(d, v, y + i, rest);
+    sum.add(hn::IfThenElseZero(hn::FirstN(d, rest), v));
+  }
+  return sum.total();
+}
+
+double exp_and_sum_float(const float* x, float shift, float* y, int64_t n) {
+  return exp_and_sum_loop(x, shift, y, n);
+}
+double exp_and_sum_double(const double* x, double shift, double* y, int64_t n) {
+  return exp_and_sum_loop(x, shift, y, n);
+}
+
+// Four at a time; Max gives its second operand if one is NaN, or NaN.
+template <typename T>
+HWY_INLINE T largest_loop(const T* x, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto lowest = constant(d, -HUGE_VAL);
+  auto a = lowest, b = lowest, c = lowest, e = lowest;
+  int64_t i = 0;
+  for (; i + 4 * lanes <= n; i += 4 * lanes) {
+    a = hn::Max(hn::LoadU(d, x + i), a);
+    b = hn::Max(hn::LoadU(d, x + i + lanes), b);
+    c = hn::Max(hn::LoadU(d, x + i + 2 * lanes), c);
+    e = hn::Max(hn::LoadU(d, x + i + 3 * lanes), e);
+  }
+  for (; i + lanes <= n; i += lanes) a = hn::Max(hn::LoadU(d, x + i), a);
+  if (i < n) {
+    const auto rest = static_cast<size_t>(n - i);
+    b = hn::Max(hn::IfThenElse(hn::FirstN(d, rest), load_first(d, x + i, rest), lowest), b);
+  }
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(a, b), hn::Max(c, e))));
+}
+
+float largest_float(const float* x, int64_t n) { return largest_loop(x, n); }
+double largest_double(const double* x, int64_t n) { return largest_loop(x, n); }
+
 double sum_float(const float* x, int64_t n) { return sum_loop(x, n); }
 double sum_double(const double* x, int64_t n) { return sum_loop(x, n); }
 
@@ -248,6 +345,10 @@ HWY_EXPORT(all_finite_float);
 HWY_EXPORT(all_finite_double);
 HWY_EXPORT(sum_float);
 HWY_EXPORT(sum_double);
+HWY_EXPORT(exp_and_sum_float);
+HWY_EXPORT(exp_and_sum_double);
+HWY_EXPORT(largest_float);
+HWY_EXPORT(largest_double);
 HWY_EXPORT(maximum_float);
 HWY_EXPORT(maximum_double);
 bool all_finite(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(all_finite_float)(x, n); }
@@ -256,6 +357,18 @@ bool all_finite(const double* x, int64_t n) {
 }
 double sum_in_double(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_float)(x, n); }
 double sum_in_double(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_double)(x, n); }
+double exp_and_sum(const float* x, float shift, float* y, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(exp_and_sum_float)(x, shift, y, n);
+}
+double exp_and_sum(const double* x, double shift, double* y, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(exp_and_sum_double)(x, shift, y, n);
+}
+float largest_number(const float* x, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(largest_float)(x, n);
+}
+double largest_number(const double* x, int64_t n) {
+  return HWY_DYNAMIC_DISPATCH(largest_double)(x, n);
+}
 float maximum(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(maximum_float)(x, n); }
 double maximum(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(maximum_double)(x, n); }
 

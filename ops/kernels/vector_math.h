@@ -45,6 +45,15 @@ bool all_finite(const double* x, int64_t n);
 double sum_in_double(const float* x, int64_t n);
 double sum_in_double(const double* x, int64_t n);
 
+// y[i] = e^(x[i] - shift), and the sum of them, nearly as good as one in double, added in an order
+// that depends on n alone; y may be x. No x[i] is above shift.
+double exp_and_sum(const float* x, float shift, float* y, int64_t n);
+double exp_and_sum(const double* x, double shift, double* y, int64_t n);
+
+// The largest element, -infinity of no elements: if one is NaN, NaN or the largest of the others.
+float largest_number(const float* x, int64_t n);
+double largest_number(const double* x, int64_t n);
+
 // The largest element: NaN if one is, -infinity of no elements.
 float maximum(const float* x, int64_t n);
 double maximum(const double* x, int64_t n);

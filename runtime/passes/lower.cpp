@@ -4,6 +4,7 @@
 
 #include "passes/dead_nodes.h"
 #include "passes/fold.h"
+#include "passes/fuse/channel_maps.h"
 #include "passes/fuse/elementwise.h"
 #include "passes/remove_noops.h"
 
@@ -70,6 +71,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"infer", [](Graph& g) { infer(g); }},
       {"fold", [&](Graph& g) { fold_all(g, left); }},
       {"noops", remove_noops},
+      {"fuse-channels", [&](Graph& g) { left -= fuse_channel_maps(g, left); }},
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
       {"fuse-elementwise", fuse_elementwise},
   };

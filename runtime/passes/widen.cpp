@@ -1,8 +1,10 @@
 #include "passes/widen.h"
 
 #include <algorithm>
+#include <array>
 #include <cfloat>
 #include <cmath>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -28,10 +30,31 @@ double largest(DType t) {
   }
 }
 
+// Which values a conversion is about, and for whom.
+struct Purpose {
+  bool halves_only = false;
+  bool for_files = false;  // nodes keep to the types that the standard has
+};
+
+// Parameters of operators of ai.onnx that have a type here which the standard does not give them.
+struct OwnType {
+  std::string_view op, parameter;
+  DType type;
+};
+constexpr std::array own_types = {
+    OwnType{"CausalConvWithState", "T", DType::Float64},
+    OwnType{"DequantizeLinear", "T2", DType::Float64},
+    OwnType{"DequantizeLinear", "T3", DType::Float64},
+    OwnType{"LinearAttention", "S", DType::Float64},
+    OwnType{"LinearAttention", "T", DType::Float64},
+    OwnType{"QuantizeLinear", "T1", DType::Float64},
+    OwnType{"QuantizeLinear", "T2", DType::Float64},
+    OwnType{"RotaryEmbedding", "T", DType::Float64},
+};
+
 class FloatConverter {
  public:
-  explicit FloatConverter(DType to, bool halves_only = false)
-      : to_(to), halves_only_(halves_only) {}
+  explicit FloatConverter(DType to, Purpose purpose = {}) : to_(to), purpose_(purpose) {}
 
   void convert_graph(Graph& graph) {
     for (ValueId v : graph.inputs) graph.value(v).type = converted(graph.value(v).type);
@@ -56,7 +79,7 @@ class FloatConverter {
 
   bool is_converted(DType t) const {
     bool half = t == DType::Float16 || t == DType::BFloat16;
-    if (halves_only_) return half;
+    if (purpose_.halves_only) return half;
     return t != to_ &&
            (half || t == DType::Float32 || (t == DType::Float64 && to_ != DType::Float64));
   }
@@ -101,7 +124,8 @@ class FloatConverter {
   void convert_attributes(Node& node) {
     Attributes attributes = attributes_of(node);
     for (const AttributeInfo& info : list_attributes(*node.op)) {
-      bool is_type = info.element_type && node.op->types_an_output(info.name, node);
+      bool is_type = info.element_type && node.op->types_an_output(info.name, node) &&
+                     !stays_float(node.info->spec, node.info->spec.outputs, 0);
       if (!info.value) continue;
       AttributeValue value = *info.value;
       convert_value(value, is_type, node.name);
@@ -115,9 +139,18 @@ class FloatConverter {
     if (params.empty()) return false;
     std::string_view type = params[std::min(i, params.size() - 1)].type;
     for (const TypeConstraint& c : spec.types) {
-      if (c.name == type) return c.tensor.contains(DType::Float32) && !c.tensor.contains(to_);
+      if (c.name != type) continue;
+      return c.tensor.contains(DType::Float32) &&
+             (!c.tensor.contains(to_) || (purpose_.for_files && is_own(spec, type)));
     }
     return false;
+  }
+
+  bool is_own(const OpSpec& spec, std::string_view parameter) const {
+    return spec.domain.empty() &&
+           std::any_of(own_types.begin(), own_types.end(), [&](const OwnType& own) {
+             return own.op == spec.name && own.parameter == parameter && own.type == to_;
+           });
   }
 
   ValueId as_float(Graph& graph, ValueId v, const Originals& originals) {
@@ -158,7 +191,7 @@ class FloatConverter {
   }
 
   DType to_;
-  bool halves_only_;
+  Purpose purpose_;
   std::vector<std::string> cut_off_;
 };
 
@@ -217,7 +250,7 @@ static bool has_halves(const Graph& graph) {
 
 bool widen_halves(Graph& graph) {
   if (!has_halves(graph)) return false;
-  FloatConverter(DType::Float32, true).convert_graph(graph);
+  FloatConverter(DType::Float32, {.halves_only = true}).convert_graph(graph);
   infer(graph);
   return true;
 }
@@ -228,7 +261,7 @@ void widen_to_double(Graph& graph) {
 }
 
 std::vector<std::string> convert_floats(Graph& graph, const FloatConversion& conversion) {
-  FloatConverter converter(conversion.to);
+  FloatConverter converter(conversion.to, {.for_files = true});
   auto inputs = converted_ones(graph, graph.inputs, converter);
   auto outputs = converted_ones(graph, graph.outputs, converter);
   converter.convert_graph(graph);

@@ -1,5 +1,5 @@
-/* Everything of onnxrun.h, from a program in C99: c_program MODEL SCRATCH_DIR. Exits 1 with a line for what is wrong.
-   MODEL is examples/models/xor.onnx: x [batch,2], one output, six weights. */
+/* Everything of onnxrun.h, from a program in C99: c_program MODEL SCRATCH_DIR. Exits 1 with a line
+   for what is wrong. MODEL is examples/models/xor.onnx: x [batch,2], one output, six weights. */
 #include <math.h>
 #include <onnxrun.h>
 #include <stdio.h>
@@ -190,9 +190,25 @@ static int32_t refuse(void* user, onnxrun_fit* fit, const onnxrun_record* record
 
 static void fit(const onnxrun_model* model, const char* folder) {
   char checkpoints[512], log[512];
-  const char* pairs[] = {"loss",   "bce",     "optimizer", "adam",  "lr",  "0.1", "epochs",
-                         "200",    "metrics", "accuracy",  "batch_size", "4", "checkpoint_dir",
-                         NULL,     "log",     NULL,        "target", "t",  NULL};
+  const char* pairs[] = {"loss",
+                         "bce",
+                         "optimizer",
+                         "adam",
+                         "lr",
+                         "0.1",
+                         "epochs",
+                         "200",
+                         "metrics",
+                         "accuracy",
+                         "batch_size",
+                         "4",
+                         "checkpoint_dir",
+                         NULL,
+                         "log",
+                         NULL,
+                         "target",
+                         "t",
+                         NULL};
   onnxrun_array data[2];
   onnxrun_fit* training = NULL;
   onnxrun_options* o;
@@ -277,12 +293,32 @@ static void from_memory(const char* path, const char* folder) {
   onnxrun_model_free(model);
 }
 
+static void hear(int32_t level, const char* message, void* user) {
+  int* heard = user;
+  EXPECT(level >= 0 && level <= 3 && !strchr(message, '\n'));
+  if (level == 0 && strncmp(message, "loaded ", 7) == 0) ++*heard;
+}
+
+static void logging(const char* path) {
+  int heard = 0, level;
+  for (level = 0; level < 4; ++level) {
+    onnxrun_model* model = NULL;
+    OK(onnxrun_set_log(hear, &heard, level));
+    OK(onnxrun_model_load(path, &model));
+    onnxrun_model_free(model);
+    EXPECT(heard == 1); /* at level 0 alone */
+  }
+  EXPECT(onnxrun_set_log(hear, &heard, 4) == ONNXRUN_USAGE);
+  OK(onnxrun_set_log(NULL, NULL, 1));
+}
+
 int main(int argc, char** argv) {
   onnxrun_model* model = NULL;
   if (argc != 3) return 2;
   EXPECT(onnxrun_abi_version() == ONNXRUN_ABI_VERSION);
   EXPECT(strlen(onnxrun_version()) >= 5);
   errors(argv[1]);
+  logging(argv[1]);
   OK(onnxrun_model_load(argv[1], &model));
   if (!model) return 1;
   run(model);

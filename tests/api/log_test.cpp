@@ -8,6 +8,7 @@
 
 #include "onnxrun/onnxrun.h"
 #include "support/files.h"
+#include "support/model_maker.h"
 
 namespace onnxrun {
 namespace {
@@ -47,6 +48,34 @@ TEST(Log, TellsTheSinkWhatATrainingChose) {
   for (const auto& [level, text] : heard.messages) {
     EXPECT_EQ(text.find('\n'), std::string::npos) << text;
   }
+}
+
+TEST(Log, TellsWhatWasLoaded) {
+  Heard heard;
+  set_log_level(LogLevel::Debug);
+  const std::string path = testing::source_path("examples/models/xor.onnx");
+  const Model model = Model::load(path);
+  EXPECT_TRUE(heard.has(LogLevel::Debug, "loaded " + path +
+                                             ": pytorch 2.13.0+cpu, IR version 10, "
+                                             "opset 20; 6 nodes, 6 initializers of 1348 bytes"));
+  EXPECT_FALSE(heard.has(LogLevel::Debug, "raised"));
+}
+
+// Names in a file may hold anything; a message is a line.
+TEST(Log, TellsWhatWasRaised) {
+  ModelMaker m = small_model();
+  m.model.mutable_opset_import(0)->set_version(9);
+  m.model.set_producer_name("two\nlines");
+  m.node("Dropout", {"y"}, {"z"});
+  m.node("Dropout", {"z"}, {"v"});
+  m.graph().mutable_output(0)->set_name("v");
+  Heard heard;
+  static_cast<void>(Model::from_bytes(m.bytes()));
+  EXPECT_TRUE(heard.messages.empty());
+  set_log_level(LogLevel::Debug);
+  static_cast<void>(Model::from_bytes(m.bytes()));
+  EXPECT_TRUE(heard.has(LogLevel::Debug, "loaded a model in memory: two\\x0alines"));
+  EXPECT_TRUE(heard.has(LogLevel::Debug, "2 Dropout from version 7"));
 }
 
 TEST(Log, KeepsToTheLevel) {

@@ -184,6 +184,32 @@ TEST(ModelCheck, FindsAllInOnePass) {
   }
 }
 
+// What a message says that it found and wants are fields, too.
+TEST(ModelCheck, FoundAndExpectedAreFields) {
+  struct Sentence {
+    const char *text, *found, *expected;
+  };
+  for (const Sentence& s : std::vector<Sentence>{
+           {"attribute 'axis' is 7, expected -2 to 1", "7", "-2 to 1"},
+           {"attribute 'pads' has 3 elements, expected 4", "3 elements", "4"},
+           {"3 inputs, expected two", "3 inputs", "two"},
+           {"input 'X' ('x') is int64, allowed: float, double", "int64", "float, double"},
+           {"IR version 99, known are 1 to 13", "IR version 99", "1 to 13"},
+           {"opset 99 of 'ai.onnx' is imported, the newest known is 28", "opset 99 of 'ai.onnx'",
+            "28"},
+           {"value 'y' is declared int64, but is float[2]", "float[2]", "int64"},
+           {"value 'y' is float[N,2], but is declared float[?,5]", "float[N,2]", "float[?,5]"},
+           {"raw_data has 3 bytes, type and shape need 4", "3 bytes", "4"},
+           {"nothing produces 'p'", "", ""},
+       }) {
+    Findings findings;
+    findings.note(Error(ErrorKind::BadModel, s.text));
+    ASSERT_EQ(findings.count(), 1u);
+    EXPECT_EQ(findings.all()[0].found, s.found) << s.text;
+    EXPECT_EQ(findings.all()[0].expected, s.expected) << s.text;
+  }
+}
+
 // The same mistake in a function is one finding, however often it is called.
 TEST(ModelCheck, FunctionsAreFoundOnce) {
   ModelMaker m = clean_model();

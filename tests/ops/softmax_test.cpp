@@ -55,6 +55,14 @@ TEST(Softmax, LargeAndInfinite) {
   Tensor x = Tensor::of<float>({2, 3}, {1e30f, 1e30f, 0, 5, -INFINITY, 5});
   expect_close(run_op({"Softmax", {x}})[0],
                Tensor::of<float>({2, 3}, {0.5f, 0.5f, 0, 0.5f, 0, 0.5f}));
+  std::vector<float> long_row(40, -INFINITY);
+  EXPECT_TRUE(
+      std::isnan(values_of(run_op({"Softmax", {Tensor::of<float>({40}, long_row)}})[0])[3]));
+  long_row[33] = -1e30f;
+  EXPECT_EQ(values_of(run_op({"Softmax", {Tensor::of<float>({40}, long_row)}})[0])[33], 1);
+  long_row[39] = NAN;
+  EXPECT_TRUE(
+      std::isnan(values_of(run_op({"Softmax", {Tensor::of<float>({40}, long_row)}})[0])[0]));
   Tensor masked = Tensor::of<float>({2}, {-INFINITY, -INFINITY});
   EXPECT_TRUE(std::isnan(values_of(run_op({"Softmax", {masked}})[0])[0]));
   Tensor nan = Tensor::of<float>({1, 9}, {0, 1, 2, 3, 4, 5, 6, 7, NAN});

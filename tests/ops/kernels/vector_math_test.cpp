@@ -286,6 +286,54 @@ void expect_sum() {
               1e-14);
 }
 
+template <typename T>
+void expect_exp_and_sum() {
+  std::vector<T> x;
+  for (int i = 0; i < 300; ++i) x.push_back(static_cast<T>(std::sin(i) * 5));
+  for (const int64_t n : {0, 1, 15, 16, 17, 63, 128, 131, 300}) {
+    const T top = largest_number(x.data(), n);
+    std::vector<T> shifted, y(x.size()), alone(x.size());
+    for (const T v : x) shifted.push_back(v - top);
+    vexp(shifted.data(), alone.data(), n);
+    const double sum = exp_and_sum(x.data(), top, y.data(), n);
+    double exact = 0;
+    for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
+      EXPECT_EQ(y[i], alone[i]) << i << " of " << n;
+      exact += static_cast<double>(y[i]);
+    }
+    EXPECT_NEAR(sum, exact, exact * 4 * static_cast<double>(std::numeric_limits<T>::epsilon()));
+    std::vector<T> in_place = x;
+    EXPECT_EQ(exp_and_sum(in_place.data(), top, in_place.data(), n), sum);
+    EXPECT_TRUE(std::equal(y.begin(), y.begin() + n, in_place.begin()));
+  }
+  x[131] = std::numeric_limits<T>::quiet_NaN();
+  std::vector<T> y(x.size());
+  EXPECT_TRUE(std::isnan(exp_and_sum(x.data(), T{5}, y.data(), 300)));
+}
+
+TEST_P(VectorMath, ExpAndSum) {
+  expect_exp_and_sum<float>();
+  expect_exp_and_sum<double>();
+}
+
+template <typename T>
+void expect_largest_number() {
+  EXPECT_EQ(largest_number(static_cast<const T*>(nullptr), 0), -std::numeric_limits<T>::infinity());
+  for (size_t n = 1; n < 150; ++n) {
+    std::vector<T> x(n, T{-3});
+    for (size_t at = 0; at < n; ++at) {
+      x[at] = -1;
+      EXPECT_EQ(largest_number(x.data(), static_cast<int64_t>(n)), -1) << at << " of " << n;
+      x[at] = -3;
+    }
+  }
+}
+
+TEST_P(VectorMath, LargestNumber) {
+  expect_largest_number<float>();
+  expect_largest_number<double>();
+}
+
 TEST_P(VectorMath, SumsInDouble) {
   expect_sum<float>();
   expect_sum<double>();
