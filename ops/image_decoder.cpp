@@ -15,16 +15,7 @@ struct Format {
   std::string_view name, magic;
   size_t at = 0;  // where the magic bytes are
 };
-constexpr std::array unread = {Format{"TIFF", {"II*\0", 4}},
-                               Format{"TIFF", {"MM\0*", 4}},
-
-                               Format{"JPEG 2000", "jP  ", 4},
-                               Format{"JPEG 2000", "\xFF\x4F\xFF\x51"},
-                               Format{"text PNM", "P2"},
-                               Format{"text PNM", "P3"},
-                               Format{"PBM", "P1"},
-                               Format{"PBM", "P4"},
-                               Format{"PAM", "P7"}};
+constexpr std::array unread = {Format{"PAM", "P7"}};
 
 class ImageDecoder final : public Op {
  public:
@@ -79,7 +70,8 @@ class ImageDecoder final : public Op {
 void register_image_decoder(OpRegistry& r) {
   r.add<ImageDecoder>(
       {.name = "ImageDecoder",
-       .doc = "the pixels of an encoded image: PNG, JPEG, BMP, WebP, or binary PGM and PPM",
+       .doc =
+           "the pixels of an encoded image: PNG, JPEG, JPEG 2000, BMP, WebP, TIFF, PBM, PGM or PPM",
        .since = {20},
        .inputs = {{"encoded_stream", "T1"}},
        .outputs = {{"image", "T2"}},

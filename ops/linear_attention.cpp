@@ -207,7 +207,8 @@ void register_linear_attention(OpRegistry& r) {
                                      {"decay", "T", Param::Kind::Optional},
                                      {"beta", "T", Param::Kind::Optional}},
                           .outputs = {{"output", "T"}, {"present_state", "S"}},
-                          .types = {{"T", dtypes::floats}, {"S", dtypes::floats}},
+                          .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true},
+                                    {.name = "S", .tensor = dtypes::floats, .own_double = true}},
                           .gradient = GradientState::Decompose,
                           .decomposes = true});
   r.add<CausalConvWithState>(
@@ -219,7 +220,7 @@ void register_linear_attention(OpRegistry& r) {
                   {"bias", "T", Param::Kind::Optional, InputRole::Bias},
                   {"past_state", "T", Param::Kind::Optional, InputRole::State}},
        .outputs = {{"output", "T"}, {"present_state", "T"}},
-       .types = {{"T", dtypes::floats}},
+       .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true}},
        .kind = OpKind::Product,
        .gradient = GradientState::Decompose,
        .decomposes = true});

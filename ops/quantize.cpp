@@ -202,8 +202,8 @@ void register_quantize(OpRegistry& r) {
                   {"y_scale", "T2", InputRole::Setting},
                   {"y_zero_point", "T3", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"y", "T3"}},
-       .types = {{"T1", wide | DTypeSet(DType::Int32)},
-                 {"T2", scales | DTypeSet(DType::Int32)},
+       .types = {{.name = "T1", .tensor = wide | DTypeSet(DType::Int32), .own_double = true},
+                 {.name = "T2", .tensor = scales | DTypeSet(DType::Int32), .own_double = true},
                  {"T3", all_quantized}},
        .gradient = GradientState::NotDifferentiable,
        .decomposes = true});
@@ -215,7 +215,9 @@ void register_quantize(OpRegistry& r) {
                   {"x_scale", "T2", InputRole::Setting},
                   {"x_zero_point", "T1", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"y", "T3"}},
-       .types = {{"T1", all_quantized | DTypeSet(DType::Int32)}, {"T2", scales}, {"T3", wide}},
+       .types = {{"T1", all_quantized | DTypeSet(DType::Int32)},
+                 {.name = "T2", .tensor = scales, .own_double = true},
+                 {.name = "T3", .tensor = wide, .own_double = true}},
        .gradient = GradientState::Decompose,
        .decomposes = true});
   r.add<DynamicQuantizeLinear>(

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string_view>
 
 #include "axis_rows.h"
 #include "kernels/data_movement.h"
@@ -26,6 +27,28 @@ int compare(const T& a, const T& b) {
   }
 }
 
+// The places of elements in their order, equal ones as they come. They are sorted with their places
+// beside them, which spares the cache.
+template <typename T>
+std::vector<int64_t> order_of_elements(const T* x, int64_t count) {
+  using Key = std::conditional_t<std::is_same_v<T, std::string>, std::string_view, T>;
+  struct Entry {
+    Key value;
+    int64_t place;
+  };
+  std::vector<Entry> entries;
+  entries.reserve(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) entries.push_back({Key(x[i]), i});
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    int result = compare<Key>(a.value, b.value);
+    return result != 0 ? result < 0 : a.place < b.place;
+  });
+  std::vector<int64_t> order;
+  order.reserve(entries.size());
+  for (const Entry& e : entries) order.push_back(e.place);
+  return order;
+}
+
 // Slices along an axis (or elements) in groups of equal ones.
 struct Groups {
   std::vector<int64_t> first;   // of each group, its first slice
@@ -45,10 +68,15 @@ Groups find_groups(const T* x, const AxisSplit& s, bool sorted) {
     }
     return 0;
   };
-  std::vector<int64_t> order(static_cast<size_t>(s.length));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int64_t i, int64_t j) { return order_of(i, j) < 0; });
+  std::vector<int64_t> order;
+  if (s.outer == 1 && s.inner == 1) {
+    order = order_of_elements(x, s.length);
+  } else {
+    order.resize(static_cast<size_t>(s.length));
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int64_t i, int64_t j) { return order_of(i, j) < 0; });
+  }
   Groups g;
   g.group.resize(order.size());
   for (size_t k = 0; k < order.size(); ++k) {

@@ -56,7 +56,8 @@ class Window final : public Op {
     fill(y, [&](int64_t i) {
       if (period == 0) return 1.0;
       double angle = 2 * std::numbers::pi * static_cast<double>(i) / period;
-      return a_[0] - a_[1] * std::cos(angle) + a_[2] * std::cos(2 * angle);
+      double first = a_[0] - a_[1] * std::cos(angle);
+      return a_[2] == 0 ? first : first + a_[2] * std::cos(2 * angle);
     });
   }
 

@@ -13,7 +13,7 @@ packages=(
   libonnx-dev libprotobuf-dev protobuf-compiler
   libtbb-dev libhwy-dev
   libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev
-  libpng-dev libcairo2-dev libturbojpeg0-dev libwebp-dev libre2-dev
+  libpng-dev libcairo2-dev libturbojpeg0-dev libwebp-dev libtiff-dev libopenjp2-7-dev libre2-dev
   libgtest-dev libbenchmark-dev
 )
 for purpose in "$@"; do

@@ -18,7 +18,7 @@ void add_input_options(Options& options, InputOptions& o) {
           "-i,--input", o.inputs,
           "NAME=FILE, NAME=[[0,1],[1,0]], a file with named arrays, a test-data directory, or - "
           "for standard input; .npy .npz[:key] .pb .safetensors[:key] .csv[:columns] .idx "
-          ".png .jpg .bmp .webp .raw:TYPE:SHAPE")
+          ".png .jpg .bmp .webp .tif .jp2 .raw:TYPE:SHAPE")
       .type_name("SPEC");
   options.add_repeated("--dim", o.dims, "length of a symbolic dimension: batch=8")
       .type_name("NAME=N");
@@ -109,7 +109,8 @@ bool is_picture(const std::string& spec) {
   std::string lower = spec;
   std::transform(lower.begin(), lower.end(), lower.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (const char* extension : {".png", ".jpg", ".jpeg", ".bmp", ".webp"}) {
+  for (const char* extension :
+       {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".jp2"}) {
     if (lower.ends_with(extension)) return true;
   }
   return false;

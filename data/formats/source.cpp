@@ -32,13 +32,14 @@ struct Extension {
   Format format;
 };
 constexpr Extension extensions[] = {
-    {".npy", Format::Npy},   {".npz", Format::Npz},    {".safetensors", Format::Safetensors},
-    {".csv", Format::Csv},   {".tsv", Format::Tsv},    {".idx", Format::Idx},
-    {"-ubyte", Format::Idx}, {".ubyte", Format::Idx},  {".png", Format::Image},
-    {".jpg", Format::Image}, {".pnm", Format::Image},  {".pgm", Format::Image},
-    {".ppm", Format::Image}, {".jpeg", Format::Image}, {".bmp", Format::Image},
-    {".raw", Format::Raw},   {".bin", Format::Raw},    {".pb", Format::Proto},
-    {".json", Format::Json}, {".webp", Format::Image},
+    {".npy", Format::Npy},    {".npz", Format::Npz},    {".safetensors", Format::Safetensors},
+    {".csv", Format::Csv},    {".tsv", Format::Tsv},    {".idx", Format::Idx},
+    {"-ubyte", Format::Idx},  {".ubyte", Format::Idx},  {".png", Format::Image},
+    {".jpg", Format::Image},  {".pnm", Format::Image},  {".pgm", Format::Image},
+    {".ppm", Format::Image},  {".jpeg", Format::Image}, {".bmp", Format::Image},
+    {".raw", Format::Raw},    {".bin", Format::Raw},    {".pb", Format::Proto},
+    {".json", Format::Json},  {".webp", Format::Image}, {".tif", Format::Image},
+    {".tiff", Format::Image}, {".jp2", Format::Image},  {".pbm", Format::Image},
 };
 
 Format format_of(std::string path, bool* gzip = nullptr) {
@@ -134,7 +135,7 @@ NamedTensors read_format(Format format, const Reading& r) {
   }
   fail(ErrorKind::BadInput,
        "the name tells no format that is read: .npy, .npz, .safetensors, .csv, .tsv, .idx, -ubyte, "
-       ".png, .jpg, .bmp, .webp, .raw:TYPE:SHAPE and .pb do");
+       ".png, .jpg, .bmp, .webp, .tif, .jp2, .raw:TYPE:SHAPE and .pb do");
 }
 
 bool looks_like_safetensors(const std::string& head, int64_t size) {

@@ -40,7 +40,7 @@ std::pair<std::string, std::string> split_path_and_key(const std::string& spec);
 //     x.safetensors[:key]        the same
 //     x.csv  x.csv:a,c..e        .tsv too; see read_array for one array of all columns
 //     t-images-idx3-ubyte, x.idx one array without a name
-//     x.png .jpg .bmp .webp      uint8 [height, width, channels]
+//     x.png .jpg .bmp .webp ...  uint8 [height, width, channels]
 //     x.raw:f32:1x3x224x224      .bin too
 //     x.pb                       by options.proto
 //     a directory                input_0.pb, input_1.pb, ... (test data of ONNX)

@@ -1,6 +1,7 @@
 #include "kernels/composed.h"
 
 #include "builtin_ops.h"
+#include "passes/lower.h"
 #include "plan/execution.h"
 
 namespace onnxrun {
@@ -13,14 +14,11 @@ struct ComposedState final : KernelState {
   std::vector<size_t> outputs;  // likewise
 };
 
-}  // namespace
-
-namespace {
-
 // Context is that of prepare() or of run(); `constant` gives an input's elements where they are the
-// same in every run.
+// same in every run. Machine passes are worth their time for what runs again and again.
 template <typename Context, typename Constant>
-std::unique_ptr<ComposedState> compile(const Op& op, const Context& c, const Constant& constant) {
+std::unique_ptr<ComposedState> compile(const Op& op, const Context& c, const Constant& constant,
+                                       bool optimize) {
   auto state = std::make_unique<ComposedState>();
   Graph graph(builtin_ops());
   Node node;
@@ -54,6 +52,7 @@ std::unique_ptr<ComposedState> compile(const Op& op, const Context& c, const Con
     graph.outputs.push_back(plain ? result : builder.add("Identity", {result}));
     state->outputs.push_back(i);
   }
+  if (optimize) graph = lower(std::move(graph))->graph();
   state->plan = Plan::compile(graph, types);
   return state;
 }
@@ -61,7 +60,8 @@ std::unique_ptr<ComposedState> compile(const Op& op, const Context& c, const Con
 }  // namespace
 
 std::unique_ptr<KernelState> ComposedKernel::prepare(const Op& op, PrepareContext& c) const {
-  return compile(op, c, [&](size_t i) { return c.constant(i); });
+  return compile(
+      op, c, [&](size_t i) { return c.constant(i); }, true);
 }
 
 void ComposedKernel::run(RunContext& c) const {
@@ -77,7 +77,8 @@ void ComposedKernel::run(RunContext& c) const {
 }
 
 void ComposedKernel::run_unprepared(const Op& op, RunContext& c) const {
-  auto state = compile(op, c, [](size_t) -> const Tensor* { return nullptr; });
+  auto state = compile(
+      op, c, [](size_t) -> const Tensor* { return nullptr; }, false);
   Execution execution(state->plan, {}, &c.control());
   for (size_t k = 0; k < state->inputs.size(); ++k) {
     execution.bind_input(k, c.input(state->inputs[k]));

@@ -16,7 +16,13 @@ Tensor decode_jpeg(ImageBytes bytes, MemoryBudget& budget);
 Tensor decode_bmp(ImageBytes bytes, MemoryBudget& budget);
 // Lossy and lossless, without animation.
 Tensor decode_webp(ImageBytes bytes, MemoryBudget& budget);
-// Binary graymaps and pixmaps (P5, P6) of up to 255.
+// TIFF as libtiff makes it 8 bits of gray or RGB, without alpha; Unsupported where that is not
+// there.
+Tensor decode_tiff(ImageBytes bytes, MemoryBudget& budget);
+// JPEG 2000, as a file (.jp2) or a bare code stream, by OpenJPEG; gray or RGB, with alpha or
+// without.
+Tensor decode_jpeg2000(ImageBytes bytes, MemoryBudget& budget);
+// Bitmaps, graymaps and pixmaps, in text and binary (P1 to P6), of up to 255.
 Tensor decode_pnm(ImageBytes bytes, MemoryBudget& budget);
 
 // The tensor for a picture of this size. `raw_bytes` is the least that must come out of the file's

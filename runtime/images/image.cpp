@@ -29,6 +29,14 @@ Tensor decode_image(std::span<const std::byte> bytes, MemoryBudget& budget) {
   constexpr Decoder decoders[] = {{"\x89PNG\r\n\x1a\n", decode_png},
                                   {"\xff\xd8\xff", decode_jpeg},
                                   {"BM", decode_bmp},
+                                  {{"II*\0", 4}, decode_tiff},
+                                  {{"MM\0*", 4}, decode_tiff},
+                                  {{"\0\0\0\x0cjP  ", 8}, decode_jpeg2000},
+                                  {"\xff\x4f\xff\x51", decode_jpeg2000},
+                                  {"P1", decode_pnm},
+                                  {"P2", decode_pnm},
+                                  {"P3", decode_pnm},
+                                  {"P4", decode_pnm},
                                   {"P5", decode_pnm},
                                   {"P6", decode_pnm}};
   std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -39,7 +47,7 @@ Tensor decode_image(std::span<const std::byte> bytes, MemoryBudget& budget) {
     return decode_webp(bytes, budget);
   }
   fail(ErrorKind::BadInput,
-       "this is no picture that can be read; .png, .jpg, .bmp, .webp and .pnm are");
+       "this is no picture that can be read; .png, .jpg, .bmp, .webp, .tif, .jp2 and .pnm are");
 }
 
 namespace {

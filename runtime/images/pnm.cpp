@@ -20,9 +20,15 @@ class Header {
     while (is_blank(at()) || at() == '#') skip();
     int64_t value = 0;
     if (at() < '0' || at() > '9') bad("a number expected in its header");
-    for (; at() >= '0' && at() <= '9'; ++position_)
+    for (; position_ < bytes_.size() && at() >= '0' && at() <= '9'; ++position_)
       value = std::min<int64_t>(value * 10 + at() - '0', 1 << 30);
     return value;
+  }
+  // 0 or 1.
+  bool digit() {
+    while (is_blank(at()) || at() == '#') skip();
+    if (at() != '0' && at() != '1') bad("a 0 or 1 expected");
+    return static_cast<char>(bytes_[position_++]) == '1';
   }
   // The pixels follow a single blank.
   ImageBytes rest() const {
@@ -49,16 +55,46 @@ class Header {
 
 }  // namespace
 
+namespace {
+
+uint8_t scaled(int64_t sample, int64_t largest) {
+  return static_cast<uint8_t>((std::min(sample, largest) * 255 + largest / 2) / largest);
+}
+
+// One bit a pixel, rows in whole bytes; ones are black.
+void unpack_bits(ImageBytes packed, Tensor& t) {
+  const int64_t row = (t.dim(1) + 7) / 8;
+  if (static_cast<int64_t>(packed.size()) / row < t.dim(0)) bad("the file ends early");
+  for (int64_t i = 0; i < t.size(); ++i) {
+    int64_t y = i / t.dim(1), x = i % t.dim(1);
+    auto byte = static_cast<int>(packed[static_cast<size_t>(y * row + x / 8)]);
+    t.data<uint8_t>()[i] = (byte >> (7 - x % 8) & 1) != 0 ? 0 : 255;
+  }
+}
+
+}  // namespace
+
 Tensor decode_pnm(ImageBytes bytes, MemoryBudget& budget) {
   Header header(bytes);
-  int64_t width = header.number(), height = header.number(), largest = header.number();
+  const auto kind = static_cast<char>(bytes[1]);
+  const bool bits = kind == '1' || kind == '4', color = kind == '3' || kind == '6';
+  int64_t width = header.number(), height = header.number(), largest = bits ? 1 : header.number();
   if (largest < 1 || largest > 255) bad("samples of more than 8 bits are not read");
   ImageBytes samples = header.rest();
-  Tensor t = allocate_image(height, width, bytes[1] == std::byte{'6'} ? 3 : 1, samples, 1, budget);
-  std::transform(samples.begin(), samples.begin() + t.size(), t.data<uint8_t>(), [&](std::byte b) {
-    auto sample = std::min(static_cast<int64_t>(b), largest);
-    return static_cast<uint8_t>((sample * 255 + largest / 2) / largest);
-  });
+  Tensor t = allocate_image(height, width, color ? 3 : 1, samples, kind == '4' ? 8 : 1, budget);
+  uint8_t* out = t.data<uint8_t>();
+  if (kind == '4') {
+    unpack_bits(samples, t);
+  } else if (kind >= '5') {
+    std::transform(samples.begin(), samples.begin() + t.size(), out,
+                   [&](std::byte b) { return scaled(static_cast<int64_t>(b), largest); });
+  } else {
+    // Bits need no blanks between them.
+    for (int64_t i = 0; i < t.size(); ++i) {
+      out[i] =
+          bits ? static_cast<uint8_t>(header.digit() ? 0 : 255) : scaled(header.number(), largest);
+    }
+  }
   return t;
 }
 

@@ -36,22 +36,6 @@ struct Purpose {
   bool for_files = false;  // nodes keep to the types that the standard has
 };
 
-// Parameters of operators of ai.onnx that have a type here which the standard does not give them.
-struct OwnType {
-  std::string_view op, parameter;
-  DType type;
-};
-constexpr std::array own_types = {
-    OwnType{"CausalConvWithState", "T", DType::Float64},
-    OwnType{"DequantizeLinear", "T2", DType::Float64},
-    OwnType{"DequantizeLinear", "T3", DType::Float64},
-    OwnType{"LinearAttention", "S", DType::Float64},
-    OwnType{"LinearAttention", "T", DType::Float64},
-    OwnType{"QuantizeLinear", "T1", DType::Float64},
-    OwnType{"QuantizeLinear", "T2", DType::Float64},
-    OwnType{"RotaryEmbedding", "T", DType::Float64},
-};
-
 class FloatConverter {
  public:
   explicit FloatConverter(DType to, Purpose purpose = {}) : to_(to), purpose_(purpose) {}
@@ -141,16 +125,10 @@ class FloatConverter {
     for (const TypeConstraint& c : spec.types) {
       if (c.name != type) continue;
       return c.tensor.contains(DType::Float32) &&
-             (!c.tensor.contains(to_) || (purpose_.for_files && is_own(spec, type)));
+             (!c.tensor.contains(to_) ||
+              (purpose_.for_files && to_ == DType::Float64 && c.own_double));
     }
     return false;
-  }
-
-  bool is_own(const OpSpec& spec, std::string_view parameter) const {
-    return spec.domain.empty() &&
-           std::any_of(own_types.begin(), own_types.end(), [&](const OwnType& own) {
-             return own.op == spec.name && own.parameter == parameter && own.type == to_;
-           });
   }
 
   ValueId as_float(Graph& graph, ValueId v, const Originals& originals) {

@@ -213,6 +213,30 @@ TEST(Image, DecodesWebpAsPillowDoes) {
   EXPECT_EQ(std::vector<int>(last, last + 3), (std::vector<int>{10, 0, 0}));
 }
 
+// Files of the standard's node tests, which compare every pixel.
+TEST(Image, DecodesTiffAndJpeg2000) {
+  for (const char* file : {"picture.tif", "picture.jp2"}) {
+    Tensor t = picture(fixture(file));
+    EXPECT_EQ(t.dims(), (Dims{32, 32, 3})) << file;
+    EXPECT_EQ(std::vector<int>(t.data<uint8_t>(), t.data<uint8_t>() + 3),
+              (std::vector<int>{226, 81, 251}))
+        << file;
+  }
+}
+
+TEST(Image, DecodesNetpbm) {
+  auto values = [](const std::string& bytes) {
+    Tensor t = picture(bytes);
+    return std::vector<int>(t.data<uint8_t>(), t.data<uint8_t>() + t.size());
+  };
+  EXPECT_EQ(values("P1\n# bits\n3 2\n101\n0 1 0\n"), (std::vector<int>{0, 255, 0, 255, 0, 255}));
+  EXPECT_EQ(values(std::string("P4 9 2\n\x80\x80\x01\x00", 11)),
+            (std::vector<int>{0, 255, 255, 255, 255, 255, 255, 255, 0, 255, 255, 255, 255, 255, 255,
+                              255, 0, 255}));
+  EXPECT_EQ(values("P2 2 1 15 15 1"), (std::vector<int>{255, 17}));
+  EXPECT_EQ(values("P3 1 1 255 1 2 3"), (std::vector<int>{1, 2, 3}));
+}
+
 TEST(Image, RefusesDamageAndBombs) {
   auto bad = [](const std::string& text, const std::string& bytes) {
     expect_fails(ErrorKind::BadInput, text, [&] { picture(bytes); });
@@ -224,6 +248,15 @@ TEST(Image, RefusesDamageAndBombs) {
   bad("damaged .bmp: the file ends early", fixture("rgb.bmp").substr(0, 60));
   bad("damaged .webp", fixture("picture.webp").substr(0, 25));
   bad("damaged .webp", fixture("picture.webp").substr(0, 400));
+  for (const char* file : {"picture.tif", "picture.jp2"}) {
+    const std::string whole = fixture(file);
+    for (size_t part = 10; part < whole.size(); part += whole.size() / 16) {
+      bad("damaged", whole.substr(0, part));
+    }
+  }
+  bad("the file ends early", std::string("P4 9 2\n\x80\x80\x01", 10));
+  bad("a 0 or 1 expected", "P1 2 1 12 ");
+  bad("the file ends early", "P2 2 1 15 15 ");
   bad("pixels does not fit", "P5 1000 1000 255 ");
   bad("no pixels", "P5 0 1 255 ");
   bad("a number expected", "P5 x");

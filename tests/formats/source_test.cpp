@@ -58,7 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"images-idx3-ubyte", "=uint8[3,2,2]"}, Row{"images-idx3-ubyte.gz", "=uint8[3,2,2]"},
         Row{"values.idx", "=double[2]"}, Row{"rgb.png", "=uint8[2,2,3]"},
         Row{"flat.jpg", "=uint8[8,8,3]"}, Row{"rgb.bmp", "=uint8[2,2,3]"},
-        Row{"picture.webp", "=uint8[32,32,3]"}));
+        Row{"picture.webp", "=uint8[32,32,3]"}, Row{"picture.tif", "=uint8[32,32,3]"},
+        Row{"picture.jp2", "=uint8[32,32,3]"}));
 
 class SourceRefuses : public ::testing::TestWithParam<Row> {};
 

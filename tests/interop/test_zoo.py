@@ -142,9 +142,7 @@ def quantized(path, out, arch, how):
     ready = out.with_name("ready.onnx")
     quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
     if how == "dynamic":
-        # DynamicQuantizeLSTM is not among our operators.
-        loops = [n.name for n in onnx.load(str(ready)).graph.node if n.op_type == "LSTM"]
-        q.quantize_dynamic(str(ready), str(out), weight_type=q.QuantType.QInt8, nodes_to_exclude=loops)
+        q.quantize_dynamic(str(ready), str(out), weight_type=q.QuantType.QInt8)
     else:
         form = q.QuantFormat.QOperator if how == "qoperator" else q.QuantFormat.QDQ
         kind = q.QuantType.QUInt8 if how == "qoperator" else q.QuantType.QInt8

@@ -155,13 +155,8 @@ class Comparison {
         if (expected.count("tensor(double)")) expected.insert("tensor(bfloat16)");
         if (expected.count("seq(tensor(double))")) expected.insert("seq(tensor(bfloat16))");
       }
-      // What is differentiable is so in double, too.
-      bool differentiable = spec_.gradient != GradientState::NotDifferentiable ||
-                            spec_.name == "QuantizeLinear";  // joined with its opposite
-      if (differentiable && expected.count("tensor(float)") && !expected.count("tensor(double)") &&
-          c.tensor.contains(DType::Float64)) {
-        expected.insert("tensor(double)");
-      }
+      bool added = c.own_double && expected.insert("tensor(double)").second;
+      expect_equal("a double of its own in " + name, c.own_double, added);
       expect_equal("types of " + name, type_names(c), expected);
       bool map = list.dump().find("map(") != std::string::npos;
       expect_equal("maps in " + name, c.map, map);

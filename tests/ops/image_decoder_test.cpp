@@ -33,15 +33,15 @@ TEST(ImageDecoder, WhatIsNoImage) {
   for (std::string_view bytes :
        {std::string_view(), std::string_view("no image"), pixels.substr(0, pixels.size() - 1),
         std::string_view("P6 9999999 9999999 255\n"), std::string_view("\xFF\xD8\xFF\xE0", 4),
-        std::string_view("RIFF....WEBPVP8 "), std::string_view("\x89PNG\r\n\x1a\n", 8)}) {
+        std::string_view("RIFF....WEBPVP8 "), std::string_view("II*\0....", 8),
+        std::string_view("\x89PNG\r\n\x1a\n", 8)}) {
     EXPECT_EQ(run_op(decode(bytes))[0].dims(), (Dims{0, 0, 3})) << bytes;
   }
   EXPECT_EQ(run_op(decode("BM", "Grayscale"))[0].dims(), (Dims{0, 0, 1}));
 }
 
 TEST(ImageDecoder, Rejects) {
-  expect_error(decode(std::string_view("II*\0....", 8)), "an image is TIFF");
-  expect_error(decode("P3 1 1 255 1 2 3"), "an image is text PNM");
+  expect_error(decode("P7 "), "an image is PAM");
   expect_error(decode(pixels, "rgb"), "pixel_format is 'rgb'");
   expect_error({"ImageDecoder", {Tensor(DType::UInt8, {2, 2})}}, "expected a list of bytes");
   expect_error({"ImageDecoder", {Tensor::of<float>({1}, {1})}}, "float");

@@ -1,13 +1,13 @@
 // The one place that knows cairo and writes PNG. Cairo brings the window system's libraries with
 // it, so it is loaded when the first PNG is drawn: a command that draws none starts without them.
 #include <cairo/cairo.h>
-#include <dlfcn.h>
 #include <png.h>
 
 #include <array>
 #include <cstring>
 
 #include "base/error.h"
+#include "base/shared_library.h"
 #include "formats/utf8.h"
 #include "plot/canvas.h"
 
@@ -23,25 +23,15 @@ class Cairo {
     return functions;
   }
 
+  SharedLibrary library{
+      "libcairo.so.2",
+      "PNG pictures are drawn by cairo, which is not there (libcairo2); .svg needs nothing"};
+
 // NOLINTBEGIN(bugprone-macro-parentheses): names of members
 #define ONNXRUN_CAIRO(name) \
-  decltype(&cairo_##name) name = find<decltype(&cairo_##name)>("cairo_" #name)
+  decltype(&cairo_##name) name = library.find<decltype(&cairo_##name)>("cairo_" #name)
   // NOLINTEND(bugprone-macro-parentheses)
 
- private:
-  template <typename F>
-  F find(const char* name) {
-    if (!library_) library_ = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
-    void* function = library_ ? dlsym(library_, name) : nullptr;
-    if (!function) {
-      fail(ErrorKind::Unsupported,
-           "PNG pictures are drawn by cairo, which is not there (libcairo2); .svg needs nothing");
-    }
-    return reinterpret_cast<F>(function);
-  }
-  void* library_ = nullptr;
-
- public:
   ONNXRUN_CAIRO(image_surface_create);
   ONNXRUN_CAIRO(image_surface_create_for_data);
   ONNXRUN_CAIRO(image_surface_get_data);

@@ -1,0 +1,20 @@
+#include "base/shared_library.h"
+
+#include <dlfcn.h>
+
+#include "base/error.h"
+
+namespace onnxrun {
+
+SharedLibrary::SharedLibrary(const char* name, std::string missing)
+    : missing_(std::move(missing)), handle_(dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
+  if (!handle_) fail(ErrorKind::Unsupported, "{}", missing_);
+}
+
+void* SharedLibrary::address_of(const char* function) const {
+  void* address = dlsym(handle_, function);
+  if (!address) fail(ErrorKind::Unsupported, "{}", missing_);
+  return address;
+}
+
+}  // namespace onnxrun
