@@ -81,21 +81,23 @@ void BoundPlan::bind_output(size_t k, Tensor memory) {
 }
 
 // What an execution holds between runs.
-static int64_t held_bytes(const Plan& plan) { return plan.arena_bytes() + plan.scratch_bytes(); }
+static int64_t held_by(const Plan& plan) { return plan.arena_bytes() + plan.scratch_bytes(); }
 
 void BoundPlan::run(RunControl& control) {
   Execution& execution = ready();
   if (options_.max_memory != INT64_MAX) {
-    control.max_memory = options_.max_memory - held_bytes(execution.plan());
+    control.max_memory = options_.max_memory - held_by(execution.plan());
   }
   execution.run(control);
 }
 
+int64_t BoundPlan::held_bytes() { return held_by(ready().plan()); }
+
 void BoundPlan::make_room(const Plan& plan) {
-  int64_t held = held_bytes(plan);
-  for (const Cached& c : cache_) held += held_bytes(c.execution->plan());
+  int64_t held = held_by(plan);
+  for (const Cached& c : cache_) held += held_by(c.execution->plan());
   while (!cache_.empty() && (cache_.size() == max_cached_plans || held > options_.max_memory)) {
-    held -= held_bytes(cache_.front().execution->plan());
+    held -= held_by(cache_.front().execution->plan());
     cache_.erase(cache_.begin());
   }
 }

@@ -35,6 +35,8 @@ class BoundPlan {
 
   // The execution for what is bound now. Throws BadInput if an input is missing.
   Execution& ready();
+  // Bytes that it holds between runs.
+  int64_t held_bytes();
   // What the run sizes may take what the plan's own memory leaves of the limit.
   void run(RunControl& control);
   // Of the last run; throws Usage if there was none with the inputs that are bound.

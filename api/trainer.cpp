@@ -39,6 +39,9 @@ void Trainer::bind_target(Tensor target) { impl_->bind(impl_->with_target({}, ta
 
 double Trainer::step() { return impl_->step(); }
 
+int64_t Trainer::bindings() const { return impl_->bindings; }
+int64_t Trainer::evaluation_bindings() const { return impl_->evaluation_bindings; }
+
 double Trainer::gradients(const NamedValues& inputs, const Tensor& target) {
   return gradients(impl_->with_target(inputs, target));
 }
@@ -94,10 +97,15 @@ Trainer::Evaluation Trainer::evaluate(const NamedValues& values) { return impl_-
 
 void Trainer::bind_evaluation_input(const std::string& name, Tensor tensor) {
   if (!impl_->evaluation) impl_->make_evaluation();
-  impl_->evaluation->bind_input(impl_->evaluation->input_index(name), std::move(tensor));
+  impl_->bind_evaluation(impl_->evaluation->input_index(name), std::move(tensor));
 }
 
 double Trainer::evaluate() { return impl_->evaluate(); }
+
+int64_t Trainer::evaluation_bytes() {
+  if (!impl_->evaluation) impl_->make_evaluation();
+  return impl_->evaluation->held_bytes();
+}
 
 void Trainer::cancel() { impl_->control.cancel(); }
 

@@ -235,9 +235,15 @@ RuntimeValue Trainer::Impl::fitted(size_t input, const RuntimeValue& v) const {
 }
 
 void Trainer::Impl::bind(size_t k, RuntimeValue value) {
+  ++bindings;
   plan->bind_input(k, value);
   if (gradient_plan) gradient_plan->bind_input(k, value);
   bound[k] = std::move(value);
+}
+
+void Trainer::Impl::bind_evaluation(size_t k, RuntimeValue value) {
+  ++evaluation_bindings;
+  evaluation->bind_input(k, std::move(value));
 }
 
 void Trainer::Impl::bind(const NamedValues& values) {
@@ -292,7 +298,7 @@ Trainer::Evaluation Trainer::Impl::evaluate(const NamedValues& values) {
   LimitedWork limited = limits();
   if (!evaluation) make_evaluation();
   for (const auto& [name, value] : values) {
-    evaluation->bind_input(evaluation->input_index(name), fitted(plan->input_index(name), value));
+    bind_evaluation(evaluation->input_index(name), fitted(plan->input_index(name), value));
   }
   ThreadScope threads(options.threads);
   evaluation->run(control);
@@ -304,6 +310,7 @@ Trainer::Evaluation Trainer::Impl::evaluate(const NamedValues& values) {
 }
 
 double Trainer::Impl::evaluate() {
+  LimitedWork limited = limits();
   if (!evaluation) make_evaluation();
   ThreadScope threads(options.threads);
   last = evaluation.get();

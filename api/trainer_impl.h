@@ -51,6 +51,7 @@ struct Trainer::Impl {
 
   RuntimeValue fitted(size_t input, const RuntimeValue& v) const;
   void bind(size_t k, RuntimeValue value);
+  void bind_evaluation(size_t k, RuntimeValue value);
   void bind(const NamedValues& values);
   // The values with a target under the name of the only one there is.
   NamedValues with_target(const NamedValues& inputs, const Tensor& target) const;
@@ -79,6 +80,7 @@ struct Trainer::Impl {
   FlatTensors gradients;
   bool writes_gradients = false;  // the plan's outputs are bound, as soon as its inputs were
   std::vector<std::optional<RuntimeValue>> bound;
+  int64_t bindings = 0, evaluation_bindings = 0;
   Tensor lr;
   double rate = 0;
   RunControl control;

@@ -7,6 +7,8 @@
 
 #include <onnxrun/onnxrun.h>
 
+#include "fit_bench.h"
+
 namespace {
 
 using onnxrun::Dims;
@@ -98,6 +100,7 @@ int main(int argc, char** argv) {
     benchmark::RegisterBenchmark((c.name + "/run").c_str(), run_model, c);
     benchmark::RegisterBenchmark((c.name + "/train").c_str(), train_model, c);
   }
+  register_fit_benchmarks();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

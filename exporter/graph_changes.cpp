@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "entry.h"
 #include "wire.h"
 
 namespace onnxrun {
@@ -30,14 +31,6 @@ std::string changed_graph(std::string_view graph, const GraphChanges& changes) {
   return result;
 }
 
-onnx::StringStringEntryProto parsed_entry(std::string_view content) {
-  onnx::StringStringEntryProto entry;
-  if (!entry.ParseFromArray(content.data(), static_cast<int>(content.size()))) {
-    fail(ErrorKind::BadModel, "the metadata are damaged");
-  }
-  return entry;
-}
-
 }  // namespace
 
 std::string with_changes(std::string_view model, const GraphChanges& changes) {
@@ -50,7 +43,7 @@ std::string with_changes(std::string_view model, const GraphChanges& changes) {
       continue;
     }
     if (field->number == ModelProto::kMetadataPropsFieldNumber) {
-      onnx::StringStringEntryProto entry = parsed_entry(field->content);
+      onnx::StringStringEntryProto entry = read_entry(field->content, "an entry of the metadata");
       if (auto it = metadata.find(entry.key()); it != metadata.end()) {
         entry.set_value(entry.value() + "\n" + it->second);
         metadata.erase(it);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/name_list.h"
@@ -40,7 +41,14 @@ struct Head {
 class Replacer {
  public:
   Replacer(const Graph& graph, std::string bytes, int64_t classes, uint64_t seed)
-      : graph_(graph), bytes_(std::move(bytes)), file_(bytes_), classes_(classes), seed_(seed) {}
+      : graph_(graph), bytes_(std::move(bytes)), file_(bytes_), classes_(classes), seed_(seed) {
+    for (const FileNode& node : file_.nodes) {
+      for (const std::string& name : node.outputs) producers_.emplace(name, &node);
+      for (const std::string& name : node.inputs) ++readers_[name];
+    }
+    for (const std::string& name : file_.body_reads) ++readers_[name];
+    for (const std::string& name : file_.outputs) ++readers_[name];
+  }
 
   NewClassesFile run(const std::string& output) {
     if (classes_ < 1) fail(ErrorKind::Usage, "{} classes are none", classes_);
@@ -86,20 +94,13 @@ class Replacer {
   }
 
   const FileNode* producer(const std::string& name) const {
-    for (const FileNode& node : file_.nodes) {
-      if (std::find(node.outputs.begin(), node.outputs.end(), name) != node.outputs.end()) {
-        return &node;
-      }
-    }
-    return nullptr;
+    auto it = producers_.find(name);
+    return it == producers_.end() ? nullptr : it->second;
   }
 
   int64_t readers(const std::string& name) const {
-    int64_t count = file_.body_reads.count(name);
-    for (const FileNode& node : file_.nodes) {
-      count += std::count(node.inputs.begin(), node.inputs.end(), name);
-    }
-    return count + std::count(file_.outputs.begin(), file_.outputs.end(), name);
+    auto it = readers_.find(name);
+    return it == readers_.end() ? 0 : it->second;
   }
 
   static std::string shown(const FileNode& node) {
@@ -301,6 +302,8 @@ class Replacer {
   const Graph& graph_;
   std::string bytes_;
   FileGraph file_;
+  std::unordered_map<std::string, const FileNode*> producers_;
+  std::unordered_map<std::string, int64_t> readers_;  // by value
   int64_t classes_;
   uint64_t seed_;
   std::map<std::string, std::string> renamed_;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "entry.h"
 #include "wire.h"
 
 namespace onnxrun {
@@ -181,14 +182,6 @@ int64_t number_of(const std::string& text) {
   return value;
 }
 
-onnx::StringStringEntryProto entry_of(std::string_view bytes) {
-  onnx::StringStringEntryProto entry;
-  if (!entry.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    fail(ErrorKind::BadModel, "an external data entry is damaged");
-  }
-  return entry;
-}
-
 // The entry with another value, all else kept.
 std::string entry_with_value(std::string_view entry, const std::string& value) {
   std::string result;
@@ -236,7 +229,7 @@ TensorStorage storage_of(std::string_view tensor_proto) {
     }
     if (field->number == TensorProto::kNameFieldNumber) storage.name = field->content;
     if (field->number != TensorProto::kExternalDataFieldNumber) continue;
-    onnx::StringStringEntryProto entry = entry_of(field->content);
+    onnx::StringStringEntryProto entry = read_entry(field->content, "an external data entry");
     if (entry.key() == "location") storage.location = entry.value();
     if (entry.key() == "offset") storage.offset = number_of(entry.value());
     if (entry.key() == "length") storage.length = number_of(entry.value());
@@ -291,7 +284,7 @@ std::string with_location(std::string_view tensor_proto,
   wire::Reader reader(tensor_proto);
   while (auto field = reader.next()) {
     if (field->number == TensorProto::kExternalDataFieldNumber) {
-      onnx::StringStringEntryProto entry = entry_of(field->content);
+      onnx::StringStringEntryProto entry = read_entry(field->content, "an external data entry");
       auto it = names.find(entry.value());
       if (entry.key() == "location" && it != names.end()) {
         wire::append_field(result, *field, entry_with_value(field->content, it->second));

@@ -65,8 +65,10 @@ void add_sample_options(Options& options, DataOptions& o) {
   add_as_trained(options, o.as_trained);
 }
 
-std::vector<std::string> DataOptions::take_streams(const Model& model,
-                                                   const CommonOptions& common) {
+std::vector<std::string> DataOptions::take_streams(std::string_view option,
+                                                   const std::vector<std::string>& specs,
+                                                   const Model& model, const CommonOptions& common,
+                                                   std::vector<std::string>& into) const {
   const int64_t large = std::min<int64_t>(256 << 20, common.max_memory / 4);
   std::set<std::string> fed;
   for (const ValueInfo& input : model.inputs()) fed.insert(input.name);
@@ -76,7 +78,7 @@ std::vector<std::string> DataOptions::take_streams(const Model& model,
     fed.insert(array);
   }
   std::vector<std::string> rest;
-  for (const std::string& spec : data) {
+  for (const std::string& spec : specs) {
     const auto array = split_array_name(spec);
     const auto& name = array.first;
     const auto& file = array.second;
@@ -86,10 +88,10 @@ std::vector<std::string> DataOptions::take_streams(const Model& model,
     bool wanted = stream == "always" ||
                   (stream == "auto" && is_file &&
                    std::filesystem::file_size(path, none) >= static_cast<uintmax_t>(large));
-    bool streams_it =
-        fed.count(name) > 0 && is_file && wanted &&
-        in_context(fmt::format("--data {}", spec), [&] { return open_samples(file) != nullptr; });
-    (streams_it ? streams : rest).push_back(spec);
+    bool streams_it = fed.count(name) > 0 && is_file && wanted &&
+                      in_context(fmt::format("{} {}", option, spec),
+                                 [&] { return open_samples(file) != nullptr; });
+    (streams_it ? into : rest).push_back(spec);
   }
   return rest;
 }

@@ -24,9 +24,17 @@ struct DataOptions {
   std::string stream = "auto";
   std::vector<std::string> streams;  // of --data, what stays in its files
 
-  // Moves to `streams` what feeds inputs of the model from files that can be read piece by piece,
-  // where the user or the size of the files asks for it. Returns the rest of --data.
-  std::vector<std::string> take_streams(const Model& model, const CommonOptions& common);
+  // Moves to `into` what feeds inputs of the model from files that can be read piece by piece,
+  // where the user or the size of the files asks for it. Returns the rest of `specs`, which
+  // `option` has given.
+  std::vector<std::string> take_streams(std::string_view option,
+                                        const std::vector<std::string>& specs, const Model& model,
+                                        const CommonOptions& common,
+                                        std::vector<std::string>& into) const;
+  // The same with --data and `streams`.
+  std::vector<std::string> take_streams(const Model& model, const CommonOptions& common) {
+    return take_streams("--data", data, model, common, streams);
+  }
 };
 
 // --data, --batch-size, --reshape.

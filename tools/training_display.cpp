@@ -27,7 +27,7 @@ void Progress::step_end(Fit& fit, const StepRecord& record) {
   const FitSummary& all = fit.summary();
   double part = static_cast<double>(record.step) / static_cast<double>(all.total_steps);
   auto filled = static_cast<size_t>(std::min(part, 1.0) * 24);
-  double left = record.seconds / part * (1 - part);
+  double left = fit.seconds() / part * (1 - part);
   std::string line =
       fmt::format("epoch {}/{} [{}{}] step {}/{}, loss {:.6g}, {:.0f} s left", record.epoch,
                   fit.options().epochs, std::string(filled, '='), std::string(24 - filled, ' '),

@@ -14,8 +14,9 @@ class Bridge final : public onnxrun::Callback {
  public:
   explicit Bridge(onnxrun_fit& handle) : handle_(handle) {}
 
-  void step_end(onnxrun::Fit&, const onnxrun::StepRecord& r) override {
-    call(handle_.callbacks.step_end, {r.epoch, r.step, r.loss, r.lr, r.seconds});
+  void step_end(onnxrun::Fit& fit, const onnxrun::StepRecord& r) override {
+    if (!handle_.callbacks.step_end) return;
+    call(handle_.callbacks.step_end, {r.epoch, r.step, r.loss, r.lr, fit.seconds()});
   }
   void epoch_end(onnxrun::Fit&, const onnxrun::EpochRecord& r) override {
     call(handle_.callbacks.epoch_end, {r.epoch, r.step, r.loss, r.lr, r.seconds});

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "fit/augmentation.h"
+#include "fit/evaluation_size.h"
 #include "fit/fit_report.h"
 #include "fit/gradient_sum.h"
 #include "fit/measuring.h"
@@ -85,11 +86,13 @@ struct Fit::Impl {
       fail(ErrorKind::Usage, "nothing happens to the data that could be baked into the model");
     }
     if (options.bake) check_bakeable(trainer.model(), {parts.training.prepared, {}});
+    history.reserve(static_cast<size_t>(std::min<int64_t>(options.epochs, 1 << 16)));
+    evaluation_batch = size_of_evaluations();
   }
 
   BatchOptions batch_options(bool trains) const {
     return {
-        .batch_size = batch_size,
+        .batch_size = trains ? batch_size : evaluation_batch,
         .shuffle = trains && options.shuffle,
         .seed = options.trainer.seed,
         .drop_last = trains && options.drop_last,
@@ -162,7 +165,7 @@ struct Fit::Impl {
       last_loss = options.accumulate == 1 ? one_batch() : several_batches();
       ++step;
       if (options.callbacks.empty()) continue;
-      StepRecord record{epoch + 1, step, last_loss, trainer.learning_rate(), seconds()};
+      StepRecord record{epoch + 1, step, last_loss, trainer.learning_rate()};
       for (const auto& c : options.callbacks) c->step_end(self, record);
     }
     end_epoch(self);
@@ -173,18 +176,24 @@ struct Fit::Impl {
     if (rate != trainer.learning_rate()) trainer.set_learning_rate(rate);
   }
 
+  // Buffers of the batches are the same ones again and again, so they are bound once, unless
+  // others bind.
+  struct Bound {
+    std::vector<Tensor> tensors;
+    int64_t bindings = -1;
+  };
+
   static bool same_buffers(std::span<const Tensor> a, std::span<const Tensor> b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](const Tensor& x, const Tensor& y) { return x.same_buffer(y); });
   }
 
-  // Buffers of the batches are the same ones again and again, so they are bound once.
   void bind(std::span<const Tensor> tensors) {
-    if (same_buffers(bound, tensors)) return;
-    bound.assign(tensors.begin(), tensors.end());
+    if (trained.bindings == trainer.bindings() && same_buffers(trained.tensors, tensors)) return;
     for (const auto& [name, value] : parts.training.feeds(tensors)) {
       trainer.bind_input(name, value.tensor);
     }
+    trained = {{tensors.begin(), tensors.end()}, trainer.bindings()};
   }
 
   double one_batch() {
@@ -210,7 +219,7 @@ struct Fit::Impl {
 
   void count_batch(double loss) {
     measurement.add(
-        loss, batches.size_of(batch), targets_of(bound),
+        loss, batches.size_of(batch), targets_of(trained.tensors),
         [this](size_t k) -> const Tensor& { return trainer.output(k); },
         [this] { return trainer.losses(); });
     ++batch;
@@ -218,11 +227,12 @@ struct Fit::Impl {
 
   void end_epoch(Fit& self) {
     EpochRecord record{epoch + 1, step, measurement.loss(), trainer.learning_rate()};
-    record.metrics = measurement.results();
-    if (parts.find(Part::Validation)) {
-      Evaluation e = evaluate(Part::Validation);
-      record.metrics.emplace_back("val_loss", e.loss);
-      for (const auto& [name, value] : e.metrics) record.metrics.emplace_back("val_" + name, value);
+    record.metrics.reserve(2 * summary.metrics.size() + 1);
+    measurement.add_results("", record.metrics);
+    if (parts.validation) {
+      const Measurement& validation = measured(Part::Validation);
+      record.metrics.emplace_back("val_loss", validation.loss());
+      validation.add_results("val_", record.metrics);
     }
     record.seconds = seconds();
     schedule.epoch_ended(record.value("val_loss").value_or(record.loss));
@@ -244,7 +254,7 @@ struct Fit::Impl {
 
     Batches batches;
     Measurement measurement;
-    std::vector<Tensor> bound;
+    Bound bound;
   };
 
   Evaluated& evaluated(Part part) {
@@ -253,32 +263,39 @@ struct Fit::Impl {
     return *found;
   }
 
-  Evaluation evaluate(Part part) {
-    const ModelData& data = *parts.find(part);
+  const Measurement& measured(Part part) {
     Evaluated& e = evaluated(part);
     e.measurement.clear();
     e.batches.start_epoch(0);
-    e.bound.clear();  // others may have bound the trainer's evaluation since
     for (int64_t k = 0; k < e.batches.count(); ++k) {
       if (cancelled.load(std::memory_order_relaxed)) check_cancelled();
       std::span<const Tensor> tensors = e.batches.batch(k);
-      bind_evaluation(e, data, tensors);
+      bind_evaluation(*parts.find(part), e.bound, tensors);
       e.measurement.add(
           trainer.evaluate(), e.batches.size_of(k), targets_of(tensors),
           [this](size_t output) -> const Tensor& { return trainer.output(output); },
           [this] { return trainer.losses(); });
     }
-    return {e.measurement.loss(), e.measurement.results()};
+    return e.measurement;
   }
 
-  void bind_evaluation(Evaluated& e, const ModelData& data, std::span<const Tensor> tensors) {
-    if (same_buffers(e.bound, tensors)) return;
-    e.bound.assign(tensors.begin(), tensors.end());
-    for (size_t k = 0; k < tensors.size(); ++k) {
-      const std::string& name =
-          k < data.inputs.size() ? data.inputs[k] : data.targets[k - data.inputs.size()];
-      trainer.bind_evaluation_input(name, tensors[k]);
+  void bind_evaluation(const ModelData& data, Bound& bound, std::span<const Tensor> tensors) {
+    const int64_t bindings = trainer.evaluation_bindings();
+    if (bound.bindings == bindings && same_buffers(bound.tensors, tensors)) return;
+    for (const auto& [name, value] : data.feeds(tensors)) {
+      trainer.bind_evaluation_input(name, value.tensor);
     }
+    bound = {{tensors.begin(), tensors.end()}, trainer.evaluation_bindings()};
+  }
+
+  int64_t size_of_evaluations() {
+    const ModelData* data = parts.find(Part::Validation);
+    if (!data) data = parts.find(Part::Test);
+    if (!data) return batch_size;
+    FeedOptions free = options.feed;
+    free.batch_size.reset();
+    return evaluation_size(trainer, *data, plan.reduction, batch_size,
+                           batch_size_for(graph, *data, free));
   }
 
   FitOptions options;
@@ -286,7 +303,7 @@ struct Fit::Impl {
   Graph graph;
   LearningTask task;
   DataParts parts;
-  int64_t batch_size;
+  int64_t batch_size, evaluation_batch = 0;
   Batches batches;
   Trainer trainer;
   Schedule schedule;
@@ -298,7 +315,7 @@ struct Fit::Impl {
   Measurement measurement;  // of the epoch
   GradientSum gradient_sum;
   std::vector<EpochRecord> history;
-  std::vector<Tensor> bound;
+  Bound trained;
   std::array<std::unique_ptr<Evaluated>, 3> evaluations;  // by part
   double seconds_before = 0, started = 0;
   bool stops = false;
@@ -332,7 +349,8 @@ Evaluation Fit::evaluate(Part part) {
   if (!impl_->parts.find(part)) {
     fail(ErrorKind::Usage, "there are no {} data", part == Part::Test ? "test" : "validation");
   }
-  return impl_->evaluate(part);
+  const Measurement& measured = impl_->measured(part);
+  return {measured.loss(), measured.results()};
 }
 
 int64_t Fit::steps() const { return impl_->step; }

@@ -10,6 +10,7 @@ struct LogFile::Impl {
   std::vector<std::string> names;
   std::unique_ptr<MetricsLog> log;
   StepRecord step;          // the last one
+  double seconds = 0;       // when it was done
   bool is_pending = false;  // it has no row yet
 };
 
@@ -30,14 +31,15 @@ void LogFile::begin(Fit& fit) {
   impl_->log = std::make_unique<MetricsLog>(impl_->path, impl_->names, done);
 }
 
-void LogFile::step_end(Fit&, const StepRecord& record) {
+void LogFile::step_end(Fit& fit, const StepRecord& record) {
   // The row of an epoch's last step waits for what is measured then.
   if (impl_->every > 0 && impl_->is_pending && impl_->step.step % impl_->every == 0) {
     const StepRecord& s = impl_->step;
     impl_->log->write({s.epoch, s.step, s.loss, s.lr,
-                       std::vector<std::optional<double>>(impl_->names.size()), s.seconds});
+                       std::vector<std::optional<double>>(impl_->names.size()), impl_->seconds});
   }
   impl_->step = record;
+  if (impl_->every > 0) impl_->seconds = fit.seconds();
   impl_->is_pending = true;
 }
 
@@ -54,14 +56,15 @@ void LogFile::epoch_end(Fit&, const EpochRecord& record) {
 NamedTensors LogFile::state() const {
   const StepRecord& s = impl_->step;
   return {{"counts", Tensor::of<int64_t>({3}, {s.epoch, s.step, impl_->is_pending ? 1 : 0})},
-          {"numbers", Tensor::of<double>({3}, {s.loss, s.lr, s.seconds})}};
+          {"numbers", Tensor::of<double>({3}, {s.loss, s.lr, impl_->seconds})}};
 }
 
 void LogFile::set_state(const NamedTensors& state) {
   SavedFit saved(state);
   std::vector<int64_t> counts = saved.integers("counts", 3);
   std::vector<double> numbers = saved.doubles("numbers", 3);
-  impl_->step = {counts[0], counts[1], numbers[0], numbers[1], numbers[2]};
+  impl_->step = {counts[0], counts[1], numbers[0], numbers[1]};
+  impl_->seconds = numbers[2];
   impl_->is_pending = counts[2] != 0;
 }
 

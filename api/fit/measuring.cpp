@@ -100,7 +100,10 @@ std::vector<std::string> default_metrics(const LearningTask& task) {
 }
 
 Measurement::Measurement(const MeasuringPlan& plan)
-    : plan_(plan), sum_(plan.reduction), terms_(plan.losses.size(), LossAverage(plan.reduction)) {
+    : plan_(plan),
+      names_(plan.names()),
+      sum_(plan.reduction),
+      terms_(plan.losses.size(), LossAverage(plan.reduction)) {
   for (const MeasuredOutput& o : plan_.outputs) metrics_.emplace_back(plan_.metrics, o.options);
 }
 
@@ -116,18 +119,18 @@ void Measurement::add_losses(const std::vector<double>& losses, int64_t samples)
 
 std::vector<Measured> Measurement::results() const {
   std::vector<Measured> all;
-  for (size_t k = 0; k < terms_.size(); ++k) all.emplace_back(plan_.losses[k], terms_[k].value());
-  for (size_t k = 0; k < metrics_.size(); ++k) {
-    for (const auto& [name, value] : metrics_[k].results()) {
-      all.emplace_back(plan_.outputs[k].prefix + name, value);
-    }
-  }
+  add_results("", all);
   return all;
 }
 
-const Metrics& Measurement::first() const {
-  if (metrics_.empty()) fail(ErrorKind::Usage, "nothing is measured without a target");
-  return metrics_[0];
+void Measurement::add_results(const std::string& prefix, std::vector<Measured>& all) const {
+  all.reserve(all.size() + names_.size());
+  size_t name = 0;
+  auto add = [&](double value) { all.emplace_back(prefix + names_[name++], value); };
+  for (const LossAverage& term : terms_) add(term.value());
+  for (const Metrics& metrics : metrics_) {
+    for (size_t k = 0; k < plan_.metrics.size(); ++k) add(metrics.value(k));
+  }
 }
 
 NamedTensors Measurement::state() const {

@@ -58,9 +58,10 @@ class Measurement {
   void clear();
 
   double loss() const { return sum_.value(); }
+  // What MeasuringPlan::names() names.
   std::vector<Measured> results() const;
-  // Of the first output. Throws Usage if there is none.
-  const Metrics& first() const;
+  // The same behind what `all` has, each name after `prefix`.
+  void add_results(const std::string& prefix, std::vector<Measured>& all) const;
 
   // What has been collected, to go on with elsewhere.
   NamedTensors state() const;
@@ -70,6 +71,7 @@ class Measurement {
   void add_losses(const std::vector<double>& losses, int64_t samples);
 
   MeasuringPlan plan_;
+  std::vector<std::string> names_;
   LossAverage sum_;
   std::vector<LossAverage> terms_;
   std::vector<Metrics> metrics_;

@@ -11,11 +11,17 @@ namespace onnxrun {
 
 namespace {
 
+bool has_validation(const FitOptions& o) {
+  return !o.validation.empty() || !o.validation_streams.empty();
+}
+
+bool has_test(const FitOptions& o) { return !o.test.empty() || !o.test_streams.empty(); }
+
 void check_parts(const FitOptions& o) {
-  if (o.validation_split && !o.validation.empty()) {
+  if (o.validation_split && has_validation(o)) {
     fail(ErrorKind::Usage, "validation data are given, and a part of the training data for them");
   }
-  if (o.test_split && !o.test.empty()) {
+  if (o.test_split && has_test(o)) {
     fail(ErrorKind::Usage, "test data are given, and a part of the training data for them");
   }
   if (o.fold == 0 && o.folds == 0) return;
@@ -23,7 +29,7 @@ void check_parts(const FitOptions& o) {
     fail(ErrorKind::Usage, "fold {} of {}: there are folds from 1 on, of 2 at least", o.fold,
          o.folds);
   }
-  if (o.validation_split || !o.validation.empty()) {
+  if (o.validation_split || has_validation(o)) {
     fail(ErrorKind::Usage, "a fold validates: no other validation data have a place");
   }
 }
@@ -44,19 +50,20 @@ class Parting {
   }
 
  private:
-  // Streams are those of the training data.
-  ModelData model_data(const NamedTensors& from, bool with_streams = false) const {
+  ModelData model_data(const NamedTensors& from, const std::vector<std::string>& streams) const {
     FeedOptions feed = options_.feed;
-    if (!with_streams) feed.streams.clear();
+    feed.streams = streams;
     return make_model_data(graph_, from, feed, targets_, parts_.standardizers);
   }
 
   void cut() {
-    parts_.training = model_data(data_, true);
+    parts_.training = model_data(data_, options_.feed.streams);
     parts_.test.reset();
     parts_.validation.reset();
-    if (!options_.validation.empty()) parts_.validation = model_data(options_.validation);
-    if (!options_.test.empty()) parts_.test = model_data(options_.test);
+    if (has_validation(options_)) {
+      parts_.validation = model_data(options_.validation, options_.validation_streams);
+    }
+    if (has_test(options_)) parts_.test = model_data(options_.test, options_.test_streams);
     auto all = static_cast<double>(parts_.training.set.samples());
     if (options_.test_split) parts_.test = split_off(*options_.test_split, all);
     if (options_.validation_split) parts_.validation = split_off(*options_.validation_split, all);

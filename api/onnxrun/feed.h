@@ -38,9 +38,9 @@ struct FeedOptions {
   // Samples in a batch; by default what the model's inputs demand, else 32.
   std::optional<int64_t> batch_size;
   // Arrays for inputs that stay in their files, each "NAME=FILE", and are read batch by batch, the
-  // next one while the last one is used: .npy (of numbers, in C's order), idx and .csv files
-  // ("x=table.csv:a,b..e") that are not compressed. Memory is needed for two batches, and eight
-  // bytes a row of a table; results are those of the same array in memory.
+  // next ones while one is used: .npy (of numbers, in C's order), idx and .csv files
+  // ("x=table.csv:a,b..e") that are not compressed. They take 64 MiB of memory, or that of two
+  // batches, and eight bytes a row of a table; results are those of the same array in memory.
   std::vector<std::string> streams;
   // Bytes that files read on the way may take.
   int64_t max_memory = default_max_memory();

@@ -53,6 +53,8 @@ struct FitOptions {
   // that is drawn from the training data by the seed. Of `folds` equal parts, part number `fold`
   // (from 1) validates.
   NamedTensors validation, test;
+  // Arrays of these that stay in their files, as FeedOptions::streams.
+  std::vector<std::string> validation_streams, test_streams;
   std::optional<double> validation_split, test_split;
   int64_t fold = 0, folds = 0;
   // "accuracy", "top5", "f1", ...: measured while training and on validation and test data.
@@ -71,7 +73,6 @@ struct StepRecord {
   int64_t step = 0;   // steps done
   double loss = 0;    // before the update
   double lr = 0;
-  double seconds = 0;  // since the training began
 };
 
 struct EpochRecord {
@@ -127,7 +128,7 @@ class Fit {
   int64_t steps() const;
   double last_loss() const;  // of the last step
   const std::vector<EpochRecord>& history() const;
-  double seconds() const;
+  double seconds() const;  // that the training has taken
   // How long steps have waited for the data of FeedOptions::streams, in seconds.
   double waited() const;
 

@@ -98,6 +98,9 @@ class Trainer {
   void bind_input(const std::string& name, Tensor tensor);  // or a target, by target_names()
   void bind_target(Tensor target);
   double step();
+  // How often something was bound for steps, also by those that are given values: who finds the
+  // number unchanged finds what it bound.
+  int64_t bindings() const;
 
   // The output that the loss reads (number `k` of output_names()), as the last step, gradients() or
   // evaluate() computed it; valid until the next. Throws Usage if there was none since inputs of
@@ -120,6 +123,10 @@ class Trainer {
   // output() and losses() are the evaluation's then.
   void bind_evaluation_input(const std::string& name, Tensor tensor);  // or a target
   double evaluate();
+  int64_t evaluation_bindings() const;  // as bindings()
+  // Bytes that evaluate() works in with what is bound, without those of values whose shapes are
+  // known only while it runs.
+  int64_t evaluation_bytes();
 
   // The two halves of a step, for those who come between: own optimizers, gradients that are
   // averaged over machines, clipped or added up. gradients() computes loss and gradients of a batch

@@ -44,8 +44,35 @@ void copy_run(const Tensor& from, int64_t from_at, Tensor& to, int64_t to_at, in
   }
 }
 
+// 0 for samples that do not lie together, and those that are more than bytes.
+size_t bytes_of_sample(const DataArray& a) {
+  bool plain = !a.reader && a.batch_axis == 0 && bits_of(a.dtype()) >= 8 &&
+               bits_of(a.dtype()) % 8 == 0 && a.dtype() != DType::String;
+  return plain ? static_cast<size_t>(bytes_of(a.dtype(), product(std::span(a.dims()).subspan(1))))
+               : 0;
+}
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+std::vector<Tensor> make_buffers(const Dataset& data, int64_t size) {
+  std::vector<Tensor> tensors;
+  for (size_t a = 0; a < data.arrays().size(); ++a) {
+    tensors.emplace_back(data.arrays()[a].dtype(), data.batch_dims(a, size));
+  }
+  return tensors;
+}
+
+// So many batches that waits of the reader do not show, in little memory.
+int64_t slots_for(const Dataset& data, int64_t size) {
+  constexpr int64_t most = 16, most_bytes = 64 << 20;
+  int64_t bytes = 1;
+  for (size_t a = 0; a < data.arrays().size(); ++a) {
+    int64_t each = bytes_of(data.arrays()[a].dtype(), element_count(data.batch_dims(a, size)));
+    if (__builtin_add_overflow(bytes, each, &bytes)) return 2;
+  }
+  return std::clamp<int64_t>(most_bytes / bytes, 2, most);
 }
 
 void fill(const Dataset& data, const BatchOptions& options, uint64_t epoch,
@@ -93,6 +120,9 @@ Dataset::Dataset(std::vector<DataArray> arrays, bool prebatched) : prebatched_(p
   }
   samples_ = samples_of(arrays.front());
   if (samples_ == 0) fail(ErrorKind::BadInput, "the data set has no samples");
+  std::vector<size_t> bytes;
+  for (const DataArray& a : arrays) bytes.push_back(bytes_of_sample(a));
+  sample_bytes_ = std::make_shared<const std::vector<size_t>>(std::move(bytes));
   arrays_ = std::make_shared<const std::vector<DataArray>>(std::move(arrays));
 }
 
@@ -158,14 +188,25 @@ void Dataset::gather(size_t a, std::span<const int64_t> samples, Tensor& out) co
     for (int64_t sample : samples) there.push_back((*chosen_)[static_cast<size_t>(sample)]);
     return array.reader->read(there, out);
   }
+  auto size = static_cast<int64_t>(samples.size());
+  auto there = [&](int64_t b) {
+    int64_t sample = samples[static_cast<size_t>(b)];
+    return chosen_ ? (*chosen_)[static_cast<size_t>(sample)] : sample;
+  };
+  if (const size_t bytes = (*sample_bytes_)[a]) {
+    const std::byte* from = array.values.raw();
+    std::byte* to = out.raw();
+    for (int64_t b = 0; b < size; ++b, to += bytes) {
+      std::memcpy(to, from + static_cast<size_t>(there(b)) * bytes, bytes);
+    }
+    return;
+  }
   std::span<const int64_t> dims = array.values.dims();
   auto axis = static_cast<size_t>(array.batch_axis);
   int64_t outer = product(dims.first(axis)), inner = product(dims.subspan(axis + 1));
-  auto size = static_cast<int64_t>(samples.size());
   for (int64_t o = 0; o < outer; ++o) {
     for (int64_t b = 0; b < size; ++b) {
-      int64_t sample = samples[static_cast<size_t>(b)];
-      if (chosen_) sample = (*chosen_)[static_cast<size_t>(sample)];
+      int64_t sample = there(b);
       copy_run(array.values, (o * dims[axis] + sample) * inner, out, (o * size + b) * inner, inner);
     }
   }
@@ -177,9 +218,12 @@ Batches::Batches(Dataset data, const BatchOptions& options)
     fail(ErrorKind::Usage, "a batch size of {} is too small", options_.batch_size);
   }
   if (data_.prebatched()) options_.batch_size = 1;
-  streams_ = std::any_of(data_.arrays().begin(), data_.arrays().end(),
-                         [](const DataArray& a) { return a.reader != nullptr; });
-  if (count() == 0) {
+  bool streams = std::any_of(data_.arrays().begin(), data_.arrays().end(),
+                             [](const DataArray& a) { return a.reader != nullptr; });
+  if (streams) reader_ = std::make_unique<ReadAhead>(slots_for(data_, options_.batch_size));
+  count_ = data_.samples() / options_.batch_size;
+  if (!options_.drop_last && data_.samples() % options_.batch_size != 0) ++count_;
+  if (count_ == 0) {
     fail(ErrorKind::BadInput,
          "{} samples do not fill one batch of {}, and smaller ones are dropped", data_.samples(),
          options_.batch_size);
@@ -187,32 +231,23 @@ Batches::Batches(Dataset data, const BatchOptions& options)
   start_epoch(0);
 }
 
-int64_t Batches::count() const {
-  int64_t whole = data_.samples() / options_.batch_size;
-  return whole + (!options_.drop_last && data_.samples() % options_.batch_size != 0);
-}
-
 int64_t Batches::size_of(int64_t k) const {
   return std::min(options_.batch_size, data_.samples() - k * options_.batch_size);
 }
 
 void Batches::start_epoch(int64_t epoch) {
-  if (reading_.valid()) reading_.wait();
-  reading_ = {};
-  ahead_ = -1;
   epoch_ = static_cast<uint64_t>(epoch);
-  order_.resize(static_cast<size_t>(data_.samples()));
-  std::iota(order_.begin(), order_.end(), 0);
+  if (options_.shuffle || order_.empty()) {
+    order_.resize(static_cast<size_t>(data_.samples()));
+    std::iota(order_.begin(), order_.end(), 0);
+  }
   if (options_.shuffle) shuffle(std::span(order_), Philox(options_.seed, epoch_));
+  if (reader_) read_from(0);
 }
 
-std::vector<Tensor>& Batches::buffers(Buffers& from, int64_t size) {
-  std::vector<Tensor>& tensors = size == options_.batch_size ? from.full : from.last;
-  if (tensors.empty()) {
-    for (size_t a = 0; a < data_.arrays().size(); ++a) {
-      tensors.emplace_back(data_.arrays()[a].dtype(), data_.batch_dims(a, size));
-    }
-  }
+std::vector<Tensor>& Batches::buffers(int64_t size) {
+  std::vector<Tensor>& tensors = size == options_.batch_size ? full_ : last_;
+  if (tensors.empty()) tensors = make_buffers(data_, size);
   return tensors;
 }
 
@@ -222,34 +257,34 @@ std::span<const int64_t> Batches::samples_of(int64_t k) const {
 }
 
 std::span<const Tensor> Batches::batch(int64_t k) {
-  if (streams_) return streamed(k);
-  std::vector<Tensor>& tensors = buffers(now_, size_of(k));
+  if (reader_) return streamed(k);
+  std::vector<Tensor>& tensors = buffers(size_of(k));
   fill(data_, options_, epoch_, samples_of(k), tensors);
   return tensors;
 }
 
 std::span<const Tensor> Batches::streamed(int64_t k) {
   double began = now();
-  if (!reading_.valid() || ahead_ != k) read_ahead(k);
-  reading_.get();
-  ahead_ = -1;
+  if (reader_->expected() != k) read_from(k);
+  std::span<const Tensor> tensors = reader_->take(k);
   waited_ += now() - began;
-  std::swap(now_, next_);
-  if (k + 1 < count()) read_ahead(k + 1);
-  return buffers(now_, size_of(k));
+  return tensors;
 }
 
 // The thread keeps what it needs, so this object may move meanwhile.
-void Batches::read_ahead(int64_t k) {
-  if (reading_.valid()) reading_.wait();
-  std::span<const int64_t> samples = samples_of(k);
-  ahead_ = k;
-  reading_ =
-      std::async(std::launch::async, [data = data_, options = options_, epoch = epoch_,
-                                      chosen = std::vector<int64_t>(samples.begin(), samples.end()),
-                                      tensors = buffers(next_, size_of(k))]() mutable {
-        fill(data, options, epoch, chosen, tensors);
-      });
+void Batches::read_from(int64_t k) {
+  auto order = std::make_shared<const std::vector<int64_t>>(order_);
+  reader_->start(k, count(),
+                 [data = data_, options = options_, epoch = epoch_, order](
+                     int64_t batch, std::vector<Tensor>& tensors) {
+                   int64_t first = batch * options.batch_size;
+                   int64_t size = std::min(options.batch_size, data.samples() - first);
+                   std::span<const int64_t> samples = std::span(*order).subspan(
+                       static_cast<size_t>(first), static_cast<size_t>(size));
+                   bool fits = !tensors.empty() && tensors[0].dims() == data.batch_dims(0, size);
+                   if (!fits) tensors = make_buffers(data, size);
+                   fill(data, options, epoch, samples, tensors);
+                 });
 }
 
 }  // namespace onnxrun

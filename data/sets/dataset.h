@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <future>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "sets/augment.h"
+#include "sets/read_ahead.h"
 #include "sets/sample_reader.h"
 #include "tensor/tensor.h"
 
@@ -70,7 +70,8 @@ class Dataset {
  private:
   std::shared_ptr<const std::vector<DataArray>> arrays_ =
       std::make_shared<const std::vector<DataArray>>();
-  std::shared_ptr<const std::vector<int64_t>> chosen_;  // null: all of them
+  std::shared_ptr<const std::vector<int64_t>> chosen_;       // null: all of them
+  std::shared_ptr<const std::vector<size_t>> sample_bytes_;  // by array
   int64_t samples_ = 0;
   bool prebatched_ = false;
 };
@@ -86,8 +87,8 @@ struct BatchOptions {
 
 // The batches of one epoch after another. The order of an epoch is a function of seed and epoch
 // alone (shuffle() over Philox(seed, epoch), from base/random.h), so training resumes at any epoch
-// and batch without replay. Where an array stays in its file, the next batch is read while the last
-// one is used. One thread at a time.
+// and batch without replay. Where an array stays in its file, the next batches are read while one
+// is used. One thread at a time.
 class Batches {
  public:
   // Throws Usage for a batch size below 1, BadInput if no batch would be left. Starts at epoch 0.
@@ -95,7 +96,7 @@ class Batches {
 
   const Dataset& data() const { return data_; }
   // Batches in an epoch.
-  int64_t count() const;
+  int64_t count() const { return count_; }
   // Samples in batch `k`.
   int64_t size_of(int64_t k) const;
 
@@ -110,23 +111,18 @@ class Batches {
   double waited() const { return waited_; }
 
  private:
-  // Batches of full size, and the last one of an epoch.
-  struct Buffers {
-    std::vector<Tensor> full, last;
-  };
-  std::vector<Tensor>& buffers(Buffers& from, int64_t size);
+  std::vector<Tensor>& buffers(int64_t size);
   std::span<const int64_t> samples_of(int64_t k) const;
   std::span<const Tensor> streamed(int64_t k);
-  void read_ahead(int64_t k);
+  void read_from(int64_t k);
 
   Dataset data_;
   BatchOptions options_;
   std::vector<int64_t> order_;
+  int64_t count_ = 0;
   uint64_t epoch_ = 0;
-  bool streams_ = false;
-  Buffers now_, next_;
-  std::future<void> reading_;  // of batch `ahead_` into next_
-  int64_t ahead_ = -1;
+  std::vector<Tensor> full_, last_;
+  std::unique_ptr<ReadAhead> reader_;  // where arrays stay in their files
   double waited_ = 0;
 };
 

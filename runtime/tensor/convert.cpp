@@ -198,8 +198,9 @@ std::vector<double> to_doubles(const Tensor& t) {
   if (!is_convertible(t.dtype(), DType::Float64)) {
     fail(ErrorKind::BadInput, "expected a tensor of numbers, found {}", t.type_text());
   }
-  Tensor wide = t.dtype() == DType::Float64 ? t : convert(t, DType::Float64);
-  return {wide.data<double>(), wide.data<double>() + wide.size()};
+  std::vector<double> values(static_cast<size_t>(t.size()));
+  load(t, 0, t.size(), values.data());
+  return values;
 }
 
 }  // namespace onnxrun

@@ -1,7 +1,6 @@
 #include "training/metrics.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -17,10 +16,6 @@ namespace {
 
 constexpr double no_value_at_all = std::numeric_limits<double>::quiet_NaN();
 
-bool is_elementwise(const std::string& name) {
-  return name == "mae" || name == "mse" || name == "rmse" || name == "r2";
-}
-
 // The K of "topK", or 0.
 int64_t top_count(const std::string& name) {
   if (!name.starts_with("top")) return 0;
@@ -28,10 +23,6 @@ int64_t top_count(const std::string& name) {
   const char *begin = name.data() + 3, *end = name.data() + name.size();
   auto [last, error] = std::from_chars(begin, end, k);
   return error == std::errc() && last == end && k > 0 ? k : 0;
-}
-
-void check_name(const std::string& name) {
-  if (top_count(name) == 0) find_named(metric_list(), name, "metric");
 }
 
 Dims without(Dims dims, int64_t axis) {
@@ -73,6 +64,15 @@ std::vector<int64_t> as_classes(const std::vector<double>& truth) {
   return classes;
 }
 
+// to_doubles() into memory that is there.
+void read(const Tensor& t, std::vector<double>& values) {
+  auto take = [&](const auto* from) { values.assign(from, from + t.size()); };
+  if (t.dtype() == DType::Float32) return take(t.data<float>());
+  if (t.dtype() == DType::Float64) return take(t.data<double>());
+  if (t.dtype() == DType::Int64) return take(t.data<int64_t>());
+  values = to_doubles(t);
+}
+
 Type type_of_shape(const Tensor& t) { return Type::tensor(DType::Float64, to_shape(t.dims())); }
 
 }  // namespace
@@ -93,27 +93,51 @@ const std::vector<MetricInfo>& metric_list() {
   return list;
 }
 
+Metrics::Kind Metrics::kind_of(const std::string& name) {
+  if (int64_t k = top_count(name)) return {.top = k, .value = &Metrics::top};
+  find_named(metric_list(), name, "metric");
+  if (name == "mae") return {.elements = true, .value = &Metrics::mae};
+  if (name == "mse") return {.elements = true, .value = &Metrics::mse};
+  if (name == "rmse") return {.elements = true, .value = &Metrics::rmse};
+  if (name == "r2") return {.elements = true, .value = &Metrics::r2};
+  if (name == "accuracy") return {.value = &Metrics::accuracy};
+  if (name == "precision") return {.value = &Metrics::precision};
+  if (name == "recall") return {.value = &Metrics::recall};
+  if (name == "f1") return {.value = &Metrics::f1};
+  return {.value = &Metrics::auc};
+}
+
 Metrics::Metrics(std::vector<std::string> names, const MetricOptions& options)
-    : names_(std::move(names)), options_(options) {
+    : names_(std::move(names)), options_(options), top_hits_(names_.size()) {
   for (const std::string& name : names_) {
-    check_name(name);
-    (is_elementwise(name) ? elementwise_ : classes_) = true;
+    kinds_.push_back(kind_of(name));
+    elementwise_ = elementwise_ || kinds_.back().elements;
+    by_class_ = by_class_ || name == "precision" || name == "recall" || name == "f1";
+    scored_too_ = scored_too_ || name == "auc";
+    any_top_ = any_top_ || kinds_.back().top > 0;
   }
 }
 
 void Metrics::clear() {
-  samples_.clear();
-  class_count_ = 0;
+  class_count_ = samples_ = right_ = 0;
+  std::fill(top_hits_.begin(), top_hits_.end(), 0);
+  classes_.clear();
+  scored_.clear();
+  confused_.clear();
   elements_ = absolute_ = squared_ = target_sum_ = target_squares_ = 0;
 }
 
 void Metrics::add(const Tensor& output, const Tensor& target) {
+  read(output, outputs_);
+  read(target, targets_);
+  auto of_classes = [](const Kind& kind) { return !kind.elements; };
+  bool classes = names_.empty() || std::any_of(kinds_.begin(), kinds_.end(), of_classes);
+  if (classes) add_classes(output, target);
   if (elementwise_) add_elements(output, target);
-  if (classes_ || names_.empty()) add_classes(output, target);
 }
 
 void Metrics::add_elements(const Tensor& output, const Tensor& target) {
-  std::vector<double> y = to_doubles(output), t = to_doubles(target);
+  std::vector<double>&y = outputs_, &t = targets_;
   double weight = 1;
   if (!options_.allow_broadcast && !agree(output.dims(), target.dims())) {
     fail(ErrorKind::BadInput, "output {} and target {} differ by more than axes of length 1",
@@ -139,7 +163,6 @@ void Metrics::add_elements(const Tensor& output, const Tensor& target) {
 void Metrics::add_classes(const Tensor& output, const Tensor& target) {
   if (output.size() == 0) return;
   const Dims &y = output.dims(), &t = target.dims();
-  std::vector<double> scores = to_doubles(output), truth = to_doubles(target);
   if (agree(y, t)) {
     bool single = output.rank() < 2 || output.dim(1) == 1 || y.back() == 1;
     int64_t axis = std::min<int64_t>(1, output.rank() - 1);
@@ -147,8 +170,8 @@ void Metrics::add_classes(const Tensor& output, const Tensor& target) {
       axis = normalize_axis(*options_.class_axis, output.rank());
       single = output.dim(axis) == 1;
     }
-    if (single || options_.independent) return add_binary(scores, truth);
-    return add_one_hot(scores, y, axis, truth);
+    if (single || options_.independent) return add_binary();
+    return add_one_hot(y, axis);
   }
   Type target_shape = type_of_shape(target);
   bool classes = output.rank() > 0;
@@ -162,122 +185,163 @@ void Metrics::add_classes(const Tensor& output, const Tensor& target) {
     fail(ErrorKind::BadInput, "output {} and target {} are no scores and classes",
          output.type_text(), target.type_text());
   }
-  add_indexed(scores, y, axis, as_classes(truth));
+  add_indexed(y, axis, as_classes(targets_));
 }
+
+void Metrics::know_classes(int64_t count) {
+  class_count_ = std::max(class_count_, count);
+  if (by_class_) classes_.resize(static_cast<size_t>(class_count_));
+}
+
+void Metrics::count(int64_t truth, int64_t predicted) {
+  ++samples_;
+  right_ += truth == predicted;
+  if (by_class_) {
+    ++classes_[static_cast<size_t>(truth)].there;
+    ++classes_[static_cast<size_t>(predicted)].predicted;
+    classes_[static_cast<size_t>(truth)].hits += truth == predicted;
+  }
+  if (names_.empty()) ++confused_[{truth, predicted}];
+}
+
+namespace {
+
+// Sample `s` of scores that have `classes` along an axis, `inner` elements apart.
+class Row {
+ public:
+  Row(const std::vector<double>& scores, int64_t s, int64_t classes, int64_t inner)
+      : at_(scores.data() + (s / inner) * classes * inner + s % inner),
+        classes_(classes),
+        inner_(inner) {}
+
+  double operator[](int64_t c) const { return at_[c * inner_]; }
+  int64_t highest() const {
+    int64_t best = 0;
+    for (int64_t c = 1; c < classes_; ++c) {
+      if ((*this)[c] > (*this)[best]) best = c;
+    }
+    return best;
+  }
+  // How many score higher.
+  int64_t rank(int64_t of) const {
+    int64_t higher = 0;
+    for (int64_t c = 0; c < classes_; ++c) higher += (*this)[c] > (*this)[of];
+    return higher;
+  }
+
+ private:
+  const double* at_;
+  int64_t classes_, inner_;
+};
+
+int64_t elements_behind(const Dims& dims, int64_t axis) {
+  return element_count(std::span(dims).subspan(static_cast<size_t>(axis) + 1));
+}
+
+}  // namespace
 
 // The true class of a one-hot row is where it is highest.
-void Metrics::add_one_hot(const std::vector<double>& scores, const Dims& dims, int64_t axis,
-                          const std::vector<double>& truth) {
-  Metrics rows({}, options_);
-  size_t count = truth.size() / static_cast<size_t>(dims[static_cast<size_t>(axis)]);
-  rows.add_indexed(truth, dims, axis, std::vector<int64_t>(count, 0));
-  std::vector<int64_t> classes;
-  for (const Sample& s : rows.samples_) classes.push_back(s.predicted);
-  add_indexed(scores, dims, axis, classes);
+void Metrics::add_one_hot(const Dims& dims, int64_t axis) {
+  int64_t classes = dims[static_cast<size_t>(axis)], inner = elements_behind(dims, axis);
+  std::vector<int64_t> truth(targets_.size() / static_cast<size_t>(classes));
+  for (size_t s = 0; s < truth.size(); ++s) {
+    truth[s] = Row(targets_, static_cast<int64_t>(s), classes, inner).highest();
+  }
+  add_indexed(dims, axis, truth);
 }
 
-void Metrics::add_indexed(const std::vector<double>& scores, const Dims& dims, int64_t axis,
-                          const std::vector<int64_t>& truth) {
-  int64_t classes = dims[static_cast<size_t>(axis)], inner = 1;
-  for (size_t i = static_cast<size_t>(axis) + 1; i < dims.size(); ++i) inner *= dims[i];
-  class_count_ = std::max(class_count_, classes);
+void Metrics::add_indexed(const Dims& dims, int64_t axis, const std::vector<int64_t>& truth) {
+  int64_t classes = dims[static_cast<size_t>(axis)], inner = elements_behind(dims, axis);
+  know_classes(classes);
   for (size_t s = 0; s < truth.size(); ++s) {
     if (options_.ignore_index == truth[s]) continue;
-    auto at = static_cast<int64_t>(s);
-    const double* row = scores.data() + (at / inner) * classes * inner + at % inner;
     if (truth[s] < 0 || truth[s] >= classes) {
       fail(ErrorKind::BadInput, "class {} of the target is not among the {} classes of the output",
            truth[s], classes);
     }
-    int64_t best = 0, rank = 0;
-    for (int64_t c = 0; c < classes; ++c) {
-      if (row[c * inner] > row[best * inner]) best = c;
-      rank += row[c * inner] > row[truth[s] * inner];
+    Row row(outputs_, static_cast<int64_t>(s), classes, inner);
+    count(truth[s], row.highest());
+    if (any_top_) {
+      int64_t rank = row.rank(truth[s]);
+      for (size_t k = 0; k < kinds_.size(); ++k) top_hits_[k] += rank < kinds_[k].top;
     }
-    samples_.push_back({truth[s], best, rank, classes == 2 ? row[inner] - row[0] : 0});
+    if (scored_too_) scored_.push_back({classes == 2 ? row[1] - row[0] : 0, truth[s] != 0});
   }
 }
 
-void Metrics::add_binary(const std::vector<double>& scores, const std::vector<double>& truth) {
-  class_count_ = std::max<int64_t>(class_count_, 2);
-  for (size_t s = 0; s < scores.size(); ++s) {
-    int64_t right = truth[s] > 0.5 ? 1 : 0;
-    int64_t predicted = scores[s] > options_.threshold ? 1 : 0;
-    samples_.push_back({right, predicted, right == predicted ? 0 : 1, scores[s]});
+void Metrics::add_binary() {
+  know_classes(2);
+  for (size_t s = 0; s < outputs_.size(); ++s) {
+    int64_t truth = targets_[s] > 0.5 ? 1 : 0;
+    int64_t predicted = outputs_[s] > options_.threshold ? 1 : 0;
+    count(truth, predicted);
+    int64_t rank = truth == predicted ? 0 : 1;
+    for (size_t k = 0; any_top_ && k < kinds_.size(); ++k) top_hits_[k] += rank < kinds_[k].top;
+    if (scored_too_) scored_.push_back({outputs_[s], truth == 1});
   }
 }
 
 std::vector<Metrics::Result> Metrics::results() const {
   std::vector<Result> list;
-  for (const std::string& name : names_) list.push_back({name, value_of(name)});
+  for (size_t k = 0; k < names_.size(); ++k) list.push_back({names_[k], value(k)});
   return list;
 }
 
-double Metrics::value_of(const std::string& name) const {
-  if (name == "mae") return absolute_ / elements_;
-  if (name == "mse") return squared_ / elements_;
-  if (name == "rmse") return std::sqrt(squared_ / elements_);
-  if (name == "r2") return 1 - squared_ / (target_squares_ - target_sum_ * target_sum_ / elements_);
-  if (name == "auc") return auc();
-  if (name == "precision") {
-    return averaged(
-        [](double hits, double predicted, double) { return predicted > 0 ? hits / predicted : 0; });
-  }
-  if (name == "recall") {
-    return averaged([](double hits, double, double there) { return there > 0 ? hits / there : 0; });
-  }
-  if (name == "f1") {
-    return averaged([](double hits, double predicted, double there) {
-      return predicted + there > 0 ? 2 * hits / (predicted + there) : 0;
-    });
-  }
-  if (name == "accuracy") {
-    auto hits = std::count_if(samples_.begin(), samples_.end(),
-                              [](const Sample& s) { return s.truth == s.predicted; });
-    return static_cast<double>(hits) / static_cast<double>(samples_.size());
-  }
-  return top(top_count(name));
+double Metrics::value(size_t k) const { return (this->*kinds_[k].value)(k); }
+
+double Metrics::mae(size_t) const { return absolute_ / elements_; }
+double Metrics::mse(size_t) const { return squared_ / elements_; }
+double Metrics::rmse(size_t) const { return std::sqrt(squared_ / elements_); }
+double Metrics::r2(size_t) const {
+  return 1 - squared_ / (target_squares_ - target_sum_ * target_sum_ / elements_);
 }
 
-double Metrics::top(int64_t k) const {
-  auto hits =
-      std::count_if(samples_.begin(), samples_.end(), [&](const Sample& s) { return s.rank < k; });
-  return static_cast<double>(hits) / static_cast<double>(samples_.size());
+double Metrics::accuracy(size_t) const {
+  return static_cast<double>(right_) / static_cast<double>(samples_);
+}
+
+double Metrics::top(size_t k) const {
+  return static_cast<double>(top_hits_[k]) / static_cast<double>(samples_);
+}
+
+static double part(int64_t hits, int64_t of) {
+  return of > 0 ? static_cast<double>(hits) / static_cast<double>(of) : 0;
+}
+
+double Metrics::precision(size_t) const {
+  return averaged([](const Counts& c) { return part(c.hits, c.predicted); });
+}
+double Metrics::recall(size_t) const {
+  return averaged([](const Counts& c) { return part(c.hits, c.there); });
+}
+double Metrics::f1(size_t) const {
+  return averaged([](const Counts& c) { return part(2 * c.hits, c.predicted + c.there); });
 }
 
 // Over the classes that occur, as truth or prediction; of two classes, class 1 alone.
-double Metrics::averaged(double (*of)(double hits, double predicted, double there)) const {
-  struct Counts {
-    double hits = 0, predicted = 0, there = 0;
-  };
-  std::vector<Counts> classes(static_cast<size_t>(class_count_));
-  for (const Sample& s : samples_) {
-    classes[static_cast<size_t>(s.truth)].there += 1;
-    classes[static_cast<size_t>(s.predicted)].predicted += 1;
-    if (s.truth == s.predicted) classes[static_cast<size_t>(s.truth)].hits += 1;
-  }
+double Metrics::averaged(double (*of)(const Counts&)) const {
   double sum = 0, counted = 0;
-  for (size_t c = classes.size() == 2 ? 1 : 0; c < classes.size(); ++c) {
-    if (classes[c].there + classes[c].predicted == 0) continue;
-    sum += of(classes[c].hits, classes[c].predicted, classes[c].there);
+  for (size_t c = classes_.size() == 2 ? 1 : 0; c < classes_.size(); ++c) {
+    if (classes_[c].there + classes_[c].predicted == 0) continue;
+    sum += of(classes_[c]);
     counted += 1;
   }
   return counted > 0 ? sum / counted : no_value_at_all;
 }
 
 // The rank-sum statistic (Mann and Whitney 1947); equal scores share their ranks.
-double Metrics::auc() const {
+double Metrics::auc(size_t) const {
   if (class_count_ != 2) return no_value_at_all;
-  std::vector<Sample> sorted = samples_;
+  std::vector<Scored> sorted = scored_;
   std::sort(sorted.begin(), sorted.end(),
-            [](const Sample& a, const Sample& b) { return a.score < b.score; });
+            [](const Scored& a, const Scored& b) { return a.score < b.score; });
   double ranks = 0, positive = 0;
   for (size_t i = 0; i < sorted.size();) {
     size_t end = i;
     while (end < sorted.size() && sorted[end].score == sorted[i].score) ++end;
     double rank = (static_cast<double>(i + end) + 1) / 2;
     for (; i < end; ++i) {
-      if (sorted[i].truth == 0) continue;
+      if (!sorted[i].positive) continue;
       ranks += rank;
       positive += 1;
     }
@@ -291,47 +355,81 @@ Tensor Metrics::confusion() const {
   Tensor table(DType::Int64, {class_count_, class_count_});
   int64_t* counts = table.data<int64_t>();
   std::fill_n(counts, table.size(), 0);
-  for (const Sample& s : samples_) ++counts[s.truth * class_count_ + s.predicted];
+  for (const auto& [pair, samples] : confused_) {
+    counts[pair.first * class_count_ + pair.second] = samples;
+  }
   return table;
 }
 
 NamedTensors Metrics::state() const {
-  auto n = static_cast<int64_t>(samples_.size());
-  Tensor classes(DType::Int64, {n, 3}), scores(DType::Float64, {n});
-  for (size_t i = 0; i < samples_.size(); ++i) {
-    const Sample& s = samples_[i];
-    std::copy_n(std::array{s.truth, s.predicted, s.rank}.data(), 3,
-                classes.data<int64_t>() + 3 * i);
-    scores.data<double>()[i] = s.score;
+  auto rows = [](size_t n, int64_t columns) {
+    return Tensor(DType::Int64, {static_cast<int64_t>(n), columns});
+  };
+  Tensor classes = rows(classes_.size(), 3), confused = rows(confused_.size(), 3),
+         positive = rows(scored_.size(), 1);
+  Tensor scores(DType::Float64, {static_cast<int64_t>(scored_.size())});
+  int64_t* to = classes.data<int64_t>();
+  for (const Counts& c : classes_) {
+    for (int64_t v : {c.hits, c.predicted, c.there}) *to++ = v;
   }
-  return {{"classes", classes},
+  to = confused.data<int64_t>();
+  for (const auto& [pair, samples] : confused_) {
+    for (int64_t v : {pair.first, pair.second, samples}) *to++ = v;
+  }
+  for (size_t i = 0; i < scored_.size(); ++i) {
+    scores.data<double>()[i] = scored_[i].score;
+    positive.data<int64_t>()[i] = scored_[i].positive;
+  }
+  Tensor top = rows(top_hits_.size(), 1);
+  std::copy(top_hits_.begin(), top_hits_.end(), top.data<int64_t>());
+  return {{"samples", Tensor::of<int64_t>({3}, {class_count_, samples_, right_})},
+          {"top", top},
+          {"classes", classes},
+          {"confused", confused},
           {"scores", scores},
-          {"class_count", Tensor::scalar(class_count_)},
+          {"positive", positive},
           {"sums", Tensor::of<double>(
                        {5}, {elements_, absolute_, squared_, target_sum_, target_squares_})}};
 }
 
 void Metrics::set_state(const NamedTensors& state) {
-  const NamedTensors form = Metrics({}, {}).state();
+  const NamedTensors form = Metrics(names_, options_).state();
   bool fits = state.size() == form.size();
   for (size_t k = 0; fits && k < form.size(); ++k) {
-    fits = state[k].name == form[k].name && state[k].tensor.dtype() == form[k].tensor.dtype() &&
-           state[k].tensor.rank() == form[k].tensor.rank();
+    const Tensor &given = state[k].tensor, &wanted = form[k].tensor;
+    bool grows = form[k].name != "samples" && form[k].name != "top" && form[k].name != "sums";
+    fits = state[k].name == form[k].name && given.dtype() == wanted.dtype() &&
+           given.rank() == wanted.rank() && (grows || given.dims() == wanted.dims()) &&
+           (given.rank() < 2 || given.dim(1) == wanted.dim(1));
   }
-  fits = fits && state[0].tensor.dim(1) == 3 && state[3].tensor.size() == 5 &&
-         state[0].tensor.dim(0) == state[1].tensor.size() && *state[2].tensor.data<int64_t>() >= 0;
   if (!fits) fail(ErrorKind::BadInput, "these are no collected metrics");
-  class_count_ = *state[2].tensor.data<int64_t>();
-  samples_.clear();
-  for (int64_t i = 0; i < state[1].tensor.size(); ++i) {
-    const int64_t* c = state[0].tensor.data<int64_t>() + 3 * i;
-    if (std::min(c[0], c[1]) < 0 || std::max(c[0], c[1]) >= class_count_) {
-      fail(ErrorKind::BadInput, "class {} of {} in collected metrics", std::max(c[0], c[1]),
-           class_count_);
-    }
-    samples_.push_back({c[0], c[1], c[2], state[1].tensor.data<double>()[i]});
+  const Tensor &classes = state[2].tensor, &confused = state[3].tensor, &scores = state[4].tensor;
+  const int64_t* counts = state[0].tensor.data<int64_t>();
+  bool agrees = counts[0] >= 0 && scores.size() == state[5].tensor.size() &&
+                classes.dim(0) == (by_class_ ? counts[0] : 0) &&
+                (names_.empty() || confused.size() == 0) && (scored_too_ || scores.size() == 0);
+  for (int64_t i = 0; agrees && i < confused.dim(0); ++i) {
+    const int64_t* row = confused.data<int64_t>() + 3 * i;
+    agrees = std::min(row[0], row[1]) >= 0 && std::max(row[0], row[1]) < counts[0];
   }
-  const double* sums = state[3].tensor.data<double>();
+  if (!agrees) fail(ErrorKind::BadInput, "collected metrics contradict each other");
+  clear();
+  class_count_ = counts[0];
+  samples_ = counts[1];
+  right_ = counts[2];
+  std::copy_n(state[1].tensor.data<int64_t>(), top_hits_.size(), top_hits_.begin());
+  for (int64_t i = 0; i < classes.dim(0); ++i) {
+    const int64_t* row = classes.data<int64_t>() + 3 * i;
+    classes_.push_back({row[0], row[1], row[2]});
+  }
+  for (int64_t i = 0; i < confused.dim(0); ++i) {
+    const int64_t* row = confused.data<int64_t>() + 3 * i;
+    confused_[{row[0], row[1]}] = row[2];
+  }
+  for (int64_t i = 0; i < scores.size(); ++i) {
+    scored_.push_back({scores.data<double>()[i], state[5].tensor.data<int64_t>()[i] != 0});
+  }
+  const double* sums = state[6].tensor.data<double>();
   elements_ = sums[0];
   absolute_ = sums[1];
   squared_ = sums[2];

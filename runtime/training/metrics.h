@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tensor/named_tensor.h"
@@ -38,10 +40,12 @@ struct MetricOptions {
 //   both [N,C], C > 1            one-hot rows and scores
 //   both [N] or [N,1]            two classes, by the threshold
 // with more axes likewise; axes of length 1 may be more or less. Regression metrics compare element
-// by element. What losses refuse is refused here.
+// by element. What losses refuse is refused here. What is collected does not grow with the samples,
+// but for auc, which needs the score of each.
 class Metrics {
  public:
-  // "accuracy", "top5", ...; throws Usage for other names, listing those there are.
+  // "accuracy", "top5", ...; throws Usage for other names, listing those there are. Without a name
+  // it collects what confusion() tells.
   Metrics(std::vector<std::string> names, const MetricOptions& options);
 
   // Throws BadInput where the shapes fit no case above, or a class index is out of range.
@@ -54,9 +58,11 @@ class Metrics {
     double value;  // NaN where there is nothing to measure, e.g. auc with one class
   };
   std::vector<Result> results() const;
+  // Of name number `k`.
+  double value(size_t k) const;
 
-  // int64[classes,classes]: at [t,p], how many samples of class t were taken for class p. Throws
-  // Limit where there is no memory for so many classes.
+  // Of metrics without names: int64[classes,classes]: at [t,p], how many samples of class t were
+  // taken for class p. Throws Limit where there is no memory for so many classes.
   Tensor confusion() const;
   int64_t class_count() const { return class_count_; }
 
@@ -66,28 +72,51 @@ class Metrics {
   void set_state(const NamedTensors& state);
 
  private:
-  struct Sample {
-    int64_t truth, predicted, rank;  // rank: how many classes score higher than the true one
-    double score;                    // of class 1, with two classes
+  struct Kind {
+    bool elements = false;  // compares elements, not classes
+    int64_t top = 0;        // the K of topK
+    double (Metrics::*value)(size_t k) const = nullptr;
+  };
+  // Of one class: samples that are of it and were taken for it, were taken for it, are of it.
+  struct Counts {
+    int64_t hits = 0, predicted = 0, there = 0;
+  };
+  struct Scored {
+    double score;  // of class 1, with two classes
+    bool positive;
   };
 
+  static Kind kind_of(const std::string& name);
   void add_elements(const Tensor& output, const Tensor& target);
-  void add_one_hot(const std::vector<double>& scores, const Dims& dims, int64_t axis,
-                   const std::vector<double>& truth);
   void add_classes(const Tensor& output, const Tensor& target);
-  void add_indexed(const std::vector<double>& scores, const Dims& dims, int64_t axis,
-                   const std::vector<int64_t>& truth);
-  void add_binary(const std::vector<double>& scores, const std::vector<double>& truth);
-  double value_of(const std::string& name) const;
-  double top(int64_t k) const;
-  double averaged(double (*of)(double hits, double predicted, double there)) const;
-  double auc() const;
+  void add_one_hot(const Dims& dims, int64_t axis);
+  void add_indexed(const Dims& dims, int64_t axis, const std::vector<int64_t>& truth);
+  void add_binary();
+  void know_classes(int64_t count);
+  void count(int64_t truth, int64_t predicted);
+
+  double mae(size_t) const;
+  double mse(size_t) const;
+  double rmse(size_t) const;
+  double r2(size_t) const;
+  double accuracy(size_t) const;
+  double top(size_t k) const;
+  double precision(size_t) const;
+  double recall(size_t) const;
+  double f1(size_t) const;
+  double averaged(double (*of)(const Counts&)) const;
+  double auc(size_t) const;
 
   std::vector<std::string> names_;
+  std::vector<Kind> kinds_;
   MetricOptions options_;
-  bool elementwise_ = false, classes_ = false;
-  std::vector<Sample> samples_;
-  int64_t class_count_ = 0;
+  bool elementwise_ = false, by_class_ = false, scored_too_ = false, any_top_ = false;
+  std::vector<double> outputs_, targets_;  // of the batch
+  int64_t class_count_ = 0, samples_ = 0, right_ = 0;
+  std::vector<int64_t> top_hits_;                            // by name
+  std::vector<Counts> classes_;                              // if by_class_
+  std::vector<Scored> scored_;                               // if scored_too_
+  std::map<std::pair<int64_t, int64_t>, int64_t> confused_;  // without names: truth, predicted
   double elements_ = 0, absolute_ = 0, squared_ = 0, target_sum_ = 0, target_squares_ = 0;
 };
 

@@ -66,6 +66,26 @@ void expect_same(const Fit& a, const Fit& b) {
   }
 }
 
+// Validation and test data stay in their files, too.
+TEST(Streams, EvaluateAsArraysInMemoryDo) {
+  TempDir dir;
+  Tensor x = numbers(DType::Float32, {53, 16}), other = numbers(DType::Float32, {21, 16});
+  write_arrays(dir / "x.npy", {{"x", x}});
+  write_arrays(dir / "other.npy", {{"x", other}});
+  FitOptions o = options();
+  o.feed.standardize = {"x"};
+  o.validation = o.test = {{"x", other}, {"target", classes(21, 8)}};
+  Fit in_memory = fit(classifier(), {{"x", x}, {"target", classes(53, 8)}}, o);
+  o.feed.streams = {"x=" + (dir / "x.npy")};
+  o.validation_streams = o.test_streams = {"x=" + (dir / "other.npy")};
+  o.validation = o.test = {{"target", classes(21, 8)}};
+  Fit streamed = fit(classifier(), {{"target", classes(53, 8)}}, o);
+  expect_same(in_memory, streamed);
+  EXPECT_EQ(in_memory.evaluate(Fit::Part::Test).loss, streamed.evaluate(Fit::Part::Test).loss);
+  o.validation_split = 0.5;
+  EXPECT_THROW(fit(classifier(), {{"target", classes(53, 8)}}, o), Error);
+}
+
 TEST(Streams, TrainAsArraysInMemoryDo) {
   TempDir dir;
   NamedTensors target = {{"target", classes(53, 8)}};

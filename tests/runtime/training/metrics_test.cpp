@@ -75,7 +75,32 @@ TEST(Metrics, AddUpOverBatches) {
   metrics.add(f({2}, {.9f, .8f}), f({2}, {0, 0}));
   EXPECT_NEAR(metrics.results()[0].value, 1.0 / 3, 1e-12);
   EXPECT_NEAR(metrics.results()[1].value, 0.6, 1e-7);
+}
+
+TEST(Metrics, CountWhatIsTakenForWhat) {
+  Metrics metrics({}, {});
+  metrics.add(f({1}, {.9f}), f({1}, {1}));
+  metrics.add(f({2}, {.9f, .8f}), f({2}, {0, 0}));
   EXPECT_TRUE(identical(metrics.confusion(), Tensor::of<int64_t>({2, 2}, {0, 2, 0, 1})));
+}
+
+// What was collected goes on elsewhere, and only where it belongs.
+TEST(Metrics, GoOnFromAState) {
+  const std::vector<std::string> names = {"accuracy", "top2", "f1", "recall", "auc", "r2"};
+  Tensor y = f({4, 2}, {.1f, .9f, .6f, .4f, .3f, .7f, .2f, .8f}),
+         t = f({4, 2}, {0, 1, 0, 1, 1, 0, 0, 1});
+  for (size_t k = 0; k <= names.size(); ++k) {
+    std::vector<std::string> chosen = k < names.size() ? std::vector{names[k]} : names;
+    Metrics whole(chosen, {}), first(chosen, {}), second(chosen, {}), other({"auc", "f1"}, {});
+    first.add(y, t);
+    whole.add(y, t);
+    second.set_state(first.state());
+    second.add(t, y);
+    whole.add(t, y);
+    for (size_t i = 0; i < chosen.size(); ++i)
+      EXPECT_EQ(second.value(i), whole.value(i)) << chosen[i];
+    EXPECT_THROW(other.set_state(first.state()), Error);
+  }
 }
 
 TEST(Metrics, RejectWhatDoesNotFit) {

@@ -1,0 +1,4 @@
+// The benchmarks of fit_bench.cpp.
+#pragma once
+
+void register_fit_benchmarks();
