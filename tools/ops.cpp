@@ -1,3 +1,4 @@
+#include <map>
 
 #include "base/error.h"
 #include "builtin_ops.h"
@@ -92,6 +93,26 @@ class Ops final : public Command {
                       std::string(gradient_name(s)), types_text(s)});
     }
     print(table(rows));
+    print_counts();
+  }
+
+  static void print_counts() {
+    struct Count {
+      int all = 0, with_gradient = 0;
+    };
+    std::map<std::string, Count> counts;
+    for (const OpInfo* info : builtin_ops().all()) {
+      if (info->spec.domain == private_domain) continue;
+      Count& count = counts[domain_name(info->spec.domain)];
+      ++count.all;
+      if (info->spec.gradient != GradientState::NotDifferentiable) ++count.with_gradient;
+    }
+    std::string line;
+    for (const auto& [domain, count] : counts) {
+      line += fmt::format("{}{} {} ({} with a gradient)", line.empty() ? "" : ", ", domain,
+                          count.all, count.with_gradient);
+    }
+    print(line + "\n");
   }
 
   static void print_json() {
@@ -122,12 +143,8 @@ class Ops final : public Command {
     if (known_domain && use.opset > newest_opset(use.domain)) {
       return fmt::format("opset {} is newer than {}", use.opset, newest_opset(use.domain));
     }
-    const OpInfo* info = builtin_ops().find(use.domain, use.name);
-    if (!info) return "not here";
-    if (!info->spec.since.empty() && use.opset < info->spec.since.front()) {
-      return fmt::format("in opset {} there is none yet, it came with {}", use.opset,
-                         info->spec.since.front());
-    }
+    // One that its opset did not have yet is read as it was first.
+    if (!builtin_ops().find(use.domain, use.name)) return "not here";
     return "";
   }
 

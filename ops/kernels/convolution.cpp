@@ -54,6 +54,7 @@ void run_forward(const ConvPlan& p, const T* x, const T* w, const T* bias, T* y)
   if (!s.has_weights()) {
     return fill_planes(s.batch, s.groups * s.out_channels, s.window.output_size(), bias, y);
   }
+  if (p.depthwise) return convolve_depthwise(s, *p.depthwise, x, w, bias, y);
   if (p.flat) return FlatConvolver<T>(s, *p.flat).forward(x, w, bias, y);
   MatrixConvolution<T>(s).forward(x, w, bias, y);
 }
@@ -67,6 +68,10 @@ void run_input_grad(const ConvPlan& p, const T* dy, const T* w, const T* bias, T
   if (!p.flat_transposed) return MatrixConvolution<T>(s).input_grad(dy, w, bias, dx);
   Scratch transposed(static_cast<size_t>(s.w_at(s.groups)) * sizeof(T));
   transpose_weights(s, w, transposed.as<T>());
+  if (p.depthwise_transposed) {
+    return convolve_depthwise(p.transposed, *p.depthwise_transposed, dy, transposed.as<T>(), bias,
+                              dx);
+  }
   FlatConvolver<T>(p.transposed, *p.flat_transposed).forward(dy, transposed.as<T>(), bias, dx);
 }
 
@@ -82,12 +87,14 @@ void run_weight_grad(const ConvPlan& p, const T* x, const T* dy, T* dw) {
 ConvPlan::ConvPlan(ConvShape s) : shape(std::move(s)) {
   if (!shape.has_weights()) return;
   flat = FlatWindows::of(shape.window, shape.in_channels);
+  if (flat) depthwise = DepthwisePlanes::of(shape);
   is_weight_grad_flat = flat && shape.window.output_size() >= 2 * shape.in_channels;
   if (!has_unit_strides(shape.window)) return;
   transposed = transpose(shape);
   // Elements of x that few windows see would mostly be multiplied with padding.
   if (shape.window.input_size() > most_inputs_a_window * shape.window.output_size()) return;
   flat_transposed = FlatWindows::of(transposed.window, transposed.in_channels);
+  if (flat_transposed) depthwise_transposed = DepthwisePlanes::of(transposed);
 }
 
 void convolve(const ConvPlan& p, const float* x, const float* w, const float* bias, float* y) {

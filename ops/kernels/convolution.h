@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "kernels/conv_shape.h"
+#include "kernels/depthwise_convolution.h"
 #include "kernels/flat_windows.h"
 
 namespace onnxrun {
@@ -13,6 +14,8 @@ namespace onnxrun {
 struct ConvPlan {
   ConvShape shape;
   std::optional<FlatWindows> flat;
+  // Of those, for groups of one channel.
+  std::optional<DepthwisePlanes> depthwise, depthwise_transposed;
   // Sums over few windows of many channels are better products, whatever becomes of the rest.
   bool is_weight_grad_flat = false;
   // dx is the convolution of dy with the weights' channels exchanged and their positions reversed,

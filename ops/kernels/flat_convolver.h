@@ -19,15 +19,30 @@ class FlatConvolver {
   FlatConvolver(const ConvShape& shape, const FlatWindows& flat) : s_(shape), flat_(flat) {}
 
   void forward(const T* x, const T* w, const T* bias, T* y) const {
-    // Rows that share a packed image: all, if there are images enough for many threads.
-    int64_t share = s_.batch * s_.groups >= enough_pieces ? s_.out_channels : shared_rows;
-    int64_t splits = ceil_of(s_.out_channels, share), pieces = s_.batch * s_.groups * splits;
-    parallel_for(pieces, pieces_grain(s_.group_work() / static_cast<double>(splits)),
+    const int64_t groups = s_.batch * s_.groups;
+    if (groups >= enough_pieces) {
+      parallel_for(groups, pieces_grain(s_.group_work()), [&](int64_t begin, int64_t end) {
+        Scratch scratch(static_cast<size_t>(packed_size()) * sizeof(T));
+        for (int64_t p = begin; p < end; ++p) {
+          flat_.pack_input(x + s_.x_at(0, p), s_.in_channels, scratch.as<T>());
+          forward_rows(scratch.as<T>(), w, bias, y, p, 0, s_.out_channels);
+        }
+      });
+      return;
+    }
+    // Few images: their rows are shared out, and all read the same planes.
+    Scratch scratch(static_cast<size_t>(groups * packed_size()) * sizeof(T));
+    T* planes = scratch.as<T>();
+    for (int64_t p = 0; p < groups; ++p) {
+      flat_.pack_input(x + s_.x_at(0, p), s_.in_channels, planes + p * packed_size());
+    }
+    const int64_t splits = ceil_of(s_.out_channels, shared_rows);
+    parallel_for(groups * splits, pieces_grain(s_.group_work() / static_cast<double>(splits)),
                  [&](int64_t begin, int64_t end) {
-                   for (int64_t p = begin; p < end; ++p) {
-                     int64_t row = p % splits * share, g = p / splits % s_.groups;
-                     forward_rows(x, w, bias, y, p / splits / s_.groups, g, row,
-                                  std::min(share, s_.out_channels - row));
+                   for (int64_t piece = begin; piece < end; ++piece) {
+                     const int64_t p = piece / splits, row = piece % splits * shared_rows;
+                     forward_rows(planes + p * packed_size(), w, bias, y, p, row,
+                                  std::min(shared_rows, s_.out_channels - row));
                    }
                  });
   }
@@ -63,32 +78,39 @@ class FlatConvolver {
   static constexpr int64_t enough_pieces = 8, shared_rows = 16;
   // Rows of outputs that are computed before they are copied to y.
   static constexpr int64_t block_rows = 8;
+  // Flat indices of these rows that are: whole tiles of the kernel, and what a first-level cache
+  // holds.
+  static constexpr int64_t block_positions = 960;
   // Elements of the images whose weight gradients are summed together: what a second-level cache
   // holds.
   static constexpr int64_t block_elements = 1 << 16;
 
-  // Rows [row, row + rows) of group g of image n.
-  void forward_rows(const T* x, const T* w, const T* bias, T* y, int64_t n, int64_t g, int64_t row,
+  // Rows [row, row + rows) of the p-th group of all images, which `planes` hold.
+  void forward_rows(const T* planes, const T* w, const T* bias, T* y, int64_t p, int64_t row,
                     int64_t rows) const {
-    int64_t step = flat_.padded_size(), out = s_.window.output_size(), first = g * s_.out_channels;
-    Scratch scratch(static_cast<size_t>(packed_size() + block_rows * step) * sizeof(T));
-    T *planes = scratch.as<T>(), *result = planes + packed_size();
-    flat_.pack_input(x + s_.x_at(n, g), s_.in_channels, planes);
+    const int64_t g = p % s_.groups, out = s_.window.output_size(), first = g * s_.out_channels;
+    const int64_t step = std::min(flat_.padded_size(), block_positions + FlatWindows::slack);
+    Scratch scratch(static_cast<size_t>(block_rows * step) * sizeof(T));
+    T* result = scratch.as<T>();
     for (int64_t end = row + rows; row < end; row += block_rows) {
-      int64_t count = std::min(block_rows, end - row);
-      flat_convolve(FlatConvolution<T>{.offsets = flat_.offsets(),
-                                       .planes = planes,
-                                       .plane_size = flat_.plane_size(),
-                                       .channels = s_.in_channels,
-                                       .weights = w + s_.w_at(g) + row * s_.weight_rows(),
-                                       .weight_step = s_.weight_rows(),
-                                       .rows = count,
-                                       .bias = bias ? bias + first + row : nullptr,
-                                       .out = result,
-                                       .out_step = step,
-                                       .size = flat_.size()});
-      for (int64_t r = 0; r < count; ++r) {
-        flat_.unpack_output(result + r * step, y + s_.y_at(n, g) + (row + r) * out);
+      const int64_t count = std::min(block_rows, end - row);
+      for (int64_t at = 0; at < flat_.size(); at += block_positions) {
+        const int64_t size = std::min(block_positions, flat_.size() - at);
+        T* to = y + s_.y_at(0, p) + row * out;
+        flat_convolve(FlatConvolution<T>{.offsets = flat_.offsets(),
+                                         .planes = planes + at,
+                                         .plane_size = flat_.plane_size(),
+                                         .channels = s_.in_channels,
+                                         .weights = w + s_.w_at(g) + row * s_.weight_rows(),
+                                         .weight_step = s_.weight_rows(),
+                                         .rows = count,
+                                         .bias = bias ? bias + first + row : nullptr,
+                                         .out = result,
+                                         .out_step = step,
+                                         .size = size});
+        for (int64_t r = 0; r < count; ++r) {
+          flat_.unpack_output(result + r * step, at, size, to + r * out);
+        }
       }
     }
   }

@@ -49,11 +49,12 @@ class FlatWindows {
   // Fills channels * plane_size() + slack elements.
   template <typename T>
   void pack_input(const T* x, int64_t channels, T* planes) const;
-  // One channel of outputs to padded_size() elements, 0 where no window is, and back.
+  // One channel of outputs to padded_size() elements, 0 where no window is.
   template <typename T>
   void pack_output(const T* y, T* flat) const;
+  // The outputs at flat indices [at, at + size), which `flat` holds, to their places in y.
   template <typename T>
-  void unpack_output(const T* flat, T* y) const;
+  void unpack_output(const T* flat, int64_t at, int64_t size, T* y) const;
 
  private:
   explicit FlatWindows(const Window& w);
@@ -89,11 +90,13 @@ void FlatWindows::pack_output(const T* y, T* flat) const {
 }
 
 template <typename T>
-void FlatWindows::unpack_output(const T* flat, T* y) const {
-  int64_t length = window_.output.back();
-  for (int64_t at : output_lines_) {
-    copy_line(flat + at, length, y);
-    y += length;
+void FlatWindows::unpack_output(const T* flat, int64_t at, int64_t size, T* y) const {
+  const int64_t length = window_.output.back();
+  auto line = std::upper_bound(output_lines_.begin(), output_lines_.end(), at - length);
+  for (; line != output_lines_.end() && *line < at + size; ++line) {
+    const int64_t begin = std::max(*line, at), end = std::min(*line + length, at + size);
+    copy_line(flat + begin - at, end - begin,
+              y + (line - output_lines_.begin()) * length + begin - *line);
   }
 }
 

@@ -58,13 +58,16 @@ HWY_INLINE void finish(D d, hn::Vec<D> sum, const Product<T>& t, T* c, size_t co
   }
 }
 
-// R rows by V vectors of C; if `partial`, the last vector has only `last` elements.
+// R rows by V vectors of C; if `partial`, the last vector has only `last` elements. Where loops
+// over sums are not unrolled at first sight, GCC keeps the sums in memory.
 template <int R, int V, bool partial, typename T>
 HWY_INLINE void multiply_tile(const Product<T>& t, const T* a, const T* b, T* c, size_t last) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<decltype(d)> sum[R][V];
+  HWY_UNROLL(8)
   for (int i = 0; i < R; ++i) {
+    HWY_UNROLL(8)
     for (int v = 0; v < V; ++v) sum[i][v] = hn::Zero(d);
   }
   for (int64_t p = 0; p < t.k; ++p) {
@@ -73,15 +76,19 @@ HWY_INLINE void multiply_tile(const Product<T>& t, const T* a, const T* b, T* c,
       bv[v] =
           partial && v == V - 1 ? load_first(d, b + v * lanes, last) : hn::LoadU(d, b + v * lanes);
     }
+    HWY_UNROLL(8)
     for (int i = 0; i < R; ++i) {
       auto av = hn::Set(d, a[i * t.a_row]);
+      HWY_UNROLL(8)
       for (int v = 0; v < V; ++v) sum[i][v] = hn::MulAdd(av, bv[v], sum[i][v]);
     }
     a += t.a_column;
     b += t.b_row;
   }
+  HWY_UNROLL(8)
   for (int i = 0; i < R; ++i) {
     T* row = c + i * t.ldc;
+    HWY_UNROLL(8)
     for (int v = 0; v < V - 1; ++v) finish<false>(d, sum[i][v], t, row + v * lanes, 0);
     finish<partial>(d, sum[i][V - 1], t, row + (V - 1) * lanes, last);
   }

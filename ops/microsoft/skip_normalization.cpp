@@ -30,6 +30,7 @@ class SimplifiedLayerNormalization final : public FunctionOp {
     v.visit("epsilon", epsilon_, "added to the mean square");
     v.visit("stash_type", stash_, "type of the computation");
   }
+  bool types_an_output(std::string_view, const Node&) const override { return false; }
 
   void decompose(DecomposeContext& d) const override {
     Emit e(d.builder());

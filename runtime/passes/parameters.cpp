@@ -51,8 +51,16 @@ bool is_module_name(std::string_view name) {
   return !starts && !number;
 }
 
-// True for the value of a Constant node of the main graph.
+// "/norm/Constant_1_output_0": PyTorch's name for the value of a Constant node, which optimizers
+// make an initializer under this name.
+bool is_constant_output(std::string_view name) {
+  name.remove_prefix(std::min(name.size(), name.rfind('/') + 1));
+  return name.starts_with("Constant") && name.ends_with("_output_0");
+}
+
+// True for the value of a Constant node of the main graph, or what it has become.
 bool in_constant_node(const Graph& graph, ValueId v) {
+  if (is_constant_output(graph.name_of(v))) return true;
   const Initializer& init = graph.initializers.at(v);
   constexpr std::pair<int, int> graph_field{7, 0};
   constexpr int node_field = 1;
@@ -97,10 +105,23 @@ class Judge {
     if (names_ && use.node && use.input == 0 && in_constant_node(graph_, v) && all_zero(tensor)) {
       return {Role::Constant, "a Constant node of zeros that a product starts with"};
     }
+    if (use.node && starts_a_layer(use) && all_zero(tensor)) {
+      return {Role::Constant, "zeros that a layer with stored weights starts with"};
+    }
     return by_use(tensor, use);
   }
 
  private:
+  // What is fed to a product with a bias whose matrix is stored, too: a product of two weights, as
+  // low-rank updates have them, has no bias of its own.
+  static bool starts_a_layer(const WeightUse& use) {
+    const Node& node = *use.node;
+    const std::vector<Param>& params = node.info->spec.inputs;
+    if (use.input != 0 || node.inputs.size() < 3 || params.size() < 3) return false;
+    return params[1].role == InputRole::Weight && params[2].role == InputRole::Bias &&
+           node.inputs[2] != no_value && use.graph->initializers.count(node.inputs[1]) > 0;
+  }
+
   static Verdict by_use(const Tensor& tensor, const WeightUse& use) {
     // A number without axes is a factor of the formula, or what a state is filled with.
     if (!use.node || tensor.dims().empty()) return {Role::Constant, "not used as a weight"};

@@ -26,7 +26,8 @@ struct Row {
   bool compared = true;  // false where the type decides what the result is
 };
 
-// Those of domains com.microsoft and ai.onnx.ml, and of early_operators.cpp.
+// Those of the standard, of early_operators.cpp, of domains com.microsoft and ai.onnx.ml.
+std::vector<Row> standard_rows();
 std::vector<Row> early_rows();
 std::vector<Row> microsoft_rows();
 std::vector<Row> microsoft_form_rows();

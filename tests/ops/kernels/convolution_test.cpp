@@ -105,6 +105,39 @@ TEST_P(Convolutions, EveryWayGivesTheSame) {
   }
 }
 
+// Lines of all lengths, kernels that are and are not unrolled, padding that cuts input off.
+template <typename T>
+void compare_depthwise() {
+  const std::vector<Case> depthwise = {
+      {1, 3, 1, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+      {2, 2, 1, 3, {9, 31}, {3, 3}, {1, 1}, {1, 2}, {0, 2}},
+      {1, 2, 1, 1, {13, 40}, {3, 3}, {2, 1}, {1, 1}, {1, 1}},
+      {1, 2, 1, 2, {11, 50}, {5, 3}, {1, 1}, {2, 1}, {3, 0}},
+      {1, 1, 1, 1, {6, 33}, {2, 7}, {3, 1}, {1, 2}, {2, 5}},
+      {3, 2, 1, 1, {70}, {4}, {1}, {3}, {2}},
+      {1, 2, 1, 1, {9, 30}, {3, 3}, {1, 1}, {1, 1}, {-2, -3}},
+  };
+  for (size_t i = 0; i < depthwise.size(); ++i) {
+    SCOPED_TRACE(i);
+    ConvShape s = shape_of(depthwise[i]);
+    ConvPlan plan(s);
+    ASSERT_TRUE(plan.flat && plan.depthwise);
+    auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2);
+    auto bias = numbers<T>(s.groups * s.out_channels, 4);
+    for (const T* b : {static_cast<const T*>(nullptr), static_cast<const T*>(bias.data())}) {
+      std::vector<T> flat(static_cast<size_t>(s.y_at(s.batch, 0))), lines(flat.size());
+      FlatConvolver<T>(s, *plan.flat).forward(x.data(), w.data(), b, flat.data());
+      convolve_depthwise(s, *plan.depthwise, x.data(), w.data(), b, lines.data());
+      ASSERT_EQ(flat, lines);
+    }
+  }
+}
+
+TEST_P(Convolutions, LinesHaveTheBitsOfPlanes) {
+  compare_depthwise<float>();
+  compare_depthwise<double>();
+}
+
 // One image in padding of any size: the planes would be larger than the image by far.
 TEST(ConvPlan, HugeWindowsAreNoReasonForHugeMemory) {
   Case c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};

@@ -136,6 +136,37 @@ TEST(Parameters, NumbersInConstantNodesBesideStoredWeights) {
   EXPECT_EQ(m.parameters(), "v w");
 }
 
+// An optimizer has made the Constant nodes of a norm without weights initializers.
+TEST(Parameters, InitializersThatWereConstantNodes) {
+  Maker m;
+  m.tensor("/norm/Constant_output_0", {3});
+  m.tensor("/norm/Constant_1_output_0", {3});
+  m.tensor("/out/Transpose_output_0", {4, 2});
+  m.node("InstanceNormalization", {"x", "/norm/Constant_output_0", "/norm/Constant_1_output_0"},
+         {"n"});
+  m.node("MatMul", {"n", "/out/Transpose_output_0"}, {"y"});
+  m.output("y");
+  EXPECT_EQ(m.parameters(), "/out/Transpose_output_0");
+}
+
+// A state of zeros that a layer is first fed with; zeros in a product of two weights train.
+TEST(Parameters, ZerosThatALayerStartsWith) {
+  Maker m;
+  m.tensor("state", {2, 4});
+  m.graph().mutable_initializer(0)->set_raw_data(std::string(32, '\0'));
+  m.tensor("w", {4, 4});
+  m.tensor("b", {4});
+  m.node("Gemm", {"state", "w", "b"}, {"h"});
+  m.tensor("low", {4, 1});
+  m.graph().mutable_initializer(3)->set_raw_data(std::string(16, '\0'));
+  m.tensor("rank", {1, 4});
+  m.node("MatMul", {"low", "rank"}, {"update"});
+  m.node("MatMul", {"x", "update"}, {"p"});
+  m.output("h");
+  m.output("p");
+  EXPECT_EQ(m.parameters(), "b low rank w");
+}
+
 TEST(Parameters, WeightsInConstantNodes) {
   Maker m;
   m.constant("w", {4, 2});
