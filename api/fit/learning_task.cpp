@@ -1,6 +1,7 @@
 #include "fit/learning_task.h"
 
 #include <algorithm>
+#include <set>
 
 #include "array_files.h"
 #include "base/error.h"
@@ -76,6 +77,15 @@ class Chooser {
     }
   }
 
+  // Whether all targets are those of one output, whatever the number of losses.
+  bool of_one_output() const {
+    std::set<ValueId> outputs;
+    for (const LossOptions& loss : asked_) {
+      if (!loss.graph && loss.name != "output") outputs.insert(find_output(graph_, loss.output));
+    }
+    return outputs.size() == 1;
+  }
+
   void choose(LossOptions loss) {
     if (loss.graph) {
       task_.losses.push_back({{loss, false, ""}});
@@ -144,7 +154,7 @@ class Chooser {
     if (loss.name == "output") return std::nullopt;
     for (const std::string& name : {loss.output, std::string()}) {
       auto it = keys_.find(name);
-      if (it == keys_.end() || (name.empty() && !alone)) continue;
+      if (it == keys_.end() || (name.empty() && !of_one_output())) continue;
       std::string key = it->second;
       used_.push_back(name);
       return key;
@@ -152,7 +162,7 @@ class Chooser {
     bool feeds_input = std::any_of(graph_.inputs.begin(), graph_.inputs.end(),
                                    [&](ValueId v) { return graph_.name_of(v) == loss.output; });
     if (!alone && !feeds_input && find_array(arrays_, loss.output)) return loss.output;
-    if (!alone) {
+    if (!of_one_output()) {
       std::vector<std::string> names;
       for (const NamedTensor& a : arrays_) names.push_back(a.name);
       fail(ErrorKind::BadInput,
