@@ -65,9 +65,23 @@ class Chooser {
     }
   }
 
+  // Where no array is called as targets are, those called as several of the outputs are.
+  void take_arrays_of_outputs() {
+    for (const char* name : {"target", "y", "label"}) {
+      if (find_array(arrays_, name)) return;
+    }
+    for (ValueId v : graph_.outputs) {
+      const std::string& name = graph_.name_of(v);
+      bool feeds_input = std::any_of(graph_.inputs.begin(), graph_.inputs.end(),
+                                     [&](ValueId i) { return graph_.name_of(i) == name; });
+      if (!feeds_input && find_array(arrays_, name)) keys_.emplace(name, name);
+    }
+  }
+
   void one_loss_for_each_target() {
     bool unsaid = asked_.size() == 1 && asked_[0].name.empty() && asked_[0].output.empty() &&
                   !asked_[0].graph;
+    if (unsaid && keys_.empty() && feed_.targets.empty()) take_arrays_of_outputs();
     if (!unsaid || keys_.size() < 2) return;
     LossOptions loss = asked_[0];
     asked_.clear();

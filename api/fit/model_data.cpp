@@ -208,6 +208,13 @@ class Assembly {
                  std::count(options_.standardize.begin(), options_.standardize.end(), name) > 0;
     if (stored != stored_.inputs.end() && !asked) note_unprepared(name, stored->second, done);
     if (!any) return std::nullopt;
+    const DType dtype = graph_.value(graph_.find(name)).type.dtype;
+    if (dtype != DType::Undefined && !is_float(dtype)) {
+      fail(ErrorKind::Usage,
+           "input '{}' takes whole numbers ({}), which are none any more when they are scaled or "
+           "standardized",
+           name, to_string(dtype));
+    }
     prepared_.emplace(name, done);
     return done;
   }
