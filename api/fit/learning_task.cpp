@@ -1,6 +1,7 @@
 #include "fit/learning_task.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "array_files.h"
@@ -91,6 +92,18 @@ class Chooser {
     }
   }
 
+  // Losses of two classes give numbers for any target, of which only these mean something.
+  static void check_targets(const std::string& loss, const std::string& key, const Tensor& target) {
+    bool signs = loss == "hinge";
+    if (!signs && loss != "bce" && loss != "bce_with_logits" && loss != "kl") return;
+    for (double v : to_doubles(target)) {
+      bool fits = !std::isfinite(v) || (signs ? v == 1 || v == -1 : v >= 0 && v <= 1);
+      if (fits) continue;
+      fail(ErrorKind::BadInput, "loss '{}' takes targets {}, but '{}' holds {:.6g}", loss,
+           signs ? "of -1 and 1" : "from 0 to 1", key, v);
+    }
+  }
+
   // Whether all targets are those of one output, whatever the number of losses.
   bool of_one_output() const {
     std::set<ValueId> outputs;
@@ -123,6 +136,7 @@ class Chooser {
       classes = classes_of(loss, *key, values);
       values = class_indices(*key, values, classes);
     }
+    const Tensor stored = values;
     std::optional<Target> target;
     if (key) target = read(loss, *key, values);
     bool is_unnamed = loss.name.empty();
@@ -135,6 +149,7 @@ class Chooser {
       values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
     }
     LossTask chosen{choose_loss(graph_, loss, values)};
+    if (key) check_targets(chosen.chosen.loss.name, *key, stored);
     chosen.chosen.by_default = is_unnamed;
     chosen.classes = std::move(classes);
     if (target && target->reading) settle(chosen, *target->reading);

@@ -197,6 +197,9 @@ class Assembly {
       any = true;
     }
     if (scale != scales_.end()) {
+      if (scale->second == 0 || !std::isfinite(scale->second)) {
+        fail(ErrorKind::Usage, "scale: the factor of '{}' is {}", name, scale->second);
+      }
       done.scale = scale->second;
       scales_.erase(scale);
     }

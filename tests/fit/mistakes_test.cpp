@@ -92,6 +92,16 @@ TEST(Mistakes, AreSaidBeforeTheFirstStep) {
        }},
       {"takes whole numbers (int64)", embedding(), rows,
        [](FitOptions& o) { o.feed.standardize = {"x"}; }},
+      {"loss 'hinge' takes targets of -1 and 1, but 'target' holds 0", linear(), numbers(9),
+       [](FitOptions& o) { o.trainer.loss.name = "hinge"; }},
+      {"loss 'bce' takes targets from 0 to 1, but 'target' holds 2",
+       linear(),
+       {{"x", ramp({9, 4})}, {"target", Tensor::of<float>({1, 3}, {0, 1, 2})}},
+       [](FitOptions& o) { o.trainer.loss.name = "bce"; }},
+      {"the factor of 'x' is 0", linear(), numbers(9),
+       [](FitOptions& o) {
+         o.feed.scale = {{"x", 0.0}};
+       }},
       {"nothing is left to train on", linear(), numbers(9),
        [](FitOptions& o) { o.validation_split = o.test_split = 0.5; }},
       {"all class weights are 0", linear(), labels(9),
