@@ -1,6 +1,7 @@
 // MaxPool, GlobalMaxPool, and onnxrun.MaxPoolGrad.
 #include "graph/gradient_context.h"
 #include "kernels/compute_buffers.h"
+#include "kernels/max_planes.h"
 #include "kernels/scratch.h"
 #include "pool_family.h"
 
@@ -21,21 +22,19 @@ class MaxPool final : public PoolFamily {
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    return plan(c.input(0).dims());
+    auto state = plan(c.input(0).dims());
+    state->padded = PaddedPlane::of(state->window());
+    return state;
   }
 
   void run(RunContext& c) const override {
     const auto& s = c.state<PoolState>();
     dispatch<float, double, float16, bfloat16, int8_t, uint8_t>(
         c.input(0).dtype(), [&]<typename T>() {
-          using C = ComputeType<T>;
           ComputeInput<T> x(c.input(0));
           if (!c.has_output(1)) {
             ComputeOutput<T> y(c.output(0));
-            for_each_plane(s.planes, s.work(), [&](int64_t p) {
-              max_plane<C>(s.walk, x.data() + p * s.window().input_size(),
-                           y.data() + p * s.window().output_size());
-            });
+            largest_of_windows(s, x.data(), y.data());
             return y.store();
           }
           T* y = c.has_output(0) ? c.output(0).data<T>() : nullptr;
@@ -48,6 +47,20 @@ class MaxPool final : public PoolFamily {
   }
 
  private:
+  template <typename C>
+  static void largest_of_windows(const PoolState& s, const C* x, C* y) {
+    const int64_t in = s.window().input_size(), out = s.window().output_size();
+    if constexpr (std::is_floating_point_v<C>) {
+      if (s.padded) {
+        return for_each_range(s.planes, s.work(), [&](int64_t begin, int64_t end) {
+          max_planes(*s.padded, x + begin * in, y + begin * out, end - begin);
+        });
+      }
+    }
+    for_each_plane(s.planes, s.work(),
+                   [&](int64_t p) { max_plane<C>(s.walk, x + p * in, y + p * out); });
+  }
+
   template <typename T, typename C>
   void with_indices(const PoolState& s, const C* x, const T* values, T* y, int64_t* indices) const {
     int64_t in = s.window().input_size(), out = s.window().output_size();

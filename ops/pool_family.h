@@ -1,14 +1,18 @@
 // What pools and their gradients share: attributes, shapes, geometry.
 #pragma once
 
+#include <optional>
+
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
+#include "kernels/padded_plane.h"
 #include "kernels/pooling.h"
 
 namespace onnxrun {
 
 struct PoolState final : KernelState {
   PlaneWalk walk;
+  std::optional<PaddedPlane> padded;  // for pools that can go line by line
   int64_t planes = 0;
   std::vector<double> counts;  // elements of each window, where the pool needs them
 

@@ -11,16 +11,21 @@
 
 namespace onnxrun {
 
-// Calls f(plane) for all planes, in parallel where `work` (elements read a plane) makes it worth
-// while.
+// Calls f(begin, end) for planes that cover all, in parallel where `work` (elements read a plane)
+// makes it worth while.
+template <typename F>
+void for_each_range(int64_t planes, int64_t work, const F& f) {
+  int64_t grain = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, work));
+  if (planes <= grain) return f(0, planes);
+  parallel_for(planes, grain, f);
+}
+
+// Calls f(plane) for all planes, as for_each_range().
 template <typename F>
 void for_each_plane(int64_t planes, int64_t work, const F& f) {
-  int64_t grain = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, work));
-  auto some = [&](int64_t begin, int64_t end) {
+  for_each_range(planes, work, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) f(p);
-  };
-  if (planes <= grain) return some(0, planes);
-  parallel_for(planes, grain, some);
+  });
 }
 
 // Where the elements of all windows lie in a plane. They lie alike in every plane, so the walk over
