@@ -1,6 +1,7 @@
 #include "fit/learning_task.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "array_files.h"
@@ -65,15 +66,41 @@ class Chooser {
     }
   }
 
+  // Where no array is called as targets are, those called as several of the outputs are.
+  void take_arrays_of_outputs() {
+    for (const char* name : {"target", "y", "label"}) {
+      if (find_array(arrays_, name)) return;
+    }
+    for (ValueId v : graph_.outputs) {
+      const std::string& name = graph_.name_of(v);
+      bool feeds_input = std::any_of(graph_.inputs.begin(), graph_.inputs.end(),
+                                     [&](ValueId i) { return graph_.name_of(i) == name; });
+      if (!feeds_input && find_array(arrays_, name)) keys_.emplace(name, name);
+    }
+  }
+
   void one_loss_for_each_target() {
     bool unsaid = asked_.size() == 1 && asked_[0].name.empty() && asked_[0].output.empty() &&
                   !asked_[0].graph;
+    if (unsaid && keys_.empty() && feed_.targets.empty()) take_arrays_of_outputs();
     if (!unsaid || keys_.size() < 2) return;
     LossOptions loss = asked_[0];
     asked_.clear();
     for (ValueId v : graph_.outputs) {
       loss.output = graph_.name_of(v);
       if (keys_.count(loss.output) > 0) asked_.push_back(loss);
+    }
+  }
+
+  // Losses of two classes give numbers for any target, of which only these mean something.
+  static void check_targets(const std::string& loss, const std::string& key, const Tensor& target) {
+    bool signs = loss == "hinge";
+    if (!signs && loss != "bce" && loss != "bce_with_logits" && loss != "kl") return;
+    for (double v : to_doubles(target)) {
+      bool fits = !std::isfinite(v) || (signs ? v == 1 || v == -1 : v >= 0 && v <= 1);
+      if (fits) continue;
+      fail(ErrorKind::BadInput, "loss '{}' takes targets {}, but '{}' holds {:.6g}", loss,
+           signs ? "of -1 and 1" : "from 0 to 1", key, v);
     }
   }
 
@@ -109,6 +136,7 @@ class Chooser {
       classes = classes_of(loss, *key, values);
       values = class_indices(*key, values, classes);
     }
+    const Tensor stored = values;
     std::optional<Target> target;
     if (key) target = read(loss, *key, values);
     bool is_unnamed = loss.name.empty();
@@ -121,6 +149,7 @@ class Chooser {
       values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
     }
     LossTask chosen{choose_loss(graph_, loss, values)};
+    if (key) check_targets(chosen.chosen.loss.name, *key, stored);
     chosen.chosen.by_default = is_unnamed;
     chosen.classes = std::move(classes);
     if (target && target->reading) settle(chosen, *target->reading);
