@@ -1,7 +1,6 @@
 #include "fit/learning_task.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "array_files.h"
@@ -9,6 +8,7 @@
 #include "base/name_list.h"
 #include "fit/sample_shape.h"
 #include "fit/stored_preparation.h"
+#include "fit/target_checks.h"
 #include "fit/target_reading.h"
 #include "training/loss_sum.h"
 
@@ -92,18 +92,6 @@ class Chooser {
     }
   }
 
-  // Losses of two classes give numbers for any target, of which only these mean something.
-  static void check_targets(const std::string& loss, const std::string& key, const Tensor& target) {
-    bool signs = loss == "hinge";
-    if (!signs && loss != "bce" && loss != "bce_with_logits" && loss != "kl") return;
-    for (double v : to_doubles(target)) {
-      bool fits = !std::isfinite(v) || (signs ? v == 1 || v == -1 : v >= 0 && v <= 1);
-      if (fits) continue;
-      fail(ErrorKind::BadInput, "loss '{}' takes targets {}, but '{}' holds {:.6g}", loss,
-           signs ? "of -1 and 1" : "from 0 to 1", key, v);
-    }
-  }
-
   // Whether all targets are those of one output, whatever the number of losses.
   bool of_one_output() const {
     std::set<ValueId> outputs;
@@ -149,11 +137,11 @@ class Chooser {
       values = Tensor(numbers ? DType::Float64 : DType::Int64, {});
     }
     LossTask chosen{choose_loss(graph_, loss, values)};
-    if (key) check_targets(chosen.chosen.loss.name, *key, stored);
     chosen.chosen.by_default = is_unnamed;
     chosen.classes = std::move(classes);
     if (target && target->reading) settle(chosen, *target->reading);
     if (!chosen.classes.empty()) check_count(chosen, *key);
+    if (target) check_targets(graph_, chosen.chosen.loss, *key, stored, target->reading);
     task_.losses.push_back(std::move(chosen));
     found_.push_back(std::move(target));
   }
@@ -202,6 +190,7 @@ class Chooser {
     try {
       return target_key(graph_, arrays_, feed_);
     } catch (const Error&) {
+      if (!feeds_input && find_array(arrays_, loss.output)) return loss.output;
       bool brings_loss = loss.name.empty() && !graph_.outputs.empty() &&
                          graph_.value(graph_.outputs[0]).type.rank() == 0;
       if (!brings_loss) throw;

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <optional>
-#include <span>
 
 #include "base/error.h"
 #include "fit/saved_fit.h"
+#include "fit/target_checks.h"
 #include "training/loss_sum.h"
 
 namespace onnxrun {
@@ -28,20 +28,8 @@ MetricOptions metric_options(const Graph& graph, const LossTask& task, const Tra
   return options;
 }
 
-// The first one that is neither 0 nor 1, which tells numbers from classes where the loss takes
-// both.
-template <typename T>
-std::optional<double> first_number(std::span<const T> values) {
-  auto it = std::find_if(values.begin(), values.end(), [](T v) { return v != 0 && v != 1; });
-  if (it == values.end()) return std::nullopt;
-  return static_cast<double>(*it);
-}
-
-std::optional<double> number_in(const Tensor& target) {
-  if (!target.defined() || target.dtype() == DType::String) return std::nullopt;
-  if (target.dtype() == DType::Float32) return first_number(target.span<float>());
-  return first_number<double>(to_doubles(target));
-}
+// What tells numbers from classes where the loss takes both.
+bool is_no_bit(double v) { return v != 0 && v != 1; }
 
 bool takes_classes(const std::string& loss) {
   return loss.starts_with("bce") || loss == "hinge" || find_loss(loss).class_indices;
@@ -57,7 +45,7 @@ void keep_meaningful(std::vector<std::string>& metrics, const LossOptions& loss,
   for (const std::string& name : metrics) {
     bool compares = Metrics::compares_elements(name);
     std::optional<double> number;
-    if (numbers && !compares) number = number_in(array.values);
+    if (numbers && !compares) number = find_number(array.values, is_no_bit);
     if (!number && !(indices && compares)) {
       kept.push_back(name);
     } else if (!several && number) {
@@ -95,7 +83,11 @@ MeasuringPlan measuring_plan(const Graph& graph, const LearningTask& task, const
                              int64_t batch_size, std::vector<std::string> metrics) {
   TrainingOptions options = task.training_options();
   declare_targets(graph, options, target_dims(data, batch_size));
-  for (const std::string& name : metrics) Metrics::check(name);
+  for (size_t k = metrics.size(); k-- > 0;) {
+    Metrics::check(metrics[k]);
+    auto it = metrics.begin() + static_cast<std::ptrdiff_t>(k);
+    if (std::count(metrics.begin(), it, *it) > 0) metrics.erase(it);
+  }
   MeasuringPlan plan{.reduction = reduction_of(options.losses)};
   std::vector<ValueId> outputs = loss_outputs(graph, options);
   bool several = task.losses.size() > 1;

@@ -98,6 +98,14 @@ TEST(Mistakes, AreSaidBeforeTheFirstStep) {
        linear(),
        {{"x", ramp({9, 4})}, {"target", Tensor::of<float>({1, 3}, {0, 1, 2})}},
        [](FitOptions& o) { o.trainer.loss.name = "bce"; }},
+      {"target 'target' holds class 3, but output 'y' has 3",
+       linear(),
+       {{"x", ramp({3, 4})}, {"target", Tensor::of<int64_t>({3}, {0, 3, 1})}},
+       [](FitOptions&) {}},
+      {"target 'target' holds class -1, but output 'y' has 3, from 0 on (--ignore-index",
+       linear(),
+       {{"x", ramp({3, 4})}, {"target", Tensor::of<float>({3}, {0, 2, -1})}},
+       [](FitOptions& o) { o.trainer.loss = {.name = "cross_entropy", .ignore_index = 1}; }},
       {"the factor of 'x' is 0", linear(), numbers(9),
        [](FitOptions& o) {
          o.feed.scale = {{"x", 0.0}};
@@ -126,6 +134,11 @@ TEST(Mistakes, AreSaidBeforeTheFirstStep) {
 }
 
 TEST(Mistakes, LeaveWhatIsNone) {
+  FitOptions ignoring;
+  ignoring.trainer.loss = {.name = "cross_entropy", .ignore_index = -1};
+  ignoring.metrics = {"accuracy", "accuracy"};
+  NamedTensors some = {{"x", ramp({3, 4})}, {"y", Tensor::of<int64_t>({3}, {0, -1, 2})}};
+  EXPECT_EQ(fit(linear(), some, ignoring).history()[0].metrics.size(), 1U);
   FitOptions options;
   options.trainer.unbiased_variance = true;
   options.feed.batch_size = 8;
