@@ -67,7 +67,7 @@ class MaxPool final : public PoolFamily {
     for_each_plane(s.planes, s.work(), [&](int64_t p) {
       Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
       auto* at = scratch.as<Place<C>>();
-      argmax_plane(s.walk, x + p * in, at);
+      argmax_plane(s.walk, s.plane(), x + p * in, at);
       int64_t* index = indices + p * out;
       for (int64_t i = 0; i < out; ++i) {
         if (y) y[p * out + i] = at[i] < 0 ? lowest<T>() : values[p * in + at[i]];
@@ -128,7 +128,11 @@ class MaxPoolGrad final : public PoolFamily {
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     const Dims& x = c.input(1).dims();
-    if (window_.kernel_shape) return plan(x);
+    if (window_.kernel_shape) {
+      auto state = plan(x);
+      state->padded = PaddedPlane::of(state->window());
+      return state;
+    }
     auto state = std::make_unique<PoolState>();
     Dims in(x.begin() + 2, x.end());
     int64_t all = element_count(in);
@@ -147,7 +151,7 @@ class MaxPoolGrad final : public PoolFamily {
       for_each_plane(s.planes, s.work(), [&](int64_t p) {
         Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
         auto* at = scratch.as<Place<C>>();
-        argmax_plane(s.walk, x.data() + p * in, at);
+        argmax_plane(s.walk, s.plane(), x.data() + p * in, at);
         auto* plane = dx.data() + p * in;
         std::fill_n(plane, in, 0);
         for (int64_t i = 0; i < out; ++i) {

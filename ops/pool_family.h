@@ -17,6 +17,7 @@ struct PoolState final : KernelState {
   std::vector<double> counts;  // elements of each window, where the pool needs them
 
   const Window& window() const { return walk.window(); }
+  const PaddedPlane* plane() const { return padded ? &*padded : nullptr; }
   int64_t work() const { return window().kernel_size() * window().output_size(); }
 };
 

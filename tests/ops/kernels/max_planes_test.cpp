@@ -75,6 +75,11 @@ void compare(const Case& c) {
       ASSERT_EQ(actual[i], expected[i]) << i;
     }
   }
+  std::vector<Place<T>> walked(expected.size()), places(expected.size());
+  for (int64_t p = 0; p < planes; ++p)
+    walk_places(walk, x.data() + p * in, walked.data() + p * out);
+  max_places(*padded, x.data(), places.data(), planes);
+  ASSERT_EQ(places, walked);
 }
 
 TEST_P(MaxPlanes, AsElementByElement) {
