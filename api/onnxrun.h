@@ -1,5 +1,6 @@
-/* The library for programs in C, and in languages that call C: everything that the C++ headers
-   under onnxrun/ do, by handles and plain arrays.
+/* The library for programs in C, and in languages that call C: what the C++ headers under onnxrun/
+   do, by handles and plain arrays. In C++ alone: operators of one's own (custom_operators.h),
+   sequences, optionals and maps as inputs and outputs, observers of nodes, callbacks with a state.
 
    - A function that can fail returns a status; ONNXRUN_OK is 0. The last failure of the calling
      thread is kept as a line of text, with file, node, operator and input where it has them. No
@@ -26,7 +27,7 @@
 extern "C" {
 #endif
 
-#define ONNXRUN_ABI_VERSION 1
+#define ONNXRUN_ABI_VERSION 2
 
 /* ONNXRUN_ABI_VERSION of the library. */
 int32_t onnxrun_abi_version(void);
@@ -109,6 +110,24 @@ onnxrun_options* onnxrun_options_new(void);
 onnxrun_status onnxrun_options_set(onnxrun_options* options, const char* name, const char* value);
 void onnxrun_options_free(onnxrun_options* options);
 
+/* ---- Names and texts that the library made ---- */
+
+typedef struct onnxrun_names onnxrun_names;
+size_t onnxrun_names_count(const onnxrun_names* names);
+/* As long as the handle lives; NULL for an index too large. */
+const char* onnxrun_names_get(const onnxrun_names* names, size_t index);
+void onnxrun_names_free(onnxrun_names* names);
+
+/* ---- Arrays with names that the library made ---- */
+
+typedef struct onnxrun_arrays onnxrun_arrays;
+size_t onnxrun_arrays_count(const onnxrun_arrays* arrays);
+/* Views, as long as the handle lives. */
+onnxrun_status onnxrun_arrays_get(const onnxrun_arrays* arrays, size_t index, onnxrun_array* array);
+void onnxrun_arrays_free(onnxrun_arrays* arrays);
+/* Those of a data file: .npy, .npz, .csv, .idx, .safetensors, pictures ("[NAME=]FILE[:KEY]"). */
+onnxrun_status onnxrun_arrays_read(const char* file, onnxrun_arrays** arrays);
+
 /* ---- Models ---- */
 
 typedef struct onnxrun_model onnxrun_model;
@@ -117,6 +136,12 @@ typedef struct onnxrun_model onnxrun_model;
  * afterwards. */
 onnxrun_status onnxrun_model_load(const char* path, onnxrun_model** model);
 onnxrun_status onnxrun_model_load_bytes(const void* bytes, size_t size, onnxrun_model** model);
+/* Options: external_data (deny, model_dir or directory: where tensors outside the file may lie) and
+   external_directory, max_memory, max_tensor_bytes, max_nesting, timeout (seconds). May be NULL. */
+onnxrun_status onnxrun_model_load_with(const char* path, const onnxrun_options* options,
+                                       onnxrun_model** model);
+onnxrun_status onnxrun_model_load_bytes_with(const void* bytes, size_t size,
+                                             const onnxrun_options* options, onnxrun_model** model);
 void onnxrun_model_free(onnxrun_model* model);
 
 size_t onnxrun_model_inputs(const onnxrun_model* model);
@@ -131,6 +156,9 @@ const char* onnxrun_model_output_type(const onnxrun_model* model, size_t index);
    default. Each out- parameter may be NULL. */
 onnxrun_status onnxrun_model_initializer(const onnxrun_model* model, size_t index,
                                          const char** name, onnxrun_tensor* value, int32_t* trains);
+/* "parameter", "buffer" or "constant", and why; they live as long as the model. */
+onnxrun_status onnxrun_model_initializer_role(const onnxrun_model* model, size_t index,
+                                              const char** role, const char** reason);
 /* Writes the model's file again, with `count` of its weights replaced. in_place: over the file it
  * came from. */
 onnxrun_status onnxrun_model_save(const onnxrun_model* model, const char* path,
@@ -140,6 +168,26 @@ onnxrun_status onnxrun_model_save(const onnxrun_model* model, const char* path,
 onnxrun_status onnxrun_model_gradients(const onnxrun_model* model, const char* const* of,
                                        size_t of_count, const char* const* wrt, size_t wrt_count,
                                        onnxrun_model** gradients);
+
+/* The same with options: cotangents (1: factors of the elements of `of` are inputs
+   NAME::cotangent), double_precision. */
+onnxrun_status onnxrun_model_gradients_with(const onnxrun_model* model,
+                                            const onnxrun_options* options, const char* const* of,
+                                            size_t of_count, const char* const* wrt,
+                                            size_t wrt_count, onnxrun_model** gradients);
+/* The model with another number of classes of an output (NULL: the first): its last layer starts
+   anew by the seed. `tensors`, which may be NULL, are the names of what is fresh. */
+onnxrun_status onnxrun_model_new_classes(const onnxrun_model* model, int64_t classes,
+                                         const char* output, uint64_t seed, onnxrun_model** changed,
+                                         onnxrun_names** tensors);
+/* The model with the tensors apart that its exporter merged: `mode` is "auto", "never" or
+   "always". `added`, which may be NULL, are the names of what was added. */
+onnxrun_status onnxrun_model_unshare(const onnxrun_model* model, const char* mode,
+                                     onnxrun_model** changed, onnxrun_names** added);
+/* How the data were prepared that the model was trained on: INPUT.scale, INPUT.mean and
+   INPUT.deviation (float64), and OUTPUT.classes (strings: what its classes are). Empty if the file
+   does not say. */
+onnxrun_status onnxrun_model_preparation(const onnxrun_model* model, onnxrun_arrays** preparation);
 
 /* ---- Sessions ---- */
 
@@ -151,6 +199,9 @@ typedef struct onnxrun_session onnxrun_session;
 onnxrun_status onnxrun_session_new(const onnxrun_model* model, const onnxrun_options* options,
                                    onnxrun_session** session);
 void onnxrun_session_free(onnxrun_session* session);
+/* `what` is "inputs" (those that the outputs need) or "outputs". */
+onnxrun_status onnxrun_session_names(const onnxrun_session* session, const char* what,
+                                     onnxrun_names** names);
 
 /* Memory that every run reads or writes, until other memory is bound. Outputs after all inputs; one
    that is not bound is the session's. */
@@ -169,26 +220,19 @@ onnxrun_status onnxrun_session_output(onnxrun_session* session, const char* name
 /* From any thread. */
 void onnxrun_session_cancel(onnxrun_session* session);
 
-/* ---- Arrays with names that the library made ---- */
-
-typedef struct onnxrun_arrays onnxrun_arrays;
-size_t onnxrun_arrays_count(const onnxrun_arrays* arrays);
-/* Views, as long as the handle lives. */
-onnxrun_status onnxrun_arrays_get(const onnxrun_arrays* arrays, size_t index, onnxrun_array* array);
-void onnxrun_arrays_free(onnxrun_arrays* arrays);
-/* Those of a data file: .npy, .npz, .csv, .idx, .safetensors, pictures ("[NAME=]FILE[:KEY]"). */
-onnxrun_status onnxrun_arrays_read(const char* file, onnxrun_arrays** arrays);
-
 /* ---- Training, a step at a time ---- */
 
 typedef struct onnxrun_trainer onnxrun_trainer;
 
-/* Options: loss, output, reduction (mean, sum), class_axis, allow_broadcast, class_weights (numbers
-   with commas), ignore_index, label_smoothing, optimizer, lr, momentum, weight_decay, beta1, beta2,
-   eps, alpha, clip_value, clip_norm, trainable (repeated: names of initializers), unshare (auto,
-   never, always), batch_statistics, dropout, double_precision, seed, threads, optimize, max_memory,
-   max_tensor_bytes, max_loop_iterations, timeout (of a step). Truth values are 0 or 1. May be
-   NULL. */
+/* Options: loss (repeated: "[OUTPUT=][FACTOR*]NAME" or a file.onnx whose graph makes one number of
+   outputs and targets; the sum is minimised), output (of a loss that names none), reduction (mean,
+   sum), class_axis, allow_broadcast, class_weights (numbers with commas), ignore_index,
+   label_smoothing, sample_weights (1: the steps are given them), optimizer, lr, momentum,
+   weight_decay, beta1, beta2, eps, alpha, clip_value, clip_norm, lr_multiple (repeated:
+   GLOB=FACTOR), initial (repeated: GLOB=HOW, as --init), ema, trainable (repeated: names of
+   initializers), unshare (auto, never, always), batch_statistics, unbiased_variance, dropout,
+   double_precision, seed, threads, optimize, max_memory, max_tensor_bytes, max_loop_iterations,
+   timeout (of a step). Truth values are 0 or 1. May be NULL. */
 onnxrun_status onnxrun_trainer_new(const onnxrun_model* model, const onnxrun_options* options,
                                    onnxrun_trainer** trainer);
 void onnxrun_trainer_free(onnxrun_trainer* trainer);
@@ -206,9 +250,23 @@ onnxrun_status onnxrun_trainer_step_bound(onnxrun_trainer* trainer, double* loss
  * changed. */
 onnxrun_status onnxrun_trainer_gradients(onnxrun_trainer* trainer, double* loss);
 onnxrun_status onnxrun_trainer_apply(onnxrun_trainer* trainer);
+/* `what` is "targets" (what the losses read beside the model), "outputs" (of the model, that they
+   read), "trained", "without_gradient" (what no step moves) or "unshared" (what was added). */
+onnxrun_status onnxrun_trainer_names(const onnxrun_trainer* trainer, const char* what,
+                                     onnxrun_names** names);
+/* Output number `index` of "outputs", as the last step, gradients or evaluation computed it; valid
+   until the next. */
+onnxrun_status onnxrun_trainer_output(const onnxrun_trainer* trainer, size_t index,
+                                      onnxrun_tensor* tensor);
+/* Each loss of it without its factor; `count` is the number of losses. */
+onnxrun_status onnxrun_trainer_losses(const onnxrun_trainer* trainer, double* losses, size_t count);
 /* Loss of the current weights in the model's inference meaning. */
 onnxrun_status onnxrun_trainer_evaluate(onnxrun_trainer* trainer, const onnxrun_array* values,
                                         size_t count, double* loss);
+/* The same of memory that is bound until other memory is. */
+onnxrun_status onnxrun_trainer_bind_evaluation(onnxrun_trainer* trainer, const char* name,
+                                               const onnxrun_tensor* tensor);
+onnxrun_status onnxrun_trainer_evaluate_bound(onnxrun_trainer* trainer, double* loss);
 onnxrun_status onnxrun_trainer_set_learning_rate(onnxrun_trainer* trainer, double lr);
 double onnxrun_trainer_learning_rate(const onnxrun_trainer* trainer);
 
@@ -227,6 +285,13 @@ onnxrun_status onnxrun_trainer_part(onnxrun_trainer* trainer, size_t index, cons
 onnxrun_status onnxrun_trainer_state(const onnxrun_trainer* trainer, onnxrun_arrays** state);
 onnxrun_status onnxrun_trainer_set_state(onnxrun_trainer* trainer, const onnxrun_array* state,
                                          size_t count);
+/* Current weights (with ema their averages) and moving statistics, in the model's types; and other
+   ones in their place. */
+onnxrun_status onnxrun_trainer_weights(const onnxrun_trainer* trainer, onnxrun_arrays** weights);
+onnxrun_status onnxrun_trainer_set_weights(onnxrun_trainer* trainer, const onnxrun_array* weights,
+                                           size_t count);
+/* The step as a model of standard operators, and beside it what it begins with (.init.npz). */
+onnxrun_status onnxrun_trainer_export_step(const onnxrun_trainer* trainer, const char* path);
 /* The model with the current weights. */
 onnxrun_status onnxrun_trainer_save(const onnxrun_trainer* trainer, const char* path,
                                     int32_t in_place);
@@ -236,19 +301,33 @@ void onnxrun_trainer_cancel(onnxrun_trainer* trainer);
 
 typedef struct onnxrun_fit onnxrun_fit;
 
-/* Options: those of a trainer (a loss that is not named is chosen), and epochs, max_steps,
-   batch_size, shuffle, drop_last, accumulate, schedule, warmup, validation_split, test_split, fold,
-   folds, metrics (repeated), target, input (repeated: INPUT=ARRAY), batch_axis (repeated:
-   NAME=AXIS), standardize (repeated), prebatched; and what callbacks do: early_stop (a metric),
-   patience, min_delta, best and monitor (a file, and the metric that says what is best),
-   checkpoint_dir, keep, log, tensorboard. Arrays named like inputs feed them; the target is called
-   target, y or label unless `target` says otherwise. `validation` may be NULL. The arrays are only
-   read, and must live as long as the handle. */
+/* Options: those of a trainer (a loss that is not named is chosen), and epochs, max_steps, shuffle,
+   drop_last, accumulate, schedule, warmup, validation_split, test_split, fold, folds, metrics
+   (repeated), augment (repeated: "[INPUT:]shift=N,flip"), bake;
+   of data, here and where a model is evaluated: batch_size, target (repeated: "[OUTPUT=]ARRAY" or a
+   file), sample_weights (the array), input (repeated: INPUT=ARRAY), batch_axis, scale and reshape
+   (repeated: NAME=AXIS, NAME=FACTOR, NAME=1x28x28), standardize (repeated), as_trained, prebatched,
+   stream (repeated: INPUT=FILE, read batch by batch), data_memory (bytes that files may take);
+   validation_stream and test_stream likewise;
+   and what callbacks do: early_stop (a metric), patience, min_delta, restore_best, best and monitor
+   (a file, and the metric that says what is best), checkpoint_dir, save_every (epochs) or
+   save_every_steps, keep, log, log_every (steps), tensorboard, histograms. Arrays named like inputs
+   feed them; the target is called target, y or label unless `target` says otherwise. `validation`
+   may be NULL. The arrays are only read, and must live as long as the handle. */
 onnxrun_status onnxrun_fit_new(const onnxrun_model* model, const onnxrun_options* options,
                                const onnxrun_array* data, size_t count,
                                const onnxrun_array* validation, size_t validation_count,
                                onnxrun_fit** fit);
+/* With data to test with, too. */
+onnxrun_status onnxrun_fit_new_parts(const onnxrun_model* model, const onnxrun_options* options,
+                                     const onnxrun_array* data, size_t count,
+                                     const onnxrun_array* validation, size_t validation_count,
+                                     const onnxrun_array* test, size_t test_count,
+                                     onnxrun_fit** fit);
 void onnxrun_fit_free(onnxrun_fit* fit);
+/* `what` is "loss", "output", "notes" (what was done to the data unasked), "warnings", "metrics"
+   (without those of validation, which are called val_NAME), "classes" (where targets name them). */
+onnxrun_status onnxrun_fit_texts(const onnxrun_fit* fit, const char* what, onnxrun_names** texts);
 
 typedef struct {
   int64_t epoch, step;
@@ -256,13 +335,16 @@ typedef struct {
 } onnxrun_record;
 
 /* Called in the thread of onnxrun_fit_run(); any of them may be NULL. A result other than 0 ends
-   the training: 1 as onnxrun_fit_stop() does, another with ONNXRUN_CANCELLED. `size` is
-   sizeof(onnxrun_callbacks). */
+   the training: 1 as onnxrun_fit_stop() does, another with ONNXRUN_CANCELLED. `aborted` is called
+   in place of `end` where the training fails. `size` is sizeof(onnxrun_callbacks). */
 typedef struct {
   size_t size;
   void* user;
   int32_t (*step_end)(void* user, onnxrun_fit* fit, const onnxrun_record* record);
   int32_t (*epoch_end)(void* user, onnxrun_fit* fit, const onnxrun_record* record);
+  int32_t (*begin)(void* user, onnxrun_fit* fit);
+  int32_t (*end)(void* user, onnxrun_fit* fit);
+  void (*aborted)(void* user, onnxrun_fit* fit);
 } onnxrun_callbacks;
 /* Before onnxrun_fit_run(); copied. */
 onnxrun_status onnxrun_fit_set_callbacks(onnxrun_fit* fit, const onnxrun_callbacks* callbacks);
@@ -276,6 +358,23 @@ void onnxrun_fit_cancel(onnxrun_fit* fit);
  * is none. */
 onnxrun_status onnxrun_fit_resume(onnxrun_fit* fit, const char* checkpoint_dir, int32_t* found);
 
+/* `part` is "training", "validation" or "test"; 0 if there is no such part. */
+int32_t onnxrun_fit_has(const onnxrun_fit* fit, const char* part);
+/* Of the current weights: "loss", then metrics by name, each a float64 of rank 0. */
+onnxrun_status onnxrun_fit_evaluate(onnxrun_fit* fit, const char* part, onnxrun_arrays** result);
+/* Steps and seconds that the training took, and those that it waited for streams; loss of the last
+   step. Each out-parameter may be NULL. */
+onnxrun_status onnxrun_fit_progress(const onnxrun_fit* fit, int64_t* steps, double* last_loss,
+                                    double* seconds, double* waited);
+/* INPUT.mean and INPUT.deviation of what was standardized. */
+onnxrun_status onnxrun_fit_standardization(const onnxrun_fit* fit, onnxrun_arrays** numbers);
+/* The first number of the training data that is NaN or infinite, as a text; none if all are finite.
+ */
+onnxrun_status onnxrun_fit_not_finite(const onnxrun_fit* fit, onnxrun_names** text);
+/* The model with the current weights and, in its metadata or with `bake` in its graph, how the data
+   were prepared. */
+onnxrun_status onnxrun_fit_save(const onnxrun_fit* fit, const char* path, int32_t in_place);
+
 size_t onnxrun_fit_epochs(const onnxrun_fit* fit); /* in the history */
 onnxrun_status onnxrun_fit_epoch(const onnxrun_fit* fit, size_t index, onnxrun_record* record);
 /* "loss", "val_loss", "accuracy", "val_accuracy", ...; ONNXRUN_USAGE if it was not measured. */
@@ -285,6 +384,33 @@ onnxrun_status onnxrun_fit_metric(const onnxrun_fit* fit, size_t index, const ch
 onnxrun_trainer* onnxrun_fit_trainer(onnxrun_fit* fit);
 onnxrun_status onnxrun_fit_state(const onnxrun_fit* fit, onnxrun_arrays** state);
 onnxrun_status onnxrun_fit_set_state(onnxrun_fit* fit, const onnxrun_array* state, size_t count);
+
+/* A copy trains with learning rates that grow. Options: those of a fit, and from, to (1e-7, 10),
+   sweep_steps (100), diverged (4). The result: "lr", "loss" and "smoothed" (float64[n]), and
+   "suggestion" (rank 0) unless the loss never falls. */
+onnxrun_status onnxrun_find_learning_rate(const onnxrun_model* model,
+                                          const onnxrun_options* options, const onnxrun_array* data,
+                                          size_t count, onnxrun_arrays** sweep);
+
+/* ---- How good a model is on data ---- */
+
+typedef struct onnxrun_evaluator onnxrun_evaluator;
+
+/* Options: loss and what belongs to it as for a trainer, those of data as for a fit, metrics
+   (repeated; default: accuracy, where the target holds classes), confusion, double_precision, and
+   those of a session but outputs. The arrays are only read, and must live as long as the handle. */
+onnxrun_status onnxrun_evaluator_new(const onnxrun_model* model, const onnxrun_options* options,
+                                     const onnxrun_array* data, size_t count,
+                                     onnxrun_evaluator** evaluator);
+void onnxrun_evaluator_free(onnxrun_evaluator* evaluator);
+/* As onnxrun_fit_texts(). */
+onnxrun_status onnxrun_evaluator_texts(const onnxrun_evaluator* evaluator, const char* what,
+                                       onnxrun_names** texts);
+/* "loss", metrics by name, and with `confusion` "confusion": int64[classes,classes], how many
+   samples of each class (rows) were taken for which. */
+onnxrun_status onnxrun_evaluator_run(onnxrun_evaluator* evaluator, onnxrun_arrays** result);
+/* From any thread. */
+void onnxrun_evaluator_cancel(onnxrun_evaluator* evaluator);
 
 #ifdef __cplusplus
 }

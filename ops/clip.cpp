@@ -1,7 +1,11 @@
 // Clip.
+#include <algorithm>
 #include <limits>
+#include <optional>
+#include <type_traits>
 
 #include "elementwise_unary.h"
+#include "kernels/array_functions.h"
 
 namespace onnxrun {
 
@@ -24,18 +28,15 @@ class Clip final : public Op {
     const Tensor& x = c.input(0);
     dispatch_numeric(x.dtype(), [&]<typename T>() {
       using C = ComputeType<T>;
-      // NaN, which no comparison holds for, passes through; an absent bound binds nothing.
-      const bool has_low = c.has_input(1), has_high = c.has_input(2);
-      const C low = has_low ? static_cast<C>(*c.input(1).data<T>()) : C{};
-      const C high = has_high ? static_cast<C>(*c.input(2).data<T>()) : C{};
+      // NaN passes through, and binds nothing as a bound.
+      auto bound = [&](size_t i) {
+        if (!c.has_input(i)) return std::optional<C>();
+        const C value = static_cast<C>(*c.input(i).data<T>());
+        return value == value ? std::optional(value) : std::nullopt;
+      };
+      const std::optional<C> low = bound(1), high = bound(2);
       unary_loop(x.data<T>(), c.output(0).data<T>(), x.size(),
-                 [&](const C* from, C* to, int64_t n) {
-                   for (int64_t i = 0; i < n; ++i) {
-                     C v = from[i];
-                     v = has_low && v < low ? low : v;
-                     to[i] = has_high && v > high ? high : v;
-                   }
-                 });
+                 [&](const C* from, C* to, int64_t n) { limit(from, low, high, to, n); });
     });
   }
 
@@ -60,6 +61,32 @@ class Clip final : public Op {
   OpTraits traits() const override { return {.in_place = {{0, 0}}, .elementwise = true}; }
 
  private:
+  static constexpr int64_t block = 1024;
+
+  template <typename C>
+  static void limit(const C* x, std::optional<C> low, std::optional<C> high, C* y, int64_t n) {
+    if constexpr (std::is_floating_point_v<C>) {
+      for (int64_t at = 0; at < n; at += block) {
+        const int64_t count = std::min(block, n - at);
+        const C* from = x + at;
+        auto take = [&](ElementFunction f, const C& limit) {
+          const void* operands[] = {from, &limit};
+          array_function<C>(f)(operands, 2, y + at, count);
+          from = y + at;
+        };
+        if (low) take(ElementFunction::Max, *low);
+        if (high) take(ElementFunction::Min, *high);
+        if (from != y + at) std::copy_n(from, count, y + at);
+      }
+    } else {
+      for (int64_t i = 0; i < n; ++i) {
+        C v = x[i];
+        v = low && v < *low ? *low : v;
+        y[i] = high && v > *high ? *high : v;
+      }
+    }
+  }
+
   static void set_bound(GradientContext& g, size_t i, ValueId binds) {
     ValueId taken = g.add("Where", {binds, g.grad(0), g.scalar_like(0, g.grad(0))});
     ValueId sum = g.add("ReduceSum", {taken}, {{"keepdims", int64_t{0}}});

@@ -1,6 +1,7 @@
 // MaxPool, GlobalMaxPool, and onnxrun.MaxPoolGrad.
 #include "graph/gradient_context.h"
 #include "kernels/compute_buffers.h"
+#include "kernels/max_planes.h"
 #include "kernels/scratch.h"
 #include "pool_family.h"
 
@@ -21,21 +22,19 @@ class MaxPool final : public PoolFamily {
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    return plan(c.input(0).dims());
+    auto state = plan(c.input(0).dims());
+    state->padded = PaddedPlane::of(state->window());
+    return state;
   }
 
   void run(RunContext& c) const override {
     const auto& s = c.state<PoolState>();
     dispatch<float, double, float16, bfloat16, int8_t, uint8_t>(
         c.input(0).dtype(), [&]<typename T>() {
-          using C = ComputeType<T>;
           ComputeInput<T> x(c.input(0));
           if (!c.has_output(1)) {
             ComputeOutput<T> y(c.output(0));
-            for_each_plane(s.planes, s.work(), [&](int64_t p) {
-              max_plane<C>(s.walk, x.data() + p * s.window().input_size(),
-                           y.data() + p * s.window().output_size());
-            });
+            largest_of_windows(s, x.data(), y.data());
             return y.store();
           }
           T* y = c.has_output(0) ? c.output(0).data<T>() : nullptr;
@@ -48,13 +47,27 @@ class MaxPool final : public PoolFamily {
   }
 
  private:
+  template <typename C>
+  static void largest_of_windows(const PoolState& s, const C* x, C* y) {
+    const int64_t in = s.window().input_size(), out = s.window().output_size();
+    if constexpr (std::is_floating_point_v<C>) {
+      if (s.padded) {
+        return for_each_range(s.planes, s.work(), [&](int64_t begin, int64_t end) {
+          max_planes(*s.padded, x + begin * in, y + begin * out, end - begin);
+        });
+      }
+    }
+    for_each_plane(s.planes, s.work(),
+                   [&](int64_t p) { max_plane<C>(s.walk, x + p * in, y + p * out); });
+  }
+
   template <typename T, typename C>
   void with_indices(const PoolState& s, const C* x, const T* values, T* y, int64_t* indices) const {
     int64_t in = s.window().input_size(), out = s.window().output_size();
     for_each_plane(s.planes, s.work(), [&](int64_t p) {
       Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
       auto* at = scratch.as<Place<C>>();
-      argmax_plane(s.walk, x + p * in, at);
+      argmax_plane(s.walk, s.plane(), x + p * in, at);
       int64_t* index = indices + p * out;
       for (int64_t i = 0; i < out; ++i) {
         if (y) y[p * out + i] = at[i] < 0 ? lowest<T>() : values[p * in + at[i]];
@@ -115,7 +128,11 @@ class MaxPoolGrad final : public PoolFamily {
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     const Dims& x = c.input(1).dims();
-    if (window_.kernel_shape) return plan(x);
+    if (window_.kernel_shape) {
+      auto state = plan(x);
+      state->padded = PaddedPlane::of(state->window());
+      return state;
+    }
     auto state = std::make_unique<PoolState>();
     Dims in(x.begin() + 2, x.end());
     int64_t all = element_count(in);
@@ -134,7 +151,7 @@ class MaxPoolGrad final : public PoolFamily {
       for_each_plane(s.planes, s.work(), [&](int64_t p) {
         Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
         auto* at = scratch.as<Place<C>>();
-        argmax_plane(s.walk, x.data() + p * in, at);
+        argmax_plane(s.walk, s.plane(), x.data() + p * in, at);
         auto* plane = dx.data() + p * in;
         std::fill_n(plane, in, 0);
         for (int64_t i = 0; i < out; ++i) {

@@ -1,18 +1,23 @@
 // What pools and their gradients share: attributes, shapes, geometry.
 #pragma once
 
+#include <optional>
+
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
+#include "kernels/padded_plane.h"
 #include "kernels/pooling.h"
 
 namespace onnxrun {
 
 struct PoolState final : KernelState {
   PlaneWalk walk;
+  std::optional<PaddedPlane> padded;  // for pools that can go line by line
   int64_t planes = 0;
   std::vector<double> counts;  // elements of each window, where the pool needs them
 
   const Window& window() const { return walk.window(); }
+  const PaddedPlane* plane() const { return padded ? &*padded : nullptr; }
   int64_t work() const { return window().kernel_size() * window().output_size(); }
 };
 

@@ -18,7 +18,7 @@ XOR = ["--data", "x=[[0,0],[0,1],[1,0],[1,1]]", "--data", "target=[[0],[1],[1],[
 # Batch norms with running statistics, and a metric that is collected over an epoch; Dropout; steps
 # and epochs that take microseconds.
 NETS = [
-    ("resnet_bn_leg", None, "3s", ["--epochs", "6", "--metrics", "accuracy"]),
+    ("resnet_bn_leg", None, "3s", ["--epochs", "6", "--metrics", "mae"]),
     ("cnn_training_leg", None, "2s", ["--epochs", "40", "--lr-schedule", "cosine"]),
     ("s2_xor_bce_dyn", XOR, "10", ["--epochs", "3000", "--ema", "0.9"]),
     ("s2_xor_bce_dyn", XOR, "7s", ["--epochs", "500", "--early-stop", "loss", "--patience", "3000"]),

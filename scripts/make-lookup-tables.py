@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes ops/kernels/lookup_tables.h: needs mpmath. make-lookup-tables.py > ops/kernels/lookup_tables.h
 
-A function that is 0 at 0 and 1 far out is cut into 32 intervals of one width, with a polynomial in
+A function that is 0 at 0 and 1 far out is cut into 16 or 32 intervals of one width, with a polynomial in
 the distance to the interval's centre, counted in widths, in each: least squares of the relative error at Chebyshev's
 nodes, which is within a few percent of the minimax one. The first coefficient is the function at
 the centre, rounded before the others are fitted.
@@ -11,7 +11,7 @@ import mpmath as mp
 import numpy as np
 
 mp.mp.dps = 40
-NODES, INTERVALS = 24, 32
+NODES = 24
 
 
 def hexadecimal(value):
@@ -48,10 +48,10 @@ def wrapped(values):
     return ",\n     ".join(", ".join(texts[i : i + 8]) for i in range(0, len(texts), 8))
 
 
-def table(name, f, degree, width):
+def table(name, f, degree, width, count):
     width = mp.mpf(width)
-    columns = list(zip(*(fit(f, degree, j * width, width) for j in range(INTERVALS)), strict=True))
-    lines = [f"inline constexpr Intervals<{degree}> {name} = {{{hexadecimal(1 / width)}, {{"]
+    columns = list(zip(*(fit(f, degree, j * width, width) for j in range(count)), strict=True))
+    lines = [f"inline constexpr Intervals<{degree}, {count}> {name} = {{{hexadecimal(1 / width)}, {{"]
     lines += [f"    {{{wrapped(values)}}}," for values in columns]
     return "\n".join([*lines, "}};"])
 
@@ -79,17 +79,20 @@ inline constexpr float sixteenth_powers[16] = {{
 inline constexpr float whole_ln2_hi = {hexadecimal(high)}, whole_ln2_lo = {hexadecimal(mp.log(2) - high)};
 inline constexpr float exp_c2 = {hexadecimal(c2)}, exp_c3 = {hexadecimal(c3)};
 
-// A function of |x| that is 0 at 0 and 1 far out: with u = |x| / width, 31 at most, and j the nearest
-// whole number, the sum of c[k][j] (u - j)^k.
-template <int degree>
+// A function of |x| that is 0 at 0 and 1 far out: with u = |x| / width, count - 1 at most, and j the
+// nearest whole number, the sum of c[k][j] (u - j)^k.
+template <int degree, int count>
 struct Intervals {{
   float scale;  // 1 / width
-  float c[degree + 1][32];
+  float c[degree + 1][count];
 }};
 
-{table("tanh_intervals", mp.tanh, 5, 19 / 64)}
+{table("tanh_intervals", mp.tanh, 5, 19 / 64, 32)}
 
-{table("erf_intervals", mp.erf, 4, 33 / 256)}
+{table("erf_intervals", mp.erf, 4, 33 / 256, 32)}
+
+// For registers that hold 8 elements.
+{table("wide_erf_intervals", mp.erf, 5, 17 / 64, 16)}
 
 }}  // namespace onnxrun""")
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "onnxrun.h"
+#include "onnxrun/evaluate.h"
 #include "onnxrun/fit.h"
 #include "onnxrun/model.h"
 #include "onnxrun/session.h"
@@ -29,6 +30,14 @@ struct onnxrun_session {
   onnxrun::Session session;
   onnxrun::NamedValues given;  // by the last run with inputs; empty after one with bound ones
   std::map<std::string, std::vector<const char*>> texts;  // of outputs that were asked for
+};
+
+struct onnxrun_names {
+  std::vector<std::string> names;
+};
+
+struct onnxrun_evaluator {
+  onnxrun::Evaluator evaluator;
 };
 
 struct onnxrun_arrays {
@@ -93,5 +102,13 @@ onnxrun_tensor to_view(const Tensor& tensor, std::vector<const char*>& texts);
 onnxrun_tensor to_view(const Tensor& tensor);
 
 std::unique_ptr<onnxrun_arrays> new_arrays(NamedTensors arrays);
+
+std::vector<std::string> to_names(const char* const* list, size_t count);
+// Hands names to the caller, who may not want them.
+void give_names(std::vector<std::string> names, onnxrun_names** handle);
+// "loss", "notes", ... of a summary. Throws Usage for other parts.
+std::vector<std::string> texts_of(const TaskSummary& summary, const std::string& what);
+// Loss, metrics and confusion as arrays.
+NamedTensors to_arrays(const Evaluation& evaluation);
 
 }  // namespace onnxrun::c

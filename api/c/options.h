@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "c/handles.h"
+#include "onnxrun/learning_rate.h"
 
 namespace onnxrun::c {
 
@@ -43,9 +44,16 @@ class OptionReader {
   std::set<std::string> known_;
 };
 
+// "auto", "never" or "always". Throws Usage for others.
+Unshare to_unshare(const std::string& text);
+
+void read_options(OptionReader& reader, LoadOptions& options);
 void read_options(OptionReader& reader, SessionOptions& options);
-void read_options(OptionReader& reader, TrainerOptions& options);
+// `model` is the one whose outputs losses name.
+void read_options(OptionReader& reader, const Model& model, TrainerOptions& options);
 // Makes the callbacks that the options ask for, too.
-void read_options(OptionReader& reader, FitOptions& options);
+void read_options(OptionReader& reader, const Model& model, FitOptions& options);
+void read_options(OptionReader& reader, const Model& model, EvaluationOptions& options);
+void read_options(OptionReader& reader, SweepOptions& options);
 
 }  // namespace onnxrun::c

@@ -38,6 +38,18 @@ onnxrun_status onnxrun_session_new(const onnxrun_model* model, const onnxrun_opt
 
 void onnxrun_session_free(onnxrun_session* session) { delete session; }  // NOLINT: a handle of C
 
+onnxrun_status onnxrun_session_names(const onnxrun_session* session, const char* what,
+                                     onnxrun_names** names) {
+  return guarded([&] {
+    const onnxrun::Session& s = need(session, "the session").session;
+    const std::string text = need_text(what, "what is asked for");
+    if (text != "inputs" && text != "outputs") {
+      onnxrun::fail(onnxrun::ErrorKind::Usage, "there are no '{}', but inputs and outputs", text);
+    }
+    give_names(text == "inputs" ? s.input_names() : s.output_names(), names);
+  });
+}
+
 onnxrun_status onnxrun_session_bind_input(onnxrun_session* session, const char* name,
                                           const onnxrun_tensor* tensor) {
   return guarded([&] {

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
 #include "c/handles.h"
 #include "c/options.h"
 
@@ -24,11 +28,12 @@ const onnxrun::FlatTensors& buffer_of(onnxrun_trainer& t, const std::string& wha
 onnxrun_status onnxrun_trainer_new(const onnxrun_model* model, const onnxrun_options* options,
                                    onnxrun_trainer** trainer) {
   return guarded([&] {
+    const onnxrun::Model& given = need(model, "the model").model;
     onnxrun::TrainerOptions chosen;
     OptionReader reader(options);
-    read_options(reader, chosen);
+    read_options(reader, given, chosen);
     reader.finish();
-    auto made = std::make_unique<onnxrun::Trainer>(need(model, "the model").model, chosen);
+    auto made = std::make_unique<onnxrun::Trainer>(given, chosen);
     auto handle = std::make_unique<onnxrun_trainer>(*made);
     handle->owned = std::move(made);
     give(std::move(handle), trainer);
@@ -77,6 +82,82 @@ onnxrun_status onnxrun_trainer_gradients(onnxrun_trainer* trainer, double* loss)
 
 onnxrun_status onnxrun_trainer_apply(onnxrun_trainer* trainer) {
   return guarded([&] { trainer_of(trainer).apply(); });
+}
+
+onnxrun_status onnxrun_trainer_names(const onnxrun_trainer* trainer, const char* what,
+                                     onnxrun_names** names) {
+  return guarded([&] {
+    const onnxrun::Trainer& t = trainer_of(trainer);
+    const std::string text = need_text(what, "what is asked for");
+    std::vector<std::string> found;
+    if (text == "targets") {
+      found = t.target_names();
+    } else if (text == "outputs") {
+      found = t.output_names();
+    } else if (text == "trained") {
+      found = t.trained();
+    } else if (text == "without_gradient") {
+      found = t.without_gradient();
+    } else if (text == "unshared") {
+      for (const onnxrun::UnsharedTensor& u : t.unshared()) found.push_back(u.name);
+    } else {
+      onnxrun::fail(onnxrun::ErrorKind::Usage,
+                    "there are no '{}'; there are targets, outputs, trained, without_gradient, "
+                    "unshared",
+                    text);
+    }
+    give_names(std::move(found), names);
+  });
+}
+
+onnxrun_status onnxrun_trainer_output(const onnxrun_trainer* trainer, size_t index,
+                                      onnxrun_tensor* tensor) {
+  return guarded([&] { need(tensor, "the result") = to_view(trainer_of(trainer).output(index)); });
+}
+
+onnxrun_status onnxrun_trainer_losses(const onnxrun_trainer* trainer, double* losses,
+                                      size_t count) {
+  return guarded([&] {
+    const std::vector<double> found = trainer_of(trainer).losses();
+    if (found.size() != count) {
+      onnxrun::fail(onnxrun::ErrorKind::Usage, "there are {} losses, not {}", found.size(), count);
+    }
+    std::copy(found.begin(), found.end(), &need(losses, "the result"));
+  });
+}
+
+onnxrun_status onnxrun_trainer_bind_evaluation(onnxrun_trainer* trainer, const char* name,
+                                               const onnxrun_tensor* tensor) {
+  return guarded([&] {
+    trainer_of(trainer).bind_evaluation_input(need_text(name, "the name"),
+                                              to_tensor(need(tensor, "the tensor")));
+  });
+}
+
+onnxrun_status onnxrun_trainer_evaluate_bound(onnxrun_trainer* trainer, double* loss) {
+  return guarded([&] {
+    const double found = trainer_of(trainer).evaluate();
+    if (loss) *loss = found;
+  });
+}
+
+onnxrun_status onnxrun_trainer_weights(const onnxrun_trainer* trainer, onnxrun_arrays** weights) {
+  return guarded([&] {
+    onnxrun::NamedTensors copies;
+    for (const auto& [name, value] : trainer_of(trainer).weights()) {
+      copies.push_back({name, value.clone()});
+    }
+    give(new_arrays(std::move(copies)), weights);
+  });
+}
+
+onnxrun_status onnxrun_trainer_set_weights(onnxrun_trainer* trainer, const onnxrun_array* weights,
+                                           size_t count) {
+  return guarded([&] { trainer_of(trainer).set_weights(to_arrays(weights, count)); });
+}
+
+onnxrun_status onnxrun_trainer_export_step(const onnxrun_trainer* trainer, const char* path) {
+  return guarded([&] { trainer_of(trainer).export_step(need_text(path, "the path")); });
 }
 
 onnxrun_status onnxrun_trainer_evaluate(onnxrun_trainer* trainer, const onnxrun_array* values,

@@ -79,6 +79,12 @@ struct Fit::Impl {
     describe(summary, task, parts.training, batch_size);
     summary.metrics = plan.names();
     summary.total_steps = length().steps;
+    if (options.warmup > summary.total_steps) {
+      summary.warnings.push_back(
+          fmt::format("the learning rate grows for {} steps, but the training has {}",
+                      options.warmup, summary.total_steps));
+    }
+    check_norms();
     for (const auto& [name, s] : parts.standardizers) {
       summary.notes.push_back(fmt::format("input '{}' is standardized: {}", name, s.summary()));
     }
@@ -107,6 +113,27 @@ struct Fit::Impl {
     o.sample_weights = task.sample_weights;
     o.target_dims = target_dims(parts.training, batch_size);
     return o;
+  }
+
+  // A batch of one sample has no variance (torch.nn.BatchNorm1d refuses it, too).
+  void check_norms() const {
+    const TrainerOptions& o = options.trainer;
+    bool from_pytorch = graph.source && graph.source->producer.starts_with("pytorch");
+    if (!o.batch_statistics || !o.unbiased_variance.value_or(from_pytorch)) return;
+    if (options.feed.prebatched || batches.size_of(batches.count() - 1) > 1) return;
+    for (const Node& node : graph.nodes) {
+      bool keeps_statistics = false;
+      for (size_t k = 0; k < node.inputs.size(); ++k) {
+        keeps_statistics |= node.info->spec.role_of(k) == InputRole::Statistic;
+      }
+      if (!keeps_statistics || graph.value(node.inputs[0]).type.rank() != 2) continue;
+      fail(ErrorKind::Usage,
+           "node '{}' ({}) normalizes by the batch, but of {} samples in batches of {} the last "
+           "batch "
+           "has one, which has no variance: take another batch size, leave that batch out "
+           "(--drop-last), or normalize by the file's statistics (--batchnorm frozen)",
+           node.name, node.info->spec.name, parts.training.set.samples(), batch_size);
+    }
   }
 
   int64_t updates_per_epoch() const {

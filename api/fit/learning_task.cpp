@@ -1,12 +1,14 @@
 #include "fit/learning_task.h"
 
 #include <algorithm>
+#include <set>
 
 #include "array_files.h"
 #include "base/error.h"
 #include "base/name_list.h"
 #include "fit/sample_shape.h"
 #include "fit/stored_preparation.h"
+#include "fit/target_checks.h"
 #include "fit/target_reading.h"
 #include "training/loss_sum.h"
 
@@ -64,9 +66,23 @@ class Chooser {
     }
   }
 
+  // Where no array is called as targets are, those called as several of the outputs are.
+  void take_arrays_of_outputs() {
+    for (const char* name : {"target", "y", "label"}) {
+      if (find_array(arrays_, name)) return;
+    }
+    for (ValueId v : graph_.outputs) {
+      const std::string& name = graph_.name_of(v);
+      bool feeds_input = std::any_of(graph_.inputs.begin(), graph_.inputs.end(),
+                                     [&](ValueId i) { return graph_.name_of(i) == name; });
+      if (!feeds_input && find_array(arrays_, name)) keys_.emplace(name, name);
+    }
+  }
+
   void one_loss_for_each_target() {
     bool unsaid = asked_.size() == 1 && asked_[0].name.empty() && asked_[0].output.empty() &&
                   !asked_[0].graph;
+    if (unsaid && keys_.empty() && feed_.targets.empty()) take_arrays_of_outputs();
     if (!unsaid || keys_.size() < 2) return;
     LossOptions loss = asked_[0];
     asked_.clear();
@@ -74,6 +90,15 @@ class Chooser {
       loss.output = graph_.name_of(v);
       if (keys_.count(loss.output) > 0) asked_.push_back(loss);
     }
+  }
+
+  // Whether all targets are those of one output, whatever the number of losses.
+  bool of_one_output() const {
+    std::set<ValueId> outputs;
+    for (const LossOptions& loss : asked_) {
+      if (!loss.graph && loss.name != "output") outputs.insert(find_output(graph_, loss.output));
+    }
+    return outputs.size() == 1;
   }
 
   void choose(LossOptions loss) {
@@ -99,6 +124,7 @@ class Chooser {
       classes = classes_of(loss, *key, values);
       values = class_indices(*key, values, classes);
     }
+    const Tensor stored = values;
     std::optional<Target> target;
     if (key) target = read(loss, *key, values);
     bool is_unnamed = loss.name.empty();
@@ -115,6 +141,7 @@ class Chooser {
     chosen.classes = std::move(classes);
     if (target && target->reading) settle(chosen, *target->reading);
     if (!chosen.classes.empty()) check_count(chosen, *key);
+    if (target) check_targets(graph_, chosen.chosen.loss, *key, stored, target->reading);
     task_.losses.push_back(std::move(chosen));
     found_.push_back(std::move(target));
   }
@@ -144,7 +171,7 @@ class Chooser {
     if (loss.name == "output") return std::nullopt;
     for (const std::string& name : {loss.output, std::string()}) {
       auto it = keys_.find(name);
-      if (it == keys_.end() || (name.empty() && !alone)) continue;
+      if (it == keys_.end() || (name.empty() && !of_one_output())) continue;
       std::string key = it->second;
       used_.push_back(name);
       return key;
@@ -152,7 +179,7 @@ class Chooser {
     bool feeds_input = std::any_of(graph_.inputs.begin(), graph_.inputs.end(),
                                    [&](ValueId v) { return graph_.name_of(v) == loss.output; });
     if (!alone && !feeds_input && find_array(arrays_, loss.output)) return loss.output;
-    if (!alone) {
+    if (!of_one_output()) {
       std::vector<std::string> names;
       for (const NamedTensor& a : arrays_) names.push_back(a.name);
       fail(ErrorKind::BadInput,
@@ -163,6 +190,7 @@ class Chooser {
     try {
       return target_key(graph_, arrays_, feed_);
     } catch (const Error&) {
+      if (!feeds_input && find_array(arrays_, loss.output)) return loss.output;
       bool brings_loss = loss.name.empty() && !graph_.outputs.empty() &&
                          graph_.value(graph_.outputs[0]).type.rank() == 0;
       if (!brings_loss) throw;

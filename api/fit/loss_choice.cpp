@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "training/loss.h"
@@ -58,11 +59,41 @@ constexpr Mismatch mismatches[] = {
     {"kl", Meaning::Probability, "takes log-probabilities"},
 };
 
-std::string warning_of(const LossOptions& loss, const OpSpec* last) {
+// Losses of probabilities or their logarithms, and those of the scores that linear layers give.
+constexpr std::pair<std::string_view, std::string_view> for_scores[] = {
+    {"nll", "takes log-probabilities; 'cross_entropy' takes scores"},
+    {"nll_probs", "takes probabilities; 'cross_entropy' takes scores"},
+    {"bce", "takes probabilities; 'bce_with_logits' takes scores"},
+    {"kl", "takes log-probabilities, behind a LogSoftmax"},
+};
+
+// Whether the value comes from a layer with weights, but for a number for each class that is added.
+bool gives_scores(const Graph& graph, ValueId v) {
+  std::vector<int> producers = graph.producers();
+  while (v != no_value && producers[static_cast<size_t>(v)] >= 0) {
+    const Node& node = graph.nodes[static_cast<size_t>(producers[static_cast<size_t>(v)])];
+    const OpSpec& spec = node.info->spec;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (spec.role_of(i) == InputRole::Weight) return true;
+    }
+    if (node.inputs.size() != 2) return false;
+    auto stored = [&](size_t i) { return graph.initializers.count(node.inputs[i]) > 0; };
+    if (stored(0) == stored(1)) return false;
+    v = node.inputs[stored(0) ? 1 : 0];
+  }
+  return false;
+}
+
+std::string warning_of(const Graph& graph, const LossOptions& loss, const OpSpec* last) {
   for (const Mismatch& m : mismatches) {
     if (loss.name != m.loss || meaning_of(last) != m.meaning) continue;
     return fmt::format("output '{}' comes from a {}, and loss '{}' {}", loss.output, last->name,
                        loss.name, m.text);
+  }
+  for (const auto& [name, text] : for_scores) {
+    if (loss.name != name || !gives_scores(graph, find_output(graph, loss.output))) continue;
+    return fmt::format("output '{}' comes from a linear layer, and loss '{}' {}", loss.output,
+                       loss.name, text);
   }
   return "";
 }
@@ -99,7 +130,7 @@ ChosenLoss choose_loss(const Graph& graph, const LossOptions& asked, const Tenso
   if (loss.class_axis && !find_loss(loss.name).class_indices) {
     fail(ErrorKind::Usage, "a class axis has no meaning for loss '{}'", loss.name);
   }
-  chosen.warning = warning_of(loss, last);
+  chosen.warning = warning_of(graph, loss, last);
   return chosen;
 }
 

@@ -1,9 +1,11 @@
 #include "fit/measuring.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "fit/saved_fit.h"
+#include "fit/target_checks.h"
 #include "training/loss_sum.h"
 
 namespace onnxrun {
@@ -26,6 +28,36 @@ MetricOptions metric_options(const Graph& graph, const LossTask& task, const Tra
   return options;
 }
 
+// What tells numbers from classes where the loss takes both.
+bool is_no_bit(double v) { return v != 0 && v != 1; }
+
+bool takes_classes(const std::string& loss) {
+  return loss.starts_with("bce") || loss == "hinge" || find_loss(loss).class_indices;
+}
+
+// Leaves out, of several outputs, what has no meaning for this one; of one output that is an error.
+void keep_meaningful(std::vector<std::string>& metrics, const LossOptions& loss,
+                     const ModelData& data, size_t target, bool several) {
+  if (loss.graph || loss.name == "kl" || loss.name == "cosine") return;
+  const DataArray& array = data.set.arrays()[data.inputs.size() + target];
+  bool indices = find_loss(loss.name).class_indices, numbers = !takes_classes(loss.name);
+  std::vector<std::string> kept;
+  for (const std::string& name : metrics) {
+    bool compares = Metrics::compares_elements(name);
+    std::optional<double> number;
+    if (numbers && !compares) number = find_number(array.values, is_no_bit);
+    if (!number && !(indices && compares)) {
+      kept.push_back(name);
+    } else if (!several && number) {
+      fail(ErrorKind::Usage, "'{}' counts classes, but target '{}' holds {:.6g}", name, array.name,
+           *number);
+    } else if (!several) {
+      fail(ErrorKind::Usage, "'{}' compares numbers, but loss '{}' has classes", name, loss.name);
+    }
+  }
+  metrics = std::move(kept);
+}
+
 // The only output and the only target that a loss graph reads, if it does read one of each.
 std::optional<std::pair<ValueId, std::string>> pair_of(const Graph& graph,
                                                        const LossOptions& loss) {
@@ -42,7 +74,7 @@ std::optional<std::pair<ValueId, std::string>> pair_of(const Graph& graph,
 std::vector<std::string> MeasuringPlan::names() const {
   std::vector<std::string> all = losses;
   for (const MeasuredOutput& o : outputs) {
-    for (const std::string& name : metrics) all.push_back(o.prefix + name);
+    for (const std::string& name : o.metrics) all.push_back(o.prefix + name);
   }
   return all;
 }
@@ -51,7 +83,12 @@ MeasuringPlan measuring_plan(const Graph& graph, const LearningTask& task, const
                              int64_t batch_size, std::vector<std::string> metrics) {
   TrainingOptions options = task.training_options();
   declare_targets(graph, options, target_dims(data, batch_size));
-  MeasuringPlan plan{.metrics = std::move(metrics), .reduction = reduction_of(options.losses)};
+  for (size_t k = metrics.size(); k-- > 0;) {
+    Metrics::check(metrics[k]);
+    auto it = metrics.begin() + static_cast<std::ptrdiff_t>(k);
+    if (std::count(metrics.begin(), it, *it) > 0) metrics.erase(it);
+  }
+  MeasuringPlan plan{.reduction = reduction_of(options.losses)};
   std::vector<ValueId> outputs = loss_outputs(graph, options);
   bool several = task.losses.size() > 1;
   for (size_t k = 0; k < task.losses.size(); ++k) {
@@ -63,7 +100,7 @@ MeasuringPlan measuring_plan(const Graph& graph, const LearningTask& task, const
       bool again = std::find(names.begin(), names.end(), name) != names.end();
       names.push_back(again ? fmt::format("{}{}", name, k + 1) : name);
     }
-    if (plan.metrics.empty()) continue;
+    if (metrics.empty()) continue;
     std::string target = target_name(options, k);
     ValueId output = no_value;
     if (auto pair = loss.graph ? pair_of(graph, loss) : std::nullopt) {
@@ -75,16 +112,23 @@ MeasuringPlan measuring_plan(const Graph& graph, const LearningTask& task, const
     if (output == no_value || at == data.targets.end()) continue;
     MeasuredOutput measured{
         static_cast<size_t>(std::find(outputs.begin(), outputs.end(), output) - outputs.begin()),
-        static_cast<size_t>(at - data.targets.begin()), prefix,
+        static_cast<size_t>(at - data.targets.begin()), prefix, metrics,
         metric_options(graph, task.losses[k], options, target)};
+    keep_meaningful(measured.metrics, loss, data, measured.target, several);
     // Of two losses of one output the first says what its classes are.
     bool known = std::any_of(plan.outputs.begin(), plan.outputs.end(), [&](const auto& other) {
       return other.output == measured.output && other.prefix == prefix;
     });
     if (!known) plan.outputs.push_back(std::move(measured));
   }
-  if (!plan.metrics.empty() && plan.outputs.empty()) {
+  if (!metrics.empty() && plan.outputs.empty()) {
     fail(ErrorKind::Usage, "metrics need a target");
+  }
+  for (const std::string& name : metrics) {
+    bool measured = std::any_of(plan.outputs.begin(), plan.outputs.end(), [&](const auto& o) {
+      return std::count(o.metrics.begin(), o.metrics.end(), name) > 0;
+    });
+    if (!measured) fail(ErrorKind::Usage, "'{}' has a meaning for none of the targets", name);
   }
   return plan;
 }
@@ -104,7 +148,7 @@ Measurement::Measurement(const MeasuringPlan& plan)
       names_(plan.names()),
       sum_(plan.reduction),
       terms_(plan.losses.size(), LossAverage(plan.reduction)) {
-  for (const MeasuredOutput& o : plan_.outputs) metrics_.emplace_back(plan_.metrics, o.options);
+  for (const MeasuredOutput& o : plan_.outputs) metrics_.emplace_back(o.metrics, o.options);
 }
 
 void Measurement::clear() {
@@ -128,8 +172,8 @@ void Measurement::add_results(const std::string& prefix, std::vector<Measured>& 
   size_t name = 0;
   auto add = [&](double value) { all.emplace_back(prefix + names_[name++], value); };
   for (const LossAverage& term : terms_) add(term.value());
-  for (const Metrics& metrics : metrics_) {
-    for (size_t k = 0; k < plan_.metrics.size(); ++k) add(metrics.value(k));
+  for (size_t o = 0; o < metrics_.size(); ++o) {
+    for (size_t k = 0; k < plan_.outputs[o].metrics.size(); ++k) add(metrics_[o].value(k));
   }
 }
 

@@ -16,21 +16,22 @@ namespace onnxrun {
 struct MeasuredOutput {
   size_t output = 0, target = 0;
   std::string prefix;  // of the names: "a_" where there are several
+  std::vector<std::string> metrics;
   MetricOptions options;
 };
 
 // Decided once for all measurements of a task.
 struct MeasuringPlan {
   std::vector<MeasuredOutput> outputs;  // none if there is nothing to measure
-  std::vector<std::string> metrics;     // of each
   std::vector<std::string> losses;      // names of the losses beside their sum
   Reduction reduction = Reduction::Mean;
 
   std::vector<std::string> names() const;
 };
 
-// Metrics take for classes what the losses take for them. Throws Usage for metrics without a
-// target, and for names that there are not.
+// Metrics take for classes what the losses take for them. Of several outputs each is measured by
+// those of the metrics that its target has a meaning for. Throws Usage for metrics without a
+// target, for names that there are not, and for metrics that no target has a meaning for.
 MeasuringPlan measuring_plan(const Graph& graph, const LearningTask& task, const ModelData& data,
                              int64_t batch_size, std::vector<std::string> metrics);
 

@@ -197,6 +197,9 @@ class Assembly {
       any = true;
     }
     if (scale != scales_.end()) {
+      if (scale->second == 0 || !std::isfinite(scale->second)) {
+        fail(ErrorKind::Usage, "scale: the factor of '{}' is {}", name, scale->second);
+      }
       done.scale = scale->second;
       scales_.erase(scale);
     }
@@ -208,6 +211,13 @@ class Assembly {
                  std::count(options_.standardize.begin(), options_.standardize.end(), name) > 0;
     if (stored != stored_.inputs.end() && !asked) note_unprepared(name, stored->second, done);
     if (!any) return std::nullopt;
+    const DType dtype = graph_.value(graph_.find(name)).type.dtype;
+    if (dtype != DType::Undefined && !is_float(dtype)) {
+      fail(ErrorKind::Usage,
+           "input '{}' takes whole numbers ({}), which are none any more when they are scaled or "
+           "standardized",
+           name, to_string(dtype));
+    }
     prepared_.emplace(name, done);
     return done;
   }

@@ -24,6 +24,11 @@ void check_parts(const FitOptions& o) {
   if (o.test_split && has_test(o)) {
     fail(ErrorKind::Usage, "test data are given, and a part of the training data for them");
   }
+  double taken = o.validation_split.value_or(0) + o.test_split.value_or(0);
+  if (o.validation_split && o.test_split && taken >= 1) {
+    fail(ErrorKind::Usage, "{} of the data validate and {} test: nothing is left to train on",
+         *o.validation_split, *o.test_split);
+  }
   if (o.fold == 0 && o.folds == 0) return;
   if (o.folds < 2 || o.fold < 1 || o.fold > o.folds) {
     fail(ErrorKind::Usage, "fold {} of {}: there are folds from 1 on, of 2 at least", o.fold,
@@ -56,14 +61,26 @@ class Parting {
     return make_model_data(graph_, from, feed, targets_, parts_.standardizers);
   }
 
+  ModelData other_data(const char* which, const NamedTensors& from,
+                       const std::vector<std::string>& streams) const {
+    try {
+      return model_data(from, streams);
+    } catch (const Error& e) {
+      throw e.in(which);
+    }
+  }
+
   void cut() {
     parts_.training = model_data(data_, options_.feed.streams);
     parts_.test.reset();
     parts_.validation.reset();
     if (has_validation(options_)) {
-      parts_.validation = model_data(options_.validation, options_.validation_streams);
+      parts_.validation =
+          other_data("the validation data", options_.validation, options_.validation_streams);
     }
-    if (has_test(options_)) parts_.test = model_data(options_.test, options_.test_streams);
+    if (has_test(options_)) {
+      parts_.test = other_data("the test data", options_.test, options_.test_streams);
+    }
     auto all = static_cast<double>(parts_.training.set.samples());
     if (options_.test_split) parts_.test = split_off(*options_.test_split, all);
     if (options_.validation_split) parts_.validation = split_off(*options_.validation_split, all);

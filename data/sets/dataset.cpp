@@ -66,7 +66,7 @@ std::vector<Tensor> make_buffers(const Dataset& data, int64_t size) {
 
 // So many batches that waits of the reader do not show, in little memory.
 int64_t slots_for(const Dataset& data, int64_t size) {
-  constexpr int64_t most = 16, most_bytes = 64 << 20;
+  constexpr int64_t most = 64, most_bytes = 64 << 20;
   int64_t bytes = 1;
   for (size_t a = 0; a < data.arrays().size(); ++a) {
     int64_t each = bytes_of(data.arrays()[a].dtype(), element_count(data.batch_dims(a, size)));

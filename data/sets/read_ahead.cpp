@@ -29,11 +29,15 @@ void ReadAhead::start(int64_t first, int64_t count, Fill fill) {
   changed_.notify_all();
 }
 
+bool ReadAhead::is_low() const {
+  return next_ - used_ <= static_cast<int64_t>(slots_.size()) / 2;
+}
+
 std::span<const Tensor> ReadAhead::take(int64_t k) {
   std::unique_lock lock(mutex_);
   used_ = k;
   expected_ = k + 1;
-  changed_.notify_all();
+  if (is_low()) changed_.notify_all();
   changed_.wait(lock, [&] { return next_ > k || error_; });
   if (next_ <= k) {
     expected_ = -1;
@@ -46,8 +50,12 @@ void ReadAhead::loop() {
   std::unique_lock lock(mutex_);
   const auto slots = static_cast<int64_t>(slots_.size());
   while (true) {
-    changed_.wait(lock,
-                  [&] { return stops_ || (next_ < count_ && next_ - used_ < slots && !error_); });
+    // Many at a time: threads that wake each other for every batch get in each other's way.
+    bool full = next_ - used_ >= slots;
+    changed_.wait(lock, [&] {
+      bool wanted = full ? is_low() : next_ - used_ < slots;
+      return stops_ || (wanted && next_ < count_ && !error_);
+    });
     if (stops_) return;
     const int64_t k = next_;
     std::exception_ptr failed;

@@ -38,6 +38,7 @@ class ReadAhead {
 
  private:
   void loop();
+  bool is_low() const;
 
   std::vector<std::vector<Tensor>> slots_;  // batch k is in slot k % slots
   std::mutex mutex_;

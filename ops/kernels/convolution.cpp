@@ -87,14 +87,14 @@ void run_weight_grad(const ConvPlan& p, const T* x, const T* dy, T* dw) {
 ConvPlan::ConvPlan(ConvShape s) : shape(std::move(s)) {
   if (!shape.has_weights()) return;
   flat = FlatWindows::of(shape.window, shape.in_channels);
-  if (flat) depthwise = DepthwisePlanes::of(shape);
+  if (flat) depthwise = depthwise_plane(shape);
   is_weight_grad_flat = flat && shape.window.output_size() >= 2 * shape.in_channels;
   if (!has_unit_strides(shape.window)) return;
   transposed = transpose(shape);
   // Elements of x that few windows see would mostly be multiplied with padding.
   if (shape.window.input_size() > most_inputs_a_window * shape.window.output_size()) return;
   flat_transposed = FlatWindows::of(transposed.window, transposed.in_channels);
-  if (flat_transposed) depthwise_transposed = DepthwisePlanes::of(transposed);
+  if (flat_transposed) depthwise_transposed = depthwise_plane(transposed);
 }
 
 void convolve(const ConvPlan& p, const float* x, const float* w, const float* bias, float* y) {

@@ -15,7 +15,7 @@ struct ConvPlan {
   ConvShape shape;
   std::optional<FlatWindows> flat;
   // Of those, for groups of one channel.
-  std::optional<DepthwisePlanes> depthwise, depthwise_transposed;
+  std::optional<PaddedPlane> depthwise, depthwise_transposed;
   // Sums over few windows of many channels are better products, whatever becomes of the rest.
   bool is_weight_grad_flat = false;
   // dx is the convolution of dy with the weights' channels exchanged and their positions reversed,

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "kernels/padded_plane-inl.h"
 #include "kernels/scratch.h"
 #include "kernels/simd-inl.h"
 
@@ -17,31 +18,12 @@ namespace onnxrun::HWY_NAMESPACE {
 // One channel of outputs.
 template <typename T>
 struct DepthwiseChannel {
-  const DepthwisePlanes& p;
+  const PaddedPlane& p;
   const T* plane;
   const T* weights;
   T bias;
   T* out;
 };
-
-// Copies the lines of x that windows reach into the plane, whose padding is 0 already.
-template <typename T>
-HWY_INLINE void fill_plane(const DepthwisePlanes& p, const T* x, T* plane) {
-  const hn::ScalableTag<T> d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t first = HWY_MAX(0, -p.columns.pad), to = p.margin + p.columns.pad + first;
-  const int64_t count = HWY_MIN(p.columns.input - first, p.pitch - to);
-  for (int64_t line = HWY_MAX(0, -p.lines.pad); line < p.lines.input; ++line) {
-    if (line + p.lines.pad >= p.height) return;
-    const T* from = x + line * p.columns.input + first;
-    T* y = plane + (line + p.lines.pad) * p.pitch + to;
-    int64_t i = 0;
-    for (; i + lanes <= count; i += lanes) hn::StoreU(hn::LoadU(d, from + i), d, y + i);
-    if (i >= count) continue;
-    const auto rest = static_cast<size_t>(count - i);
-    store_first(d, load_first(d, from + i, rest), y + i, rest);
-  }
-}
 
 // Lanes that `mask` leaves out are 0 or what lies there. The compiler reads what LoadU() names anew
 // for every use.
@@ -62,7 +44,7 @@ HWY_INLINE void convolve_lines(const DepthwiseChannel<T>& c, int64_t line) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const DepthwisePlanes& p = c.p;
+  const PaddedPlane& p = c.p;
   V weights[K > 0 ? K * K : 1];
   if constexpr (K > 0) {
     for (int k = 0; k < K * K; ++k) weights[k] = hn::Set(d, c.weights[k]);
@@ -120,7 +102,7 @@ void convolve_channel(const DepthwiseChannel<T>& c) {
 
 // Groups [begin, end) of all images.
 template <typename T>
-void convolve_groups(const ConvShape& s, const DepthwisePlanes& p, const T* x, const T* w,
+void convolve_groups(const ConvShape& s, const PaddedPlane& p, const T* x, const T* w,
                      const T* bias, T* y, int64_t begin, int64_t end) {
   Scratch scratch(static_cast<size_t>(p.size()) * sizeof(T));
   T* plane = scratch.as<T>();
@@ -140,12 +122,12 @@ void convolve_groups(const ConvShape& s, const DepthwisePlanes& p, const T* x, c
   }
 }
 
-void depthwise_float(const ConvShape& s, const DepthwisePlanes& p, const float* x, const float* w,
+void depthwise_float(const ConvShape& s, const PaddedPlane& p, const float* x, const float* w,
                      const float* bias, float* y, int64_t begin, int64_t end) {
   convolve_groups(s, p, x, w, bias, y, begin, end);
 }
-void depthwise_double(const ConvShape& s, const DepthwisePlanes& p, const double* x,
-                      const double* w, const double* bias, double* y, int64_t begin, int64_t end) {
+void depthwise_double(const ConvShape& s, const PaddedPlane& p, const double* x, const double* w,
+                      const double* bias, double* y, int64_t begin, int64_t end) {
   convolve_groups(s, p, x, w, bias, y, begin, end);
 }
 
@@ -158,26 +140,12 @@ namespace onnxrun {
 HWY_EXPORT(depthwise_float);
 HWY_EXPORT(depthwise_double);
 
-std::optional<DepthwisePlanes> DepthwisePlanes::of(const ConvShape& s) {
-  // Enough for the last vector of a line, and for lines to begin at one; the shortest line that is
-  // worth it.
-  constexpr int64_t slack = 32, shortest = 12;
-  const Window& w = s.window;
-  if (s.in_channels != 1 || w.rank() > 2) return std::nullopt;
-  auto axis = [&](size_t i) {
-    return Axis{w.input[i], w.output[i], w.kernel[i], w.strides[i], w.dilations[i], w.pads[i]};
-  };
-  DepthwisePlanes p;
-  p.columns = axis(w.rank() - 1);
-  if (w.rank() == 2) p.lines = axis(0);
-  if (p.columns.stride != 1 || p.columns.output < shortest) return std::nullopt;
-  auto reach = [](const Axis& a) {
-    return (a.output - 1) * a.stride + (a.kernel - 1) * a.dilation + 1;
-  };
-  p.height = reach(p.lines);
-  p.margin = (slack - p.columns.pad % slack) % slack;
-  p.pitch = (p.margin + reach(p.columns) + slack - 1) / 16 * 16;
-  return p;
+std::optional<PaddedPlane> depthwise_plane(const ConvShape& s) {
+  constexpr int64_t shortest_line = 12;
+  if (s.in_channels != 1) return std::nullopt;
+  const std::optional<PaddedPlane> p = PaddedPlane::of(s.window);
+  const bool fits = p && p->columns.stride == 1 && p->columns.output >= shortest_line;
+  return fits ? p : std::nullopt;
 }
 
 namespace {
@@ -189,14 +157,14 @@ void for_each_group(const ConvShape& s, const F& f) {
 
 }  // namespace
 
-void convolve_depthwise(const ConvShape& s, const DepthwisePlanes& p, const float* x,
-                        const float* w, const float* bias, float* y) {
+void convolve_depthwise(const ConvShape& s, const PaddedPlane& p, const float* x, const float* w,
+                        const float* bias, float* y) {
   for_each_group(s, [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(depthwise_float)(s, p, x, w, bias, y, begin, end);
   });
 }
-void convolve_depthwise(const ConvShape& s, const DepthwisePlanes& p, const double* x,
-                        const double* w, const double* bias, double* y) {
+void convolve_depthwise(const ConvShape& s, const PaddedPlane& p, const double* x, const double* w,
+                        const double* bias, double* y) {
   for_each_group(s, [&](int64_t begin, int64_t end) {
     HWY_DYNAMIC_DISPATCH(depthwise_double)(s, p, x, w, bias, y, begin, end);
   });

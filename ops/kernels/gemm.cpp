@@ -183,17 +183,24 @@ void pack_all(const MatrixView<T>& b, int64_t k, int64_t n, T* packed) {
 }
 
 template <typename T>
-void gemm_with_panels(const GemmArgs<T>& g, const T* packed) {
+void gemm_with_panels(const GemmArgs<T>& g, const T* packed, bool from_back) {
   if (g.m <= 0 || g.n <= 0) return;
   const int64_t width = panel_width<T>(), panels = panels_of<T>(g.n);
+  // As many panels as multiply_packed() takes at a time.
+  const int64_t together = g.m == 1 ? 4 : g.m == 2 ? 2 : 1;
   split(panels, piece_columns / width, g.m * g.n * g.k, [&](int64_t begin, int64_t end) HWY_ATTR {
-    for_each_block(g.k, [&](int64_t term) HWY_ATTR {
-      Product<T> block = block_at(g, term);
-      block.b_row = width;
-      multiply_packed(block, element(g.a, 0, term),
-                      packed + (term * panels + begin * block.k) * width, width * block.k,
-                      g.c + begin * width, g.m, std::min(g.n, end * width) - begin * width);
-    });
+    const int64_t groups = (end - begin + together - 1) / together;
+    for (int64_t i = 0; i < groups; ++i) {
+      const int64_t at = begin + (from_back ? groups - 1 - i : i) * together;
+      const int64_t columns = std::min(g.n, std::min(end, at + together) * width) - at * width;
+      for_each_block(g.k, [&](int64_t term) HWY_ATTR {
+        Product<T> block = block_at(g, term);
+        block.b_row = width;
+        multiply_packed(block, element(g.a, 0, term),
+                        packed + (term * panels + at * block.k) * width, width * block.k,
+                        g.c + at * width, g.m, columns);
+      });
+    }
   });
 }
 
@@ -209,11 +216,11 @@ void pack_float(const MatrixView<float>& b, int64_t k, int64_t n, float* packed)
 void pack_double(const MatrixView<double>& b, int64_t k, int64_t n, double* packed) {
   pack_all(b, k, n, packed);
 }
-void gemm_packed_float(const GemmArgs<float>& g, const float* packed) {
-  gemm_with_panels(g, packed);
+void gemm_packed_float(const GemmArgs<float>& g, const float* packed, bool from_back) {
+  gemm_with_panels(g, packed, from_back);
 }
-void gemm_packed_double(const GemmArgs<double>& g, const double* packed) {
-  gemm_with_panels(g, packed);
+void gemm_packed_double(const GemmArgs<double>& g, const double* packed, bool from_back) {
+  gemm_with_panels(g, packed, from_back);
 }
 
 void gemm_float(const GemmArgs<float>& args) { gemm_any(args); }
@@ -250,11 +257,11 @@ void pack_columns(const MatrixView<float>& b, int64_t k, int64_t n, float* packe
 void pack_columns(const MatrixView<double>& b, int64_t k, int64_t n, double* packed) {
   HWY_DYNAMIC_DISPATCH(pack_double)(b, k, n, packed);
 }
-void gemm_packed(const GemmArgs<float>& args, const float* packed) {
-  HWY_DYNAMIC_DISPATCH(gemm_packed_float)(args, packed);
+void gemm_packed(const GemmArgs<float>& args, const float* packed, bool from_back) {
+  HWY_DYNAMIC_DISPATCH(gemm_packed_float)(args, packed, from_back);
 }
-void gemm_packed(const GemmArgs<double>& args, const double* packed) {
-  HWY_DYNAMIC_DISPATCH(gemm_packed_double)(args, packed);
+void gemm_packed(const GemmArgs<double>& args, const double* packed, bool from_back) {
+  HWY_DYNAMIC_DISPATCH(gemm_packed_double)(args, packed, from_back);
 }
 
 namespace {

@@ -58,9 +58,10 @@ int64_t packed_elements<double>(int64_t k, int64_t n);
 // `packed` has packed_elements<T>(k, n) elements.
 void pack_columns(const MatrixView<float>& b, int64_t k, int64_t n, float* packed);
 void pack_columns(const MatrixView<double>& b, int64_t k, int64_t n, double* packed);
-// gemm() with args.b as pack_columns() laid it out; args.b is not read. The same bits.
-void gemm_packed(const GemmArgs<float>& args, const float* packed);
-void gemm_packed(const GemmArgs<double>& args, const double* packed);
+// gemm() with args.b as pack_columns() laid it out; args.b is not read. The same bits. One product
+// after another finds more of a large B in the cache if every other one takes it from the back.
+void gemm_packed(const GemmArgs<float>& args, const float* packed, bool from_back = false);
+void gemm_packed(const GemmArgs<double>& args, const double* packed, bool from_back = false);
 
 // Integers wrap around.
 void gemm(const GemmArgs<int32_t>& args);

@@ -11,15 +11,15 @@ inline constexpr float sixteenth_powers[16] = {
 inline constexpr float whole_ln2_hi = 0x1.62e43p-1f, whole_ln2_lo = -0x1.05c61p-29f;
 inline constexpr float exp_c2 = 0x1.000222p-1f, exp_c3 = 0x1.55572p-3f;
 
-// A function of |x| that is 0 at 0 and 1 far out: with u = |x| / width, 31 at most, and j the nearest
-// whole number, the sum of c[k][j] (u - j)^k.
-template <int degree>
+// A function of |x| that is 0 at 0 and 1 far out: with u = |x| / width, count - 1 at most, and j the
+// nearest whole number, the sum of c[k][j] (u - j)^k.
+template <int degree, int count>
 struct Intervals {
   float scale;  // 1 / width
-  float c[degree + 1][32];
+  float c[degree + 1][count];
 };
 
-inline constexpr Intervals<5> tanh_intervals = {0x1.af286cp+1f, {
+inline constexpr Intervals<5, 32> tanh_intervals = {0x1.af286cp+1f, {
     {0, 0x1.275f7ep-2f, 0x1.10af48p-1f, 0x1.6c643ep-1f, 0x1.a8dbccp-1f, 0x1.cdf83ap-1f, 0x1.e3c0bp-1f, 0x1.f0348cp-1f,
      0x1.f73776p-1f, 0x1.fb2174p-1f, 0x1.fd4e2p-1f, 0x1.fe829p-1f, 0x1.ff2d36p-1f, 0x1.ff8b8ep-1f, 0x1.ffbfaep-1f, 0x1.ffdc7ap-1f,
      0x1.ffec62p-1f, 0x1.fff52ap-1f, 0x1.fffa04p-1f, 0x1.fffcb2p-1f, 0x1.fffe2cp-1f, 0x1.fffefep-1f, 0x1.ffff72p-1f, 0x1.ffffb2p-1f,
@@ -46,7 +46,7 @@ inline constexpr Intervals<5> tanh_intervals = {0x1.af286cp+1f, {
      0x1.b6c382p-31f, 0x1.e565eap-32f, 0x1.0b78dep-32f, 0x1.277b7ep-33f, 0x1.470fa4p-34f, 0x1.6971a4p-35f, 0x1.8e0998p-36f, 0},
 }};
 
-inline constexpr Intervals<4> erf_intervals = {0x1.f07c2p+2f, {
+inline constexpr Intervals<4, 32> erf_intervals = {0x1.f07c2p+2f, {
     {0, 0x1.284012p-3f, 0x1.236bfp-2f, 0x1.a98722p-2f, 0x1.117894p-1f, 0x1.46a414p-1f, 0x1.73b102p-1f, 0x1.989e3cp-1f,
      0x1.b5e63p-1f, 0x1.cc5c5ap-1f, 0x1.dd0788p-1f, 0x1.e8fef4p-1f, 0x1.f14e82p-1f, 0x1.f6e3eep-1f, 0x1.fa84fep-1f, 0x1.fccd2ap-1f,
      0x1.fe308p-1f, 0x1.ff0198p-1f, 0x1.ff789ep-1f, 0x1.ffba2cp-1f, 0x1.ffdd18p-1f, 0x1.ffef16p-1f, 0x1.fff81p-1f, 0x1.fffc64p-1f,
@@ -67,6 +67,22 @@ inline constexpr Intervals<4> erf_intervals = {0x1.f07c2p+2f, {
      0x1.142e7ep-16f, 0x1.0f64dep-18f, -0x1.dc7bbep-19f, -0x1.682a36p-17f, -0x1.ba5f9ep-17f, -0x1.bf399p-17f, -0x1.bbebe8p-17f, -0x1.524c0ap-17f,
      -0x1.dd805p-18f, -0x1.545ddap-18f, -0x1.69766ap-18f, -0x1.048a38p-19f, -0x1.923e86p-21f, -0x1.30d35ep-19f, -0x1.35eb36p-21f, -0x1.37232ap-22f,
      -0x1.b8b588p-20f, -0x1.392e56p-21f, -0x1.a2f114p-22f, 0x1.238752p-20f, -0x1.6591dp-20f, 0x1.1faf2cp-22f, -0x1.8b7e24p-21f, 0},
+}};
+
+// For registers that hold 8 elements.
+inline constexpr Intervals<5, 16> wide_erf_intervals = {0x1.e1e1e2p+1f, {
+    {0, 0x1.2bd9dcp-2f, 0x1.1855a6p-1f, 0x1.7b0058p-1f, 0x1.bbef1p-1f, 0x1.e11a3ep-1f, 0x1.f39bc2p-1f, 0x1.fb9f6p-1f,
+     0x1.fea422p-1f, 0x1.ffa14ap-1f, 0x1.ffe96ap-1f, 0x1.fffb4ap-1f, 0x1.ffff24p-1f, 0x1.ffffdep-1f, 0x1.fffffcp-1f, 1},
+    {0x1.32eb4cp-2f, 0x1.1e02a4p-2f, 0x1.cee5bp-3f, 0x1.454aa2p-3f, 0x1.8d03acp-4f, 0x1.a4c7a4p-5f, 0x1.83464ap-6f, 0x1.3586dep-7f,
+     0x1.ada872p-9f, 0x1.02f5c8p-10f, 0x1.0f12fcp-12f, 0x1.ecd21ap-15f, 0x1.8505eap-17f, 0x1.0aac12p-19f, 0x1.3d7caep-22f, 0x1.483d46p-25f},
+    {0x1.58acd4p-26f, -0x1.42e044p-6f, -0x1.0547aep-5f, -0x1.136af8p-5f, -0x1.c03216p-6f, -0x1.28e32ap-6f, -0x1.47e5fep-7f, -0x1.31c622p-8f,
+     -0x1.e51856p-10f, -0x1.490c56p-11f, -0x1.7e021p-13f, -0x1.7de4d4p-15f, -0x1.45d982p-17f, -0x1.330eaep-19f, -0x1.782298p-21f, -0x1.588c4cp-22f},
+    {-0x1.cdff38p-8f, -0x1.71d3ap-8f, -0x1.2f86d6p-9f, 0x1.08591p-10f, 0x1.77d192p-9f, 0x1.9043b2p-9f, 0x1.294e22p-9f, 0x1.5874aap-10f,
+     0x1.44a138p-11f, 0x1.fc3134p-13f, 0x1.4e57f2p-14f, 0x1.7496ecp-16f, 0x1.6176a4p-18f, 0x1.1e7f54p-20f, 0x1.8de45ap-23f, 0x1.da6566p-26f},
+    {0x1.92461ap-20f, 0x1.590d5cp-11f, 0x1.dbd302p-11f, 0x1.659e26p-11f, 0x1.f83f9ap-13f, -0x1.cfcb32p-14f, -0x1.fe186p-13f, -0x1.bede34p-13f,
+     -0x1.123d94p-13f, -0x1.01d438p-14f, -0x1.a03d5ap-16f, -0x1.07ddccp-17f, -0x1.3dd0eep-19f, 0x1.1552d4p-20f, 0x1.479df4p-20f, 0x1.da3be4p-21f},
+    {0x1.33867ep-13f, 0x1.b3987cp-14f, -0x1.08855ap-20f, -0x1.46cd1p-14f, -0x1.6d672ap-14f, -0x1.9a615cp-15f, -0x1.cbae6cp-18f, 0x1.e408bp-17f,
+     0x1.1403aap-16f, 0x1.663d52p-17f, 0x1.54001p-18f, 0x1.fbecc8p-20f, 0x1.345e6ap-21f, 0x1.35e11ap-23f, 0x1.048f34p-25f, 0x1.716b68p-28f},
 }};
 
 }  // namespace onnxrun

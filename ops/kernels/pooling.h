@@ -7,20 +7,26 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "kernels/im2col.h"
+#include "kernels/max_planes.h"
 #include "kernels/scratch.h"
 
 namespace onnxrun {
 
-// Calls f(plane) for all planes, in parallel where `work` (elements read a plane) makes it worth
-// while.
+// Calls f(begin, end) for planes that cover all, in parallel where `work` (elements read a plane)
+// makes it worth while.
+template <typename F>
+void for_each_range(int64_t planes, int64_t work, const F& f) {
+  int64_t grain = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, work));
+  if (planes <= grain) return f(0, planes);
+  parallel_for(planes, grain, f);
+}
+
+// Calls f(plane) for all planes, as for_each_range().
 template <typename F>
 void for_each_plane(int64_t planes, int64_t work, const F& f) {
-  int64_t grain = std::max<int64_t>(1, (1 << 15) / std::max<int64_t>(1, work));
-  auto some = [&](int64_t begin, int64_t end) {
+  for_each_range(planes, work, [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) f(p);
-  };
-  if (planes <= grain) return some(0, planes);
-  parallel_for(planes, grain, some);
+  });
 }
 
 // Where the elements of all windows lie in a plane. They lie alike in every plane, so the walk over
@@ -81,16 +87,11 @@ void max_plane(const PlaneWalk& walk, const T* x, T* y) {
 template <typename T>
 using Place = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
 
-// Where in the plane each window's largest element lies, the first of equals; -1 if it holds none.
-// Throws Limit for a plane with more positions than Place<T> counts.
+// The same loop as max_plane(), which remembers places: -1 where nothing exceeds the lowest value.
 template <typename T>
-void argmax_plane(const PlaneWalk& walk, const T* x, Place<T>* at) {
+void walk_places(const PlaneWalk& walk, const T* x, Place<T>* at) {
   using Limits = std::numeric_limits<T>;
   constexpr T lowest = Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
-  if (walk.window().input_size() > std::numeric_limits<Place<T>>::max()) {
-    fail(ErrorKind::Limit, "a plane of {} elements, at most {} are supported",
-         walk.window().input_size(), std::numeric_limits<Place<T>>::max());
-  }
   const int64_t size = walk.window().output_size();
   Scratch scratch(static_cast<size_t>(size) * sizeof(T));
   T* largest = scratch.as<T>();
@@ -111,6 +112,23 @@ void argmax_plane(const PlaneWalk& walk, const T* x, Place<T>* at) {
       }
     });
   });
+}
+
+// Where in the plane each window's largest element lies, the first of equals; -1 if it holds none.
+// `padded` is the window's plane, or null. Throws Limit for a plane with more positions than
+// Place<T> counts.
+template <typename T>
+void argmax_plane(const PlaneWalk& walk, const PaddedPlane* padded, const T* x, Place<T>* at) {
+  if (walk.window().input_size() > std::numeric_limits<Place<T>>::max()) {
+    fail(ErrorKind::Limit, "a plane of {} elements, at most {} are supported",
+         walk.window().input_size(), std::numeric_limits<Place<T>>::max());
+  }
+  if constexpr (std::is_floating_point_v<T>) {
+    padded ? max_places(*padded, x, at, 1) : walk_places(walk, x, at);
+  } else {
+    walk_places(walk, x, at);
+  }
+  const int64_t size = walk.window().output_size();
   if (std::find(at, at + size, -1) == at + size) return;
   // Windows of nothing but the lowest value (or padding).
   const int64_t step = walk.window().strides.back();

@@ -169,14 +169,15 @@ class Forward {
   }
 
   // out += state R' for the gates of one product of a step.
-  void multiply_state(int64_t d, int64_t rows, const T* state, const StateProduct& product,
-                      T* out) const {
+  void multiply_state(int64_t d, int64_t rows, int64_t step, const T* state,
+                      const StateProduct& product, T* out) const {
     const T* packed = a_.r_packed ? a_.r_packed : packed_;
     const T* r = a_.r + (d * gates_ + product.gate) * n_ * n_;
     const GemmArgs<T> args{rows, product.count * n_, n_, 1, {state, n_, 1}, {r, 1, n_}, 1,
                            out,  kept_ * n_};
     if (!packed) return gemm(args);
-    gemm_packed(args, packed + packed_at_[static_cast<size_t>(2 * d + (product.gate > 0))]);
+    gemm_packed(args, packed + packed_at_[static_cast<size_t>(2 * d + (product.gate > 0))],
+                step % 2 != 0);
   }
 
   // `count` steps from `first` (in time) of a block of rows.
@@ -212,10 +213,10 @@ class Forward {
     }
     bool second = cell.has_second_product();
     const std::span<const StateProduct> products = state_products(cell);
-    multiply_state(d, rows, s.h, products[0], s.gates);
+    multiply_state(d, rows, step, s.h, products[0], s.gates);
     cell_forward(cell, s);
     if (!second) return;
-    multiply_state(d, rows, s.reset, products[1], s.gates + 2 * n_);
+    multiply_state(d, rows, step, s.reset, products[1], s.gates + 2 * n_);
     cell_forward_end(cell, s);
   }
 

@@ -83,32 +83,69 @@ HWY_INLINE V power_of_two(D d, V n) {
   return hn::BitCast(d, hn::ShiftLeft<fraction_bits>(hn::BitCast(Bits<D>(), shifted)));
 }
 
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
-// Registers hold tables of 16 and 32 floats there, which costs no more than a multiplication to
-// look into; smaller vectors read them from memory, with the same results.
-template <class D>
-constexpr bool has_lookup = std::is_same_v<hn::TFromD<D>, float>;
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+// Registers hold tables of 8 floats, with AVX-512 of 16 and 32, which costs no more than a
+// multiplication to look into; smaller vectors read them from memory, with the same results.
+template <class D, class I, size_t N>
+HWY_INLINE hn::Vec<D> gather(D d, const float (&table)[N], I index) {
+  const hn::RebindToSigned<D> di;
+  return hn::GatherIndex(d, table, hn::And(index, hn::Set(di, N - 1)));
+}
 
 // Of each lane the element that the lowest bits of `index` name.
+#if HWY_TARGET <= HWY_AVX3
 template <class D, class I>
 HWY_INLINE hn::Vec<D> lookup(D d, const float (&table)[16], I index) {
-  if constexpr (hn::MaxLanes(D()) == 16) {
-    return hn::Vec<D>{_mm512_permutexvar_ps(index.raw, _mm512_loadu_ps(table))};
+  if constexpr (hn::MaxLanes(D()) != 16) {
+    return gather(d, table, index);
   } else {
-    const hn::RebindToSigned<D> di;
-    return hn::GatherIndex(d, table, hn::And(index, hn::Set(di, 15)));
+    return hn::Vec<D>{_mm512_permutexvar_ps(index.raw, _mm512_loadu_ps(table))};
   }
 }
 template <class D, class I>
 HWY_INLINE hn::Vec<D> lookup(D d, const float (&table)[32], I index) {
-  if constexpr (hn::MaxLanes(D()) == 16) {
+  if constexpr (hn::MaxLanes(D()) != 16) {
+    return gather(d, table, index);
+  } else {
     return hn::Vec<D>{
         _mm512_permutex2var_ps(_mm512_loadu_ps(table), index.raw, _mm512_loadu_ps(table + 16))};
-  } else {
-    const hn::RebindToSigned<D> di;
-    return hn::GatherIndex(d, table, hn::And(index, hn::Set(di, 31)));
   }
 }
+#else
+template <class D, class I>
+HWY_INLINE hn::Vec<D> lookup(D d, const float (&table)[16], I index) {
+  if constexpr (hn::MaxLanes(D()) != 8) {
+    return gather(d, table, index);
+  } else {
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), index.raw);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), index.raw);
+    // The fourth bit decides, where a blend looks for a sign.
+    return hn::Vec<D>{
+        _mm256_blendv_ps(low, high, _mm256_castsi256_ps(hn::ShiftLeft<28>(index).raw))};
+  }
+}
+#endif
+
+// c of |x| with the sign of x.
+template <class D, class V, int degree, int count>
+HWY_INLINE V odd_by_intervals(D d, V x, const Intervals<degree, count>& c) {
+  const hn::RebindToSigned<D> di;
+  const V u = hn::Min(hn::Set(d, count - 1), hn::Abs(hn::Mul(hn::Set(d, c.scale), x)));
+  const V magic = hn::Set(d, 0x1.8p23f);  // whose neighbours are 1 apart
+  const V biased = hn::Add(u, magic);
+  const auto index = hn::BitCast(di, biased);
+  const V delta = hn::Sub(u, hn::Sub(biased, magic));
+  V sum = lookup(d, c.c[degree], index);
+  for (int k = degree - 1; k >= 0; --k) sum = hn::MulAdd(sum, delta, lookup(d, c.c[k], index));
+  return hn::CopySign(sum, x);
+}
+#endif
+
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+inline constexpr const auto& erf_table = erf_intervals;
+
+template <class D>
+constexpr bool has_lookup = std::is_same_v<hn::TFromD<D>, float>;
 
 // v * 2^floor(n), rounded once, 0 and infinity included.
 HWY_INLINE hn::Vec512<float> scale_by_floor(hn::Vec512<float> v, hn::Vec512<float> n) {
@@ -141,21 +178,9 @@ HWY_INLINE V exp_by_lookup(D d, V x, Lo... lo) {
   const V fraction = hn::MulAdd(hn::Mul(r, r), q, r);
   return scale_by_floor(hn::MulAdd(power, fraction, power), t);
 }
-
-// c of |x| with the sign of x.
-template <class D, class V, int degree>
-HWY_INLINE V odd_by_intervals(D d, V x, const Intervals<degree>& c) {
-  const hn::RebindToSigned<D> di;
-  const V u = hn::Min(hn::Set(d, 31), hn::Abs(hn::Mul(hn::Set(d, c.scale), x)));
-  const V magic = hn::Set(d, 0x1.8p23f);  // whose neighbours are 1 apart
-  const V biased = hn::Add(u, magic);
-  const auto index = hn::BitCast(di, biased);
-  const V delta = hn::Sub(u, hn::Sub(biased, magic));
-  V sum = lookup(d, c.c[degree], index);
-  for (int k = degree - 1; k >= 0; --k) sum = hn::MulAdd(sum, delta, lookup(d, c.c[k], index));
-  return hn::CopySign(sum, x);
-}
 #else
+inline constexpr const auto& erf_table = wide_erf_intervals;
+
 template <class D>
 constexpr bool has_lookup = false;
 #endif
@@ -384,7 +409,11 @@ HWY_INLINE V scaled_erfc(D d, V a) {
 struct Erf {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
-    if constexpr (has_lookup<D>) return odd_by_intervals(d, x, erf_intervals);
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+    if constexpr (std::is_same_v<hn::TFromD<D>, float>) {
+      return odd_by_intervals(d, x, erf_table);
+    }
+#endif
     using C = Table<D>;
     V a = hn::Min(hn::Abs(x), hn::Set(d, C::erf_max));
     V square = hn::Mul(a, a);

@@ -108,9 +108,12 @@ ValueId class_weights(GraphBuilder& b, const LossOptions& options, ValueId score
     fail(ErrorKind::Usage, "there are {} class weights for {} classes",
          options.class_weights.size(), classes);
   }
+  bool any = false;
   for (double w : options.class_weights) {
     if (!(w >= 0) || !std::isfinite(w)) fail(ErrorKind::Usage, "a class weight is {}", w);
+    any = any || w > 0;
   }
+  if (!any) fail(ErrorKind::Usage, "all class weights are 0");
   Tensor values = Tensor::of<double>({classes}, options.class_weights);
   return b.constant(convert(values, b.dtype(scores)));
 }

@@ -402,7 +402,7 @@ void Metrics::set_state(const NamedTensors& state) {
            given.rank() == wanted.rank() && (grows || given.dims() == wanted.dims()) &&
            (given.rank() < 2 || given.dim(1) == wanted.dim(1));
   }
-  if (!fits) fail(ErrorKind::BadInput, "these are no collected metrics");
+  if (!fits) fail(ErrorKind::BadInput, "what was measured so far is not what is measured here");
   const Tensor &classes = state[2].tensor, &confused = state[3].tensor, &scores = state[4].tensor;
   const int64_t* counts = state[0].tensor.data<int64_t>();
   bool agrees = counts[0] >= 0 && scores.size() == state[5].tensor.size() &&

@@ -47,6 +47,10 @@ class Metrics {
   // "accuracy", "top5", ...; throws Usage for other names, listing those there are. Without a name
   // it collects what confusion() tells.
   Metrics(std::vector<std::string> names, const MetricOptions& options);
+  // Throws as the constructor does.
+  static void check(const std::string& name) { kind_of(name); }
+  // Whether it compares element by element, not classes.
+  static bool compares_elements(const std::string& name) { return kind_of(name).elements; }
 
   // Throws BadInput where the shapes fit no case above, or a class index is out of range.
   void add(const Tensor& output, const Tensor& target);

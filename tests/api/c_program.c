@@ -312,6 +312,244 @@ static void logging(const char* path) {
   OK(onnxrun_set_log(NULL, NULL, 1));
 }
 
+static double number(const onnxrun_arrays* arrays, const char* name) {
+  size_t i;
+  for (i = 0; i < onnxrun_arrays_count(arrays); ++i) {
+    onnxrun_array array;
+    OK(onnxrun_arrays_get(arrays, i, &array));
+    if (strcmp(array.name, name) == 0 && array.tensor.type == ONNXRUN_FLOAT64) {
+      return *(const double*)array.tensor.data;
+    }
+  }
+  EXPECT(!"the number is there");
+  return -1;
+}
+
+static void xor_data(const onnxrun_model* model, onnxrun_array* data) {
+  data[0].name = onnxrun_model_input_name(model, 0);
+  data[0].tensor = floats(xs, x_dims, 2);
+  data[1].name = "target";
+  data[1].tensor = floats(ts, t_dims, 2);
+}
+
+static void evaluations(const onnxrun_model* model) {
+  static const char* const pairs[] = {"loss",     "0.5*bce",   "loss", "mse", "metrics",
+                                      "accuracy", "confusion", "1",    NULL};
+  onnxrun_array data[2], array;
+  onnxrun_evaluator* evaluator = NULL;
+  onnxrun_arrays* result = NULL;
+  onnxrun_names* names = NULL;
+  onnxrun_options* o = options(pairs);
+  double both;
+  int64_t table = 0;
+  size_t i;
+  xor_data(model, data);
+  EXPECT(onnxrun_evaluator_new(model, o, data, 1, &evaluator) == ONNXRUN_BAD_INPUT);
+  OK(onnxrun_evaluator_new(model, o, data, 2, &evaluator));
+  OK(onnxrun_evaluator_texts(evaluator, "metrics", &names));
+  EXPECT(onnxrun_names_count(names) >= 1 && onnxrun_names_get(names, 99) == NULL);
+  onnxrun_names_free(names);
+  EXPECT(onnxrun_evaluator_texts(evaluator, "moods", &names) == ONNXRUN_USAGE);
+  OK(onnxrun_evaluator_run(evaluator, &result));
+  both = number(result, "loss");
+  OK(onnxrun_arrays_get(result, onnxrun_arrays_count(result) - 1, &array));
+  EXPECT(strcmp(array.name, "confusion") == 0 && array.tensor.rank == 2);
+  for (i = 0; i < 4; ++i) table += ((const int64_t*)array.tensor.data)[i];
+  EXPECT(table == 4);
+  onnxrun_arrays_free(result);
+  onnxrun_evaluator_cancel(evaluator);
+  EXPECT(onnxrun_evaluator_run(evaluator, &result) == ONNXRUN_CANCELLED);
+  onnxrun_evaluator_free(evaluator);
+  onnxrun_options_free(o);
+
+  {
+    static const char* const bce[] = {"loss", "bce", NULL};
+    static const char* const mse[] = {"loss", "mse", NULL};
+    double sum = 0;
+    for (i = 0; i < 2; ++i) {
+      o = options(i ? mse : bce);
+      OK(onnxrun_evaluator_new(model, o, data, 2, &evaluator));
+      OK(onnxrun_evaluator_run(evaluator, &result));
+      sum += (i ? 1 : 0.5) * number(result, "loss");
+      onnxrun_arrays_free(result);
+      onnxrun_evaluator_free(evaluator);
+      onnxrun_options_free(o);
+    }
+    EXPECT(fabs(both - sum) < 1e-6);
+  }
+}
+
+static void trainers(const onnxrun_model* model, const char* folder) {
+  static const char* const pairs[] = {"loss",        "bce",   "lr",      "0.5",      "ema", "0.9",
+                                      "lr_multiple", "*=0.5", "initial", "*weight=xavier", NULL};
+  onnxrun_array data[2];
+  onnxrun_trainer* trainer = NULL;
+  onnxrun_names* names = NULL;
+  onnxrun_arrays* weights = NULL;
+  onnxrun_array weight;
+  onnxrun_tensor output;
+  onnxrun_options* o = options(pairs);
+  double loss = 0, other = 0;
+  char path[512];
+  xor_data(model, data);
+  OK(onnxrun_trainer_new(model, o, &trainer));
+  OK(onnxrun_trainer_names(trainer, "trained", &names));
+  EXPECT(onnxrun_names_count(names) == 6);
+  onnxrun_names_free(names);
+  OK(onnxrun_trainer_names(trainer, "targets", &names));
+  EXPECT(onnxrun_names_count(names) == 1 && strcmp(onnxrun_names_get(names, 0), "target") == 0);
+  onnxrun_names_free(names);
+  EXPECT(onnxrun_trainer_names(trainer, "friends", &names) == ONNXRUN_USAGE);
+  EXPECT(onnxrun_trainer_output(trainer, 0, &output) == ONNXRUN_USAGE);
+  OK(onnxrun_trainer_step(trainer, data, 2, &loss));
+  OK(onnxrun_trainer_output(trainer, 0, &output));
+  EXPECT(output.rank == 2 && output.dims[0] == 4 && output.type == ONNXRUN_FLOAT32);
+  OK(onnxrun_trainer_losses(trainer, &other, 1));
+  EXPECT(loss == other);
+  EXPECT(onnxrun_trainer_losses(trainer, &other, 2) == ONNXRUN_USAGE);
+  OK(onnxrun_trainer_bind_evaluation(trainer, data[0].name, &data[0].tensor));
+  OK(onnxrun_trainer_bind_evaluation(trainer, "target", &data[1].tensor));
+  OK(onnxrun_trainer_evaluate_bound(trainer, &loss));
+  OK(onnxrun_trainer_evaluate(trainer, data, 2, &other));
+  EXPECT(loss == other);
+  OK(onnxrun_trainer_weights(trainer, &weights));
+  EXPECT(onnxrun_arrays_count(weights) == 6);
+  OK(onnxrun_arrays_get(weights, 0, &weight));
+  OK(onnxrun_trainer_set_weights(trainer, &weight, 1));
+  weight.name = "nobody";
+  EXPECT(onnxrun_trainer_set_weights(trainer, &weight, 1) == ONNXRUN_BAD_INPUT);
+  onnxrun_arrays_free(weights);
+  snprintf(path, sizeof path, "%s/step.onnx", folder);
+  OK(onnxrun_trainer_export_step(trainer, path));
+  onnxrun_trainer_free(trainer);
+  onnxrun_options_free(o);
+}
+
+static int32_t begun(void* user, onnxrun_fit* training) {
+  *(int*)user += onnxrun_fit_has(training, "test") ? 1 : 100;
+  return 0;
+}
+
+static int32_t ended(void* user, onnxrun_fit* training) {
+  int64_t steps = 0;
+  OK(onnxrun_fit_progress(training, &steps, NULL, NULL, NULL));
+  *(int*)user += steps == 8 ? 10 : 1000;
+  return 0;
+}
+
+static void parts(const onnxrun_model* model, const char* folder) {
+  static const char* const pairs[] = {"loss",    "bce",      "epochs",      "4",  "batch_size", "2",
+                                      "metrics", "accuracy", "standardize", NULL, NULL};
+  const char* chosen[11];
+  onnxrun_array data[2];
+  onnxrun_fit* training = NULL;
+  onnxrun_arrays *result = NULL, *numbers = NULL;
+  onnxrun_names* names = NULL;
+  onnxrun_model* trained = NULL;
+  onnxrun_callbacks callbacks;
+  onnxrun_options* o;
+  char path[512];
+  int calls = 0;
+  memcpy(chosen, pairs, sizeof pairs);
+  chosen[9] = onnxrun_model_input_name(model, 0);
+  o = options(chosen);
+  xor_data(model, data);
+  OK(onnxrun_fit_new_parts(model, o, data, 2, NULL, 0, data, 2, &training));
+  EXPECT(onnxrun_fit_has(training, "test") && !onnxrun_fit_has(training, "validation"));
+  EXPECT(!onnxrun_fit_has(training, "party") && !onnxrun_fit_has(NULL, "test"));
+  memset(&callbacks, 0, sizeof callbacks);
+  callbacks.size = sizeof callbacks;
+  callbacks.user = &calls;
+  callbacks.begin = begun;
+  callbacks.end = ended;
+  OK(onnxrun_fit_set_callbacks(training, &callbacks));
+  OK(onnxrun_fit_run(training));
+  EXPECT(calls == 11);
+  OK(onnxrun_fit_evaluate(training, "test", &result));
+  EXPECT(number(result, "loss") > 0 && number(result, "accuracy") >= 0);
+  onnxrun_arrays_free(result);
+  EXPECT(onnxrun_fit_evaluate(training, "validation", &result) == ONNXRUN_USAGE);
+  OK(onnxrun_fit_texts(training, "loss", &names));
+  EXPECT(strcmp(onnxrun_names_get(names, 0), "bce") == 0);
+  onnxrun_names_free(names);
+  OK(onnxrun_fit_not_finite(training, &names));
+  EXPECT(onnxrun_names_count(names) == 0);
+  onnxrun_names_free(names);
+  OK(onnxrun_fit_standardization(training, &numbers));
+  EXPECT(onnxrun_arrays_count(numbers) == 2);
+  onnxrun_arrays_free(numbers);
+  snprintf(path, sizeof path, "%s/parts.onnx", folder);
+  OK(onnxrun_fit_save(training, path, 0));
+  onnxrun_fit_free(training);
+  onnxrun_options_free(o);
+  OK(onnxrun_model_load(path, &trained));
+  OK(onnxrun_model_preparation(trained, &numbers));
+  EXPECT(onnxrun_arrays_count(numbers) == 3);
+  onnxrun_arrays_free(numbers);
+  onnxrun_model_free(trained);
+}
+
+static void rates(const onnxrun_model* model) {
+  static const char* const pairs[] = {"loss", "bce",         "from", "1e-3", "to",
+                                      "1",    "sweep_steps", "20",   NULL};
+  onnxrun_array data[2], lr;
+  onnxrun_arrays* sweep = NULL;
+  onnxrun_options* o = options(pairs);
+  xor_data(model, data);
+  OK(onnxrun_find_learning_rate(model, o, data, 2, &sweep));
+  OK(onnxrun_arrays_get(sweep, 0, &lr));
+  EXPECT(strcmp(lr.name, "lr") == 0 && lr.tensor.dims[0] >= 10);
+  onnxrun_arrays_free(sweep);
+  onnxrun_options_free(o);
+}
+
+static void changes(const char* path) {
+  static const char* const deny[] = {"external_data", "deny", NULL};
+  static const char* const wrong[] = {"external_data", "sometimes", NULL};
+  static const char* const twice[] = {"cotangents", "1", "double_precision", "1", NULL};
+  onnxrun_model *model = NULL, *changed = NULL;
+  onnxrun_names* names = NULL;
+  onnxrun_options* o = options(deny);
+  const char *role = NULL, *reason = NULL, *of, *wrt;
+  EXPECT(onnxrun_model_load_with(path, o, &model) == ONNXRUN_BAD_MODEL);
+  onnxrun_options_free(o);
+  o = options(wrong);
+  EXPECT(onnxrun_model_load_with(path, o, &model) == ONNXRUN_USAGE);
+  onnxrun_options_free(o);
+  OK(onnxrun_model_load_with(path, NULL, &model));
+  OK(onnxrun_model_initializer_role(model, 0, &role, &reason));
+  EXPECT(role && strcmp(role, "parameter") == 0 && reason && strlen(reason) > 0);
+  EXPECT(onnxrun_model_new_classes(model, 0, NULL, 0, &changed, NULL) == ONNXRUN_USAGE);
+  OK(onnxrun_model_new_classes(model, 3, NULL, 7, &changed, &names));
+  EXPECT(onnxrun_names_count(names) == 2);
+  EXPECT(strstr(onnxrun_model_output_type(changed, 0), "3]") != NULL);
+  onnxrun_names_free(names);
+  onnxrun_model_free(changed);
+  EXPECT(onnxrun_model_unshare(model, "perhaps", &changed, NULL) == ONNXRUN_USAGE);
+  OK(onnxrun_model_unshare(model, "auto", &changed, &names));
+  EXPECT(onnxrun_names_count(names) == 0);
+  onnxrun_names_free(names);
+  onnxrun_model_free(changed);
+  o = options(twice);
+  of = onnxrun_model_output_name(model, 0);
+  wrt = onnxrun_model_input_name(model, 0);
+  OK(onnxrun_model_gradients_with(model, o, &of, 1, &wrt, 1, &changed));
+  EXPECT(onnxrun_model_inputs(changed) == 2);
+  EXPECT(strncmp(onnxrun_model_output_type(changed, 0), "double", 6) == 0);
+  onnxrun_model_free(changed);
+  onnxrun_options_free(o);
+  {
+    onnxrun_session* session = NULL;
+    OK(onnxrun_session_new(model, NULL, &session));
+    OK(onnxrun_session_names(session, "inputs", &names));
+    EXPECT(onnxrun_names_count(names) == 1 && strcmp(onnxrun_names_get(names, 0), wrt) == 0);
+    onnxrun_names_free(names);
+    EXPECT(onnxrun_session_names(session, "puts", &names) == ONNXRUN_USAGE);
+    onnxrun_session_free(session);
+  }
+  onnxrun_model_free(model);
+}
+
 int main(int argc, char** argv) {
   onnxrun_model* model = NULL;
   if (argc != 3) return 2;
@@ -324,7 +562,12 @@ int main(int argc, char** argv) {
   run(model);
   steps(model, argv[2]);
   fit(model, argv[2]);
+  evaluations(model);
+  trainers(model, argv[2]);
+  parts(model, argv[2]);
+  rates(model);
   onnxrun_model_free(model);
   from_memory(argv[1], argv[2]);
+  changes(argv[1]);
   return failures ? 1 : 0;
 }

@@ -47,3 +47,22 @@ if ! diff "$here/exported_symbols.txt" "$work/symbols"; then
   echo "the names that the library shows have changed; tests/api/exported_symbols.txt lists them"
   exit 1
 fi
+
+# The packages, where there is what makes them: each file in the one that it belongs to.
+generators=TGZ
+! command -v dpkg-shlibdeps >/dev/null || generators="TGZ;DEB"
+(cd "$build" && cpack -B "$work/packages" -G "$generators") >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+tar tzf "$work"/packages/onnxrun-*.tar.gz >"$work/files"
+holds() { grep -q "$2" "$1" || { echo "no $2 in $(basename "$1")"; exit 1; }; }
+for file in bin/onnxrun include/onnxrun.h libonnxrun.so.0 libonnxrun.a onnxrun-config.cmake onnxrun.pc; do
+  holds "$work/files" "$file"
+done
+[ "$generators" != TGZ ] || exit 0
+for package in libonnxrun0:libonnxrun.so.0 libonnxrun-dev:include/onnxrun/session.h \
+  libonnxrun-dev:libonnxrun.so libonnxrun-dev:libonnxrun.a onnxrun:bin/onnxrun onnxrun:man1/onnxrun.1; do
+  deb=$(echo "$work"/packages/"${package%%:*}"_*.deb)
+  dpkg-deb -c "$deb" >"$work/${package%%:*}.list"
+  holds "$work/${package%%:*}.list" "${package#*:}"
+done
+! grep -q 'include/\|bin/' "$work/libonnxrun0.list" || { echo "libonnxrun0 holds more than the library"; exit 1; }
+dpkg-deb -f "$work"/packages/libonnxrun0_*.deb Depends | grep -q libprotobuf

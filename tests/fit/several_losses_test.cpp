@@ -98,6 +98,27 @@ TEST(Fit, MinimisesTheSumOfSeveralLosses) {
   }
 }
 
+// Several losses of one output have one target, which needs no name of its own.
+TEST(Fit, MinimisesSeveralLossesOfOneOutput) {
+  EvaluationOptions options;
+  auto loss = [&](const char* target) {
+    options.feed.targets.clear();
+    if (*target) options.feed.targets = {target};
+    NamedTensors data = {{"x", class_data(24)[0].tensor},
+                         {"target", two_headed_data(24)[1].tensor}};
+    return evaluate(two_heads(), data, options).loss;
+  };
+  options.loss = {.name = "mse", .output = "a"};
+  double mse = loss("");
+  options.loss.name = "mae";
+  double mae = loss("");
+  options.loss.weight = 0.5;
+  options.more_losses = {{.name = "mse", .output = "a"}};
+  for (const char* target : {"", "target", "a=target"}) {
+    EXPECT_NEAR(loss(target), 0.5 * mae + mse, 1e-6) << target;
+  }
+}
+
 // Batches cut a data set, losses and metrics of several outputs are those of all samples.
 TEST(Fit, EvaluatesSeveralOutputs) {
   EvaluationOptions options;

@@ -127,11 +127,21 @@ TEST(ValueFile, WhatIsWrittenIsReadBack) {
   RuntimeValue one = Tensor::of<float>({2}, {1, 2});
   RuntimeValue text = Tensor::of<std::string>({1, 2}, {"a", ""});
   RuntimeValue list = RuntimeValue::sequence({one, one});
+  RuntimeValue map = RuntimeValue::map(Tensor::of<int64_t>({1}, {5}), {one});
+  Type map_type = Type::map(DType::Int64, floats);
   struct Row {
     RuntimeValue value;
     Type type;
   };
   const Row rows[] = {
+      {RuntimeValue::sequence({map, map}), Type::sequence(map_type)},
+      {RuntimeValue::sequence({}), Type::sequence(map_type)},
+      {RuntimeValue::optional({map}), Type::optional(map_type)},
+      {RuntimeValue::sequence({RuntimeValue::optional({one})}),
+       Type::sequence(Type::optional(floats))},
+      {RuntimeValue::optional({RuntimeValue::optional({list})}),
+       Type::optional(Type::optional(Type::sequence(floats)))},
+      {RuntimeValue::optional({}), Type::optional(Type::sequence(floats))},
       {one, floats},
       {text, Type::tensor(DType::String)},
       {list, Type::sequence(floats)},

@@ -21,6 +21,18 @@ class CTensor(ctypes.Structure):
     ]  # fmt: skip
 
 
+class CArray(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("tensor", CTensor)]
+
+
+def arrays_for(**values):
+    """numpy arrays as a list of onnxrun_array, and how many there are."""
+    views = {name: view(value) for name, value in values.items()}
+    given = (CArray * len(views))(*(CArray(name.encode(), v) for name, v in views.items()))
+    given.keep = views
+    return given, ctypes.c_size_t(len(views))
+
+
 def view(array):
     """The array's own memory as an onnxrun_tensor, which keeps it."""
     assert array.flags.c_contiguous
@@ -48,8 +60,11 @@ class Library:
         path = str(build / "package" / "libonnxrun.so")
         self.c = ctypes.CDLL(path, mode=os.RTLD_DEEPBIND)
         self.c.onnxrun_error.restype = ctypes.c_char_p
+        self.c.onnxrun_names_get.restype = ctypes.c_char_p
         for name in ("onnxrun_options_new", "onnxrun_fit_trainer"):
             getattr(self.c, name).restype = ctypes.c_void_p
+        for name in ("onnxrun_arrays_count", "onnxrun_names_count"):
+            getattr(self.c, name).restype = ctypes.c_size_t
 
     def __call__(self, name, *arguments):
         status = getattr(self.c, f"onnxrun_{name}")(*arguments)
@@ -63,8 +78,19 @@ class Library:
     def options(self, **values):
         options = ctypes.c_void_p(self.c.onnxrun_options_new())
         for name, value in values.items():
-            self("options_set", options, name.encode(), str(value).encode())
+            for one in value if isinstance(value, list) else [value]:
+                self("options_set", options, name.encode(), str(one).encode())
         return options
+
+    def arrays(self, handle):
+        """The arrays of a handle by name, copied; the handle is freed."""
+        result = {}
+        for k in range(self.c.onnxrun_arrays_count(handle)):
+            array = CArray()
+            self("arrays_get", handle, ctypes.c_size_t(k), ctypes.byref(array))
+            result[array.name.decode()] = array_of(array.tensor).copy()
+        self.c.onnxrun_arrays_free(handle)
+        return result
 
 
 def net(tool):
@@ -128,4 +154,59 @@ def test_own_optimizer_on_the_librarys_gradients(tool):
         expect_near(f"loss of step {step}", loss.value, expected.item(), 1e-5)
     library.c.onnxrun_trainer_free(trainer)
     library.c.onnxrun_options_free(options)
+    library.c.onnxrun_model_free(model)
+
+
+def test_fits_streams_and_evaluates(tool):
+    """Arrays that stay in their files, another scale, an average; numbers are PyTorch's."""
+    library = Library(tool)
+    torch_model, path = net(tool)
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 255, size=(40, 5)).astype(np.float32)
+    target = rng.integers(0, 3, size=40)
+    x_file, val_file = tool.path(".npy"), tool.path(".npy")
+    np.save(x_file, x)
+    np.save(val_file, x[:9])
+    model = library.make("model_load", str(path).encode())
+    options = library.options(
+        loss="cross_entropy", lr=0.5, epochs=2, batch_size=8, shuffle=0, scale=f"x={1 / 255!r}",
+        stream=f"x={x_file}", validation_stream=f"x={val_file}", metrics="accuracy", ema=0.5,
+    )  # fmt: skip
+    data, validation = arrays_for(target=target), arrays_for(target=target[:9])
+    fit = ctypes.c_void_p()
+    library("fit_new", model, options, *data, *validation, ctypes.byref(fit))
+    library("fit_run", fit)
+
+    averaged = torch.optim.swa_utils.AveragedModel(
+        torch_model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5)
+    )
+    optimizer = torch.optim.SGD(torch_model.parameters(), lr=0.5)
+    inputs, labels = torch.from_numpy(x) / 255, torch.from_numpy(target)
+    for _ in range(2):
+        for k in range(0, 40, 8):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(torch_model(inputs[k : k + 8]), labels[k : k + 8]).backward()
+            optimizer.step()
+            averaged.update_parameters(torch_model)
+    with torch.no_grad():
+        scores = averaged(inputs[:9])
+    expected = nn.functional.cross_entropy(scores, labels[:9]).item()
+    found = library.arrays(library.make("fit_evaluate", fit, b"validation"))
+    expect_near("loss", found["loss"], expected, 1e-5)
+    expect_near("accuracy", found["accuracy"], (scores.argmax(1) == labels[:9]).double().mean().item(), 1e-12)
+
+    # What is written knows how its data were prepared, and an evaluation can do the same.
+    saved = tool.path(".onnx")
+    library("fit_save", fit, str(saved).encode(), 0)
+    again = library.make("model_load", str(saved).encode())
+    expect_near("scale", library.arrays(library.make("model_preparation", again))["x.scale"], 1 / 255, 1e-15)
+    choice = library.options(loss="cross_entropy", as_trained=1, stream=f"x={val_file}", confusion=1)
+    evaluator = library.make("evaluator_new", again, choice, *validation)
+    result = library.arrays(library.make("evaluator_run", evaluator))
+    expect_near("loss again", result["loss"], expected, 1e-5)
+    assert result["confusion"].sum() == 9
+    assert np.trace(result["confusion"]) == (scores.argmax(1) == labels[:9]).sum()
+    library.c.onnxrun_evaluator_free(evaluator)
+    library.c.onnxrun_fit_free(fit)
+    library.c.onnxrun_model_free(again)
     library.c.onnxrun_model_free(model)

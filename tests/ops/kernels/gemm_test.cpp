@@ -219,21 +219,24 @@ TEST_P(Gemm, ElementsDoNotDependOnThreads) {
 template <typename T>
 void expect_same_bits_packed(const Case& s) {
   SCOPED_TRACE(testing::Message() << s << " of " << typeid(T).name());
-  Operands<T> plain(s), packed(s);
+  Operands<T> plain(s);
   plain.multiply(s);
-  std::vector<T> panels(static_cast<size_t>(packed_elements<T>(s.k, s.n)));
-  pack_columns(matrix_view(packed.b.data(), packed.ldb, s.trans_b), s.k, s.n, panels.data());
-  gemm_packed(GemmArgs<T>{s.m,
-                          s.n,
-                          s.k,
-                          static_cast<T>(s.alpha),
-                          matrix_view(packed.a.data(), packed.lda, s.trans_a),
-                          {},
-                          static_cast<T>(s.beta),
-                          packed.c.data(),
-                          packed.ldc},
-              panels.data());
-  EXPECT_TRUE(same_bits(plain.c, packed.c));
+  for (const bool from_back : {false, true}) {
+    Operands<T> packed(s);
+    std::vector<T> panels(static_cast<size_t>(packed_elements<T>(s.k, s.n)));
+    pack_columns(matrix_view(packed.b.data(), packed.ldb, s.trans_b), s.k, s.n, panels.data());
+    gemm_packed(GemmArgs<T>{s.m,
+                            s.n,
+                            s.k,
+                            static_cast<T>(s.alpha),
+                            matrix_view(packed.a.data(), packed.lda, s.trans_a),
+                            {},
+                            static_cast<T>(s.beta),
+                            packed.c.data(),
+                            packed.ldc},
+                panels.data(), from_back);
+    EXPECT_TRUE(same_bits(plain.c, packed.c)) << from_back;
+  }
 }
 
 TEST_P(Gemm, PackedColumnsGiveTheSameBits) {
