@@ -13,7 +13,7 @@ mkdir -p "$build/findings"
 failed=0
 for target in "$@"; do
   log=$build/findings/$target.log
-  nice -n 19 "$build/fuzz_$target" "$build/corpora/$target" -dict="$here/onnxrun.dict" -max_len=65536 -entropic=0 \
+  "$build/fuzz_$target" "$build/corpora/$target" -dict="$here/onnxrun.dict" -max_len=16384 -entropic=0 \
     -timeout=60 -rss_limit_mb=2048 -max_total_time="$seconds" -print_final_stats=1 \
     -artifact_prefix="$build/findings/$target-" >"$log" 2>&1 || { failed=1; tail -n 30 "$log"; }
   echo "$target: $(grep -o 'number_of_executed_units: [0-9]*' "$log" | tail -n 1)"

@@ -15,6 +15,7 @@
 #include "model_storage.h"
 #include "onnx_exporter.h"
 #include "onnx_importer.h"
+#include "own_types.h"
 #include "passes/dead_nodes.h"
 #include "passes/decompose.h"
 #include "passes/fold.h"
@@ -266,7 +267,8 @@ class Convert final : public Command {
       remove_dead_nodes(graph);
     }
     if (!to_.empty()) {
-      FloatConversion conversion{.to = dtype_from_name(to_), .keep_io = keep_io_};
+      FloatConversion conversion{
+          .to = dtype_from_name(to_), .keep_io = keep_io_, .excluded = is_own_type};
       std::vector<std::string> cut = convert_floats(graph, conversion);
       remove_dead_nodes(graph);
       if (!cut.empty()) {

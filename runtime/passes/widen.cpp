@@ -1,11 +1,11 @@
 #include "passes/widen.h"
 
 #include <algorithm>
-#include <array>
 #include <cfloat>
 #include <cmath>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 #include "graph/builder.h"
@@ -30,31 +30,13 @@ double largest(DType t) {
   }
 }
 
-// Which values a conversion is about, and for whom.
-struct Purpose {
-  bool halves_only = false;
-  bool for_files = false;  // nodes keep to the types that the standard has
-};
-
-// Parameters of operators of ai.onnx that have a type here which the standard does not give them.
-struct OwnType {
-  std::string_view op, parameter;
-  DType type;
-};
-constexpr std::array own_types = {
-    OwnType{"CausalConvWithState", "T", DType::Float64},
-    OwnType{"DequantizeLinear", "T2", DType::Float64},
-    OwnType{"DequantizeLinear", "T3", DType::Float64},
-    OwnType{"LinearAttention", "S", DType::Float64},
-    OwnType{"LinearAttention", "T", DType::Float64},
-    OwnType{"QuantizeLinear", "T1", DType::Float64},
-    OwnType{"QuantizeLinear", "T2", DType::Float64},
-    OwnType{"RotaryEmbedding", "T", DType::Float64},
-};
+// Whether a type parameter of an operator is to do without the new type.
+using Excluded = decltype(FloatConversion::excluded);
 
 class FloatConverter {
  public:
-  explicit FloatConverter(DType to, Purpose purpose = {}) : to_(to), purpose_(purpose) {}
+  explicit FloatConverter(DType to, bool halves_only = false, Excluded excluded = {})
+      : to_(to), halves_only_(halves_only), excluded_(std::move(excluded)) {}
 
   void convert_graph(Graph& graph) {
     for (ValueId v : graph.inputs) graph.value(v).type = converted(graph.value(v).type);
@@ -79,7 +61,7 @@ class FloatConverter {
 
   bool is_converted(DType t) const {
     bool half = t == DType::Float16 || t == DType::BFloat16;
-    if (purpose_.halves_only) return half;
+    if (halves_only_) return half;
     return t != to_ &&
            (half || t == DType::Float32 || (t == DType::Float64 && to_ != DType::Float64));
   }
@@ -141,16 +123,9 @@ class FloatConverter {
     for (const TypeConstraint& c : spec.types) {
       if (c.name != type) continue;
       return c.tensor.contains(DType::Float32) &&
-             (!c.tensor.contains(to_) || (purpose_.for_files && is_own(spec, type)));
+             (!c.tensor.contains(to_) || (excluded_ && excluded_(spec, type, to_)));
     }
     return false;
-  }
-
-  bool is_own(const OpSpec& spec, std::string_view parameter) const {
-    return spec.domain.empty() &&
-           std::any_of(own_types.begin(), own_types.end(), [&](const OwnType& own) {
-             return own.op == spec.name && own.parameter == parameter && own.type == to_;
-           });
   }
 
   ValueId as_float(Graph& graph, ValueId v, const Originals& originals) {
@@ -191,7 +166,8 @@ class FloatConverter {
   }
 
   DType to_;
-  Purpose purpose_;
+  bool halves_only_;
+  Excluded excluded_;
   std::vector<std::string> cut_off_;
 };
 
@@ -250,7 +226,7 @@ static bool has_halves(const Graph& graph) {
 
 bool widen_halves(Graph& graph) {
   if (!has_halves(graph)) return false;
-  FloatConverter(DType::Float32, {.halves_only = true}).convert_graph(graph);
+  FloatConverter(DType::Float32, true).convert_graph(graph);
   infer(graph);
   return true;
 }
@@ -261,7 +237,7 @@ void widen_to_double(Graph& graph) {
 }
 
 std::vector<std::string> convert_floats(Graph& graph, const FloatConversion& conversion) {
-  FloatConverter converter(conversion.to, {.for_files = true});
+  FloatConverter converter(conversion.to, false, conversion.excluded);
   auto inputs = converted_ones(graph, graph.inputs, converter);
   auto outputs = converted_ones(graph, graph.outputs, converter);
   converter.convert_graph(graph);

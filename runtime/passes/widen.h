@@ -1,7 +1,9 @@
 // A graph in another floating-point type.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "graph/graph.h"
@@ -19,6 +21,9 @@ struct FloatConversion {
   DType to = DType::Float64;  // Float64, Float32, Float16 or BFloat16
   // Inputs and outputs of the graph keep their types, casts stand beside them.
   bool keep_io = false;
+  // Type parameters of operators ("T1") that stay float32 although they have the type here; none if
+  // empty.
+  std::function<bool(const OpSpec&, std::string_view parameter, DType)> excluded = {};
 };
 
 // The same for any of these four types, from the three others. A node whose operator does not have

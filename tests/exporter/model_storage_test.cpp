@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -98,6 +100,33 @@ TEST(ModelStorage, TakesOtherElements) {
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::Usage);
     EXPECT_NE(std::string(e.what()).find("'f64' is double"), std::string::npos) << e.what();
+  }
+}
+
+// Other elements go into the field that has the old ones, of whatever type.
+TEST(ModelStorage, TakesOtherElementsInEveryField) {
+  const ModelMaker m = all_fields();
+  const Graph before = m.import();
+  std::map<int, Tensor> payloads;
+  for (const auto& [id, init] : before.initializers) {
+    if (init.value.dtype() == DType::String) continue;
+    Tensor turned = init.value.clone();
+    std::reverse(turned.raw(), turned.raw() + turned.bytes());
+    payloads[init.stored] = turned;
+  }
+  EXPECT_EQ(payloads.size(), 10U);
+  onnx::ModelProto model;
+  const std::string bytes = inlined_model(before, payloads);
+  ASSERT_TRUE(model.ParseFromString(bytes));
+  for (const TensorProto& t : model.graph().initializer()) {
+    EXPECT_EQ(t.has_raw_data(), t.name() == "w") << t.name();
+  }
+  const Graph after = import_model_bytes(bytes, "", maker_registry(), {});
+  for (const auto& [id, init] : before.initializers) {
+    const Tensor& found = after.initializers.at(after.find(before.name_of(id))).value;
+    auto payload = payloads.find(init.stored);
+    const Tensor& expected = payload == payloads.end() ? init.value : payload->second;
+    EXPECT_TRUE(identical(found, expected)) << before.name_of(id);
   }
 }
 
