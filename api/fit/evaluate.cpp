@@ -1,5 +1,6 @@
 #include "onnxrun/evaluate.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "base/error.h"
@@ -39,12 +40,11 @@ struct Evaluator::Impl {
     describe(summary, task, data, batch_size);
     summary.metrics = plan.names();
     if (!options.confusion) return;
-    // Without a name of a metric, classes are counted all the same.
-    MeasuringPlan classes = plan;
-    if (classes.outputs.empty()) {
-      classes = measuring_plan(graph, task, data, batch_size, {"accuracy"});
-    }
-    if (!classes.outputs.empty()) confused = classes.outputs[0];
+    // Of the first output that has classes, whatever else is measured.
+    MeasuringPlan classes = measuring_plan(graph, task, data, batch_size, {"accuracy"});
+    auto counted = std::find_if(classes.outputs.begin(), classes.outputs.end(),
+                                [](const MeasuredOutput& m) { return !m.metrics.empty(); });
+    if (counted != classes.outputs.end()) confused = *counted;
   }
 
   Model with_losses() {

@@ -24,7 +24,7 @@ struct Evaluation {
   double loss = 0;
   std::vector<Measured> metrics = {};
   // Where asked for: int64[classes,classes], how many samples of each class (rows) were taken for
-  // which (columns), of the first output.
+  // which (columns), of the first output that has classes.
   Tensor confusion = {};
 };
 

@@ -29,9 +29,7 @@ void ReadAhead::start(int64_t first, int64_t count, Fill fill) {
   changed_.notify_all();
 }
 
-bool ReadAhead::is_low() const {
-  return next_ - used_ <= static_cast<int64_t>(slots_.size()) / 2;
-}
+bool ReadAhead::is_low() const { return next_ - used_ <= static_cast<int64_t>(slots_.size()) / 2; }
 
 std::span<const Tensor> ReadAhead::take(int64_t k) {
   std::unique_lock lock(mutex_);

@@ -197,6 +197,9 @@ TEST(Mistakes, OutputsHaveTheArraysOfTheirNames) {
   EXPECT_EQ(training.summary().loss, "mse, cross_entropy");
   EXPECT_EQ(training.summary().metrics,
             (std::vector<std::string>{"size_loss", "kind_loss", "size_mae", "kind_accuracy"}));
+  EvaluationOptions counting;
+  counting.confusion = true;
+  EXPECT_EQ(evaluate(Model(graph), data, counting).confusion.dims(), (Dims{3, 3}));
   data[1].name = "target";  // is the first output's
   EXPECT_EQ(fit(Model(graph), data, {}).summary().loss, "mse");
 }
