@@ -271,18 +271,19 @@ void register_linear(OpRegistry& r) {
                          .types = {{"T1", numbers}, {"T2", whole}},
                          .gradient = GradientState::NotDifferentiable,
                          .decomposes = true});
-  r.add<DequantizeLinear>({.name = "DequantizeLinear",
-                           .domain = "com.microsoft",
-                           .doc = "(x - zero point) scale",
-                           .since = {1},
-                           .inputs = {{"x", "T1"},
-                                      {"x_scale", "T2", InputRole::Setting},
-                                      {"x_zero_point", "T1", optional}},
-                           .outputs = {{"y", "T2"}},
-                           .types = {{"T1", whole | DTypeSet(DType::Int32)},
-                                     {"T2", numbers | DTypeSet(DType::Float64)}},
-                           .gradient = GradientState::Decompose,
-                           .decomposes = true});
+  r.add<DequantizeLinear>(
+      {.name = "DequantizeLinear",
+       .domain = "com.microsoft",
+       .doc = "(x - zero point) scale",
+       .since = {1},
+       .inputs = {{"x", "T1"},
+                  {"x_scale", "T2", InputRole::Setting},
+                  {"x_zero_point", "T1", optional}},
+       .outputs = {{"y", "T2"}},
+       .types = {{"T1", whole | DTypeSet(DType::Int32)},
+                 {.name = "T2", .tensor = numbers | DTypeSet(DType::Float64), .own_double = true}},
+       .gradient = GradientState::Decompose,
+       .decomposes = true});
 }
 
 }  // namespace
