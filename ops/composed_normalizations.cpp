@@ -43,11 +43,17 @@ class Lrn final : public ComposedOp {
                       {"pads", pads},
                       {"count_include_pad", int64_t{1}}});
     ValueId scale = e.add(e.scalar(bias_, x), e.mul(e.scalar(alpha_, x), mean));
-    ValueId power = e("Pow", {scale, e.scalar(beta_, x)});
-    d.set(0, e.div(x, e.b.reshape_like(power, x)));
+    d.set(0, e.div(x, e.b.reshape_like(power(e, scale), x)));
   }
 
  private:
+  ValueId power(const Emit& e, ValueId scale) const {
+    if (beta_ != 0.75f) return e("Pow", {scale, e.scalar(beta_, scale)});
+    // What nearly all nets have; roots are cheaper.
+    ValueId root = e("Sqrt", {scale});
+    return e.mul(root, e("Sqrt", {root}));
+  }
+
   float alpha_ = 1e-4f, beta_ = 0.75f, bias_ = 1;
   int64_t size_ = 0;
 };

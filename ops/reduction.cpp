@@ -208,9 +208,9 @@ struct Extreme {
     }
     static void merge(Acc& a, Acc b) { add(a, b); }
     static T finish(Acc a, int64_t) { return static_cast<T>(a); }
-    static Acc row(const T* x, int64_t n) requires(sign > 0 && (std::is_same_v<T, float> ||
-                                                                std::is_same_v<T, double>)) {
-      return maximum(x, n);
+    static Acc row(const T* x,
+                   int64_t n) requires(std::is_same_v<T, float> || std::is_same_v<T, double>) {
+      return sign > 0 ? maximum(x, n) : minimum(x, n);
     }
   };
   static Dim symbolic(const Dim& a, const Dim& b) { return sign > 0 ? max(a, b) : min(a, b); }

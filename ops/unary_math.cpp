@@ -117,40 +117,19 @@ struct CosRule : VectorRule<vcos, vcos> {
   }
 };
 
-// To the nearest integer, halves to even: adding and taking away the number from which on floats
-// have no fraction rounds so, and vectorises where the C library's functions are called one by one.
-template <typename T>
-T nearest(T x) {
-  constexpr T whole = std::is_same_v<T, double> ? T(0x1p52) : T(0x1p23);
-  const T shift = std::copysign(whole, x);
-  const T rounded = (x + shift) - shift;
-  return std::abs(x) < whole ? rounded : x;
-}
-
 struct FloorRule {
   static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  T one(T x) const {
-    const T near = nearest(x), below = near - T{1};
-    return std::copysign(near > x ? below : near, x);
-  }
+  static constexpr auto function = ElementFunction::Floor;
 };
 
 struct CeilRule {
   static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  T one(T x) const {
-    const T near = nearest(x), above = near + T{1};
-    return std::copysign(near < x ? above : near, x);
-  }
+  static constexpr auto function = ElementFunction::Ceil;
 };
 
 struct RoundRule {
   static constexpr DTypeSet types = dtypes::floats;
-  template <typename T>
-  T one(T x) const {
-    return std::copysign(nearest(x), x);
-  }
+  static constexpr auto function = ElementFunction::Round;
 };
 
 }  // namespace

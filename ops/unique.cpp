@@ -1,8 +1,9 @@
 // Unique.
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <numeric>
-#include <string_view>
 
 #include "axis_rows.h"
 #include "kernels/data_movement.h"
@@ -27,27 +28,63 @@ int compare(const T& a, const T& b) {
   }
 }
 
-// The places of elements in their order, equal ones as they come. They are sorted with their places
-// beside them, which spares the cache.
+// Whole numbers in the order of compare(), equal ones for equal elements.
+template <typename T>
+uint64_t key_of(T x) {
+  if constexpr (!std::is_same_v<T, ComputeType<T>>) {
+    return key_of(static_cast<float>(x));
+  } else if constexpr (std::is_floating_point_v<T>) {
+    if (std::isnan(x)) return UINT64_MAX;
+    const double wide = x == 0 ? 0.0 : static_cast<double>(x);  // no -0
+    const auto bits = std::bit_cast<uint64_t>(wide);
+    constexpr uint64_t sign = uint64_t{1} << 63;
+    return (bits & sign) != 0 ? ~bits : bits | sign;
+  } else if constexpr (std::is_signed_v<T>) {
+    return static_cast<uint64_t>(int64_t{x}) ^ uint64_t { 1 } << 63;
+  } else {
+    return uint64_t{x};
+  }
+}
+
+struct KeyedPlace {
+  uint64_t key = 0;
+  int64_t place = 0;
+};
+
+// In the order of their keys, equal ones as they come: byte by byte from the least, but for bytes
+// in which all keys agree.
+void sort_keys(std::vector<KeyedPlace>& list) {
+  constexpr size_t bytes = sizeof(uint64_t), values = 256;
+  std::array<std::array<size_t, values>, bytes> counts{};
+  for (const KeyedPlace& k : list) {
+    for (size_t b = 0; b < bytes; ++b) ++counts[b][k.key >> 8 * b & 0xff];
+  }
+  std::vector<KeyedPlace> other(list.size());
+  for (size_t b = 0; b < bytes; ++b) {
+    std::array<size_t, values>& start = counts[b];
+    if (start[list.front().key >> 8 * b & 0xff] == list.size()) continue;
+    std::exclusive_scan(start.begin(), start.end(), start.begin(), size_t{0});
+    for (const KeyedPlace& k : list) other[start[k.key >> 8 * b & 0xff]++] = k;
+    list.swap(other);
+  }
+}
+
+// The places of elements in their order, equal ones as they come.
 template <typename T>
 std::vector<int64_t> order_of_elements(const T* x, int64_t count) {
-  using Key = std::conditional_t<std::is_same_v<T, std::string>, std::string_view, T>;
-  struct Entry {
-    Key value;
-    int64_t place;
-  };
-  std::vector<Entry> entries;
-  entries.reserve(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count; ++i) entries.push_back({Key(x[i]), i});
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    int result = compare<Key>(a.value, b.value);
-    return result != 0 ? result < 0 : a.place < b.place;
-  });
+  std::vector<KeyedPlace> list(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) list[static_cast<size_t>(i)] = {key_of(x[i]), i};
+  if (count > 0) sort_keys(list);
   std::vector<int64_t> order;
-  order.reserve(entries.size());
-  for (const Entry& e : entries) order.push_back(e.place);
+  order.reserve(list.size());
+  for (const KeyedPlace& k : list) order.push_back(k.place);
   return order;
 }
+
+template <typename T>
+constexpr bool has_key =
+    !std::is_same_v<T, std::string> && !std::is_same_v<T, std::complex<float>> &&
+    !std::is_same_v<T, std::complex<double>>;
 
 // Slices along an axis (or elements) in groups of equal ones.
 struct Groups {
@@ -68,15 +105,17 @@ Groups find_groups(const T* x, const AxisSplit& s, bool sorted) {
     }
     return 0;
   };
-  std::vector<int64_t> order;
-  if (s.outer == 1 && s.inner == 1) {
-    order = order_of_elements(x, s.length);
-  } else {
-    order.resize(static_cast<size_t>(s.length));
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
+  auto order_of_slices = [&] {
+    if constexpr (has_key<T>) {
+      if (s.outer == 1 && s.inner == 1) return order_of_elements(x, s.length);
+    }
+    std::vector<int64_t> places(static_cast<size_t>(s.length));
+    std::iota(places.begin(), places.end(), 0);
+    std::stable_sort(places.begin(), places.end(),
                      [&](int64_t i, int64_t j) { return order_of(i, j) < 0; });
-  }
+    return places;
+  };
+  const std::vector<int64_t> order = order_of_slices();
   Groups g;
   g.group.resize(order.size());
   for (size_t k = 0; k < order.size(); ++k) {

@@ -139,13 +139,15 @@ HWY_INLINE bool all_finite_loop(const T* x, int64_t n) {
   return hn::AllTrue(d, hn::Eq(hn::Add(a, b), hn::Zero(d)));
 }
 
-template <typename T>
-HWY_INLINE T maximum_loop(const T* x, int64_t n) {
+// The smallest one is the largest of what is negated.
+template <bool smallest, typename T>
+HWY_INLINE T extreme_loop(const T* x, int64_t n) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   auto lowest = constant(d, -HUGE_VAL);
   auto a = lowest, b = lowest, nan = hn::Zero(d);
-  auto take = [&](auto& best, auto v) HWY_ATTR {
+  auto take = [&](auto& best, auto element) HWY_ATTR {
+    const auto v = smallest ? hn::Neg(element) : element;
     nan = hn::IfThenElse(hn::Eq(v, v), nan, v);
     best = hn::IfThenElse(hn::Gt(v, best), v, best);
   };
@@ -156,10 +158,12 @@ HWY_INLINE T maximum_loop(const T* x, int64_t n) {
   }
   for (; i < n; i += lanes) {
     auto count = static_cast<size_t>(HWY_MIN(lanes, n - i));
-    take(a, hn::IfThenElse(hn::FirstN(d, count), load_first(d, x + i, count), lowest));
+    const auto none = smallest ? hn::Neg(lowest) : lowest;
+    take(a, hn::IfThenElse(hn::FirstN(d, count), load_first(d, x + i, count), none));
   }
   if (!hn::AllTrue(d, hn::Eq(nan, nan))) return std::numeric_limits<T>::quiet_NaN();
-  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
+  const T best = hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
+  return smallest ? -best : best;
 }
 
 // Sixteen sums, as many vectors of them as it takes.
@@ -293,8 +297,10 @@ double largest_double(const double* x, int64_t n) { return largest_loop(x, n); }
 double sum_float(const float* x, int64_t n) { return sum_loop(x, n); }
 double sum_double(const double* x, int64_t n) { return sum_loop(x, n); }
 
-float maximum_float(const float* x, int64_t n) { return maximum_loop(x, n); }
-double maximum_double(const double* x, int64_t n) { return maximum_loop(x, n); }
+float maximum_float(const float* x, int64_t n) { return extreme_loop<false>(x, n); }
+double maximum_double(const double* x, int64_t n) { return extreme_loop<false>(x, n); }
+float minimum_float(const float* x, int64_t n) { return extreme_loop<true>(x, n); }
+double minimum_double(const double* x, int64_t n) { return extreme_loop<true>(x, n); }
 
 bool all_finite_float(const float* x, int64_t n) { return all_finite_loop(x, n); }
 bool all_finite_double(const double* x, int64_t n) { return all_finite_loop(x, n); }
@@ -351,6 +357,8 @@ HWY_EXPORT(largest_float);
 HWY_EXPORT(largest_double);
 HWY_EXPORT(maximum_float);
 HWY_EXPORT(maximum_double);
+HWY_EXPORT(minimum_float);
+HWY_EXPORT(minimum_double);
 bool all_finite(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(all_finite_float)(x, n); }
 bool all_finite(const double* x, int64_t n) {
   return HWY_DYNAMIC_DISPATCH(all_finite_double)(x, n);
@@ -371,6 +379,8 @@ double largest_number(const double* x, int64_t n) {
 }
 float maximum(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(maximum_float)(x, n); }
 double maximum(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(maximum_double)(x, n); }
+float minimum(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(minimum_float)(x, n); }
+double minimum(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(minimum_double)(x, n); }
 
 }  // namespace onnxrun
 #endif  // HWY_ONCE

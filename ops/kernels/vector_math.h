@@ -57,5 +57,8 @@ double largest_number(const double* x, int64_t n);
 // The largest element: NaN if one is, -infinity of no elements.
 float maximum(const float* x, int64_t n);
 double maximum(const double* x, int64_t n);
+// The smallest element: NaN if one is, infinity of no elements.
+float minimum(const float* x, int64_t n);
+double minimum(const double* x, int64_t n);
 
 }  // namespace onnxrun

@@ -21,6 +21,9 @@ enum class ElementFunction : uint8_t {
   // Of one number.
   Neg,
   Abs,
+  Round,
+  Floor,
+  Ceil,
   Reciprocal,
   Relu,
   Sqrt,
@@ -42,7 +45,7 @@ enum class ElementFunction : uint8_t {
 
 inline constexpr std::string_view element_function_names[] = {
     "Add",     "Sub",        "Mul",  "Div",  "Min",         "Max",     "Neg",
-    "Abs",     "Reciprocal", "Relu", "Sqrt", "Exp",         "Log",     "Tanh",
+    "Abs", "Round", "Floor", "Ceil", "Reciprocal", "Relu", "Sqrt", "Exp",         "Log",     "Tanh",
     "Sigmoid", "Softplus",   "Erf",  "Less", "LessOrEqual", "Greater", "GreaterOrEqual",
     "Equal",   "Where"};
 

@@ -15,13 +15,19 @@ namespace {
 // A multiple of 4, so that blocks of packed elements begin at a byte.
 constexpr int64_t block = 512;
 
+// Both alternatives are computed, so that compilers need no branch.
 template <typename T>
 int64_t truncate_to_int64(T value) {
-  return value >= T(-0x1p63) && value < T(0x1p63) ? static_cast<int64_t>(value) : INT64_MIN;
+  const bool fits = value >= T(-0x1p63) && value < T(0x1p63);
+  const auto truncated = static_cast<int64_t>(fits ? value : T{0});
+  return fits ? truncated : INT64_MIN;
 }
 
-int32_t truncate_to_int32(double value) {
-  return value > -2147483649.0 && value < 2147483648.0 ? static_cast<int32_t>(value) : INT32_MIN;
+template <typename T>
+int32_t truncate_to_int32(T value) {
+  const bool fits = value > T(-0x1p31) - T{1} && value < T(0x1p31);  // float has no -2^31 - 1
+  const auto truncated = static_cast<int32_t>(fits ? value : T{0});
+  return fits ? truncated : INT32_MIN;
 }
 
 uint64_t truncate_to_uint64(double value) {
@@ -154,6 +160,11 @@ void convert_complex(const Tensor& from, Tensor& to) {
   });
 }
 
+bool fits_int32(DType t) {
+  return t == DType::Int8 || t == DType::UInt8 || t == DType::Int16 || t == DType::UInt16 ||
+         t == DType::Int32;
+}
+
 bool is_convertible(DType from, DType to) {
   auto is_plain = [](DType t) { return is_float(t) || is_integer(t) || t == DType::Bool; };
   return (is_plain(from) && is_plain(to)) || (is_complex(from) && is_complex(to));
@@ -170,6 +181,8 @@ void convert_into(const Tensor& from, Tensor& to, const ConvertOptions& options)
   }
   if (is_complex(from.dtype())) {
     convert_complex(from, to);
+  } else if (from.dtype() == DType::Float32 && fits_int32(to.dtype())) {
+    convert_through<float>(from, to, options);
   } else if (is_float(from.dtype())) {
     convert_through<double>(from, to, options);
   } else if (from.dtype() == DType::UInt64) {

@@ -31,6 +31,12 @@ T expected_number(ElementFunction f, T a, T b) {
       return -a;
     case ElementFunction::Abs:
       return std::abs(a);
+    case ElementFunction::Round:
+      return std::nearbyint(a);
+    case ElementFunction::Floor:
+      return std::floor(a);
+    case ElementFunction::Ceil:
+      return std::ceil(a);
     case ElementFunction::Reciprocal:
       return 1 / a;
     case ElementFunction::Relu:

@@ -255,13 +255,16 @@ template <typename T>
 void expect_maximum() {
   using L = std::numeric_limits<T>;
   EXPECT_EQ(maximum(static_cast<const T*>(nullptr), 0), -L::infinity());
+  EXPECT_EQ(minimum(static_cast<const T*>(nullptr), 0), L::infinity());
   std::vector<T> x(75);
   for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<T>(std::sin(static_cast<double>(i) * 7));
   for (size_t n = 1; n <= x.size(); ++n) {
     auto count = static_cast<int64_t>(n);
     EXPECT_EQ(maximum(x.data(), count), *std::max_element(x.begin(), x.begin() + count));
+    EXPECT_EQ(minimum(x.data(), count), *std::min_element(x.begin(), x.begin() + count));
     T old = std::exchange(x[n - 1], L::quiet_NaN());
     EXPECT_TRUE(std::isnan(maximum(x.data(), 75))) << n;
+    EXPECT_TRUE(std::isnan(minimum(x.data(), 75))) << n;
     x[n - 1] = old;
   }
 }
