@@ -44,10 +44,11 @@ enum class ElementFunction : uint8_t {
 };
 
 inline constexpr std::string_view element_function_names[] = {
-    "Add",     "Sub",        "Mul",  "Div",  "Min",         "Max",     "Neg",
-    "Abs", "Round", "Floor", "Ceil", "Reciprocal", "Relu", "Sqrt", "Exp",         "Log",     "Tanh",
-    "Sigmoid", "Softplus",   "Erf",  "Less", "LessOrEqual", "Greater", "GreaterOrEqual",
-    "Equal",   "Where"};
+    "Add",      "Sub",  "Mul",   "Div",         "Min",     "Max",
+    "Neg",      "Abs",  "Round", "Floor",       "Ceil",    "Reciprocal",
+    "Relu",     "Sqrt", "Exp",   "Log",         "Tanh",    "Sigmoid",
+    "Softplus", "Erf",  "Less",  "LessOrEqual", "Greater", "GreaterOrEqual",
+    "Equal",    "Where"};
 
 constexpr std::string_view to_string(ElementFunction f) {
   return element_function_names[static_cast<size_t>(f)];
