@@ -220,6 +220,38 @@ onnxrun_status onnxrun_session_output(onnxrun_session* session, const char* name
 /* From any thread. */
 void onnxrun_session_cancel(onnxrun_session* session);
 
+/* ---- Trainings that files describe themselves (training_info) ---- */
+
+typedef struct onnxrun_stored_training onnxrun_stored_training;
+
+/* Options: seed, and those of a session but outputs. May be NULL. ONNXRUN_USAGE for a model that is
+   not from a file or describes no training. */
+onnxrun_status onnxrun_stored_training_new(const onnxrun_model* model,
+                                           const onnxrun_options* options,
+                                           onnxrun_stored_training** training);
+void onnxrun_stored_training_free(onnxrun_stored_training* training);
+/* `what` is "inputs", "outputs" or "state". */
+onnxrun_status onnxrun_stored_training_names(const onnxrun_stored_training* training,
+                                             const char* what, onnxrun_names** names);
+/* Back to step 0, with what the file's initialization gives. */
+onnxrun_status onnxrun_stored_training_initialize(onnxrun_stored_training* training);
+/* One iteration. `outputs`, which may be NULL, gets those that are tensors, from before the
+   update. */
+onnxrun_status onnxrun_stored_training_step(onnxrun_stored_training* training,
+                                            const onnxrun_array* inputs, size_t count,
+                                            onnxrun_arrays** outputs);
+int64_t onnxrun_stored_training_steps(const onnxrun_stored_training* training);
+/* The initializers that training changes; some or all of them set anew. */
+onnxrun_status onnxrun_stored_training_state(const onnxrun_stored_training* training,
+                                             onnxrun_arrays** state);
+onnxrun_status onnxrun_stored_training_set_state(onnxrun_stored_training* training,
+                                                 const onnxrun_array* state, size_t count);
+/* The file with the state in it. */
+onnxrun_status onnxrun_stored_training_save(const onnxrun_stored_training* training,
+                                            const char* path, int in_place);
+/* From any thread. */
+void onnxrun_stored_training_cancel(onnxrun_stored_training* training);
+
 /* ---- Training, a step at a time ---- */
 
 typedef struct onnxrun_trainer onnxrun_trainer;

@@ -12,6 +12,7 @@
 #include "onnxrun/fit.h"
 #include "onnxrun/model.h"
 #include "onnxrun/session.h"
+#include "onnxrun/stored_training.h"
 #include "onnxrun/trainer.h"
 
 struct onnxrun_options {
@@ -30,6 +31,10 @@ struct onnxrun_session {
   onnxrun::Session session;
   onnxrun::NamedValues given;  // by the last run with inputs; empty after one with bound ones
   std::map<std::string, std::vector<const char*>> texts;  // of outputs that were asked for
+};
+
+struct onnxrun_stored_training {
+  onnxrun::StoredTraining training;
 };
 
 struct onnxrun_names {

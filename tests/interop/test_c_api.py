@@ -1,14 +1,17 @@
 """onnxrun.h from Python's ctypes: numpy's memory without a copy, against PyTorch."""
 
 import ctypes
+import fcntl
 import os
+import pathlib
 import subprocess
+import sys
 
 import numpy as np
 import torch
 from torch import nn
 
-from support import expect_near
+from support import expect_near, initializers
 
 TYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 7, np.dtype(np.float64): 11}
 DTYPES = {number: dtype for dtype, number in TYPES.items()}
@@ -54,8 +57,10 @@ def array_of(tensor):
 class Library:
     def __init__(self, tool):
         build = tool.binary.parent
-        subprocess.run(["cmake", "--build", str(build), "--target", "packages"],
-                       check=True, capture_output=True)  # fmt: skip
+        with open(build / "packages.lock", "w") as lock:  # one at a time builds it
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            subprocess.run(["cmake", "--build", str(build), "--target", "packages"],
+                           check=True, capture_output=True)  # fmt: skip
         # TensorFlow, which other tests import, brings a protobuf of its own into the process.
         path = str(build / "package" / "libonnxrun.so")
         self.c = ctypes.CDLL(path, mode=os.RTLD_DEEPBIND)
@@ -210,3 +215,36 @@ def test_fits_streams_and_evaluates(tool):
     library.c.onnxrun_fit_free(fit)
     library.c.onnxrun_model_free(again)
     library.c.onnxrun_model_free(model)
+
+
+def test_trains_as_the_file_says(tool):
+    sys.path.append(str(pathlib.Path(__file__).parent.parent / "data"))
+    from make_training_info import make_model
+
+    library, content = Library(tool), make_model("Momentum").SerializeToString()
+    model = library.make("model_load_bytes", content, len(content))
+    options = library.options(seed=3, threads=1)
+    training = library.make("stored_training_new", model, options)
+    library.c.onnxrun_options_free(options)
+    library.c.onnxrun_model_free(model)  # the training keeps it
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 3)).astype(np.float32)
+    t = (x @ np.array([[1], [-2], [3]], np.float32)).astype(np.float32)
+    library("stored_training_initialize", training)
+    state = library.make("stored_training_state", training)
+    w = library.arrays(state)["W"]
+    assert np.any(w), "the initialization draws W"
+    outputs = ctypes.c_void_p()
+    library("stored_training_step", training, *arrays_for(x=x, t=t), ctypes.byref(outputs))
+    loss = library.arrays(outputs)["loss"]
+    expect_near("the first loss", loss, np.mean((x @ w - t) ** 2), 1e-5)
+    for _ in range(60):
+        library("stored_training_step", training, *arrays_for(x=x, t=t), None)
+    outputs = ctypes.c_void_p()
+    library("stored_training_step", training, *arrays_for(x=x, t=t), ctypes.byref(outputs))
+    assert library.arrays(outputs)["loss"] < 0.2 * loss
+    library("stored_training_set_state", training, *arrays_for(W=np.zeros((3, 1), np.float32)))
+    path = tool.path(".onnx")
+    library("stored_training_save", training, str(path).encode(), 0)
+    assert not np.any(initializers(path)["W"])
+    library.c.onnxrun_stored_training_free(training)
