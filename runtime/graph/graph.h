@@ -90,7 +90,7 @@ struct ModelSource {
   std::string producer;                           // "pytorch 2.13.0"
   int64_t ir_version = 0;
   std::map<std::string, int64_t> opsets;
-  std::map<std::string, std::string, std::less<>> metadata = {};  // of the graph, and the model's own "onnxrun.*"
+  std::map<std::string, std::string, std::less<>> metadata = {};  // GraphProto's, and onnxrun.*
 };
 
 // State that a run moves: `in` is one of Graph::inputs, `out`, of the same type, its value after

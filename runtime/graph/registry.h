@@ -27,8 +27,8 @@ struct TypeConstraint {
   DTypeSet sequence = {};  // seq(tensor(x))
   DTypeSet optional = {};  // optional(tensor(x)) and optional(seq(tensor(x)))
   bool map = false;
-  // Float64 is one of `tensor` here, and not in the operator's specification: what has a gradient has
-  // it in double, too.
+  // Float64 is one of `tensor` here, and not in the operator's specification: what has a gradient
+  // has it in double, too.
   bool own_double = false;
 };
 
