@@ -17,9 +17,10 @@ struct Functions {
   SharedLibrary library{"libopenjp2.so.7",
                         "JPEG 2000 pictures need libopenjp2.so.7 (libopenjp2-7)"};
 
-// NOLINTNEXTLINE(bugprone-macro-parentheses): names of members
+// NOLINTBEGIN(bugprone-macro-parentheses): names of members
 #define ONNXRUN_OPJ(name) \
   decltype(&opj_##name) name = library.find<decltype(&opj_##name)>("opj_" #name)
+  // NOLINTEND(bugprone-macro-parentheses)
   ONNXRUN_OPJ(set_default_decoder_parameters);
   ONNXRUN_OPJ(create_decompress);
   ONNXRUN_OPJ(destroy_codec);

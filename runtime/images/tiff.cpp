@@ -18,9 +18,10 @@ namespace {
 struct Functions {
   SharedLibrary library{"libtiff.so.6", "TIFF pictures need libtiff.so.6 (libtiff6)"};
 
-// NOLINTNEXTLINE(bugprone-macro-parentheses): names of members
+// NOLINTBEGIN(bugprone-macro-parentheses): names of members
 #define ONNXRUN_TIFF(name) \
   decltype(&TIFF##name) name = library.find<decltype(&TIFF##name)>("TIFF" #name)
+  // NOLINTEND(bugprone-macro-parentheses)
   ONNXRUN_TIFF(OpenOptionsAlloc);
   ONNXRUN_TIFF(OpenOptionsFree);
   ONNXRUN_TIFF(OpenOptionsSetMaxSingleMemAlloc);
