@@ -44,8 +44,8 @@ struct StoredTraining::Impl {
     std::vector<size_t> reads, writes;  // of the state, behind inputs and outputs
   };
 
-  Impl(const Model& model, StoredTrainingOptions o)
-      : options(std::move(o)), training(read_training(model)), signature(model.graph().registry()) {
+  Impl(const Model& model, const StoredTrainingOptions& o)
+      : options(o), training(read_training(model)), signature(model.graph().registry()) {
     control.max_memory = options.max_memory;
     control.max_loop_iterations = options.max_loop_iterations;
     LimitedWork limited = limits();
@@ -153,7 +153,7 @@ struct StoredTraining::Impl {
 };
 
 StoredTraining::StoredTraining(const Model& model, StoredTrainingOptions options)
-    : impl_(std::make_unique<Impl>(model, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(model, options)) {}
 StoredTraining::~StoredTraining() = default;
 StoredTraining::StoredTraining(StoredTraining&&) noexcept = default;
 StoredTraining& StoredTraining::operator=(StoredTraining&&) noexcept = default;
