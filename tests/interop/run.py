@@ -3,7 +3,7 @@
 
 Every function test_* of the test_*.py beside this file gets a support.Tool. A module's cases() may
 yield more tests as (name, function). With patterns only the tests whose `module.name` contains one
-of them run. As many run at a time as there are processors. The last line is "N passed, N failed";
+of them run. Up to four run at a time, as there are processors. The last line is "N passed, N failed";
 exit code 1 if one failed.
 """
 
@@ -27,6 +27,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 from support import Tool
 
 GROUP = 6  # tests that a worker takes at a time
+MOST = 4  # workers, each with all frameworks in a gigabyte or two
 
 
 def collect():
@@ -71,12 +72,22 @@ def take(counter):
         return counter.value - 1
 
 
+def processors():
+    """What the affinity mask and the control group allow."""
+    count = len(os.sched_getaffinity(0))
+    try:
+        quota, period = pathlib.Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return count if quota == "max" else max(1, min(count, int(quota) // int(period)))
+    except (OSError, ValueError):
+        return count
+
+
 def main():
     binary, patterns = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2:]
     # Not forked: the frameworks have threads.
     context = multiprocessing.get_context("spawn")
     next_group, results = context.Value("i", 0), context.Queue()
-    count = len(os.sched_getaffinity(0))
+    count = min(processors(), MOST)
     workers = [
         context.Process(target=work, args=(binary, patterns, next_group, results), daemon=True)
         for _ in range(count)
