@@ -1,9 +1,12 @@
 #include "files_in_use.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/file_names.h"
 #include "graph/graph.h"
 
 namespace onnxrun::tool {
@@ -81,6 +84,36 @@ void FilesInUse::write(std::string_view option, const std::string& path) {
     }
   }
   outputs_.push_back({std::string(option), path});
+}
+
+void check_destination(const std::string& model, const std::string& output, bool in_place) {
+  if (in_place && model == "-") {
+    fail(ErrorKind::Usage, "--in-place: standard input is no file to write to; give -o");
+  }
+  if (output.empty() == !in_place) {
+    throw Error(ErrorKind::Usage, in_place
+                                      ? "give either -o or --in-place"
+                                      : "where to? -o FILE writes the trained model, --in-place "
+                                        "overwrites the one read");
+  }
+  std::error_code none;
+  if (!output.empty() && std::filesystem::equivalent(output, model, none)) {
+    fail(ErrorKind::Usage, "-o {} is the model itself; --in-place overwrites it", output);
+  }
+}
+
+void check_writable(const std::string& path) {
+  if (path.empty()) return;
+  fs::path folder = fs::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  if (!is_folder(folder)) {
+    fail(ErrorKind::CannotWrite, "{}: there is no folder '{}'", path, folder.string());
+  }
+  if (is_folder(path)) fail(ErrorKind::CannotWrite, "{}: this is a folder", path);
+  if (access(folder.c_str(), W_OK) != 0 &&
+      !(file_exists(path) && access(path.c_str(), W_OK) == 0)) {
+    fail(ErrorKind::CannotWrite, "{}: the folder cannot be written to", path);
+  }
 }
 
 }  // namespace onnxrun::tool

@@ -31,4 +31,12 @@ class FilesInUse {
   std::vector<Output> outputs_;
 };
 
+// Throws Usage unless either -o names another file than the model, or --in-place stands alone, and
+// the model is a file then.
+void check_destination(const std::string& model, const std::string& output, bool in_place);
+
+// Before hours of work, not after them: throws CannotWrite for a path that no file can be written
+// to; "" is none.
+void check_writable(const std::string& path);
+
 }  // namespace onnxrun::tool

@@ -1,5 +1,3 @@
-#include <algorithm>
-#include <filesystem>
 #include <map>
 #include <vector>
 
@@ -72,12 +70,15 @@ class Step final : public Command {
   }
 
   int execute() override {
-    check_usage();
+    check_destination(model_path_, output_, in_place_);
+    check_writable(output_);
     Model model = load_model(model_path_, common_);
     FilesInUse files;
     files.read(model);
     files.read(data_.data);
     files.write("-o", output_);
+    bool external = model.graph().source && !model.graph().source->data_files.empty();
+    if (external && !output_.empty()) files.write("-o", output_ + ".data");
     StoredTraining training = in_context(model_path_, [&] {
       StoredTraining made(model, training_options());
       if (initialize_) made.initialize();
@@ -98,19 +99,6 @@ class Step final : public Command {
   }
 
  private:
-  void check_usage() const {
-    if (output_.empty() == !in_place_) {
-      fail(ErrorKind::Usage, "where to? -o FILE writes the model, --in-place overwrites it");
-    }
-    if (in_place_ && model_path_ == "-") {
-      fail(ErrorKind::Usage, "--in-place: standard input is no file to write to; give -o");
-    }
-    std::error_code none;
-    if (!output_.empty() && std::filesystem::equivalent(output_, model_path_, none)) {
-      fail(ErrorKind::Usage, "-o {} is the model itself; --in-place overwrites it", output_);
-    }
-  }
-
   StoredTrainingOptions training_options() const {
     SessionOptions session = common_.session_options();
     return {.seed = common_.seed,

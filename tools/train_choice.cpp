@@ -1,16 +1,12 @@
 #include "train_choice.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
 #include <initializer_list>
 #include <string_view>
-#include <system_error>
 
 #include "base/error.h"
-#include "base/file_names.h"
 #include "files_in_use.h"
 #include "fit/schedule.h"
 #include "formats/source.h"
@@ -22,25 +18,6 @@
 namespace onnxrun::tool {
 
 namespace fs = std::filesystem;
-
-namespace {
-
-// Before hours of training, not after them.
-void check_writable(const std::string& path) {
-  if (path.empty()) return;
-  fs::path folder = fs::path(path).parent_path();
-  if (folder.empty()) folder = ".";
-  if (!is_folder(folder)) {
-    fail(ErrorKind::CannotWrite, "{}: there is no folder '{}'", path, folder.string());
-  }
-  if (is_folder(path)) fail(ErrorKind::CannotWrite, "{}: this is a folder", path);
-  if (access(folder.c_str(), W_OK) != 0 &&
-      !(file_exists(path) && access(path.c_str(), W_OK) == 0)) {
-    fail(ErrorKind::CannotWrite, "{}: the folder cannot be written to", path);
-  }
-}
-
-}  // namespace
 
 void TrainChoice::declare(Options& options) {
   options.add("model", model_path, model_help).type_name("FILE").required();
@@ -193,16 +170,10 @@ void TrainChoice::take_metrics(const std::string& text) {
 }
 
 void TrainChoice::check_usage() const {
-  if (in_place && model_path == "-") {
-    fail(ErrorKind::Usage, "--in-place: standard input is no file to write to; give -o");
-  }
   if (find_lr) {
     check_sweep_usage();
-  } else if (output.empty() == !in_place) {
-    throw Error(ErrorKind::Usage, in_place
-                                      ? "give either -o or --in-place"
-                                      : "where to? -o FILE writes the trained model, --in-place "
-                                        "overwrites the one read");
+  } else {
+    check_destination(model_path, output, in_place);
   }
   if (data.data.empty()) fail(ErrorKind::Usage, "--data is missing");
   if (fit.validation_split && !val_data.empty()) {
@@ -227,10 +198,6 @@ void TrainChoice::check_usage() const {
   }
   check_formats();
   for (const std::string& path : {output, plot, log, best}) check_writable(path);
-  std::error_code none;
-  if (!output.empty() && fs::equivalent(output, model_path, none)) {
-    fail(ErrorKind::Usage, "-o {} is the model itself; --in-place overwrites it", output);
-  }
 }
 
 // Models, logs and what else a training leaves are none of a sweep's business.
