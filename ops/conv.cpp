@@ -48,7 +48,7 @@ class Conv final : public ConvFamily, public WeighsChannels {
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    return plan(c.input(0).dims(), c.input(1).dims());
+    return plan(c.input(0).dims(), c.input(1).dims(), &ConvPlan::forward_kernel);
   }
 
   void run(RunContext& c) const override {
@@ -121,7 +121,7 @@ class ConvTranspose final : public ConvFamily, public WeighsChannels {
       s.window.dilations.push_back(window_.dilation(i));
       s.window.pads.push_back(first_pad(i, s.window.output[i], s.window.kernel[i]));
     }
-    return std::make_unique<ConvState>(std::move(s));
+    return std::make_unique<ConvState>(std::move(s), &ConvPlan::input_grad_kernel);
   }
 
   void run(RunContext& c) const override {

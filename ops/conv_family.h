@@ -9,8 +9,12 @@
 namespace onnxrun {
 
 struct ConvState final : KernelState {
-  explicit ConvState(ConvShape shape) : plan(std::move(shape)) {}
+  using KernelName = std::string_view (ConvPlan::*)() const;
+  ConvState(ConvShape shape, KernelName which) : plan(std::move(shape)), name(which) {}
+  std::string_view kernel() const override { return (plan.*name)(); }
+
   ConvPlan plan;
+  KernelName name;  // of what is run by this plan
 };
 
 // The lengths behind images and channels.
@@ -103,9 +107,10 @@ class ConvFamily : public Op {
   }
 
   // How X, W and Y (or their gradients) of these dims lie to each other.
-  std::unique_ptr<ConvState> plan(const Dims& x, const Dims& w) const {
+  std::unique_ptr<ConvState> plan(const Dims& x, const Dims& w, ConvState::KernelName name) const {
     return std::make_unique<ConvState>(
-        ConvShape{window_.resolve(spatial(x), spatial(w)), x[0], group_, w[1], w[0] / group_});
+        ConvShape{window_.resolve(spatial(x), spatial(w)), x[0], group_, w[1], w[0] / group_},
+        name);
   }
 
   WindowAttributes window_;

@@ -75,7 +75,7 @@ class ConvInputGrad final : public ConvGrad {
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    return plan(c.output(0).dims(), c.input(1).dims());
+    return plan(c.output(0).dims(), c.input(1).dims(), &ConvPlan::input_grad_kernel);
   }
 
   void run(RunContext& c) const override {
@@ -134,7 +134,7 @@ class ConvWeightGrad final : public ConvGrad {
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    return plan(c.input(0).dims(), c.output(0).dims());
+    return plan(c.input(0).dims(), c.output(0).dims(), &ConvPlan::weight_grad_kernel);
   }
 
   void run(RunContext& c) const override {

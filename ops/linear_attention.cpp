@@ -197,20 +197,20 @@ class CausalConvWithState final : public ComposedOp {
 }  // namespace
 
 void register_linear_attention(OpRegistry& r) {
-  r.add<LinearAttention>({.name = "LinearAttention",
-                          .doc = "attention by a state that each step decays, corrects and reads",
-                          .since = {27},
-                          .inputs = {{"query", "T"},
-                                     {"key", "T"},
-                                     {"value", "T"},
-                                     {"past_state", "S", Param::Kind::Optional, InputRole::State},
-                                     {"decay", "T", Param::Kind::Optional},
-                                     {"beta", "T", Param::Kind::Optional}},
-                          .outputs = {{"output", "T"}, {"present_state", "S"}},
-                          .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true},
-                                    {.name = "S", .tensor = dtypes::floats, .own_double = true}},
-                          .gradient = GradientState::Decompose,
-                          .decomposes = true});
+  r.add<LinearAttention>(
+      {.name = "LinearAttention",
+       .doc = "attention by a state that each step decays, corrects and reads",
+       .since = {27},
+       .inputs = {{"query", "T"},
+                  {"key", "T"},
+                  {"value", "T"},
+                  {"past_state", "S", Param::Kind::Optional, InputRole::State},
+                  {"decay", "T", Param::Kind::Optional},
+                  {"beta", "T", Param::Kind::Optional}},
+       .outputs = {{"output", "T"}, {"present_state", "S"}},
+       .types = {with_own_double("T", dtypes::floats), with_own_double("S", dtypes::floats)},
+       .gradient = GradientState::Decompose,
+       .decomposes = true});
   r.add<CausalConvWithState>(
       {.name = "CausalConvWithState",
        .doc = "a convolution of each channel with what came before",
@@ -220,7 +220,7 @@ void register_linear_attention(OpRegistry& r) {
                   {"bias", "T", Param::Kind::Optional, InputRole::Bias},
                   {"past_state", "T", Param::Kind::Optional, InputRole::State}},
        .outputs = {{"output", "T"}, {"present_state", "T"}},
-       .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true}},
+       .types = {with_own_double("T", dtypes::floats)},
        .kind = OpKind::Product,
        .gradient = GradientState::Decompose,
        .decomposes = true});

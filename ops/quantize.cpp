@@ -202,8 +202,8 @@ void register_quantize(OpRegistry& r) {
                   {"y_scale", "T2", InputRole::Setting},
                   {"y_zero_point", "T3", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"y", "T3"}},
-       .types = {{.name = "T1", .tensor = wide | DTypeSet(DType::Int32), .own_double = true},
-                 {.name = "T2", .tensor = scales | DTypeSet(DType::Int32), .own_double = true},
+       .types = {with_own_double("T1", wide | DTypeSet(DType::Int32)),
+                 with_own_double("T2", scales | DTypeSet(DType::Int32)),
                  {"T3", all_quantized}},
        .gradient = GradientState::NotDifferentiable,
        .decomposes = true});
@@ -216,8 +216,8 @@ void register_quantize(OpRegistry& r) {
                   {"x_zero_point", "T1", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"y", "T3"}},
        .types = {{"T1", all_quantized | DTypeSet(DType::Int32)},
-                 {.name = "T2", .tensor = scales, .own_double = true},
-                 {.name = "T3", .tensor = wide, .own_double = true}},
+                 with_own_double("T2", scales),
+                 with_own_double("T3", wide)},
        .gradient = GradientState::Decompose,
        .decomposes = true});
   r.add<DynamicQuantizeLinear>(

@@ -114,7 +114,7 @@ void register_rotary_embedding(OpRegistry& r) {
                   {"sin_cache", "T", InputRole::Setting},
                   {"position_ids", "M", Param::Kind::Optional, InputRole::Setting}},
        .outputs = {{"Y", "T"}},
-       .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true}, {"M", DType::Int64}},
+       .types = {with_own_double("T", dtypes::floats), {"M", DType::Int64}},
        .gradient = GradientState::Decompose,
        .decomposes = true});
 }

@@ -1,5 +1,8 @@
 #include "kernels/convolution.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "kernels/flat_convolver.h"
 #include "kernels/matrix_convolution.h"
 
@@ -28,17 +31,27 @@ ConvShape transpose(const ConvShape& s) {
 
 // Weights of the transposed convolution: of each group [in][out][reversed positions].
 template <typename T>
-void transpose_weights(const ConvShape& s, const T* w, T* result) {
-  int64_t taps = s.window.kernel_size();
-  for (int64_t g = 0; g < s.groups; ++g) {
-    for (int64_t c = 0; c < s.in_channels; ++c) {
-      for (int64_t m = 0; m < s.out_channels; ++m) {
-        const T* from = w + s.w_at(g) + (m * s.in_channels + c) * taps;
-        result = std::reverse_copy(from, from + taps, result);
+class TransposedWeights {
+ public:
+  TransposedWeights(const ConvShape& s, const T* w)
+      : memory_(static_cast<size_t>(s.w_at(s.groups)) * sizeof(T)) {
+    int64_t taps = s.window.kernel_size();
+    T* result = memory_.as<T>();
+    for (int64_t g = 0; g < s.groups; ++g) {
+      for (int64_t c = 0; c < s.in_channels; ++c) {
+        for (int64_t m = 0; m < s.out_channels; ++m) {
+          const T* from = w + s.w_at(g) + (m * s.in_channels + c) * taps;
+          result = std::reverse_copy(from, from + taps, result);
+        }
       }
     }
   }
-}
+
+  const T* data() const { return memory_.as<T>(); }
+
+ private:
+  Scratch memory_;
+};
 
 // Every channel's plane set to its bias.
 template <typename T>
@@ -48,39 +61,80 @@ void fill_planes(int64_t images, int64_t channels, int64_t plane, const T* bias,
   }
 }
 
-template <typename T>
-void run_forward(const ConvPlan& p, const T* x, const T* w, const T* bias, T* y) {
-  const ConvShape& s = p.shape;
-  if (!s.has_weights()) {
-    return fill_planes(s.batch, s.groups * s.out_channels, s.window.output_size(), bias, y);
-  }
-  if (p.depthwise) return convolve_depthwise(s, *p.depthwise, x, w, bias, y);
-  if (p.flat) return FlatConvolver<T>(s, *p.flat).forward(x, w, bias, y);
-  MatrixConvolution<T>(s).forward(x, w, bias, y);
+// One way to compute a convolution or one of its gradients; Arguments are those of a function of
+// convolution.h. Of a list, the first that applies is run.
+template <typename... Arguments>
+struct ConvKernel {
+  std::string_view name;
+  bool (*applies)(const ConvPlan& p);
+  void (*run)(const ConvPlan& p, Arguments... arguments);
+};
+
+bool always(const ConvPlan&) { return true; }
+bool without_weights(const ConvPlan& p) { return !p.shape.has_weights(); }
+
+template <typename List>
+const auto& chosen(const List& kernels, const ConvPlan& p) {
+  return *std::find_if(std::begin(kernels), std::end(kernels),
+                       [&](const auto& kernel) { return kernel.applies(p); });
 }
 
 template <typename T>
-void run_input_grad(const ConvPlan& p, const T* dy, const T* w, const T* bias, T* dx) {
-  const ConvShape& s = p.shape;
-  if (!s.has_weights()) {
-    return fill_planes(s.batch, s.groups * s.in_channels, s.window.input_size(), bias, dx);
-  }
-  if (!p.flat_transposed) return MatrixConvolution<T>(s).input_grad(dy, w, bias, dx);
-  Scratch transposed(static_cast<size_t>(s.w_at(s.groups)) * sizeof(T));
-  transpose_weights(s, w, transposed.as<T>());
-  if (p.depthwise_transposed) {
-    return convolve_depthwise(p.transposed, *p.depthwise_transposed, dy, transposed.as<T>(), bias,
-                              dx);
-  }
-  FlatConvolver<T>(p.transposed, *p.flat_transposed).forward(dy, transposed.as<T>(), bias, dx);
-}
+constexpr ConvKernel<const T*, const T*, const T*, T*> forward_kernels[] = {
+    {"bias", without_weights,
+     [](const ConvPlan& p, const T*, const T*, const T* bias, T* y) {
+       const ConvShape& s = p.shape;
+       fill_planes(s.batch, s.groups * s.out_channels, s.window.output_size(), bias, y);
+     }},
+    {"depthwise", [](const ConvPlan& p) { return p.depthwise.has_value(); },
+     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y) {
+       convolve_depthwise(p.shape, *p.depthwise, x, w, bias, y);
+     }},
+    {"flat", [](const ConvPlan& p) { return p.flat.has_value(); },
+     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y) {
+       FlatConvolver<T>(p.shape, *p.flat).forward(x, w, bias, y);
+     }},
+    {"matrix", always,
+     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y) {
+       MatrixConvolution<T>(p.shape).forward(x, w, bias, y);
+     }},
+};
 
 template <typename T>
-void run_weight_grad(const ConvPlan& p, const T* x, const T* dy, T* dw) {
-  if (!p.shape.has_weights()) return;
-  if (p.is_weight_grad_flat) return FlatConvolver<T>(p.shape, *p.flat).weight_grad(x, dy, dw);
-  MatrixConvolution<T>(p.shape).weight_grad(x, dy, dw);
-}
+constexpr ConvKernel<const T*, const T*, const T*, T*> input_grad_kernels[] = {
+    {"bias", without_weights,
+     [](const ConvPlan& p, const T*, const T*, const T* bias, T* dx) {
+       const ConvShape& s = p.shape;
+       fill_planes(s.batch, s.groups * s.in_channels, s.window.input_size(), bias, dx);
+     }},
+    {"depthwise", [](const ConvPlan& p) { return p.depthwise_transposed.has_value(); },
+     [](const ConvPlan& p, const T* dy, const T* w, const T* bias, T* dx) {
+       TransposedWeights<T> reversed(p.shape, w);
+       convolve_depthwise(p.transposed, *p.depthwise_transposed, dy, reversed.data(), bias, dx);
+     }},
+    {"flat", [](const ConvPlan& p) { return p.flat_transposed.has_value(); },
+     [](const ConvPlan& p, const T* dy, const T* w, const T* bias, T* dx) {
+       TransposedWeights<T> reversed(p.shape, w);
+       FlatConvolver<T>(p.transposed, *p.flat_transposed).forward(dy, reversed.data(), bias, dx);
+     }},
+    {"matrix", always,
+     [](const ConvPlan& p, const T* dy, const T* w, const T* bias, T* dx) {
+       MatrixConvolution<T>(p.shape).input_grad(dy, w, bias, dx);
+     }},
+};
+
+template <typename T>
+constexpr ConvKernel<const T*, const T*, T*> weight_grad_kernels[] = {
+    {"nothing", without_weights, [](const ConvPlan&, const T*, const T*, T*) {}},
+    {"flat", [](const ConvPlan& p) { return p.is_weight_grad_flat; },
+     [](const ConvPlan& p, const T* x, const T* dy, T* dw) {
+       FlatConvolver<T>(p.shape, *p.flat).weight_grad(x, dy, dw);
+     }},
+    {"matrix", always,
+     [](const ConvPlan& p, const T* x, const T* dy, T* dw) {
+       MatrixConvolution<T>(p.shape).weight_grad(x, dy, dw);
+     }},
+};
 
 }  // namespace
 
@@ -97,25 +151,35 @@ ConvPlan::ConvPlan(ConvShape s) : shape(std::move(s)) {
   if (flat_transposed) depthwise_transposed = depthwise_plane(transposed);
 }
 
+std::string_view ConvPlan::forward_kernel() const {
+  return chosen(forward_kernels<float>, *this).name;
+}
+std::string_view ConvPlan::input_grad_kernel() const {
+  return chosen(input_grad_kernels<float>, *this).name;
+}
+std::string_view ConvPlan::weight_grad_kernel() const {
+  return chosen(weight_grad_kernels<float>, *this).name;
+}
+
 void convolve(const ConvPlan& p, const float* x, const float* w, const float* bias, float* y) {
-  run_forward(p, x, w, bias, y);
+  chosen(forward_kernels<float>, p).run(p, x, w, bias, y);
 }
 void convolve(const ConvPlan& p, const double* x, const double* w, const double* bias, double* y) {
-  run_forward(p, x, w, bias, y);
+  chosen(forward_kernels<double>, p).run(p, x, w, bias, y);
 }
 void convolve_input_grad(const ConvPlan& p, const float* dy, const float* w, const float* bias,
                          float* dx) {
-  run_input_grad(p, dy, w, bias, dx);
+  chosen(input_grad_kernels<float>, p).run(p, dy, w, bias, dx);
 }
 void convolve_input_grad(const ConvPlan& p, const double* dy, const double* w, const double* bias,
                          double* dx) {
-  run_input_grad(p, dy, w, bias, dx);
+  chosen(input_grad_kernels<double>, p).run(p, dy, w, bias, dx);
 }
 void convolve_weight_grad(const ConvPlan& p, const float* x, const float* dy, float* dw) {
-  run_weight_grad(p, x, dy, dw);
+  chosen(weight_grad_kernels<float>, p).run(p, x, dy, dw);
 }
 void convolve_weight_grad(const ConvPlan& p, const double* x, const double* dy, double* dw) {
-  run_weight_grad(p, x, dy, dw);
+  chosen(weight_grad_kernels<double>, p).run(p, x, dy, dw);
 }
 
 }  // namespace onnxrun

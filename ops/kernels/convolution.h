@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "kernels/conv_shape.h"
 #include "kernels/depthwise_convolution.h"
@@ -25,6 +26,11 @@ struct ConvPlan {
 
   ConvPlan() = default;
   explicit ConvPlan(ConvShape s);
+
+  // Names of the kernels that the three functions below run.
+  std::string_view forward_kernel() const;
+  std::string_view input_grad_kernel() const;
+  std::string_view weight_grad_kernel() const;
 };
 
 // y = x * w + bias; `bias` may be null. Uses the threads of the caller's ThreadScope; results do

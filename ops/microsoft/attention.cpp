@@ -218,8 +218,8 @@ void register_microsoft_attention(OpRegistry& r) {
                                          {"present_key", "T", optional},
                                          {"present_value", "T", optional},
                                          {"qk", "QK", optional}},
-                             .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true},
-                                       {.name = "QK", .tensor = dtypes::floats, .own_double = true},
+                             .types = {with_own_double("T", dtypes::floats),
+                                       with_own_double("QK", dtypes::floats),
                                        {"M", DType::Int32}},
                              .gradient = GradientState::Decompose,
                              .decomposes = true});
@@ -230,7 +230,7 @@ void register_microsoft_attention(OpRegistry& r) {
        .since = {1},
        .inputs = {{"input", "T"}, {"position_ids", "M"}, {"cos_cache", "T"}, {"sin_cache", "T"}},
        .outputs = {{"output", "T"}},
-       .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true}, {"M", DType::Int64}},
+       .types = {with_own_double("T", dtypes::floats), {"M", DType::Int64}},
        .gradient = GradientState::Decompose,
        .decomposes = true});
 }

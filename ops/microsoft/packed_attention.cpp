@@ -227,22 +227,21 @@ class QAttention final : public PackedAttention {
 }  // namespace
 
 void register_microsoft_packed_attention(OpRegistry& r) {
-  r.add<Attention>(
-      {.name = "Attention",
-       .domain = "com.microsoft",
-       .doc = "attention of a sequence to itself, with its projection",
-       .since = {1},
-       .inputs = {{"input", "T"},
-                  {"weights", "T", InputRole::Weight},
-                  {"bias", "T", optional, InputRole::Bias},
-                  {"mask_index", "M", optional},
-                  {"past", "T", optional},
-                  {"attention_bias", "T", optional},
-                  {"past_sequence_length", "M", optional}},
-       .outputs = {{"output", "T"}, {"present", "T", optional}},
-       .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true}, {"M", DType::Int32}},
-       .gradient = GradientState::Decompose,
-       .decomposes = true});
+  r.add<Attention>({.name = "Attention",
+                    .domain = "com.microsoft",
+                    .doc = "attention of a sequence to itself, with its projection",
+                    .since = {1},
+                    .inputs = {{"input", "T"},
+                               {"weights", "T", InputRole::Weight},
+                               {"bias", "T", optional, InputRole::Bias},
+                               {"mask_index", "M", optional},
+                               {"past", "T", optional},
+                               {"attention_bias", "T", optional},
+                               {"past_sequence_length", "M", optional}},
+                    .outputs = {{"output", "T"}, {"present", "T", optional}},
+                    .types = {with_own_double("T", dtypes::floats), {"M", DType::Int32}},
+                    .gradient = GradientState::Decompose,
+                    .decomposes = true});
   constexpr DTypeSet bytes{DType::Int8, DType::UInt8};
   r.add<QAttention>({.name = "QAttention",
                      .domain = "com.microsoft",

@@ -280,8 +280,7 @@ void register_linear(OpRegistry& r) {
                   {"x_scale", "T2", InputRole::Setting},
                   {"x_zero_point", "T1", optional}},
        .outputs = {{"y", "T2"}},
-       .types = {{"T1", whole | DTypeSet(DType::Int32)},
-                 {.name = "T2", .tensor = numbers | DTypeSet(DType::Float64), .own_double = true}},
+       .types = {{"T1", whole | DTypeSet(DType::Int32)}, with_own_double("T2", numbers)},
        .gradient = GradientState::Decompose,
        .decomposes = true});
 }

@@ -179,8 +179,7 @@ void register_microsoft_skip_normalization(OpRegistry& r) {
                   {"beta", "T", optional, InputRole::Bias},
                   {"bias", "T", optional, InputRole::Bias}},
        .outputs = outputs,
-       .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true},
-                 {"U", DType::Float32}},
+       .types = {with_own_double("T", dtypes::floats), {"U", DType::Float32}},
        .kind = OpKind::Normalization,
        .gradient = GradientState::Decompose,
        .decomposes = true});
@@ -194,8 +193,7 @@ void register_microsoft_skip_normalization(OpRegistry& r) {
                   {"gamma", "T", InputRole::Scale},
                   {"bias", "T", optional, InputRole::Bias}},
        .outputs = outputs,
-       .types = {{.name = "T", .tensor = dtypes::floats, .own_double = true},
-                 {"U", DType::Float32}},
+       .types = {with_own_double("T", dtypes::floats), {"U", DType::Float32}},
        .kind = OpKind::Normalization,
        .gradient = GradientState::Decompose,
        .decomposes = true});
@@ -227,9 +225,7 @@ void register_microsoft_skip_normalization(OpRegistry& r) {
                    {"mask_index", "T1", optional},
                    {"embedding_sum", "T", optional}},
        .types = {{"T1", DType::Int32},
-                 {.name = "T",
-                  .tensor = dtypes::floats - DTypeSet(DType::BFloat16),
-                  .own_double = true}},
+                 with_own_double("T", dtypes::floats - DTypeSet(DType::BFloat16))},
        .kind = OpKind::Normalization,
        .gradient = GradientState::Decompose,
        .decomposes = true});

@@ -1,9 +1,5 @@
 #include "graph/builder.h"
 
-#include "base/error.h"
-#include "graph/gradient_context.h"
-#include "graph/upgrade_context.h"
-
 namespace onnxrun {
 
 ValueId GraphBuilder::add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes) {
@@ -90,37 +86,6 @@ ValueId GraphBuilder::zeros_like(ValueId v) {
 
 ValueId GraphBuilder::slice(ValueId v, int64_t axis, int64_t start, int64_t end) {
   return add("Slice", {v, ints({start}), ints({end}), ints({axis})});
-}
-
-ValueId GradientContext::grad(size_t i) {
-  if (grad_outputs_[i] == no_value) grad_outputs_[i] = builder_.zeros_like(node_.outputs[i]);
-  return grad_outputs_[i];
-}
-
-void GradientContext::set(size_t i, ValueId cotangent) {
-  if (wants(i)) grads_[i] = cotangent;
-}
-
-void UpgradeContext::set_input(size_t i, ValueId v) {
-  if (inputs_.size() <= i) inputs_.resize(i + 1, no_value);
-  inputs_[i] = v;
-}
-
-void UpgradeContext::attribute_to_input(std::string_view name, size_t i) {
-  if (auto values = take<std::vector<int64_t>>(name))
-    set_input(i, builder_.ints(std::move(*values)));
-}
-
-ValueId UpgradeContext::value_named(const std::string& name) const {
-  ValueId v = names_ ? names_(name) : builder_.graph().find(name);
-  if (v == no_value) fail(ErrorKind::BadModel, "there is no value '{}'", name);
-  return v;
-}
-
-void UpgradeContext::missing_input() { fail(ErrorKind::BadModel, "a required input is missing"); }
-
-void UpgradeContext::wrong_kind(std::string_view name) {
-  fail(ErrorKind::BadModel, "attribute '{}' is of the wrong kind", name);
 }
 
 }  // namespace onnxrun

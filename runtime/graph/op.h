@@ -24,6 +24,8 @@ struct Node;
 // concurrent runs, so never changed after prepare().
 struct KernelState {
   virtual ~KernelState() = default;
+  // Which of an operator's kernels runs, in a word; empty where there is but one.
+  virtual std::string_view kernel() const { return {}; }
 };
 
 struct OpTraits {

@@ -32,6 +32,11 @@ struct TypeConstraint {
   bool own_double = false;
 };
 
+// Those types of the specification, and a float64 of our own.
+constexpr TypeConstraint with_own_double(std::string_view name, DTypeSet tensor) {
+  return {.name = name, .tensor = tensor | DTypeSet(DType::Float64), .own_double = true};
+}
+
 // What an input is to its operator.
 enum class InputRole : uint8_t {
   Data,       // what it computes with

@@ -13,150 +13,11 @@
 #include "plan/blame.h"
 #include "plan/escapes.h"
 #include "plan/finite.h"
+#include "plan/running_step.h"
+#include "plan/step_bodies.h"
 #include "plan/step_memory.h"
 
 namespace onnxrun {
-
-struct Execution::RunningStep {
-  const Op* op = nullptr;
-  const Node* node = nullptr;
-  std::vector<const RuntimeValue*> inputs;
-  std::vector<RuntimeValue*> outputs;
-  // Inputs in memory that is written again while outputs may still hold them: copies of these are
-  // what the step reads.
-  struct Escaping {
-    const RuntimeValue* from;
-    RuntimeValue copy = {};
-  };
-  std::vector<std::unique_ptr<Escaping>> escaping;
-  std::unique_ptr<Bodies> bodies;
-  std::unique_ptr<KernelState> dynamic_state;
-  Tensor dynamic_scratch;
-  std::vector<char> last_uses;  // as RunContext has them, captures too
-  // Whether the types that the plan knows of the inputs leave open what they hold.
-  bool vague = false;
-  RunContext context;
-
-  RuntimeValue take(size_t i) const {
-    if (!inputs[i]) return {};
-    return last_uses[i] ? std::move(const_cast<RuntimeValue&>(*inputs[i])) : *inputs[i];  // NOLINT
-  }
-};
-
-// Runs the subgraphs of one step; plans are shared, executions are this step's own.
-class Execution::Bodies final : public BodyRunner {
- public:
-  Bodies(const Execution& owner, const Step& step, const Node& node, const RunningStep& running)
-      : options_(owner.plan_->options()),
-        step_(step),
-        node_(node),
-        running_(running),
-        kept_(node.bodies.size()) {}
-
-  // Before and after a run of the node: what it captures is bound once for all runs of a body.
-  void start(const RunControl& control) {
-    finish();  // a run that failed left its captures
-    control_ = &control;
-  }
-  void finish() {
-    for (Body& body : kept_) {
-      for (const auto& kept : body) {
-        if (std::exchange(kept->captured, false)) release_captures(*kept);
-      }
-    }
-  }
-
-  void run(size_t k, std::span<RuntimeValue> formal, std::vector<RuntimeValue>& results,
-           bool last) override {
-    Kept& kept = find(k, formal);
-    Execution& execution = *kept.execution;
-    if (!kept.captured) bind_captures(kept, last);
-    for (size_t i = 0; i < formal.size(); ++i) execution.lend_input(i, formal[i]);
-    results.resize(node_.bodies[k].outputs.size());
-    for (size_t i = 0; i < results.size(); ++i) execution.offer_output(i, results[i]);
-    execution.run(*control_);
-    for (size_t i = 0; i < formal.size(); ++i) execution.release_input(i);
-    for (size_t i = 0; i < results.size(); ++i) results[i] = execution.take_output(i);
-  }
-
-  Type output_type(size_t body, size_t output) const override {
-    const Graph& graph = node_.bodies[body];
-    return graph.value(graph.outputs[output]).type;
-  }
-
- private:
-  struct Kept {
-    std::unique_ptr<Execution> execution;
-    bool captured = false;
-  };
-  using Body = std::vector<std::unique_ptr<Kept>>;  // the one used last is the first
-
-  const RuntimeValue& captured(size_t i) const {
-    static const RuntimeValue none;
-    const RuntimeValue* value = running_.inputs[node_.formal_inputs() + i];
-    return value ? *value : none;
-  }
-
-  bool accepts(const Kept& kept, std::span<const RuntimeValue> formal) const {
-    for (size_t i = 0; i < formal.size(); ++i) {
-      if (!kept.execution->accepts_input(i, formal[i])) return false;
-    }
-    // Those of a node that runs stay what they are.
-    if (kept.captured) return true;
-    for (size_t i = 0; i < static_cast<size_t>(node_.captures); ++i) {
-      if (!kept.execution->accepts_input(formal.size() + i, captured(i))) return false;
-    }
-    return true;
-  }
-
-  Kept& find(size_t k, std::span<const RuntimeValue> formal) {
-    Body& body = kept_[k];
-    for (size_t i = 0; i < body.size(); ++i) {
-      if (!accepts(*body[i], formal)) continue;
-      if (i > 0) std::swap(body[0], body[i]);
-      return *body[0];
-    }
-    if (body.size() == max_kept) body.clear();
-    const Graph& graph = node_.bodies[k];
-    std::vector<Type> types;
-    for (size_t i = 0; i < graph.inputs.size(); ++i) {
-      const RuntimeValue& value = i < formal.size() ? formal[i] : captured(i - formal.size());
-      const Value& input = graph.value(graph.inputs[i]);
-      types.push_back(value.is_tensor() ? type_of(value) : admit(value, input.type, input.name));
-    }
-    auto made = std::make_unique<Kept>();
-    made->execution = std::make_unique<Execution>(step_.bodies[k]->get(graph, types, options_),
-                                                  std::vector<Tensor>(), control_);
-    return **body.insert(body.begin(), std::move(made));
-  }
-
-  void bind_captures(Kept& kept, bool last) const {
-    size_t formal = kept.execution->plan().graph().inputs.size() - captures();
-    for (size_t i = 0; i < captures(); ++i) {
-      // Nobody reads it after the last run, so this one may change it.
-      RuntimeValue value = last ? running_.take(node_.formal_inputs() + i) : captured(i);
-      kept.execution->lend_input(formal + i, value);
-    }
-    kept.captured = true;
-  }
-
-  void release_captures(const Kept& kept) const {
-    size_t formal = kept.execution->plan().graph().inputs.size() - captures();
-    for (size_t i = 0; i < captures(); ++i) kept.execution->release_input(formal + i);
-  }
-
-  size_t captures() const { return static_cast<size_t>(node_.captures); }
-
-  // A body whose shapes grow from iteration to iteration would keep memory for each of them.
-  static constexpr size_t max_kept = 4;
-
-  const PlanOptions& options_;
-  const Step& step_;
-  const Node& node_;
-  const RunningStep& running_;
-  const RunControl* control_ = nullptr;
-  std::vector<Body> kept_;
-};
 
 // Memory for many tensors, however large one of them may be.
 static Tensor bytes_tensor(int64_t bytes, const RunControl* control) {
@@ -201,7 +62,7 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
     for (ValueId v : node.outputs) running->outputs.push_back(slot(v));
     if (step.dynamic) copy_what_escapes(*running);
     if (!node.bodies.empty()) {
-      running->bodies = std::make_unique<Bodies>(*this, step, node, *running);
+      running->bodies = std::make_unique<StepBodies>(plan_->options(), step, *running);
     }
     if (step.dynamic) find_last_uses(*running, static_cast<int>(steps_.size()));
     point_context(*running, step.state.get(), scratch_.raw(), nullptr);

@@ -10,6 +10,8 @@
 
 namespace onnxrun {
 
+struct RunningStep;
+
 // Owns the memory a plan runs on. Used by one thread at a time; different executions of one plan
 // may run at the same time. A run of static steps allocates nothing as long as all outputs are
 // bound.
@@ -61,9 +63,6 @@ class Execution {
   void observe(Observer observer) { observer_ = std::move(observer); }
 
  private:
-  class Bodies;
-  struct RunningStep;
-
   void point_buffer(const Buffer& buffer, void* data, const std::shared_ptr<void>& keep_alive);
   void copy_what_escapes(RunningStep& step);
   void run_steps(size_t begin, size_t end, const RunControl& control);

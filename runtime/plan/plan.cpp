@@ -434,8 +434,9 @@ std::string Plan::to_string() const {
       out += fmt::format("{}%{}: {} [{}]", out.empty() ? "" : ", ", graph_.name_of(v),
                          graph_.value(v).type.to_string(), place_text(*this, v));
     }
-    text += fmt::format("{:4} {}{} = {}({})\n", s, steps_[s].dynamic ? "dynamic " : "", out,
-                        n.info->qualified_name(), in);
+    std::string_view kernel = steps_[s].state ? steps_[s].state->kernel() : "";
+    text += fmt::format("{:4} {}{} = {}({}){}{}\n", s, steps_[s].dynamic ? "dynamic " : "", out,
+                        n.info->qualified_name(), in, kernel.empty() ? "" : "  by ", kernel);
   }
   for (const Copy& c : copies_) {
     text += fmt::format("copy %{} to {} {}\n", graph_.name_of(c.from),

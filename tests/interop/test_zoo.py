@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import torch
 
+import zoo_generative
 import zoo_other
 import zoo_sequence
 import zoo_vision
@@ -21,7 +22,7 @@ from support import expect_near, initializers, ort_optimize, ort_run
 from torch_nets import Net, export, first_output, make, stack, tensors, train_in_double, train_options
 from zoo_net import fuse
 
-ARCHS = {**zoo_vision.NETS, **zoo_sequence.NETS, **zoo_other.NETS}
+ARCHS = {**zoo_vision.NETS, **zoo_generative.NETS, **zoo_sequence.NETS, **zoo_other.NETS}
 FILES = tempfile.TemporaryDirectory()
 SEED, EXPORTED, STEPS = 3, 2, 5
 OPTIMIZERS = ("sgd", "adam", "momentum")

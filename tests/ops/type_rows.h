@@ -1,10 +1,14 @@
-// Nodes that types_test.cpp runs with every element type.
+// Nodes of every operator, which types_test.cpp runs with every element type, and
+// hostile_rows_test.cpp with what no node should have.
 #pragma once
 
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "graph/attributes.h"
+#include "graph/registry.h"
+#include "support/op_tester.h"
 
 namespace onnxrun::testing {
 
@@ -32,5 +36,22 @@ std::vector<Row> early_rows();
 std::vector<Row> microsoft_rows();
 std::vector<Row> microsoft_form_rows();
 std::vector<Row> ml_rows();
+// All of these.
+std::vector<Row> all_rows();
+
+// Of type variables.
+using Types = std::map<std::string_view, DType>;
+
+// The row's node on tensors of these types.
+OpRun run_of(const Row& row, const OpSpec& spec, const Types& types);
+
+// The first of double, int64, uint64, float, int32, uint8, bool and string that is allowed.
+DType widest(DTypeSet types);
+
+// Small numbers in any type; those that a type does not have become others, equal ones equal.
+Tensor in_type(DType t, const Dims& dims, std::vector<double> values);
+
+// What formal parameter i is; a variadic one, the last, goes on.
+const Param& param(const std::vector<Param>& params, size_t i);
 
 }  // namespace onnxrun::testing
