@@ -28,6 +28,23 @@ void check_type(const InferContext& c, DType type) {
   if (!numbers_of.contains(type)) c.reject("attribute 'output_datatype' is {}", to_string(type));
 }
 
+// Input i, which is one length, as far as it is known.
+Dim length_of(const InferContext& c, size_t i, std::string_view name) {
+  Dim length;
+  if (c.shape(i)) {
+    Dim count = element_count(*c.shape(i));
+    if (count.is_known() && count.value() != 1)
+      c.reject("{}, expected one number", c.describe_input(i));
+  }
+  if (auto n = c.ints(i); n && n->size() == 1) {
+    length = (*n)[0];
+  } else if (auto content = c.content(i); content && content->size() == 1) {
+    length = (*content)[0];
+  }
+  if (length.is_known() && length.value() < 0) c.reject("{} is {}", name, length.value());
+  return length;
+}
+
 // A sum of cosines: a0 - a1 cos(2 pi i / N) + a2 cos(4 pi i / N), where N is the size, or one less
 // if the window is symmetric.
 class Window final : public Op {
@@ -41,13 +58,7 @@ class Window final : public Op {
 
   void infer(InferContext& c) const override {
     check_type(c, type_);
-    if (c.shape(0) && c.rank(0) != 0 && !(element_count(*c.shape(0)) == Dim(1))) {
-      c.reject("{}, expected one number", c.describe_input(0));
-    }
-    Dim size;
-    if (auto content = c.content(0); content && content->size() == 1) size = (*content)[0];
-    if (size.is_known() && size.value() < 0) c.reject("size is {}", size.value());
-    c.set_output(0, type_, Shape{size});
+    c.set_output(0, type_, Shape{length_of(c, 0, "size")});
   }
 
   void run(RunContext& c) const override {
@@ -76,17 +87,8 @@ class MelWeightMatrix final : public Op {
 
   void infer(InferContext& c) const override {
     check_type(c, type_);
-    Shape shape(2);
-    if (auto n = c.content(1); n && n->size() == 1) {
-      if ((*n)[0].is_known() && (*n)[0].value() < 0) c.reject("dft_length is {}", (*n)[0].value());
-      shape[0] = floor_div((*n)[0], Dim(2)) + Dim(1);
-    }
-    if (auto n = c.content(0); n && n->size() == 1) {
-      if ((*n)[0].is_known() && (*n)[0].value() < 0)
-        c.reject("num_mel_bins is {}", (*n)[0].value());
-      shape[1] = (*n)[0];
-    }
-    c.set_output(0, type_, std::move(shape));
+    Dim bins = length_of(c, 0, "num_mel_bins");
+    c.set_output(0, type_, Shape{floor_div(length_of(c, 1, "dft_length"), Dim(2)) + 1, bins});
   }
 
   void run(RunContext& c) const override {
@@ -106,7 +108,7 @@ class MelWeightMatrix final : public Op {
       double mels = first + static_cast<double>(k) * step;
       double hertz = 700 * std::expm1(mels / 2595 * std::numbers::ln10);
       double place =
-          std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate));
+          std::floor((static_cast<double>(length) + 1) * hertz / static_cast<double>(rate));
       if (!(place < static_cast<double>(rows))) {
         fail(ErrorKind::BadInput, "an edge of {} hertz is above half the sample rate {}", hertz,
              rate);
