@@ -9,6 +9,9 @@ namespace onnxrun {
 
 // Shapes beyond this many in turn are compiled again, so that memory stays bounded.
 static constexpr size_t max_cached_plans = 32;
+// What all of them together may hold, or twice what the largest does: two that take turns, as whole
+// batches and the last one of an epoch do, keep their memory.
+static constexpr int64_t idle_bytes = 64 << 20;
 
 static std::unordered_map<std::string, size_t> positions(const Graph& graph,
                                                          const std::vector<ValueId>& ids) {
@@ -94,10 +97,16 @@ void BoundPlan::run(RunControl& control) {
 int64_t BoundPlan::held_bytes() { return held_by(ready().plan()); }
 
 void BoundPlan::make_room(const Plan& plan) {
-  int64_t held = held_by(plan);
-  for (const Cached& c : cache_) held += held_by(c.execution->plan());
-  while (!cache_.empty() && (cache_.size() == max_cached_plans || held > options_.max_memory)) {
-    held -= held_by(cache_.front().execution->plan());
+  const int64_t wanted = held_by(plan);
+  int64_t idle = 0, largest = wanted;
+  for (const Cached& c : cache_) {
+    int64_t held = held_by(c.execution->plan());
+    idle += held;
+    largest = std::max(largest, held);
+  }
+  const int64_t most = std::min(std::max(idle_bytes, 2 * largest), options_.max_memory - wanted);
+  while (!cache_.empty() && (cache_.size() == max_cached_plans || idle > most)) {
+    idle -= held_by(cache_.front().execution->plan());
     cache_.erase(cache_.begin());
   }
 }
@@ -138,6 +147,7 @@ Execution& BoundPlan::prepared() {
                       [](const Type& a, const Type& b) { return identical(a, b); });
   };
   auto it = std::find_if(cache_.begin(), cache_.end(), same);
+  if (!cache_.empty() && it != cache_.end() - 1) cache_.back().execution->rest();
   if (it == cache_.end()) {
     auto plan = plans_->get(graph(), types, options_);
     make_room(*plan);

@@ -52,7 +52,7 @@ class BoundPlan {
   bool is_state(size_t k) const { return state_input_[k]; }
   // The execution for the inputs that are bound, with them.
   Execution& prepared();
-  // Forgets executions until there is room for one of `plan`.
+  // Forgets executions until those that idle and one of `plan` hold no more than they may.
   void make_room(const Plan& plan);
 
   std::shared_ptr<const MachineGraph> machine_;

@@ -177,6 +177,15 @@ void Execution::release_input(size_t k) {
   for (ValueId v : input.buffer->values) values_[static_cast<size_t>(v)].tensor.rebind(nullptr);
 }
 
+void Execution::rest() {
+  for (size_t k = 0; k < inputs_.size(); ++k) {
+    if (inputs_[k].buffer->kind == Buffer::Kind::Input) release_input(k);
+  }
+  for (size_t k = 0; k < outputs_.size(); ++k) {
+    if (!bound_[k]) outputs_[k] = RuntimeValue();
+  }
+}
+
 void Execution::offer_output(size_t k, RuntimeValue& value) {
   RuntimeValue offered = std::exchange(value, RuntimeValue());
   if (!offered.is_tensor() || !offered.tensor.unique() || outputs_[k].is_tensor()) return;

@@ -41,6 +41,10 @@ class Execution {
   // first node that made it so. Other errors carry operator and node.
   void run(const RunControl& control);
 
+  // Lets go of the inputs, which have to be bound again before the next run, and of outputs in
+  // memory of its own.
+  void rest();
+
   // Output k of the last run.
   const RuntimeValue& output(size_t k) const { return outputs_[k]; }
 

@@ -138,6 +138,22 @@ Session product_session(int threads) {
   return Session(Model(std::make_shared<Graph>(graph)), {.threads = threads});
 }
 
+// A program that meets ever other shapes does not keep the inputs of those that it has met.
+TEST(Session, LetsGoOfInputsOfOtherShapes) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  graph.outputs = {b.add("Relu", {graph.add_input("x", Type::tensor(DType::Float32))})};
+  Session session(Model(std::make_shared<Graph>(graph)));
+  Tensor two = Tensor::of<float>({2}, {-1, 1});
+  for (int round = 0; round < 2; ++round) {
+    Tensor y = session.run({{"x", two}})[0].second.tensor;
+    EXPECT_TRUE(identical(y, Tensor::of<float>({2}, {0, 1})));
+    EXPECT_FALSE(two.unique());
+    session.run({{"x", Tensor(DType::Float32, {3})}});
+    EXPECT_TRUE(two.unique());
+  }
+}
+
 TEST(Session, RunsInManyThreadsAtOnce) {
   for (int threads : {1, 2}) {
     Session session = product_session(threads);
