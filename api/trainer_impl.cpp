@@ -108,30 +108,34 @@ Trainer::Impl::Impl(UnsharedModel m, const TrainerOptions& o)
 }
 
 void Trainer::Impl::allocate_state() {
-  for (const TrainingState& s : training.state) state.push_back(s.initial.clone());
+  state.resize(training.state.size());
   flatten("", 0);
   const OptimizerInfo& optimizer = optimizer_for(training_choice.optimizer);
   for (size_t k = 0; k < optimizer.slots.size(); ++k) {
     flatten(std::string(optimizer.slots[k]), training.parameters + k);
   }
+  for (size_t k = 0; k < state.size(); ++k) {
+    if (!state[k].defined()) state[k] = training.beginning(k);
+    training.state[k].initial = Tensor();  // nobody asks for it again
+  }
 }
 
+// Puts the parameters, or a slot of each, into one buffer, if they are of one type.
 void Trainer::Impl::flatten(const std::string& slot, size_t first) {
   size_t stride = slot.empty() ? 1 : optimizer_for(training_choice.optimizer).slots.size();
   std::vector<std::string> names;
   std::vector<Dims> dims;
-  DType dtype = state[first].dtype();
+  DType dtype = training.state_type(first).dtype;
   for (size_t i = 0; i < training.parameters; ++i) {
-    const Tensor& t = state[first + i * stride];
-    if (t.dtype() != dtype) return;
+    const Type& type = training.state_type(first + i * stride);
+    if (type.dtype != dtype) return;
     names.push_back(training.state[i].name);
-    dims.push_back(t.dims());
+    dims.push_back(to_dims(*type.shape));
   }
   FlatTensors all = FlatTensors::zeros(dtype, names, dims);
   for (size_t i = 0; i < training.parameters; ++i) {
-    Tensor part = all.part(i);
-    copy_elements(state[first + i * stride], part);
-    state[first + i * stride] = part;
+    Tensor& part = state[first + i * stride] = all.part(i);
+    training.begin(first + i * stride, part);
   }
   flat.emplace(slot, std::move(all));
 }

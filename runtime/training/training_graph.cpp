@@ -183,31 +183,37 @@ class Builder {
   // An initializer becomes an input whose memory the session keeps.
   void become_state(ValueId v, TrainingState::Kind kind) {
     Initializer init = become_input(v);
-    result_.state.push_back({graph_.name_of(v), kind, init.value, init.stored});
+    result_.state.push_back(
+        {.name = graph_.name_of(v), .kind = kind, .initial = init.value, .stored = init.stored});
     graph_.state.push_back({v, no_value});
   }
 
   // State that no initializer holds: slots and the counter.
   ValueId new_state(const std::string& name, TrainingState::Kind kind, Tensor initial) {
     ValueId v = graph_.add_input(name, Type::tensor(initial.dtype(), to_shape(initial.dims())));
-    result_.state.push_back({name, kind, std::move(initial), -1});
+    result_.state.push_back({.name = name, .kind = kind, .initial = std::move(initial)});
     graph_.state.push_back({v, no_value});
     return v;
+  }
+
+  // As parameter `i` is.
+  void new_slot(size_t i, std::string_view slot, double start) {
+    const TrainingState& p = result_.state[i];
+    std::string name = p.name + "::" + std::string(slot);
+    Type type = Type::tensor(p.initial.dtype(), to_shape(p.initial.dims()));
+    graph_.state.push_back({graph_.add_input(name, std::move(type)), no_value});
+    result_.state.push_back(
+        {.name = std::move(name), .kind = TrainingState::Kind::Slot, .start = start});
   }
 
   // The number of the step is state too, if random numbers depend on it.
   void count_draws() {
     if (graph_.use_counts()[static_cast<size_t>(draws_)] == 0) return;
     graph_.inputs.push_back(draws_);
-    result_.state.push_back(
-        {graph_.name_of(draws_), TrainingState::Kind::Step, Tensor::scalar<int64_t>(0), -1});
+    result_.state.push_back({.name = graph_.name_of(draws_),
+                             .kind = TrainingState::Kind::Step,
+                             .initial = Tensor::scalar<int64_t>(0)});
     graph_.state.push_back({draws_, builder_.add("Add", {draws_, builder_.int_scalar(1)})});
-  }
-
-  static Tensor filled(const Tensor& like, double value) {
-    Tensor t(DType::Float64, like.dims());
-    std::fill_n(t.data<double>(), t.size(), value);
-    return convert(t, like.dtype());
   }
 
   static void check_clip(const std::optional<double>& limit, std::string_view name) {
@@ -258,9 +264,7 @@ class Builder {
     size_t first_slot = graph_.state.size();
     for (size_t i = 0; i < parameters_.size(); ++i) {
       for (std::string_view slot : info.slots) {
-        const TrainingState& p = result_.state[i];
-        new_state(p.name + "::" + std::string(slot), TrainingState::Kind::Slot,
-                  filled(p.initial, info.start));
+        new_slot(i, slot, info.start);
       }
     }
     if (info.counts) {
@@ -332,6 +336,19 @@ class Builder {
 };
 
 }  // namespace
+
+void TrainingGraph::begin(size_t k, Tensor& t) const {
+  if (state[k].initial.defined()) return copy_elements(state[k].initial, t);
+  dispatch_float(t.dtype(), [&]<typename T>() {
+    std::fill_n(t.data<T>(), t.size(), static_cast<T>(state[k].start));
+  });
+}
+
+Tensor TrainingGraph::beginning(size_t k) const {
+  Tensor t(state_type(k).dtype, to_dims(*state_type(k).shape));
+  begin(k, t);
+  return t;
+}
 
 Graph make_evaluation_graph(const Graph& model, const TrainingOptions& options,
                             const std::vector<std::string>& state) {

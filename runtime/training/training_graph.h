@@ -50,7 +50,8 @@ struct TrainingState {
 
   std::string name;  // "fc.weight", "fc.weight::m", "step"
   Kind kind = Kind::Parameter;
-  Tensor initial;
+  Tensor initial = {};  // undefined where all elements begin as `start`
+  double start = 0;
   int stored = -1;  // of parameters and statistics: which tensor of the file
 };
 
@@ -81,6 +82,11 @@ struct TrainingGraph {
   std::vector<std::string> without_gradient;  // parameters that no gradient flows to
 
   size_t lr_input() const { return model_inputs + loss_inputs.size(); }
+  const Type& state_type(size_t k) const { return graph.value(graph.state[k].in).type; }
+  // Writes what state number `k` begins as into a tensor of its type.
+  void begin(size_t k, Tensor& t) const;
+  // The same in a tensor of its own.
+  Tensor beginning(size_t k) const;
   // Positions of outputs: loss number `k`, and the first gradient.
   size_t loss_at(size_t k) const { return losses == 0 ? 0 : 1 + outputs.size() + k; }
   size_t gradients_at() const { return 1 + outputs.size() + losses; }

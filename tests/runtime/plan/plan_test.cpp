@@ -94,7 +94,7 @@ TEST(Plan, ArenaIsLimited) {
 struct BoundStep {
   explicit BoundStep(int64_t n) : training(make(n)), x(DType::Float32, {n, 8}) {
     std::fill_n(x.data<float>(), x.size(), 0.5f);
-    for (const TrainingState& s : training.state) state.push_back(s.initial.clone());
+    for (size_t k = 0; k < training.state.size(); ++k) state.push_back(training.beginning(k));
     auto plan = Plan::compile(training.graph, types_of(training.graph, n));
     execution = std::make_unique<Execution>(plan, state);
     execution->bind_input(0, x);

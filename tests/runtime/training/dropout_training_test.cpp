@@ -82,7 +82,7 @@ std::vector<double> losses(bool dropout, uint64_t seed, const Graph& graph = mod
   std::vector<Type> types;
   for (ValueId v : training.graph.inputs) types.push_back(training.graph.value(v).type);
   std::vector<Tensor> state;
-  for (const TrainingState& s : training.state) state.push_back(s.initial.clone());
+  for (size_t k = 0; k < training.state.size(); ++k) state.push_back(training.beginning(k));
   Execution execution(Plan::compile(training.graph, types), state);
   execution.bind_input(0, ones());
   execution.bind_input(training.lr_input(), Tensor::scalar(lr));
