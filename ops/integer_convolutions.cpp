@@ -1,6 +1,8 @@
 // ConvInteger, QLinearConv.
 #include "conv_family.h"
 #include "emit/quantize.h"
+#include "kernels/byte_convolution.h"
+#include "kernels/byte_matmul.h"
 
 namespace onnxrun {
 
@@ -8,17 +10,57 @@ namespace {
 
 constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
 
-// Convolutions of whole numbers, computed where the sums are exact.
+Bytes bytes_of(const Tensor& t) {
+  return {reinterpret_cast<const uint8_t*>(t.raw()), t.dtype() == DType::Int8};
+}
+
+struct ByteConvState final : KernelState {
+  ByteConvState(ConvShape shape, const Tensor* constant_weights) : convolution(std::move(shape)) {
+    if (!constant_weights) return;
+    weights = Tensor(DType::Int32, {convolution.weight_words()});
+    convolution.pack_weights(bytes_of(*constant_weights), weights->data<int32_t>());
+  }
+  std::string_view kernel() const override { return convolution.kernel(); }
+
+  ByteConvolution convolution;
+  std::optional<Tensor> weights;  // packed
+};
+
+// Convolutions of bytes.
 class WholeConv : public ConvFamily {
  public:
   explicit WholeConv(size_t weight) : weight_(weight) {}
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    return inner_.prepare(*this, c);
+    const Dims &x = c.input(0).dims(), &w = c.input(weight_).dims();
+    ConvShape shape{window_.resolve(spatial(x), spatial(w)), x[0], group_, w[1], w[0] / group_};
+    auto state = std::make_unique<ByteConvState>(std::move(shape), c.constant(weight_));
+    if (!state->weights) {
+      c.request_scratch(state->convolution.weight_words() * static_cast<int64_t>(sizeof(int32_t)));
+    }
+    return state;
   }
-  void run(RunContext& c) const override { inner_.run(c); }
+
+  void run(RunContext& c) const override {
+    const auto& state = c.state<ByteConvState>();
+    const Tensor &x = c.input(0), &w = c.input(weight_);
+    auto* packed = reinterpret_cast<int32_t*>(c.scratch());
+    if (!state.weights) state.convolution.pack_weights(bytes_of(w), packed);
+    const auto [x_zero, w_zero] = zero_inputs();
+    const ZeroPoints zeros = zero_points(c.has_input(w_zero) ? &c.input(w_zero) : nullptr,
+                                         signed_shift(w.dtype() == DType::Int8));
+    const uint8_t zero_x = c.has_input(x_zero) ? *bytes_of(c.input(x_zero)).data : 0;
+    const int32_t* weights = state.weights ? state.weights->data<int32_t>() : packed;
+    if (c.output(0).size() > 0)
+      convolve(c, state.convolution, {bytes_of(x), zero_x, weights, zeros});
+  }
 
  protected:
+  // The inputs that are zero points of X and W.
+  virtual std::pair<size_t, size_t> zero_inputs() const = 0;
+  virtual void convolve(RunContext& c, const ByteConvolution& convolution,
+                        const ByteConvolution::Operands& o) const = 0;
+
   Shape output_shape(const InferContext& c, const std::optional<size_t>& axes) const {
     const Shape *x = c.shape(0), *w = c.shape(weight_);
     Shape k = kernel(c, *axes - 2, w), y(*axes);
@@ -93,7 +135,6 @@ class WholeConv : public ConvFamily {
 
  private:
   size_t weight_;
-  ComposedKernel inner_;
 };
 
 class ConvInteger final : public WholeConv {
@@ -111,6 +152,13 @@ class ConvInteger final : public WholeConv {
     ValueId y = sums(e, d.input(0), d.input(1), d.input(2), d.input(3), no_value);
     d.set(0, e.b.cast(y, DType::Int32));
   }
+
+ protected:
+  std::pair<size_t, size_t> zero_inputs() const override { return {2, 3}; }
+  void convolve(RunContext& c, const ByteConvolution& convolution,
+                const ByteConvolution::Operands& o) const override {
+    convolution.sums(o, c.output(0).data<int32_t>());
+  }
 };
 
 class QLinearConv final : public WholeConv {
@@ -119,7 +167,10 @@ class QLinearConv final : public WholeConv {
 
   void infer(InferContext& c) const override {
     for (size_t i : {1, 2, 6, 7}) expect_one(c, i);
-    for (size_t i : {4, 5, 8}) expect_channels(c, i);
+    for (size_t i : {4, 5}) expect_channels(c, i);
+    const Shape *bias = c.has_input(8) ? c.shape(8) : nullptr, *w = c.shape(3);
+    if (bias && bias->size() != 1) c.reject("{}, expected one axis", c.describe_input(8));
+    if (bias && w && !w->empty()) check_equal(c, "length of the bias", (*bias)[0], (*w)[0]);
     infer_as(c, c.dtype(7));
   }
 
@@ -131,6 +182,22 @@ class QLinearConv final : public WholeConv {
     ValueId scale = for_channels(e, d.input(4), e.b.rank(w), false);
     ValueId factor = e.div(e.mul(one(1), scale), one(6));
     d.set(0, emit_requantize(e, y, factor, one(7), d.dtype(d.input(7))));
+  }
+
+ protected:
+  std::pair<size_t, size_t> zero_inputs() const override { return {2, 5}; }
+  void convolve(RunContext& c, const ByteConvolution& convolution,
+                const ByteConvolution::Operands& o) const override {
+    const Tensor &x_scale = c.input(1), &w_scale = c.input(4), &y_scale = c.input(6);
+    std::vector<float> factors;
+    for (int64_t i = 0; i < c.output(0).dims()[1]; ++i) {
+      factors.push_back(x_scale.data<float>()[0] * w_scale.data<float>()[i % w_scale.size()] /
+                        y_scale.data<float>()[0]);
+    }
+    const int32_t* bias = c.has_input(8) ? c.input(8).data<int32_t>() : nullptr;
+    const ChannelResults results{bias, factors.data(), zero_points(&c.input(7), 0).at(0),
+                                 c.output(0).dtype() == DType::Int8};
+    convolution.quantized(o, results, reinterpret_cast<uint8_t*>(c.output(0).raw()));
   }
 };
 

@@ -121,8 +121,9 @@ class MatMulInteger final : public ByteProductOp {
     auto zero = [&](size_t i) { return c.has_input(i) ? &c.input(i) : nullptr; };
     auto* y = c.output(0).data<int32_t>();
     product.run(c.input(0), zero(2), c.input(1), zero(3),
-                [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums) {
-                  std::copy_n(sums, columns, y + row * product.columns() + column);
+                [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums,
+                    const SumCorrection& correction) {
+                  correct_sums(correction, sums, columns, y + row * product.columns() + column);
                 });
   }
 };
@@ -213,9 +214,10 @@ class QLinearMatMul final : public ByteProductOp {
     const RowFactors factors(c, product.columns());
     auto* y = reinterpret_cast<uint8_t*>(c.output(0).raw());
     product.run(c.input(0), &c.input(2), c.input(3), &c.input(5),
-                [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums) {
+                [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums,
+                    const SumCorrection& correction) {
                   std::vector<float> list;
-                  requantize(factors.at(row, column, columns, list), sums, columns,
+                  requantize(factors.at(row, column, columns, list), correction, sums, columns,
                              y + row * product.columns() + column);
                 });
   }

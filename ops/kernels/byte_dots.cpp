@@ -112,6 +112,9 @@ void multiply_all(const int32_t* a, int64_t m, const int32_t* b, int64_t panels,
                   int32_t* c, int64_t ldc) {
   const auto width = static_cast<int64_t>(2 * hn::Lanes(Words()));
   // Few rows take several panels at a time, to keep as many sums in flight.
+  for (; m == 1 && panels >= 4; panels -= 4, b += 4 * width * words, c += 4 * width) {
+    multiply_tile<Dot, 1, 4>(a, b, words, c, ldc);
+  }
   for (; m <= 2 && panels >= 2; panels -= 2, b += 2 * width * words, c += 2 * width) {
     m == 1 ? multiply_tile<Dot, 1, 2>(a, b, words, c, ldc)
            : multiply_tile<Dot, 2, 2>(a, b, words, c, ldc);
@@ -146,7 +149,7 @@ HWY_INLINE Word pair_of(const uint8_t* first, const uint8_t* second, uint8_t shi
 
 // Whole vectors of columns of a pair or four of rows.
 template <Dots dots>
-HWY_INLINE void interleave(const uint8_t* const* rows, int64_t at, int64_t columns, uint8_t shift,
+HWY_INLINE void interleave(const uint8_t* const* rows, int64_t columns, uint8_t shift,
                            int32_t* words) {
 #if HWY_TARGET != HWY_SCALAR
   if constexpr (dots == Dots::Quads) {
@@ -154,8 +157,7 @@ HWY_INLINE void interleave(const uint8_t* const* rows, int64_t at, int64_t colum
     const hn::FixedTag<uint16_t, 8> d16;
     const auto moved = hn::Set(d, shift);
     for (int64_t j = 0; j < columns; j += 16) {
-      const auto row = [&](int i)
-                           HWY_ATTR { return hn::Xor(hn::LoadU(d, rows[i] + at + j), moved); };
+      const auto row = [&](int i) HWY_ATTR { return hn::Xor(hn::LoadU(d, rows[i] + j), moved); };
       const auto r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
       const auto low01 = hn::BitCast(d16, hn::InterleaveLower(d, r0, r1));
       const auto low23 = hn::BitCast(d16, hn::InterleaveLower(d, r2, r3));
@@ -173,35 +175,29 @@ HWY_INLINE void interleave(const uint8_t* const* rows, int64_t at, int64_t colum
   const Words d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t j = 0; j < columns; j += lanes) {
-    hn::StoreU(pair_of(rows[0] + at + j, rows[1] + at + j, shift), d, words + j);
+    hn::StoreU(pair_of(rows[0] + j, rows[1] + j, shift), d, words + j);
   }
 }
-
-// What a panel's row has that rows or columns of B have not.
-constexpr size_t most_columns = HWY_MAX_BYTES / 2;
 
 template <class Dot>
 void pack_panel(const uint8_t* const* rows, int64_t offset, uint8_t shift, int64_t k,
                 int64_t columns, int32_t* panel) {
   constexpr auto terms = static_cast<int64_t>(Dot::dots);
+  constexpr size_t most_columns = HWY_MAX_BYTES / 2;
   const int64_t width = panel_width();
-  const bool whole = columns == width;
-  uint8_t copies[terms][most_columns];
+  // What is 0 once it is moved: rows that B has not, and what follows the columns of those it has.
+  uint8_t zeros[most_columns], copies[terms][most_columns];
+  std::fill_n(zeros, most_columns, shift);
   for (auto& copy : copies) std::fill_n(copy, most_columns, shift);
   for (int64_t p = 0; p < k; p += terms, panel += width) {
     const uint8_t* from[terms];
-    const bool direct = whole && p + terms <= k;
     for (int64_t t = 0; t < terms; ++t) {
-      if (!direct) {
-        if (p + t < k) {
-          std::copy_n(rows[p + t] + offset, columns, copies[t]);
-        } else {
-          std::fill_n(copies[t], columns, shift);
-        }
-      }
-      from[t] = direct ? rows[p + t] : copies[t];
+      from[t] = p + t < k ? rows[p + t] + offset : zeros;
+      if (columns == width || p + t >= k) continue;
+      std::copy_n(from[t], columns, copies[t]);
+      from[t] = copies[t];
     }
-    interleave<Dot::dots>(from, direct ? offset : 0, width, shift, panel);
+    interleave<Dot::dots>(from, width, shift, panel);
   }
 }
 

@@ -83,8 +83,9 @@ void ByteMatMul::run(const Tensor& a, const Tensor* zero_a, const Tensor& b, con
       const auto [left_at, right_at] = batches_.at(i);
       const RightMatrix matrix = right(b, right_at, scratch.as<int32_t>());
       const int64_t first = i * m_;
-      const TakeSums take_here = [&](int64_t row, int64_t column, int64_t columns, int32_t* sums) {
-        take(first + row, column, columns, sums);
+      const TakeSums take_here = [&](int64_t row, int64_t column, int64_t columns,
+                                     const int32_t* sums, const SumCorrection& c) {
+        take(first + row, column, columns, sums, c);
       };
       multiply_bytes(bytes_of(a, left_at * m_ * k_), m_, za, matrix, zb,
                      batches_.count() == 1 ? take : take_here);

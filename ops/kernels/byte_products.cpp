@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/threads.h"
-#include "kernels/byte_sums.h"
 #include "kernels/scratch.h"
 
 namespace onnxrun {
@@ -41,7 +40,7 @@ struct Product {
   const TakeSums& take;
 
   // Sums of (a - za) (b - zb) from those of a b.
-  void finish_row(int64_t row, int64_t column, int64_t columns, int32_t* sums) const {
+  void finish_row(int64_t row, int64_t column, int64_t columns, const int32_t* sums) const {
     const int32_t zero = zero_a.at(row);
     const int32_t rest = minus(left_sums[row], times(static_cast<int32_t>(b.k), zero));
     SumCorrection c;
@@ -52,8 +51,7 @@ struct Product {
       c.columns = b.sums + column;
       c.column_factor = minus(0, zero);
     }
-    if (c.add != 0 || c.columns || c.others) correct_sums(c, sums, columns, sums);
-    take(row, column, columns, sums);
+    take(row, column, columns, sums, c);
   }
 
   void multiply_piece(int64_t row, int64_t rows, int64_t panel, int64_t panels) const {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/byte_dots.h"
+#include "kernels/byte_sums.h"
 
 namespace onnxrun {
 
@@ -50,9 +51,10 @@ int64_t right_matrix_words(Dots dots, int64_t k, int64_t n);
 RightMatrix pack_right_matrix(Dots dots, const Bytes& b, int64_t row_step, int64_t k, int64_t n,
                               int32_t* memory);
 
-// Takes elements [column, column + columns) of row `row` of C; called for parts of C in any order
-// and at the same time. The sums may be changed.
-using TakeSums = std::function<void(int64_t row, int64_t column, int64_t columns, int32_t* sums)>;
+// Takes elements [column, column + columns) of row `row` of C, which are `sums` once corrected;
+// called for parts of C in any order and at the same time.
+using TakeSums = std::function<void(int64_t row, int64_t column, int64_t columns,
+                                    const int32_t* sums, const SumCorrection& correction)>;
 
 // A has m rows of b.k bytes. `zero_a` are of the bytes as they are moved to be signed, `zero_b` of
 // those moved to be unsigned.

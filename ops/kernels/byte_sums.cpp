@@ -36,23 +36,39 @@ HWY_INLINE void store(D d, hn::Vec<D> v, T* y, size_t count) {
   hn::StoreU(v, d, y);
 }
 
-void correct(const SumCorrection& c, const int32_t* sums, int64_t n, int32_t* out) {
+// A vector of corrected sums.
+template <bool partial>
+HWY_INLINE Word corrected(const SumCorrection& c, const int32_t* sums, int64_t j, size_t count) {
   const Words d;
+  Word v = hn::Add(load<partial>(d, sums + j, count), hn::Set(d, c.add));
+  if (c.columns) {
+    const Word x = load<partial>(d, c.columns + j, count);
+    v = hn::Add(v, hn::Mul(x, hn::Set(d, c.column_factor)));
+  }
+  if (c.others) {
+    const Word x = load<partial>(d, c.others + j, count);
+    v = hn::Add(v, hn::Mul(x, hn::Set(d, c.other_factor)));
+  }
+  return v;
+}
+
+void correct(const SumCorrection& c, const int32_t* sums, int64_t n, int32_t* out) {
   for_each_vector(n, [&]<bool partial>(int64_t j, size_t count) HWY_ATTR {
-    Word v = hn::Add(load<partial>(d, sums + j, count), hn::Set(d, c.add));
-    if (c.columns) {
-      const Word x = load<partial>(d, c.columns + j, count);
-      v = hn::Add(v, hn::Mul(x, hn::Set(d, c.column_factor)));
-    }
-    if (c.others) {
-      const Word x = load<partial>(d, c.others + j, count);
-      v = hn::Add(v, hn::Mul(x, hn::Set(d, c.other_factor)));
-    }
-    store<partial>(d, v, out + j, count);
+    store<partial>(Words(), corrected<partial>(c, sums, j, count), out + j, count);
   });
 }
 
-void quantize(const Requantization& r, const int32_t* sums, int64_t n, uint8_t* out) {
+HWY_INLINE Word add_saturating(Word x, int32_t bias) {
+  const Words d;
+  const Word b = hn::Set(d, bias), sum = hn::Add(x, b);
+  const Word limit = hn::Set(
+      d, bias < 0 ? std::numeric_limits<int32_t>::min() : std::numeric_limits<int32_t>::max());
+  const Word overflow = hn::And(hn::Xor(x, sum), hn::Xor(b, sum));
+  return hn::IfThenElse(hn::Lt(overflow, hn::Zero(d)), limit, sum);
+}
+
+void quantize(const Requantization& r, const SumCorrection& c, const int32_t* sums, int64_t n,
+              uint8_t* out) {
   const Words d;
   const hn::Rebind<float, Words> df;
   const hn::Rebind<uint8_t, Words> bytes;
@@ -63,8 +79,8 @@ void quantize(const Requantization& r, const int32_t* sums, int64_t n, uint8_t* 
   const auto zero = hn::Set(df, static_cast<float>(r.zero_point));
   for_each_vector(n, [&]<bool partial>(int64_t j, size_t count) HWY_ATTR {
     const auto factor = r.factors ? load<partial>(df, r.factors + j, count) : hn::Set(df, r.factor);
-    const auto sum = hn::ConvertTo(df, load<partial>(d, sums + j, count));
-    auto y = hn::Add(hn::Round(hn::Mul(sum, factor)), zero);
+    const Word sum = add_saturating(corrected<partial>(c, sums, j, count), r.bias);
+    auto y = hn::Add(hn::Round(hn::Mul(hn::ConvertTo(df, sum), factor)), zero);
     y = hn::Min(hn::Max(y, hn::Set(df, low)), hn::Set(df, high));
     const auto whole = hn::DemoteTo(bytes, hn::Add(hn::ConvertTo(d, y), shift));
     if constexpr (partial) {
@@ -77,18 +93,6 @@ void quantize(const Requantization& r, const int32_t* sums, int64_t n, uint8_t* 
   });
 }
 
-void add_saturating(int32_t bias, int64_t n, int32_t* sums) {
-  const Words d;
-  const Word b = hn::Set(d, bias);
-  const Word limit = hn::Set(
-      d, bias < 0 ? std::numeric_limits<int32_t>::min() : std::numeric_limits<int32_t>::max());
-  for_each_vector(n, [&]<bool partial>(int64_t j, size_t count) HWY_ATTR {
-    const Word x = load<partial>(d, sums + j, count), y = hn::Add(x, b);
-    const Word overflow = hn::And(hn::Xor(x, y), hn::Xor(b, y));
-    store<partial>(d, hn::IfThenElse(hn::Lt(overflow, hn::Zero(d)), limit, y), sums + j, count);
-  });
-}
-
 }  // namespace onnxrun::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -97,16 +101,13 @@ namespace onnxrun {
 
 HWY_EXPORT(correct);
 HWY_EXPORT(quantize);
-HWY_EXPORT(add_saturating);
 
 void correct_sums(const SumCorrection& c, const int32_t* sums, int64_t n, int32_t* out) {
   HWY_DYNAMIC_DISPATCH(correct)(c, sums, n, out);
 }
-void requantize(const Requantization& r, const int32_t* sums, int64_t n, uint8_t* out) {
-  HWY_DYNAMIC_DISPATCH(quantize)(r, sums, n, out);
-}
-void add_bias(int32_t bias, int64_t n, int32_t* sums) {
-  HWY_DYNAMIC_DISPATCH(add_saturating)(bias, n, sums);
+void requantize(const Requantization& r, const SumCorrection& c, const int32_t* sums, int64_t n,
+                uint8_t* out) {
+  HWY_DYNAMIC_DISPATCH(quantize)(r, c, sums, n, out);
 }
 
 }  // namespace onnxrun

@@ -18,16 +18,16 @@ struct SumCorrection {
 };
 void correct_sums(const SumCorrection& c, const int32_t* sums, int64_t n, int32_t* out);
 
-// saturate(round(sums[j] * factor) + zero point). Halves go to the even neighbour.
+// saturate(round(x * factor) + zero point) of the corrected sums x. Halves go to the even
+// neighbour.
 struct Requantization {
   float factor = 1;
   const float* factors = nullptr;  // one a column, instead
+  int32_t bias = 0;                // added to x, saturating
   int32_t zero_point = 0;
   bool is_signed = false;
 };
-void requantize(const Requantization& r, const int32_t* sums, int64_t n, uint8_t* out);
-
-// Sums that saturate.
-void add_bias(int32_t bias, int64_t n, int32_t* sums);
+void requantize(const Requantization& r, const SumCorrection& c, const int32_t* sums, int64_t n,
+                uint8_t* out);
 
 }  // namespace onnxrun

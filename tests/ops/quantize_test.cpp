@@ -215,7 +215,8 @@ TEST(IntegerProducts, Rejects) {
                "expected one number");
   expect_error({"QLinearConv", {x, one(1), z, w, list<float>({1, 2, 3}), zw, one(1), z}},
                "expected one for each of 2");
-  expect_error({"QLinearConv", {x, one(1), z, w, one(1), zw, one(1), z, list<int32_t>({1})}}, "");
+  expect_error({"QLinearConv", {x, one(1), z, w, one(1), zw, one(1), z, list<int32_t>({1})}},
+               "length of the bias");
   expect_error({"QLinearMatMul", {a, one(1), z, a, one(1), z, one(1), z}},
                "inner dimensions differ");
   expect_error({"QLinearMatMul", {a, list<float>({1, 2, 3}), z, b, one(1), zw, one(1), z}},

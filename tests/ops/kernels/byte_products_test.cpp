@@ -91,8 +91,9 @@ struct Operands {
     const ZeroPoints zb(zero_b.data(), static_cast<int64_t>(zero_b.size()), c.signed_b,
                         unsigned_shift(c.signed_b));
     multiply_bytes({a.data(), c.signed_a}, c.m, za, right, zb,
-                   [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums) {
-                     std::copy_n(sums, columns, y.data() + row * c.n + column);
+                   [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums,
+                       const SumCorrection& correction) {
+                     correct_sums(correction, sums, columns, y.data() + row * c.n + column);
                    });
     return y;
   }
@@ -137,9 +138,9 @@ TEST_P(ByteProducts, Requantize) {
   for (bool is_signed : {false, true}) {
     for (bool by_column : {false, true}) {
       const float* list = by_column ? factors.data() : nullptr;
-      const Requantization r{0.5F, list, is_signed ? -3 : 3, is_signed};
+      const Requantization r{0.5F, list, 0, is_signed ? -3 : 3, is_signed};
       ByteList y(sums.size() + 1, 0x55);
-      requantize(r, sums.data(), n, y.data());
+      requantize(r, {}, sums.data(), n, y.data());
       for (size_t j = 0; j < sums.size(); ++j) {
         const float factor = list ? list[j] : 0.5F;
         const float level = std::nearbyint(static_cast<float>(sums[j]) * factor) + r.zero_point;
@@ -152,11 +153,14 @@ TEST_P(ByteProducts, Requantize) {
 }
 
 TEST_P(ByteProducts, BiasSaturates) {
-  std::vector<int32_t> sums = {INT32_MAX - 2, 5, INT32_MIN + 2, -5, 0};
-  add_bias(3, 5, sums.data());
-  EXPECT_EQ(sums, (std::vector<int32_t>{INT32_MAX, 8, INT32_MIN + 5, -2, 3}));
-  add_bias(-9, 5, sums.data());
-  EXPECT_EQ(sums, (std::vector<int32_t>{INT32_MAX - 9, -1, INT32_MIN, -11, -6}));
+  const std::vector<int32_t> sums = {INT32_MAX - 2, 5, INT32_MIN + 2, -5, 0};
+  const auto levels = [&](int32_t bias) {
+    ByteList y(sums.size());
+    requantize({.factor = 0x1p-25F, .bias = bias, .is_signed = true}, {}, sums.data(), 5, y.data());
+    return y;
+  };
+  EXPECT_EQ(levels(INT32_MAX), (ByteList{64, 64, 0, 64, 64}));
+  EXPECT_EQ(levels(INT32_MIN), (ByteList{0, 0xc0, 0xc0, 0xc0, 0xc0}));
 }
 
 }  // namespace
