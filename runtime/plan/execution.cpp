@@ -235,7 +235,7 @@ void Execution::make_outputs(const RunControl& control) {
 }
 
 void Execution::run(const RunControl& control) {
-  control.check();
+  control.check_begun();
   std::optional<RunScope> scope;
   if (!body_ && !RunScope::covers(control)) scope.emplace(control);
   make_outputs(control);

@@ -319,6 +319,27 @@ TEST(SessionLimits, TimeIsCheckedInsideKernels) {
   }
 }
 
+// The time of a run of a few nodes begins late, and anew with every run.
+TEST(SessionLimits, EveryRunHasItsTime) {
+  Tensor x = Tensor::of<float>({3}, {0, 0, 0});
+  SessionOptions options;
+  options.max_loop_iterations = INT64_MAX;
+  options.timeout_seconds = 1e-9;
+  EXPECT_EQ(kind_of_failure(loop("Add", 3, 3, false), {{"x", x}}, options), ErrorKind::Timeout);
+  options.timeout_seconds = 0.2;
+  double seconds = seconds_of([&] {
+    EXPECT_EQ(kind_of_failure(loop("Add", int64_t{1} << 40, 3, false), {{"x", x}}, options),
+              ErrorKind::Timeout);
+  });
+  EXPECT_GE(seconds, 0.2);
+  EXPECT_LT(seconds, 3);
+  Session session(Model(std::make_shared<Graph>(loop("Add", 40, 3, false))), options);
+  for (int run = 0; run < 2; ++run) {
+    EXPECT_NO_THROW(session.run({{"x", x}}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  }
+}
+
 TEST(SessionLimits, CancelsAKernelFromAnotherThread) {
   Tensor x(DType::Float64, {3000, 3000});
   std::fill_n(x.data<double>(), x.size(), 1.0);
