@@ -51,6 +51,14 @@ void run_model(benchmark::State& state, const Case& c) {
   for (auto _ : state) session.run();
 }
 
+// From the file, which has been read before, to a session that is ready.
+void load_model(benchmark::State& state, const Case& c) {
+  for (auto _ : state) {
+    onnxrun::Session session(load(c));
+    benchmark::DoNotOptimize(session);
+  }
+}
+
 void train_model(benchmark::State& state, const Case& c) {
   onnxrun::TrainerOptions options;
   options.loss.name = c.loss;
@@ -99,6 +107,7 @@ int main(int argc, char** argv) {
   for (const Case& c : cases) {
     benchmark::RegisterBenchmark((c.name + "/run").c_str(), run_model, c);
     benchmark::RegisterBenchmark((c.name + "/train").c_str(), train_model, c);
+    benchmark::RegisterBenchmark((c.name + "/load").c_str(), load_model, c);
   }
   register_fit_benchmarks();
   benchmark::Initialize(&argc, argv);

@@ -3,6 +3,8 @@
 // BigO say so ("N").
 #include <benchmark/benchmark.h>
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
@@ -206,6 +208,38 @@ void load_and_run(benchmark::State& state, Make make) {
   done(state);
 }
 
+// A file of so many MB of weights, once it has been read: from Model::load() to a ready session,
+// and, to compare, into memory that is there.
+std::string file_of_weights(int64_t megabytes) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  Tensor w(DType::Float32, {megabytes << 18});
+  std::fill_n(w.data<float>(), w.size(), 1.0f);
+  graph.outputs = {b.add("ReduceSum", {graph.add_initializer("w", w, Role::Parameter)})};
+  std::string path = std::filesystem::temp_directory_path() / "onnxrun_growth.onnx";
+  std::ofstream(path, std::ios::binary) << export_graph(graph);
+  return path;
+}
+
+void load_file(benchmark::State& state) {
+  std::string path = file_of_weights(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(Model::load(path));
+  done(state);
+  std::filesystem::remove(path);
+}
+
+void read_file(benchmark::State& state) {
+  std::string path = file_of_weights(state.range(0));
+  std::string bytes(std::filesystem::file_size(path), ' ');
+  for (auto _ : state) {
+    std::ifstream(path, std::ios::binary)
+        .read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    benchmark::ClobberMemory();
+  }
+  done(state);
+  std::filesystem::remove(path);
+}
+
 template <typename F>
 void add(const std::string& name, int64_t smallest, int64_t largest, const F& f) {
   benchmark::RegisterBenchmark(("growth/" + name).c_str(), f)
@@ -233,6 +267,8 @@ const bool added = [] {
     add(prefix + "run", 1000, 64'000, [m](benchmark::State& s) { run(s, m); });
     add(prefix + "load_and_run", 1000, 16'000, [m](benchmark::State& s) { load_and_run(s, m); });
   }
+  add("megabytes/load", 1, 256, load_file);
+  add("megabytes/read", 1, 256, read_file);
   add("iterations/run", 1000, 1'024'000, [](benchmark::State& s) { run(s, iterations); });
   add("insertions/run", 1000, 256'000, [](benchmark::State& s) { run(s, insertions); });
   add("nest/build", 4, 64, [](benchmark::State& s) { build(s, nest); });
