@@ -56,6 +56,10 @@ class ByteConvolution {
   template <typename Result>
   void run_columns(const Operands& o, const Columns& c, int64_t image, int64_t group,
                    const Result& result) const;
+  // The same for groups with so few output channels that columns are read once.
+  template <typename Result>
+  void run_few_channels(const Operands& o, const Columns& c, int64_t image, int64_t group,
+                        const Result& result) const;
   // The same of windows that are copied out of the group's part of the image.
   template <typename Result>
   void run_windows(const Operands& o, int64_t begin, int64_t end, int64_t image, int64_t group,
