@@ -168,14 +168,14 @@ void ByteConvolution::run_few_channels(const Operands& o, const Columns& c, int6
 template <typename Result>
 void ByteConvolution::run_windows(const Operands& o, int64_t begin, int64_t end, int64_t image,
                                   int64_t group, const Result& result) const {
-  const int64_t ld = ceil_of(end - begin, FlatWindows::slack) * FlatWindows::slack;
+  const int64_t ld = end - begin;
   Scratch scratch(static_cast<size_t>(terms() * ld));
   auto* windows = scratch.as<uint8_t>();
   im2col(shape_.window, o.x.data + shape_.x_at(image, group), shape_.in_channels, begin, end,
          windows, ld, o.zero_x);
   std::vector<const uint8_t*> rows;
   for (int64_t p = 0; p < terms(); ++p) rows.push_back(windows + p * ld);
-  run_columns(o, {rows.data(), 0, begin, end, true}, image, group, result);
+  run_columns(o, {rows.data(), 0, begin, end, false}, image, group, result);
 }
 
 template <typename Result>
