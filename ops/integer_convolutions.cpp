@@ -10,10 +10,6 @@ namespace {
 
 constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
 
-Bytes bytes_of(const Tensor& t) {
-  return {reinterpret_cast<const uint8_t*>(t.raw()), t.dtype() == DType::Int8};
-}
-
 struct ByteConvState final : KernelState {
   ByteConvState(ConvShape shape, const Tensor* constant_weights) : convolution(std::move(shape)) {
     if (!constant_weights) return;

@@ -147,30 +147,40 @@ HWY_INLINE Word pair_of(const uint8_t* first, const uint8_t* second, uint8_t shi
   return hn::Or(wide(first), hn::ShiftLeft<16>(wide(second)));
 }
 
+#if HWY_TARGET == HWY_AVX3
+// Columns [0, columns), 32 at a time, of four rows.
+HWY_INLINE void interleave_quads(const uint8_t* const* rows, int64_t columns, uint8_t shift,
+                                 int32_t* words) {
+  const hn::FixedTag<uint8_t, 32> d;
+  const hn::FixedTag<uint16_t, 16> d16;
+  const hn::FixedTag<int32_t, 8> d32;
+  const auto moved = hn::Set(d, shift);
+  for (int64_t j = 0; j < columns; j += 32) {
+    const auto row = [&](int i) HWY_ATTR { return hn::Xor(hn::LoadU(d, rows[i] + j), moved); };
+    const auto r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
+    const auto low01 = hn::BitCast(d16, hn::InterleaveLower(d, r0, r1));
+    const auto low23 = hn::BitCast(d16, hn::InterleaveLower(d, r2, r3));
+    const auto high01 = hn::BitCast(d16, hn::InterleaveUpper(d, r0, r1));
+    const auto high23 = hn::BitCast(d16, hn::InterleaveUpper(d, r2, r3));
+    // Columns 0 to 3 and 16 to 19, and so on.
+    const auto w0 = hn::BitCast(d32, hn::InterleaveLower(d16, low01, low23));
+    const auto w1 = hn::BitCast(d32, hn::InterleaveUpper(d16, low01, low23));
+    const auto w2 = hn::BitCast(d32, hn::InterleaveLower(d16, high01, high23));
+    const auto w3 = hn::BitCast(d32, hn::InterleaveUpper(d16, high01, high23));
+    hn::StoreU(hn::ConcatLowerLower(d32, w1, w0), d32, words + j);
+    hn::StoreU(hn::ConcatLowerLower(d32, w3, w2), d32, words + j + 8);
+    hn::StoreU(hn::ConcatUpperUpper(d32, w1, w0), d32, words + j + 16);
+    hn::StoreU(hn::ConcatUpperUpper(d32, w3, w2), d32, words + j + 24);
+  }
+}
+#endif
+
 // Whole vectors of columns of a pair or four of rows.
 template <Dots dots>
 HWY_INLINE void interleave(const uint8_t* const* rows, int64_t columns, uint8_t shift,
                            int32_t* words) {
-#if HWY_TARGET != HWY_SCALAR
-  if constexpr (dots == Dots::Quads) {
-    const hn::FixedTag<uint8_t, 16> d;
-    const hn::FixedTag<uint16_t, 8> d16;
-    const auto moved = hn::Set(d, shift);
-    for (int64_t j = 0; j < columns; j += 16) {
-      const auto row = [&](int i) HWY_ATTR { return hn::Xor(hn::LoadU(d, rows[i] + j), moved); };
-      const auto r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
-      const auto low01 = hn::BitCast(d16, hn::InterleaveLower(d, r0, r1));
-      const auto low23 = hn::BitCast(d16, hn::InterleaveLower(d, r2, r3));
-      const auto high01 = hn::BitCast(d16, hn::InterleaveUpper(d, r0, r1));
-      const auto high23 = hn::BitCast(d16, hn::InterleaveUpper(d, r2, r3));
-      auto* to = reinterpret_cast<uint16_t*>(words + j);
-      hn::StoreU(hn::InterleaveLower(d16, low01, low23), d16, to);
-      hn::StoreU(hn::InterleaveUpper(d16, low01, low23), d16, to + 8);
-      hn::StoreU(hn::InterleaveLower(d16, high01, high23), d16, to + 16);
-      hn::StoreU(hn::InterleaveUpper(d16, high01, high23), d16, to + 24);
-    }
-    return;
-  }
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (dots == Dots::Quads) return interleave_quads(rows, columns, shift, words);
 #endif
   const Words d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -205,6 +215,68 @@ void pack_panel_of(Dots dots, const uint8_t* const* rows, int64_t offset, bool i
                    int64_t columns, int32_t* panel) {
   const uint8_t shift = is_signed ? 0x80 : 0;
   with_dots(dots, [&]<class Dot>() { pack_panel<Dot>(rows, offset, shift, k, columns, panel); });
+}
+
+#if HWY_TARGET == HWY_AVX3
+HWY_INLINE void multiply_64_columns(const int32_t* a, const uint8_t* const* rows, int64_t at,
+                                    uint8_t shift, int64_t k, int32_t* c) {
+  const hn::ScalableTag<uint8_t> d;
+  const hn::ScalableTag<uint16_t> d16;
+  const Words d32;
+  // The interleaving works in blocks of 16 bytes; in this order it gives consecutive columns.
+  HWY_ALIGN static constexpr int32_t order[16] = {0, 4, 8,  12, 1, 5, 9,  13,
+                                                  2, 6, 10, 14, 3, 7, 11, 15};
+  const auto indices = hn::SetTableIndices(d32, order);
+  const auto moved = hn::Set(d32, static_cast<int32_t>(0x01010101U * shift));
+  const auto row = [&](int64_t p) HWY_ATTR {
+    // Terms that are not there have weights of 0.
+    const uint8_t* from = rows[HWY_MIN(p, k - 1)] + at;
+    const Word v = hn::Xor(hn::BitCast(d32, hn::LoadU(d, from)), moved);
+    return hn::BitCast(d, hn::TableLookupLanes(v, indices));
+  };
+  Word s0 = hn::Zero(d32), s1 = s0, s2 = s0, s3 = s0;
+  for (int64_t p = 0; p < k; p += 4, ++a) {
+    const auto r0 = row(p), r1 = row(p + 1), r2 = row(p + 2), r3 = row(p + 3);
+    const auto low01 = hn::BitCast(d16, hn::InterleaveLower(d, r0, r1));
+    const auto low23 = hn::BitCast(d16, hn::InterleaveLower(d, r2, r3));
+    const auto high01 = hn::BitCast(d16, hn::InterleaveUpper(d, r0, r1));
+    const auto high23 = hn::BitCast(d16, hn::InterleaveUpper(d, r2, r3));
+    const Word w = hn::Set(d32, *a);
+    s0 = QuadDots::add(w, hn::BitCast(d32, hn::InterleaveLower(d16, low01, low23)), s0);
+    s1 = QuadDots::add(w, hn::BitCast(d32, hn::InterleaveUpper(d16, low01, low23)), s1);
+    s2 = QuadDots::add(w, hn::BitCast(d32, hn::InterleaveLower(d16, high01, high23)), s2);
+    s3 = QuadDots::add(w, hn::BitCast(d32, hn::InterleaveUpper(d16, high01, high23)), s3);
+  }
+  hn::StoreU(s0, d32, c);
+  hn::StoreU(s1, d32, c + 16);
+  hn::StoreU(s2, d32, c + 32);
+  hn::StoreU(s3, d32, c + 48);
+}
+#endif
+
+// As multiply_rows().
+void multiply_few(Dots dots, const int32_t* a, const uint8_t* const* rows, int64_t offset,
+                  bool is_signed, int64_t k, int64_t columns, int32_t* c) {
+  const uint8_t shift = is_signed ? 0x80 : 0;
+#if HWY_TARGET == HWY_AVX3
+  if (dots == Dots::Quads) {
+    for (int64_t j = 0; j < columns; j += 64) {
+      multiply_64_columns(a, rows, offset + j, shift, k, c + j);
+    }
+    return;
+  }
+#endif
+  (void)dots;
+  const Words d;
+  for (int64_t j = 0; j < columns; j += static_cast<int64_t>(hn::Lanes(d))) {
+    Word sum = hn::Zero(d);
+    for (int64_t p = 0; p < k; p += 2) {
+      const uint8_t *first = rows[p], *second = rows[HWY_MIN(p + 1, k - 1)];
+      const Word b = pair_of(first + offset + j, second + offset + j, shift);
+      sum = PairDots::add(hn::Set(d, a[p / 2]), b, sum);
+    }
+    hn::StoreU(sum, d, c + j);
+  }
 }
 
 // One row of A; its sum.
@@ -244,6 +316,7 @@ namespace onnxrun {
 HWY_EXPORT(has_quads);
 HWY_EXPORT(panel_width);
 HWY_EXPORT(multiply);
+HWY_EXPORT(multiply_few);
 HWY_EXPORT(pack_panel_of);
 HWY_EXPORT(pack_rows);
 
@@ -275,7 +348,13 @@ void multiply_words(Dots dots, const int32_t* a, int64_t m, const int32_t* b, in
   HWY_DYNAMIC_DISPATCH(multiply)(dots, a, m, b, panels, words, c, ldc);
 }
 
+void multiply_rows(Dots dots, const int32_t* a, const uint8_t* const* rows, int64_t offset,
+                   bool is_signed, int64_t k, int64_t columns, int32_t* c) {
+  HWY_DYNAMIC_DISPATCH(multiply_few)(dots, a, rows, offset, is_signed, k, columns, c);
+}
+
 void sum_columns(Dots dots, const int32_t* b, int64_t panels, int64_t words, int32_t* sums) {
+  // What terms that are not there have in B is 0.
   const int32_t ones = dots == Dots::Quads ? 0x01010101 : 0x00010001;
   const std::vector<int32_t> row(static_cast<size_t>(words), ones);
   multiply_words(dots, row.data(), 1, b, panels, words, sums, 0);

@@ -19,19 +19,27 @@ bool is_list(const Tensor& list, size_t from_back) {
   return true;
 }
 
-Bytes bytes_of(const Tensor& t, int64_t at) {
-  return {reinterpret_cast<const uint8_t*>(t.raw()) + at, t.dtype() == DType::Int8};
-}
+Bytes from(const Bytes& bytes, int64_t at) { return {bytes.data + at, bytes.is_signed}; }
 
 }  // namespace
+
+Bytes bytes_of(const Tensor& t) {
+  return {reinterpret_cast<const uint8_t*>(t.raw()), t.dtype() == DType::Int8};
+}
 
 bool is_one_or_rows(const Tensor& list) { return is_list(list, 2); }
 bool is_one_or_columns(const Tensor& list) { return is_list(list, 1); }
 
 ZeroPoints zero_points(const Tensor* points, int32_t shift) {
   if (!points) return ZeroPoints(nullptr, 1, false, shift);
-  return ZeroPoints(bytes_of(*points, 0).data, points->size(), points->dtype() == DType::Int8,
-                    shift);
+  return ZeroPoints(bytes_of(*points).data, points->size(), points->dtype() == DType::Int8, shift);
+}
+
+bool ByteMatMul::is_worth_it(const Dims& right) {
+  constexpr int64_t most_terms = int64_t{1} << 22;
+  const int64_t k = right.size() > 1 ? right[right.size() - 2] : right[0];
+  const int64_t n = right.size() > 1 ? right.back() : 1;
+  return k <= most_terms || n >= panel_columns();
 }
 
 ByteMatMul::ByteMatMul(const Tensor& a, const Tensor& b, const Tensor* constant_b)
@@ -53,7 +61,7 @@ ByteMatMul::ByteMatMul(const Tensor& a, const Tensor& b, const Tensor* constant_
   const int64_t size = right_matrix_words(dots_, k_, n_);
   packed_ = Tensor(DType::Int32, {matrices * size});
   for (int64_t i = 0; i < matrices; ++i) {
-    pack_right_matrix(dots_, bytes_of(*constant_b, i * k_ * n_), n_, k_, n_,
+    pack_right_matrix(dots_, from(bytes_of(*constant_b), i * k_ * n_), n_, k_, n_,
                       packed_.data<int32_t>() + i * size);
   }
 }
@@ -63,7 +71,7 @@ std::string_view ByteMatMul::kernel() const {
 }
 
 RightMatrix ByteMatMul::right(const Tensor& b, int64_t index, int32_t* memory) const {
-  const Bytes bytes = bytes_of(b, index * k_ * n_);
+  const Bytes bytes = from(bytes_of(b), index * k_ * n_);
   if (packed_.size() == 0) return pack_right_matrix(dots_, bytes, n_, k_, n_, memory);
   const int64_t size = right_matrix_words(dots_, k_, n_);
   const int32_t* packed = packed_.data<int32_t>() + index * size;
@@ -72,7 +80,11 @@ RightMatrix ByteMatMul::right(const Tensor& b, int64_t index, int32_t* memory) c
 
 void ByteMatMul::run(const Tensor& a, const Tensor* zero_a, const Tensor& b, const Tensor* zero_b,
                      const TakeSums& take) const {
-  const ZeroPoints za = zero_points(zero_a, signed_shift(a.dtype() == DType::Int8));
+  run(bytes_of(a), zero_points(zero_a, signed_shift(a.dtype() == DType::Int8)), b, zero_b, take);
+}
+
+void ByteMatMul::run(const Bytes& a, const ZeroPoints& za, const Tensor& b, const Tensor* zero_b,
+                     const TakeSums& take) const {
   const ZeroPoints zb = zero_points(zero_b, unsigned_shift(b.dtype() == DType::Int8));
   const int64_t grain = std::max<int64_t>(1, product_grain / std::max<int64_t>(1, m_ * n_ * k_));
   const auto products = [&](int64_t begin, int64_t end) {
@@ -87,7 +99,7 @@ void ByteMatMul::run(const Tensor& a, const Tensor* zero_a, const Tensor& b, con
                                      const int32_t* sums, const SumCorrection& c) {
         take(first + row, column, columns, sums, c);
       };
-      multiply_bytes(bytes_of(a, left_at * m_ * k_), m_, za, matrix, zb,
+      multiply_bytes(from(a, left_at * m_ * k_), m_, za, matrix, zb,
                      batches_.count() == 1 ? take : take_here);
     }
   };

@@ -10,17 +10,23 @@ namespace onnxrun {
 // Lists of zero points and scales that go with the rows of A or the columns of B.
 bool is_one_or_rows(const Tensor& list);
 bool is_one_or_columns(const Tensor& list);
+Bytes bytes_of(const Tensor& t);
 // Zero points of bytes, moved by `shift`; those of no tensor are 0.
 ZeroPoints zero_points(const Tensor* points, int32_t shift);
 
 class ByteMatMul final : public KernelState {
  public:
+  // False where few columns of very many terms would become panels of mostly nothing.
+  static bool is_worth_it(const Dims& right);
   // Of tensors with these shapes and types. A right operand that never changes is packed once.
   ByteMatMul(const Tensor& a, const Tensor& b, const Tensor* constant_b);
 
   std::string_view kernel() const override;
 
-  // Takes parts of rows of all products as one matrix, `row` counted through.
+  // Takes parts of rows of all products as one matrix, `row` counted through. `zero_a` as
+  // multiply_bytes() has it; elements of `b` are not read if it was packed.
+  void run(const Bytes& a, const ZeroPoints& zero_a, const Tensor& b, const Tensor* zero_b,
+           const TakeSums& take) const;
   void run(const Tensor& a, const Tensor* zero_a, const Tensor& b, const Tensor* zero_b,
            const TakeSums& take) const;
 

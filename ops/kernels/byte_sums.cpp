@@ -7,7 +7,7 @@
 
 #include <limits>
 
-#include "kernels/simd-inl.h"
+#include "kernels/levels-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace onnxrun::HWY_NAMESPACE {
@@ -49,6 +49,7 @@ HWY_INLINE Word corrected(const SumCorrection& c, const int32_t* sums, int64_t j
     const Word x = load<partial>(d, c.others + j, count);
     v = hn::Add(v, hn::Mul(x, hn::Set(d, c.other_factor)));
   }
+  if (c.addends) v = hn::Add(v, load<partial>(d, c.addends + j, count));
   return v;
 }
 
@@ -69,27 +70,34 @@ HWY_INLINE Word add_saturating(Word x, int32_t bias) {
 
 void quantize(const Requantization& r, const SumCorrection& c, const int32_t* sums, int64_t n,
               uint8_t* out) {
-  const Words d;
-  const hn::Rebind<float, Words> df;
-  const hn::Rebind<uint8_t, Words> bytes;
-  const float low = r.is_signed ? -128 : 0, high = r.is_signed ? 127 : 255;
-  // As unsigned numbers, which both kinds are narrowed as.
-  const Word shift = hn::Set(d, r.is_signed ? 128 : 0);
-  const auto flip = hn::Set(bytes, static_cast<uint8_t>(r.is_signed ? 0x80 : 0));
-  const auto zero = hn::Set(df, static_cast<float>(r.zero_point));
-  for_each_vector(n, [&]<bool partial>(int64_t j, size_t count) HWY_ATTR {
+  const LevelNumbers df;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(df));
+  const auto zero = hn::Set(Words(), r.zero_point);
+  const LevelRounding rounding(r.is_signed);
+  const auto level = [&]<bool partial>(int64_t j, size_t count) HWY_ATTR {
     const auto factor = r.factors ? load<partial>(df, r.factors + j, count) : hn::Set(df, r.factor);
-    const Word sum = add_saturating(corrected<partial>(c, sums, j, count), r.bias);
-    auto y = hn::Add(hn::Round(hn::Mul(hn::ConvertTo(df, sum), factor)), zero);
-    y = hn::Min(hn::Max(y, hn::Set(df, low)), hn::Set(df, high));
-    const auto whole = hn::DemoteTo(bytes, hn::Add(hn::ConvertTo(d, y), shift));
-    if constexpr (partial) {
-      uint8_t last[HWY_MAX_BYTES / sizeof(int32_t)];
-      hn::StoreU(hn::Xor(whole, flip), bytes, last);
-      std::memcpy(out + j, last, count);
-    } else {
-      hn::StoreU(hn::Xor(whole, flip), bytes, out + j);
-    }
+    Word sum = corrected<partial>(c, sums, j, count);
+    if (r.bias != 0) sum = add_saturating(sum, r.bias);
+    return rounding(hn::Mul(hn::ConvertTo(df, sum), factor), zero);
+  };
+  const auto whole = [&](int64_t j) HWY_ATTR { return level.template operator()<false>(j, 0); };
+  int64_t j = 0;
+  for (; j + 4 * lanes <= n; j += 4 * lanes) {
+    rounding.store(whole(j), whole(j + lanes), whole(j + 2 * lanes), whole(j + 3 * lanes), out + j);
+  }
+  for (; j + lanes <= n; j += lanes) rounding.store(whole(j), out + j);
+  if (j == n) return;
+  const auto rest = static_cast<size_t>(n - j);
+  rounding.store_first(level.template operator()<true>(j, rest), out + j, rest);
+}
+
+void scale(const Scaling& s, const SumCorrection& c, const int32_t* sums, int64_t n, float* out) {
+  const LevelNumbers d;
+  for_each_vector(n, [&]<bool partial>(int64_t j, size_t count) HWY_ATTR {
+    const auto factor = s.factors ? load<partial>(d, s.factors + j, count) : hn::Set(d, s.factor);
+    auto y = hn::Mul(hn::ConvertTo(d, corrected<partial>(c, sums, j, count)), factor);
+    if (s.biases) y = hn::Add(y, load<partial>(d, s.biases + j, count));
+    store<partial>(d, y, out + j, count);
   });
 }
 
@@ -101,6 +109,7 @@ namespace onnxrun {
 
 HWY_EXPORT(correct);
 HWY_EXPORT(quantize);
+HWY_EXPORT(scale);
 
 void correct_sums(const SumCorrection& c, const int32_t* sums, int64_t n, int32_t* out) {
   HWY_DYNAMIC_DISPATCH(correct)(c, sums, n, out);
@@ -108,6 +117,10 @@ void correct_sums(const SumCorrection& c, const int32_t* sums, int64_t n, int32_
 void requantize(const Requantization& r, const SumCorrection& c, const int32_t* sums, int64_t n,
                 uint8_t* out) {
   HWY_DYNAMIC_DISPATCH(quantize)(r, c, sums, n, out);
+}
+void scale_sums(const Scaling& s, const SumCorrection& c, const int32_t* sums, int64_t n,
+                float* out) {
+  HWY_DYNAMIC_DISPATCH(scale)(s, c, sums, n, out);
 }
 
 }  // namespace onnxrun

@@ -7,14 +7,15 @@
 
 namespace onnxrun {
 
-// sums[j] + add + column_factor * columns[j] + other_factor * others[j], wrapping around; null
-// lists are left out. `out` may be `sums`.
+// sums[j] + add + column_factor * columns[j] + other_factor * others[j] + addends[j], wrapping
+// around; null lists are left out. `out` may be `sums`.
 struct SumCorrection {
   int32_t add = 0;
   int32_t column_factor = 0;
   const int32_t* columns = nullptr;
   int32_t other_factor = 0;
   const int32_t* others = nullptr;
+  const int32_t* addends = nullptr;
 };
 void correct_sums(const SumCorrection& c, const int32_t* sums, int64_t n, int32_t* out);
 
@@ -29,5 +30,14 @@ struct Requantization {
 };
 void requantize(const Requantization& r, const SumCorrection& c, const int32_t* sums, int64_t n,
                 uint8_t* out);
+
+// The corrected sums times a factor, and plus a bias where there are any.
+struct Scaling {
+  float factor = 1;
+  const float* factors = nullptr;  // one a column, instead
+  const float* biases = nullptr;   // one a column
+};
+void scale_sums(const Scaling& s, const SumCorrection& c, const int32_t* sums, int64_t n,
+                float* out);
 
 }  // namespace onnxrun

@@ -46,6 +46,27 @@ TEST(QuantizeLinear, RoundsAndSaturates) {
   EXPECT_EQ(values_of(y), (std::vector<double>{0, 2, 0, 7, -8, 7, -8}));
 }
 
+// Scales along each axis, with and without zero points, of both kinds of bytes.
+TEST(QuantizeLinear, AlongAnAxis) {
+  const Tensor x = convert(random_tensor({3, 5, 37}, 1, -20, 20), DType::Float32);
+  for (int64_t axis : {0, 1, 2, -3}) {
+    const int64_t n = x.dims()[static_cast<size_t>(axis < 0 ? axis + 3 : axis)];
+    const Tensor scale = convert(random_tensor({n}, 2, 0.05, 0.2), DType::Float32);
+    for (DType type : {DType::UInt8, DType::Int8}) {
+      Tensor zero = convert(convert(random_tensor({n}, 3, 0, 90), DType::Int32), type);
+      const Attributes a{{"axis", axis}};
+      const OpRun down{"QuantizeLinear", {x, scale, zero}, a};
+      expect_decomposes(down, 0, std::vector<size_t>{});
+      const Tensor q = run_op(down)[0];
+      expect_decomposes({"DequantizeLinear", {q, scale, zero}, a}, 0, std::vector<size_t>{});
+      expect_decomposes({"DequantizeLinear", {q, scale}, a}, 0, std::vector<size_t>{});
+    }
+    expect_decomposes({"QuantizeLinear", {x, scale}, {{"axis", axis}}}, 0, std::vector<size_t>{});
+  }
+  const Tensor empty(DType::Float32, {0, 3}), three = list<float>({1, 2, 3});
+  EXPECT_EQ(run_op({"QuantizeLinear", {empty, three}})[0].dims(), (Dims{0, 3}));
+}
+
 TEST(QuantizeLinear, BlocksNeedNotFillTheAxis) {
   Tensor x = Tensor::of<float>({1, 5}, {1, 2, 3, 4, 5}),
          scale = Tensor::of<float>({1, 3}, {1, 2, 5});
@@ -198,6 +219,15 @@ TEST(IntegerProducts, OfBatches) {
       }
     }
   }
+}
+
+TEST(IntegerProducts, VeryManyTermsOfOneColumn) {
+  const int64_t k = (int64_t{1} << 22) + 1;
+  Tensor a(DType::UInt8, {1, k}), b(DType::Int8, {k, 1});
+  std::fill_n(a.data<uint8_t>(), k, uint8_t{2});
+  std::fill_n(b.data<int8_t>(), k, int8_t{-3});
+  EXPECT_EQ(values_of(run_op({"MatMulInteger", {a, b}})[0]),
+            std::vector<double>{-6.0 * static_cast<double>(k)});
 }
 
 TEST(IntegerProducts, Rejects) {

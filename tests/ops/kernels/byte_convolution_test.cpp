@@ -146,8 +146,8 @@ TEST_P(ByteConvolutions, AreQuantized) {
     std::vector<int32_t> bias;
     std::vector<float> factors;
     for (int64_t i = 0; i < o.channels(); ++i) {
-      bias.push_back(static_cast<int32_t>(100 * i - 300));
-      factors.push_back(0.001F * static_cast<float>(i % 7 + 1));
+      bias.push_back(i == 4 ? INT32_MAX : static_cast<int32_t>(100 * i - 300));
+      factors.push_back(i == 4 ? 0x1p-26F : 0.001F * static_cast<float>(i % 7 + 1));
     }
     const std::vector<double> sums = o.expected();
     ByteList y(sums.size());
@@ -157,7 +157,8 @@ TEST_P(ByteConvolutions, AreQuantized) {
     const size_t plane = static_cast<size_t>(o.shape.window.output_size());
     for (size_t i = 0; i < sums.size(); ++i) {
       const size_t channel = i / plane % static_cast<size_t>(o.channels());
-      const auto sum = static_cast<float>(sums[i] + bias[channel]);
+      const double whole = std::min<double>(sums[i] + bias[channel], INT32_MAX);
+      const auto sum = static_cast<float>(whole);
       const double level = std::nearbyint(sum * factors[channel]) - 5;
       ASSERT_EQ(number(y[i], true), std::clamp(level, -128.0, 127.0)) << "element " << i;
     }
