@@ -269,9 +269,9 @@ def recurrent():
 
 
 INFERENCE = [
-    Inference("MobileNet, narrow, 128x128", MobileNet, (torch.rand(1, 3, 128, 128),), 0.8),
-    Inference("LeNet 28x28, batch 64", lenet, (torch.rand(64, 1, 28, 28),), 0.8),
-    Inference("ResNet-8 32x32", ResNet8, (torch.rand(1, 3, 32, 32),), 0.8),
+    Inference("MobileNet, narrow, 128x128", MobileNet, (torch.rand(1, 3, 128, 128),), 0.9),
+    Inference("LeNet 28x28, batch 64", lenet, (torch.rand(64, 1, 28, 28),), 0.9),
+    Inference("ResNet-8 32x32", ResNet8, (torch.rand(1, 3, 32, 32),), 0.9),
     Inference("conv 3x3, 64 to 64, 56x56, Relu",
               lambda: nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()),
               (torch.rand(1, 64, 56, 56),), 0.95),

@@ -96,7 +96,7 @@ constexpr ConvKernel<const T*, const T*, const T*, T*, const Limits<T>*> forward
      }},
     {"flat", [](const ConvPlan& p) { return p.flat.has_value(); },
      [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
-       FlatConvolver<T>(p.shape, *p.flat).forward(x, w, bias, y, limits);
+       FlatConvolver<T>(p.shape, *p.flat, limits).forward(x, w, bias, y);
      }},
     {"matrix", always,
      [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {

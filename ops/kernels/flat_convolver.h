@@ -17,17 +17,18 @@ namespace onnxrun {
 template <typename T>
 class FlatConvolver {
  public:
-  FlatConvolver(const ConvShape& shape, const FlatWindows& flat) : s_(shape), flat_(flat) {}
+  // forward() limits y, unless `limits` is null.
+  FlatConvolver(const ConvShape& shape, const FlatWindows& flat, const Limits<T>* limits = nullptr)
+      : s_(shape), flat_(flat), limits_(limits) {}
 
-  void forward(const T* x, const T* w, const T* bias, T* y,
-               const Limits<T>* limits = nullptr) const {
+  void forward(const T* x, const T* w, const T* bias, T* y) const {
     const int64_t groups = s_.batch * s_.groups;
     if (groups >= enough_pieces) {
       parallel_for(groups, pieces_grain(s_.group_work()), [&](int64_t begin, int64_t end) {
         Scratch scratch(static_cast<size_t>(packed_size()) * sizeof(T));
         for (int64_t p = begin; p < end; ++p) {
           flat_.pack_input(x + s_.x_at(0, p), s_.in_channels, scratch.as<T>());
-          forward_rows(scratch.as<T>(), w, bias, y, limits, p, 0, s_.out_channels);
+          forward_rows(scratch.as<T>(), w, bias, y, p, 0, s_.out_channels);
         }
       });
       return;
@@ -43,7 +44,7 @@ class FlatConvolver {
                  [&](int64_t begin, int64_t end) {
                    for (int64_t piece = begin; piece < end; ++piece) {
                      const int64_t p = piece / splits, row = piece % splits * shared_rows;
-                     forward_rows(planes + p * packed_size(), w, bias, y, limits, p, row,
+                     forward_rows(planes + p * packed_size(), w, bias, y, p, row,
                                   std::min(shared_rows, s_.out_channels - row));
                    }
                  });
@@ -88,8 +89,8 @@ class FlatConvolver {
   static constexpr int64_t block_elements = 1 << 16;
 
   // Rows [row, row + rows) of the p-th group of all images, which `planes` hold.
-  void forward_rows(const T* planes, const T* w, const T* bias, T* y, const Limits<T>* limits,
-                    int64_t p, int64_t row, int64_t rows) const {
+  void forward_rows(const T* planes, const T* w, const T* bias, T* y, int64_t p, int64_t row,
+                    int64_t rows) const {
     const int64_t g = p % s_.groups, out = s_.window.output_size(), first = g * s_.out_channels;
     const int64_t step = std::min(flat_.padded_size(), block_positions + FlatWindows::slack);
     Scratch scratch(static_cast<size_t>(block_rows * step) * sizeof(T));
@@ -110,7 +111,7 @@ class FlatConvolver {
                                          .out = result,
                                          .out_step = step,
                                          .size = size,
-                                         .limits = limits});
+                                         .limits = limits_});
         for (int64_t r = 0; r < count; ++r) {
           flat_.unpack_output(result + r * step, at, size, to + r * out);
         }
@@ -155,6 +156,7 @@ class FlatConvolver {
 
   const ConvShape& s_;
   const FlatWindows& flat_;
+  const Limits<T>* limits_;
 };
 
 }  // namespace onnxrun
