@@ -68,7 +68,7 @@ coverage: deps
 
 fuzz:
 	@scripts/install-deps.sh fuzz
-	@scripts/build.sh fuzz fuzz_model fuzz_readers fuzz_checkpoint fuzz_step
+	@scripts/build.sh fuzz fuzz_model fuzz_readers fuzz_checkpoint fuzz_step fuzz_config
 	@scripts/build.sh release onnxrun
 	@fuzz/run.sh build-fuzz build/onnxrun $(FUZZ_SECONDS)
 

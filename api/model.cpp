@@ -8,8 +8,8 @@
 #include "base/processors.h"
 #include "builtin_ops.h"
 #include "graph/graph.h"
+#include "graph/run_scope.h"
 #include "import_options.h"
-#include "limited_work.h"
 #include "lowerings.h"
 #include "model_saving.h"
 #include "onnx_exporter.h"
@@ -44,7 +44,8 @@ template <typename Import>
 static std::shared_ptr<Graph> limited(const LoadOptions& options, const Import& import) {
   RunControl control;
   control.max_memory = options.max_memory;
-  LimitedWork limits(control, options.timeout_seconds, options.max_tensor_bytes);
+  if (options.timeout_seconds) control.limit_time(*options.timeout_seconds);
+  RunScope scope(control, options.max_tensor_bytes);
   auto graph = std::make_shared<Graph>(import(import_options(options)));
   choose_parameters(*graph);
   return graph;

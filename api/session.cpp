@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "bound_plan.h"
-#include "limited_work.h"
+#include "limited_run.h"
 #include "lowerings.h"
 #include "node_records.h"
 #include "passes/dead_nodes.h"
@@ -70,7 +70,7 @@ struct Session::Impl {
         base(wanted_part(model, options.outputs)) {
     for (ValueId v : base.outputs) output_names.push_back(base.name_of(v));
     own = new_worker();
-    LimitedWork limited = limit(*own);
+    LimitedRun limited = limit(*own);
     use(*own, {});
   }
 
@@ -140,7 +140,7 @@ struct Session::Impl {
     for (auto& other : others) cancel_busy(*other);
   }
 
-  LimitedWork limit(Worker& worker) const {
+  LimitedRun limit(Worker& worker) const {
     return {worker.control, options.timeout_seconds, options.max_tensor_bytes};
   }
   void run(Worker& worker) const {
@@ -199,7 +199,7 @@ NamedValues Session::run(const NamedValues& inputs) {
   }
   const Taken taken(*impl_);
   Impl::Worker& worker = *taken;
-  LimitedWork limited = impl_->limit(worker);
+  LimitedRun limited = impl_->limit(worker);
   impl_->use(worker, fed);
   for (const auto& [name, value] : inputs) {
     worker.plan->bind_input(worker.plan->input_index(name), value);
@@ -227,7 +227,7 @@ void Session::run() {
   if (&*taken != impl_->own.get()) {
     fail(ErrorKind::Usage, "bound memory is for one thread, and another one is running");
   }
-  LimitedWork limited = impl_->limit(*taken);
+  LimitedRun limited = impl_->limit(*taken);
   impl_->run(*taken);
 }
 

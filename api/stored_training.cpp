@@ -8,7 +8,7 @@
 #include "builtin_ops.h"
 #include "graph/graph.h"
 #include "import_options.h"
-#include "limited_work.h"
+#include "limited_run.h"
 #include "onnx_exporter.h"
 #include "training/modes.h"
 #include "training_importer.h"
@@ -25,7 +25,8 @@ ImportedTraining read_training(const Model& model) {
   }
   RunControl control;
   control.max_memory = load.max_memory;
-  LimitedWork limits(control, load.timeout_seconds, load.max_tensor_bytes);
+  if (load.timeout_seconds) control.limit_time(*load.timeout_seconds);
+  RunScope scope(control, load.max_tensor_bytes);
   ImportedTraining training = import_training(
       *source, load.operators ? load.operators->registry() : builtin_ops(), import_options(load));
   if (training.steps.empty()) {
@@ -48,7 +49,7 @@ struct StoredTraining::Impl {
       : options(o), training(read_training(model)), signature(model.graph().registry()) {
     control.max_memory = options.max_memory;
     control.max_loop_iterations = options.max_loop_iterations;
-    LimitedWork limited = limits();
+    LimitedRun limited = limits();
     for (auto& p : training.initializations) initializations.push_back(prepared(std::move(p)));
     for (auto& p : training.steps) {
       collect_names(p);
@@ -59,7 +60,7 @@ struct StoredTraining::Impl {
     reset();
   }
 
-  LimitedWork limits() { return {control, options.timeout_seconds, options.max_tensor_bytes}; }
+  LimitedRun limits() { return {control, options.timeout_seconds, options.max_tensor_bytes}; }
 
   void reset() {
     state.clear();
@@ -170,7 +171,7 @@ const std::vector<std::string>& StoredTraining::output_names() const { return im
 
 void StoredTraining::initialize() {
   ThreadScope threads(impl_->options.threads);
-  LimitedWork limited = impl_->limits();
+  LimitedRun limited = impl_->limits();
   std::vector<Tensor> before = impl_->state;
   int64_t steps = impl_->steps;
   impl_->reset();
@@ -185,7 +186,7 @@ void StoredTraining::initialize() {
 
 NamedValues StoredTraining::step(const NamedValues& inputs) {
   ThreadScope threads(impl_->options.threads);
-  LimitedWork limited = impl_->limits();
+  LimitedRun limited = impl_->limits();
   impl_->check_names(inputs);
   std::vector<Tensor> now = impl_->state;
   NamedValues results;

@@ -98,7 +98,7 @@ Trainer::Impl::Impl(UnsharedModel m, const TrainerOptions& o)
       training(make_training_graph(base, training_choice)) {
   allocate_state();
   bound.resize(training.graph.inputs.size());
-  LimitedWork limited = limits();
+  LimitedRun limited = limits();
   plan = std::make_unique<BoundPlan>(lower(training.graph, lower_options()), plan_options(), state);
   lr = Tensor(training.lr_dtype, {});
   set_lr(o.lr.value_or(find_optimizer(o.optimizer).lr));
@@ -266,14 +266,14 @@ NamedValues Trainer::Impl::with_target(const NamedValues& inputs, const Tensor& 
 
 double Trainer::Impl::step() {
   ThreadScope threads(options.threads);
-  LimitedWork limited = limits();
+  LimitedRun limited = limits();
   last = plan.get();
   plan->run(control);
   return scalar_value(plan->output(0).tensor);
 }
 
 double Trainer::Impl::compute_gradients() {
-  LimitedWork limited = limits();
+  LimitedRun limited = limits();
   if (!gradient_plan) make_parts();
   ThreadScope threads(options.threads);
   if (!writes_gradients) {
@@ -288,14 +288,14 @@ double Trainer::Impl::compute_gradients() {
 }
 
 void Trainer::Impl::apply() {
-  LimitedWork limited = limits();
+  LimitedRun limited = limits();
   if (!update_plan) make_parts();
   ThreadScope threads(options.threads);
   update_plan->run(control);
 }
 
 Trainer::Evaluation Trainer::Impl::evaluate(const NamedValues& values) {
-  LimitedWork limited = limits();
+  LimitedRun limited = limits();
   if (!evaluation) make_evaluation();
   for (const auto& [name, value] : values) {
     bind_evaluation(evaluation->input_index(name), fitted(plan->input_index(name), value));
@@ -310,7 +310,7 @@ Trainer::Evaluation Trainer::Impl::evaluate(const NamedValues& values) {
 }
 
 double Trainer::Impl::evaluate() {
-  LimitedWork limited = limits();
+  LimitedRun limited = limits();
   if (!evaluation) make_evaluation();
   ThreadScope threads(options.threads);
   last = evaluation.get();

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bound_plan.h"
-#include "limited_work.h"
+#include "limited_run.h"
 #include "onnxrun/model_changes.h"
 #include "onnxrun/trainer.h"
 #include "training/training_graph.h"
@@ -56,7 +56,7 @@ struct Trainer::Impl {
   // The values with a target under the name of the only one there is.
   NamedValues with_target(const NamedValues& inputs, const Tensor& target) const;
 
-  LimitedWork limits() { return {control, options.timeout_seconds, options.max_tensor_bytes}; }
+  LimitedRun limits() { return {control, options.timeout_seconds, options.max_tensor_bytes}; }
   double step();
   double compute_gradients();
   void apply();

@@ -11,7 +11,11 @@ set(layer_libraries fmt::fmt TBB::tbb Threads::Threads ZLIB::ZLIB PNG::PNG onnx_
     ${RE2_LINK_LIBRARIES})
 
 function(onnxrun_package kind type)
-  add_library(onnxrun_${kind} ${type} EXCLUDE_FROM_ALL ${layer_objects})
+  add_library(onnxrun_${kind} ${type} ${layer_objects})
+  # A sanitizer's run-time library leaves names open that a shared library may not.
+  if(ONNXRUN_SANITIZE OR ONNXRUN_FUZZ)
+    set_target_properties(onnxrun_${kind} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
   set_target_properties(onnxrun_${kind} PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME ${ARGV2}
                         OUTPUT_NAME onnxrun ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/package
                         LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/package
@@ -39,12 +43,16 @@ install(EXPORT onnxrun NAMESPACE onnxrun:: FILE onnxrun-targets.cmake DESTINATIO
 configure_package_config_file(cmake/onnxrun-config.cmake.in onnxrun-config.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(onnxrun-config-version.cmake COMPATIBILITY SameMinorVersion)
+# Wherever it is installed, packages included, the file finds the rest from where it lies itself.
+file(RELATIVE_PATH prefix_from_pc /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" prefix_from_pc "${prefix_from_pc}")
 configure_file(cmake/onnxrun.pc.in onnxrun.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/onnxrun-config.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/onnxrun-config-version.cmake
         DESTINATION ${package_dir} COMPONENT development)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/onnxrun.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
-        COMPONENT development)
+configure_file(cmake/onnxrun-c.pc.in onnxrun-c.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/onnxrun.pc ${CMAKE_CURRENT_BINARY_DIR}/onnxrun-c.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT development)
 install(TARGETS onnxrun RUNTIME COMPONENT command)
 
 # The command writes its own manual pages and completions.
@@ -71,6 +79,10 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME libonnxrun${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libonnxrun-dev)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_NAME onnxrun)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION science)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SHLIBDEPS ON)
 # For pictures as PNG, and for some that are read.
@@ -78,4 +90,8 @@ set(CPACK_DEBIAN_LIBRARY_PACKAGE_SUGGESTS "libtiff6, libopenjp2-7")
 set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS "libcairo2, libtiff6, libopenjp2-7")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
     "libonnxrun${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION})")
+# For onnxrun::static.
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS
+    "libfmt-dev, libtbb-dev, libonnx-dev, libprotobuf-dev, libturbojpeg0-dev, libwebp-dev, libpng-dev, \
+zlib1g-dev, libhwy-dev, libre2-dev")
 include(CPack)

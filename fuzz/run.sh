@@ -7,7 +7,7 @@ set -uo pipefail
 build=$(realpath "$1") onnxrun=$(realpath "$2") seconds=$3
 shift 3
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -gt 0 ] || set -- model readers checkpoint step
+[ $# -gt 0 ] || set -- model readers checkpoint step config
 mkdir -p "$build/findings"
 "$here/make_corpora.sh" "$onnxrun" "$build/corpora" >/dev/null || exit 1
 failed=0

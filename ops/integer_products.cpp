@@ -1,6 +1,7 @@
-// MatMulInteger, ConvInteger, QLinearMatMul, QLinearConv.
-#include "conv_family.h"
+// MatMulInteger, QLinearMatMul.
 #include "emit/quantize.h"
+#include "kernels/byte_matmul.h"
+#include "kernels/byte_sums.h"
 
 namespace onnxrun {
 
@@ -14,6 +15,12 @@ constexpr DTypeSet small = bytes | dtypes::float8s;
 ValueId for_rows(const Emit& e, ValueId v, ValueId matrix) {
   if (e.b.rank(v) != 1 || e.b.rank(matrix) < 2) return v;
   return e.b.unsqueeze(v, {1});
+}
+
+// A list of one would make the result of two vectors a list; as a scalar it does not.
+ValueId flat(const Emit& e, ValueId v) {
+  bool one = e.b.rank(v) > 0 && element_count(*e.b.type(v).shape) == Dim(1);
+  return one ? e.b.reshape(v, e.b.ints({})) : v;
 }
 
 void check_factor(const InferContext& c, size_t i, size_t matrix, bool rows) {
@@ -50,7 +57,46 @@ ValueId centred(const Emit& e, ValueId x, ValueId zero_point) {
   return zero_point == no_value ? number : e.sub(number, e.b.cast(zero_point, DType::Int32));
 }
 
-class MatMulInteger final : public ComposedOp {
+// Computed by products of bytes where these lists go with rows and columns: what input i is, and
+// whose it is. All others run what they decompose into.
+struct Factor {
+  size_t input;
+  bool rows;
+};
+
+class ByteProductOp : public ComposedOp {
+ public:
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const final {
+    if (!is_whole(c)) return ComposedOp::prepare(c);
+    return std::make_unique<ByteMatMul>(c.input(0), c.input(right()), c.constant(right()));
+  }
+
+  void run(RunContext& c) const final {
+    const auto* product =
+        c.is_prepared() ? dynamic_cast<const ByteMatMul*>(&c.state<KernelState>()) : nullptr;
+    if (!product) return ComposedOp::run(c);
+    if (c.output(0).size() > 0) run_product(c, *product);
+  }
+
+ protected:
+  virtual size_t right() const = 0;
+  virtual std::span<const Factor> factors() const = 0;
+  virtual void run_product(RunContext& c, const ByteMatMul& product) const = 0;
+
+ private:
+  bool is_whole(const PrepareContext& c) const {
+    if (!bytes.contains(c.input(0).dtype()) || !bytes.contains(c.input(right()).dtype())) {
+      return false;
+    }
+    if (!(bytes | DTypeSet(DType::Int32)).contains(c.output(0).dtype())) return false;
+    return std::ranges::all_of(factors(), [&](const Factor& f) {
+      if (!c.has_input(f.input)) return true;
+      return f.rows ? is_one_or_rows(c.input(f.input)) : is_one_or_columns(c.input(f.input));
+    });
+  }
+};
+
+class MatMulInteger final : public ByteProductOp {
  public:
   void infer(InferContext& c) const override {
     check_factor(c, 2, 0, true);
@@ -63,9 +109,66 @@ class MatMulInteger final : public ComposedOp {
     ValueId rows = d.has_input(2) ? for_rows(e, d.input(2), d.input(0)) : no_value;
     d.set(0, e.matmul(centred(e, d.input(0), rows), centred(e, d.input(1), d.input(3))));
   }
+
+ protected:
+  size_t right() const override { return 1; }
+  std::span<const Factor> factors() const override {
+    static constexpr Factor all[] = {{2, true}, {3, false}};
+    return all;
+  }
+
+  void run_product(RunContext& c, const ByteMatMul& product) const override {
+    auto zero = [&](size_t i) { return c.has_input(i) ? &c.input(i) : nullptr; };
+    auto* y = c.output(0).data<int32_t>();
+    product.run(c.input(0), zero(2), c.input(1), zero(3),
+                [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums,
+                    const SumCorrection& correction) {
+                  correct_sums(correction, sums, columns, y + row * product.columns() + column);
+                });
+  }
 };
 
-class QLinearMatMul final : public ComposedOp {
+// The factors and zero points that QLinearMatMul's rows are quantized with.
+class RowFactors {
+ public:
+  RowFactors(const RunContext& c, int64_t columns)
+      : a_(convert(c.input(1), DType::Float32)),
+        b_(convert(c.input(4), DType::Float32)),
+        y_(convert(c.input(6), DType::Float32)),
+        zeros_(zero_points(&c.input(7), 0)),
+        is_signed_(c.output(0).dtype() == DType::Int8) {
+    if (a_.size() > 1 || y_.size() > 1 || b_.size() == 1) return;
+    for (int64_t j = 0; j < columns; ++j) whole_.push_back(factor(0, j));
+  }
+
+  // Of the columns [column, column + columns) of a row; `list` holds them if they differ.
+  Requantization at(int64_t row, int64_t column, int64_t columns, std::vector<float>& list) const {
+    Requantization r{.zero_point = zeros_.at(row), .is_signed = is_signed_};
+    if (b_.size() == 1) {
+      r.factor = factor(row, 0);
+    } else if (!whole_.empty()) {
+      r.factors = &whole_[static_cast<size_t>(column)];
+    } else {
+      list.clear();
+      for (int64_t j = column; j < column + columns; ++j) list.push_back(factor(row, j));
+      r.factors = list.data();
+    }
+    return r;
+  }
+
+ private:
+  float factor(int64_t row, int64_t column) const {
+    auto of = [](const Tensor& t, int64_t i) { return t.data<float>()[i % t.size()]; };
+    return of(a_, row) * of(b_, column) / of(y_, row);
+  }
+
+  Tensor a_, b_, y_;
+  ZeroPoints zeros_;
+  bool is_signed_;
+  std::vector<float> whole_;
+};
+
+class QLinearMatMul final : public ByteProductOp {
  public:
   void infer(InferContext& c) const override {
     for (size_t i : {1, 2}) check_factor(c, i, 0, true);
@@ -83,143 +186,40 @@ class QLinearMatMul final : public ComposedOp {
     ValueId a = d.input(0), b = d.input(3);
     DType to = d.dtype(d.input(7));
     auto rows = [&](size_t i) { return for_rows(e, d.input(i), a); };
+    // Those of the result, which has no columns where B is a vector.
+    auto result_rows = [&](size_t i) { return e.b.rank(b) == 1 ? flat(e, d.input(i)) : rows(i); };
     bool whole = bytes.contains(d.dtype(a)) && bytes.contains(d.dtype(b)) && bytes.contains(to);
     auto wide = [&](ValueId v) { return e.b.cast(v, DType::Float32); };
-    ValueId factor = e.div(e.mul(wide(rows(1)), wide(d.input(4))), wide(rows(6)));
+    ValueId factor =
+        e.div(e.mul(wide(result_rows(1)), wide(flat(e, d.input(4)))), wide(result_rows(6)));
     if (whole) {
       ValueId sums = e.matmul(centred(e, a, rows(2)), centred(e, b, d.input(5)));
-      return d.set(0, emit_requantize(e, sums, factor, rows(7), to));
+      return d.set(0, emit_requantize(e, sums, factor, result_rows(7), to));
     }
     ValueId sums = e.matmul(e.sub(wide(a), wide(rows(2))), e.sub(wide(b), wide(d.input(5))));
-    ValueId y = e.add(e.mul(sums, factor), wide(rows(7)));
+    ValueId y = e.add(e.mul(sums, factor), wide(result_rows(7)));
     if (is_float(to)) return d.set(0, e.b.cast(y, to));
-    d.set(0, emit_requantize(e, e.mul(sums, factor), e.scalar(1, y), rows(7), to));
+    d.set(0, emit_requantize(e, e.mul(sums, factor), e.scalar(1, y), result_rows(7), to));
   }
-};
-
-// Convolutions of whole numbers, computed where the sums are exact.
-class WholeConv : public ConvFamily {
- public:
-  explicit WholeConv(size_t weight) : weight_(weight) {}
-
-  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    return inner_.prepare(*this, c);
-  }
-  void run(RunContext& c) const override { inner_.run(c); }
 
  protected:
-  Shape output_shape(const InferContext& c, const std::optional<size_t>& axes) const {
-    const Shape *x = c.shape(0), *w = c.shape(weight_);
-    Shape k = kernel(c, *axes - 2, w), y(*axes);
-    if (x && w) check_equal(c, "channels of X and of W times group", (*x)[1], (*w)[1] * group_);
-    if (x) y[0] = (*x)[0];
-    if (w) {
-      y[1] = (*w)[0];
-      check_equal(c, "W's output channels modulo group", y[1] - floor_div(y[1], group_) * group_,
-                  0);
-    }
-    if (x) {
-      Shape out = window_.output_shape(spatial(*x), k);
-      std::copy(out.begin(), out.end(), y.begin() + 2);
-    }
-    return y;
+  size_t right() const override { return 3; }
+  std::span<const Factor> factors() const override {
+    static constexpr Factor all[] = {{1, true},  {2, true}, {4, false},
+                                     {5, false}, {6, true}, {7, true}};
+    return all;
   }
 
-  void infer_as(InferContext& c, DType type) const {
-    auto axes = rank(c, {0, weight_});
-    if (!axes) return c.set_output(0, type);
-    c.set_output(0, type, output_shape(c, axes));
-  }
-
-  static void expect_one(const InferContext& c, size_t i) {
-    if (!c.has_input(i) || !c.shape(i)) return;
-    Dim n = element_count(*c.shape(i));
-    if (n.is_known() && n.value() != 1) c.reject("{}, expected one number", c.describe_input(i));
-  }
-
-  void expect_channels(const InferContext& c, size_t i) const {
-    const Shape *s = c.has_input(i) ? c.shape(i) : nullptr, *w = c.shape(weight_);
-    if (!s || !w || w->empty() || element_count(*s) == Dim(1)) return;
-    bool fits =
-        s->size() == 1 && (!(*s)[0].is_known() || !(*w)[0].is_known() || (*s)[0] == (*w)[0]);
-    if (!fits)
-      c.reject("{}, expected one for each of {} channels", c.describe_input(i),
-               (*w)[0].to_string());
-  }
-
-  // A number, or a list with one for each output channel, to go with axis 0 of W or axis 1 of Y.
-  static ValueId for_channels(const Emit& e, ValueId v, int64_t rank, bool weights) {
-    if (e.b.rank(v) == 0) return v;
-    if (element_count(*e.b.type(v).shape) == Dim(1)) return e.b.reshape(v, e.b.ints({}));
-    std::vector<int64_t> axes;
-    for (int64_t i = 0; i < rank; ++i) {
-      if (i != (weights ? 0 : 1)) axes.push_back(i);
-    }
-    return e.b.unsqueeze(v, axes);
-  }
-
-  // The sums in a floating-point type.
-  ValueId sums(const Emit& e, ValueId x, ValueId w, ValueId x_zero, ValueId w_zero,
-               ValueId bias) const {
-    const Type type = e.b.type(w);
-    int64_t terms = INT64_MAX / 256;
-    if (type.is_concrete() && !type.shape->empty()) {
-      Dims dims = to_dims(*type.shape);
-      dims.erase(dims.begin());
-      terms = element_count(dims);
-    }
-    // 255 times 255 this often is exact in single precision; so is a bias that is not larger.
-    DType wide = terms <= 128 && bias == no_value ? DType::Float32 : DType::Float64;
-    auto number = [&](ValueId v, ValueId zero) {
-      v = e.b.cast(v, wide);
-      return zero == no_value ? v : e.sub(v, e.b.cast(zero, wide));
-    };
-    if (w_zero != no_value) w_zero = for_channels(e, w_zero, e.b.rank(w), true);
-    if (x_zero != no_value) x_zero = e.b.reshape(x_zero, e.b.ints({}));
-    ValueId b = bias == no_value ? bias : e.b.cast(bias, wide);
-    return e("Conv", {number(x, x_zero), number(w, w_zero), b}, window_attributes());
-  }
-
- private:
-  size_t weight_;
-  ComposedKernel inner_;
-};
-
-class ConvInteger final : public WholeConv {
- public:
-  ConvInteger() : WholeConv(1) {}
-
-  void infer(InferContext& c) const override {
-    expect_one(c, 2);
-    expect_channels(c, 3);
-    infer_as(c, DType::Int32);
-  }
-
-  void decompose(DecomposeContext& d) const override {
-    Emit e(d.builder());
-    ValueId y = sums(e, d.input(0), d.input(1), d.input(2), d.input(3), no_value);
-    d.set(0, e.b.cast(y, DType::Int32));
-  }
-};
-
-class QLinearConv final : public WholeConv {
- public:
-  QLinearConv() : WholeConv(3) {}
-
-  void infer(InferContext& c) const override {
-    for (size_t i : {1, 2, 6, 7}) expect_one(c, i);
-    for (size_t i : {4, 5, 8}) expect_channels(c, i);
-    infer_as(c, c.dtype(7));
-  }
-
-  void decompose(DecomposeContext& d) const override {
-    Emit e(d.builder());
-    ValueId x = d.input(0), w = d.input(3);
-    ValueId y = sums(e, x, w, d.input(2), d.input(5), d.input(8));
-    auto one = [&](size_t i) { return e.b.reshape(d.input(i), e.b.ints({})); };
-    ValueId scale = for_channels(e, d.input(4), e.b.rank(w), false);
-    ValueId factor = e.div(e.mul(one(1), scale), one(6));
-    d.set(0, emit_requantize(e, y, factor, one(7), d.dtype(d.input(7))));
+  void run_product(RunContext& c, const ByteMatMul& product) const override {
+    const RowFactors factors(c, product.columns());
+    auto* y = reinterpret_cast<uint8_t*>(c.output(0).raw());
+    product.run(c.input(0), &c.input(2), c.input(3), &c.input(5),
+                [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums,
+                    const SumCorrection& correction) {
+                  std::vector<float> list;
+                  requantize(factors.at(row, column, columns, list), correction, sums, columns,
+                             y + row * product.columns() + column);
+                });
   }
 };
 
@@ -237,17 +237,6 @@ void register_integer_products(OpRegistry& r) {
                         .types = {{"T1", bytes}, {"T2", bytes}, {"T3", DType::Int32}},
                         .gradient = GradientState::NotDifferentiable,
                         .decomposes = true});
-  r.add<ConvInteger>({.name = "ConvInteger",
-                      .doc = "a convolution of bytes, in int32",
-                      .since = {10},
-                      .inputs = {{"x", "T1"},
-                                 {"w", "T2"},
-                                 {"x_zero_point", "T1", Param::Kind::Optional},
-                                 {"w_zero_point", "T2", Param::Kind::Optional}},
-                      .outputs = {{"y", "T3"}},
-                      .types = {{"T1", bytes}, {"T2", bytes}, {"T3", DType::Int32}},
-                      .gradient = GradientState::NotDifferentiable,
-                      .decomposes = true});
   r.add<QLinearMatMul>({.name = "QLinearMatMul",
                         .doc = "a product of quantized matrices, quantized",
                         .since = {10, 21},
@@ -266,26 +255,6 @@ void register_integer_products(OpRegistry& r) {
                                   {"T3", small}},
                         .gradient = GradientState::NotDifferentiable,
                         .decomposes = true});
-  r.add<QLinearConv>({.name = "QLinearConv",
-                      .doc = "a convolution of quantized images, quantized",
-                      .since = {10},
-                      .inputs = {{"x", "T1"},
-                                 {"x_scale", "tensor(float)"},
-                                 {"x_zero_point", "T1"},
-                                 {"w", "T2"},
-                                 {"w_scale", "tensor(float)"},
-                                 {"w_zero_point", "T2"},
-                                 {"y_scale", "tensor(float)"},
-                                 {"y_zero_point", "T3"},
-                                 {"B", "T4", Param::Kind::Optional}},
-                      .outputs = {{"y", "T3"}},
-                      .types = {{"T1", bytes},
-                                {"T2", bytes},
-                                {"T3", bytes},
-                                {"T4", DType::Int32},
-                                {"tensor(float)", DType::Float32}},
-                      .gradient = GradientState::NotDifferentiable,
-                      .decomposes = true});
 }
 
 }  // namespace onnxrun

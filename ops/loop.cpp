@@ -9,6 +9,7 @@
 #include "graph/run_scope.h"
 #include "graph/upgrade_context.h"
 #include "kernels/slices.h"
+#include "tensor/sole_owner.h"
 
 namespace onnxrun {
 
@@ -131,7 +132,7 @@ class Loop final : public Op {
   // In the same memory, unless the body kept it.
   template <typename T>
   static void set_scalar(RuntimeValue& v, T value) {
-    if (!v.is_tensor() || !v.tensor.unique()) v = Tensor::scalar<T>(value);
+    if (!v.is_tensor() || !is_sole_owner(v.tensor.owner())) v = Tensor::scalar<T>(value);
     *v.tensor.data<T>() = value;
   }
 };

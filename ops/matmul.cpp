@@ -5,6 +5,7 @@
 #include "graph/run_context.h"
 #include "kernels/compute_buffers.h"
 #include "kernels/gemm.h"
+#include "matrix_batches.h"
 #include "passes/gradient.h"
 
 namespace onnxrun {
@@ -14,30 +15,13 @@ namespace {
 // Multiplications that are worth a piece of a parallel loop.
 constexpr int64_t product_grain = 1 << 17;
 
-// Which matrices of two batches are multiplied with each other.
 struct BatchedProduct final : KernelState {
-  struct Axis {
-    int64_t length, a_step, b_step;  // steps in matrices
-  };
   bool trans_a = false, trans_b = false;
   int64_t m = 0, n = 0, k = 0;
   int64_t batches = 1;
-  int64_t grain = 1;       // batches that are worth a piece of a parallel loop
-  std::vector<Axis> axes;  // innermost first; those of length 1 left out
+  int64_t grain = 1;  // batches that are worth a piece of a parallel loop
+  MatrixBatches matrices;
 };
-
-void add_batch_axes(BatchedProduct& p, const Dims& a, const Dims& b, size_t rank) {
-  int64_t a_stride = 1, b_stride = 1;
-  for (size_t back = 3; back <= rank; ++back) {
-    int64_t la = back <= a.size() ? a[a.size() - back] : 1;
-    int64_t lb = back <= b.size() ? b[b.size() - back] : 1;
-    int64_t length = la == 1 ? lb : la;
-    if (length != 1) p.axes.push_back({length, la == 1 ? 0 : a_stride, lb == 1 ? 0 : b_stride});
-    p.batches *= length;
-    a_stride *= la;
-    b_stride *= lb;
-  }
-}
 
 std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans_a, bool trans_b) {
   Dims a = c.input(0).dims(), b = c.input(1).dims();
@@ -54,13 +38,14 @@ std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans
     p->batches = 0;
     return p;
   }
-  add_batch_axes(*p, a, b, std::max(a.size(), b.size()));
+  p->matrices = MatrixBatches(a, b);
+  p->batches = p->matrices.count();
   bool one_b = c.input(1).size() == p->k * p->n;
   // All matrices of `a` lie one below the other: one product with the one matrix of `b`.
   if (!trans_a && one_b && p->k * p->n > 0) {
     p->m *= p->batches;
     p->batches = 1;
-    p->axes.clear();
+    p->matrices = {};
   }
   int64_t work = c.output(0).size() / p->batches * p->k;
   p->grain = std::max<int64_t>(1, product_grain / std::max<int64_t>(1, work));
@@ -71,13 +56,7 @@ template <typename T>
 void run_batches(const BatchedProduct& p, const T* a, const T* b, T* c, int64_t begin,
                  int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
-    int64_t a_at = 0, b_at = 0, rest = i;
-    for (const auto& axis : p.axes) {
-      int64_t index = rest % axis.length;
-      rest /= axis.length;
-      a_at += index * axis.a_step;
-      b_at += index * axis.b_step;
-    }
+    const auto [a_at, b_at] = p.matrices.at(i);
     gemm<T>(p.trans_a, p.trans_b, p.m, p.n, p.k, 1, a + a_at * p.m * p.k, p.trans_a ? p.m : p.k,
             b + b_at * p.k * p.n, p.trans_b ? p.k : p.n, 0, c + i * p.m * p.n, p.n);
   }

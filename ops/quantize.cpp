@@ -1,6 +1,7 @@
 // QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear; and onnxrun.FakeQuantize, the first two
 // in one, which a gradient passes.
 #include "emit/quantize.h"
+#include "kernels/scaled_tensor.h"
 
 namespace onnxrun {
 
@@ -9,9 +10,36 @@ namespace {
 constexpr DTypeSet quantized = {DType::UInt8, DType::Int8,  DType::UInt16,
                                 DType::Int16, DType::UInt4, DType::Int4,
                                 DType::UInt2, DType::Int2,  DType::Float4E2M1};
+constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
 constexpr DTypeSet all_quantized = quantized | dtypes::float8s | dtypes::float6s;
 
-class QuantizeLinear final : public ComposedOp {
+// Has a kernel of its own between floats and bytes where scales are not of blocks.
+class ScalingOp : public ComposedOp {
+ public:
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const final {
+    if (!is_linear(c)) return ComposedOp::prepare(c);
+    const Dims& x = c.input(0).dims();
+    const int64_t scales = c.input(1).size();
+    const auto rank = static_cast<int64_t>(x.size());
+    const int64_t axis = scales == 1 || rank < 2 ? 0 : normalize_axis(axis_.axis, rank);
+    return std::make_unique<ScaledTensor>(x, scales, axis);
+  }
+
+  void run(RunContext& c) const final {
+    const auto* scaled =
+        c.is_prepared() ? dynamic_cast<const ScaledTensor*>(&c.state<KernelState>()) : nullptr;
+    if (!scaled) return ComposedOp::run(c);
+    run_parts(c, *scaled, c.has_input(2) ? &c.input(2) : nullptr);
+  }
+
+ protected:
+  virtual bool is_linear(const PrepareContext& c) const = 0;
+  virtual void run_parts(RunContext& c, const ScaledTensor& scaled, const Tensor* zero) const = 0;
+
+  QuantizedAxis axis_;
+};
+
+class QuantizeLinear final : public ScalingOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis_.axis, "of scales that are one for each place");
@@ -46,6 +74,22 @@ class QuantizeLinear final : public ComposedOp {
                            division_type(d.dtype(d.input(0)), d.dtype(d.input(1))), saturate_));
   }
 
+ protected:
+  bool is_linear(const PrepareContext& c) const override {
+    DType x = c.input(0).dtype(), scale = c.input(1).dtype();
+    return axis_.block == 0 && x == DType::Float32 && scale == DType::Float32 &&
+           division_type(x, scale) == DType::Float32 && bytes.contains(c.output(0).dtype());
+  }
+
+  void run_parts(RunContext& c, const ScaledTensor& scaled, const Tensor* zero) const override {
+    const auto* x = c.input(0).data<float>();
+    auto* y = reinterpret_cast<uint8_t*>(c.output(0).raw());
+    scaled.for_each_part(c.input(1), zero, c.output(0).dtype() == DType::Int8,
+                         [&](const LinearScale& s, int64_t begin, int64_t end) {
+                           quantize_linear(s, x + begin, end - begin, y + begin);
+                         });
+  }
+
  private:
   DType division_type(DType x, DType scale) const {
     if (precision_ != DType::Undefined) return precision_;
@@ -53,12 +97,11 @@ class QuantizeLinear final : public ComposedOp {
     return scale == DType::Float8E8M0 ? DType::Float32 : scale;
   }
 
-  QuantizedAxis axis_;
   DType type_ = DType::Undefined, precision_ = DType::Undefined;
   bool saturate_ = true;
 };
 
-class DequantizeLinear final : public ComposedOp {
+class DequantizeLinear final : public ScalingOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis_.axis, "of scales that are one for each place");
@@ -79,8 +122,22 @@ class DequantizeLinear final : public ComposedOp {
     d.set(0, emit_dequantize(e, d.input(0), d.input(1), d.input(2), axis_, to));
   }
 
+ protected:
+  bool is_linear(const PrepareContext& c) const override {
+    return axis_.block == 0 && bytes.contains(c.input(0).dtype()) &&
+           c.input(1).dtype() == DType::Float32 && c.output(0).dtype() == DType::Float32;
+  }
+
+  void run_parts(RunContext& c, const ScaledTensor& scaled, const Tensor* zero) const override {
+    const auto* x = reinterpret_cast<const uint8_t*>(c.input(0).raw());
+    auto* y = c.output(0).data<float>();
+    scaled.for_each_part(c.input(1), zero, c.input(0).dtype() == DType::Int8,
+                         [&](const LinearScale& s, int64_t begin, int64_t end) {
+                           dequantize_linear(s, x + begin, end - begin, y + begin);
+                         });
+  }
+
  private:
-  QuantizedAxis axis_;
   DType type_ = DType::Undefined;
 };
 
@@ -188,6 +245,23 @@ class DynamicQuantizeLinear final : public ComposedOp {
     if (d.has_output(1)) d.set(1, scale);
     if (d.has_output(2)) d.set(2, zero_point);
   }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    if (!c.has_output(0)) return ComposedOp::prepare(c);
+    return std::make_unique<DynamicState>();
+  }
+
+  void run(RunContext& c) const override {
+    if (!c.has_output(0)) return ComposedOp::run(c);
+    const Tensor& x = c.input(0);
+    const LinearScale s =
+        quantize_dynamically(x.data<float>(), x.size(), c.output(0).data<uint8_t>());
+    if (c.has_output(1)) *c.output(1).data<float>() = s.scale;
+    if (c.has_output(2)) *c.output(2).data<uint8_t>() = static_cast<uint8_t>(s.zero_point);
+  }
+
+ private:
+  struct DynamicState final : KernelState {};
 };
 
 }  // namespace

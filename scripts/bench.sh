@@ -12,6 +12,9 @@ for python in "$venv/bin/python" python3; do
     echo
     "$python" benchmarks/tables.py "$command" --json "$1/tables.json" $update ||
       echo "the tables of larger nets are incomplete" >&2
+    echo
+    "$python" benchmarks/quantized.py "$command" $update ||
+      echo "the table of quantized nets is incomplete" >&2
     exit
   fi
 done

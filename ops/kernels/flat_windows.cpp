@@ -4,28 +4,27 @@ namespace onnxrun {
 
 namespace {
 
-// Elements of all planes, and planes: more have their rows too far apart for the caches.
-constexpr int64_t most_elements = 1 << 18, most_channels = 128;
 // Windows below which vectors would be mostly empty, and how much larger than input and output
 // planes may be.
 constexpr int64_t fewest_windows = 4, most_padding = 4;
 
 }  // namespace
 
-std::optional<FlatWindows> FlatWindows::of(const Window& w, int64_t channels) {
+std::optional<FlatWindows> FlatWindows::of(const Window& w, int64_t channels,
+                                           const Limits& limits) {
   if (w.is_identity() || w.input_size() == 0 || w.output_size() < fewest_windows) {
     return std::nullopt;
   }
-  if (channels > most_channels) return std::nullopt;
+  if (channels > limits.channels) return std::nullopt;
   int64_t plane = 1;
   for (size_t i = 0; i < w.rank(); ++i) {
     int64_t padded = (w.output[i] - 1) * w.strides[i] + w.extent(i);
-    if (padded > most_elements) return std::nullopt;
+    if (padded > limits.elements) return std::nullopt;
     plane *= (padded + w.strides[i] - 1) / w.strides[i] * w.strides[i];
-    if (plane > most_elements) return std::nullopt;
+    if (plane > limits.elements) return std::nullopt;
   }
   int64_t used = w.input_size() + w.output_size();
-  if (plane * channels > most_elements || plane > most_padding * used) return std::nullopt;
+  if (plane * channels > limits.elements || plane > most_padding * used) return std::nullopt;
   FlatWindows flat(w);
   if (flat.size_ > 2 * w.output_size()) return std::nullopt;
   return flat;

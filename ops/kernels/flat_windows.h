@@ -32,7 +32,15 @@ class FlatWindows {
  public:
   // None where the planes of `channels` channels would be more than caches hold, mostly padding, or
   // most flat indices would stand for no window.
-  static std::optional<FlatWindows> of(const Window& w, int64_t channels);
+  // Limits are those of floats unless given.
+  struct Limits {
+    int64_t elements = int64_t{1} << 18;  // of all planes
+    int64_t channels = 128;               // more have their rows too far apart for the caches
+  };
+  static std::optional<FlatWindows> of(const Window& w, int64_t channels, const Limits& limits);
+  static std::optional<FlatWindows> of(const Window& w, int64_t channels) {
+    return of(w, channels, {});
+  }
 
   // As many elements as the longest vector has: a kernel works on whole ones, and may read that
   // much behind the last plane.
@@ -48,7 +56,7 @@ class FlatWindows {
 
   // Fills channels * plane_size() + slack elements.
   template <typename T>
-  void pack_input(const T* x, int64_t channels, T* planes) const;
+  void pack_input(const T* x, int64_t channels, T* planes, T padding = T{0}) const;
   // One channel of outputs to padded_size() elements, 0 where no window is.
   template <typename T>
   void pack_output(const T* y, T* flat) const;
@@ -121,8 +129,8 @@ void FlatWindows::pack_line(const T* line, T* plane) const {
 }
 
 template <typename T>
-void FlatWindows::pack_input(const T* x, int64_t channels, T* planes) const {
-  std::fill_n(planes, channels * plane_ + slack, T{0});
+void FlatWindows::pack_input(const T* x, int64_t channels, T* planes, T padding) const {
+  std::fill_n(planes, channels * plane_ + slack, padding);
   const int64_t length = window_.input.back(), size = window_.input_size();
   for (int64_t c = 0; c < channels; ++c, x += size, planes += plane_) {
     for (const InputLine& line : input_lines_)

@@ -108,14 +108,14 @@ void for_each_stretch(const Window& w, int64_t channels, int64_t begin, int64_t 
 }
 
 // Columns [begin, end) of the window matrix [channels * kernel size, output size] of `x`; rows lie
-// `ld` apart.
+// `ld` apart. Positions outside of the input are `padding`.
 template <typename T>
 void im2col(const Window& w, const T* x, int64_t channels, int64_t begin, int64_t end, T* out,
-            int64_t ld) {
+            int64_t ld, T padding = T{0}) {
   int64_t step = w.strides.back();
   for_each_stretch(w, channels, begin, end, [&](const Stretch& s) {
     T* to = out + s.row * ld + s.column;
-    std::fill_n(to, s.before, T{0});
+    std::fill_n(to, s.before, padding);
     to += s.before;
     if (s.inside > 0) {
       const T* from = x + s.input;
@@ -125,7 +125,7 @@ void im2col(const Window& w, const T* x, int64_t channels, int64_t begin, int64_
         for (int64_t i = 0; i < s.inside; ++i) to[i] = from[i * step];
       }
     }
-    std::fill_n(to + s.inside, s.after, T{0});
+    std::fill_n(to + s.inside, s.after, padding);
   });
 }
 

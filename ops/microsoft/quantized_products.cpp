@@ -2,6 +2,8 @@
 #include "emit/function_op.h"
 #include "emit/packed_bits.h"
 #include "emit/quantize.h"
+#include "kernels/byte_matmul.h"
+#include "kernels/linear_quantization.h"
 
 namespace onnxrun {
 
@@ -25,7 +27,64 @@ ValueId scaled_product(const Emit& e, ValueId sums, ValueId a_scale, ValueId b_s
   return e.b.cast(e.mul(e.b.cast(sums, DType::Float32), factor), type);
 }
 
-class QGemm final : public FunctionOp {
+float number(const Tensor& t, int64_t i) { return t.data<float>()[i % t.size()]; }
+
+// Factors of the columns, of which b_scale may be a list, times `factor`; and in one where all are
+// the same.
+struct ColumnFactors {
+  ColumnFactors(float a_scale, const Tensor& b_scale, float alpha = 1, float y_scale = 1) {
+    for (int64_t j = 0; j < b_scale.size(); ++j) {
+      float factor = a_scale * number(b_scale, j);
+      if (alpha != 1) factor *= alpha;
+      factors.push_back(y_scale == 1 ? factor : factor / y_scale);
+    }
+  }
+  const float* list(int64_t column) const {
+    return factors.size() == 1 ? nullptr : &factors[static_cast<size_t>(column)];
+  }
+
+  std::vector<float> factors;
+};
+
+// Runs by products of bytes where these are what prepare() finds, else what it decomposes into.
+class ByteFunctionOp : public FunctionOp {
+ public:
+  void run(RunContext& c) const final {
+    const auto* product =
+        c.is_prepared() ? dynamic_cast<const ByteMatMul*>(&c.state<KernelState>()) : nullptr;
+    if (!product) return ComposedOp::run(c);
+    if (c.output(0).size() > 0) run_product(c, *product);
+  }
+
+ protected:
+  virtual void run_product(RunContext& c, const ByteMatMul& product) const = 0;
+
+  // Whether inputs that are there go with the columns, biases (the last) one by one, and the result
+  // is of floats.
+  static bool are_columns(const PrepareContext& c, std::array<size_t, 3> inputs) {
+    if (c.output(0).dtype() != DType::Float32 || c.output(0).rank() == 0) return false;
+    const int64_t columns = c.output(0).dims().back();
+    auto fits = [&](size_t i) {
+      return !c.has_input(i) || c.input(i).size() == columns ||
+             (i != inputs.back() && c.input(i).size() == 1);
+    };
+    return c.input(1).rank() > 1 && std::ranges::all_of(inputs, fits);
+  }
+
+  // The product's sums as floats: the scales of `b_scale`, and a bias that may be null.
+  static TakeSums take_floats(const RunContext& c, const ByteMatMul& product,
+                              const ColumnFactors& factors, const Tensor* bias) {
+    auto* y = c.output(0).data<float>();
+    const float* biases = bias ? bias->data<float>() : nullptr;
+    return [&factors, &product, y, biases](int64_t row, int64_t column, int64_t columns,
+                                           const int32_t* sums, const SumCorrection& correction) {
+      scale_sums({factors.factors[0], factors.list(column), biases ? biases + column : nullptr},
+                 correction, sums, columns, y + row * product.columns() + column);
+    };
+  }
+};
+
+class QGemm final : public ByteFunctionOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("alpha", alpha_, "factor of the product");
@@ -35,12 +94,11 @@ class QGemm final : public FunctionOp {
 
   void decompose(DecomposeContext& d) const override {
     Emit e(d.builder());
-    auto centred = [&](size_t i, bool trans) {
-      ValueId x = e.b.cast(d.input(i), DType::Int32), zero = e.b.cast(d.input(i + 2), DType::Int32);
-      ValueId turned = trans ? e.b.transpose(x, {1, 0}) : x;
-      return e.sub(turned, single(e, zero));
+    auto turned = [&](size_t i, bool trans) {
+      return trans ? e.b.transpose(d.input(i), {1, 0}) : d.input(i);
     };
-    ValueId sums = e.matmul(centred(0, trans_a_), centred(3, trans_b_));
+    ValueId sums = e("MatMulInteger", {turned(0, trans_a_), turned(3, trans_b_),
+                                       single(e, d.input(2)), single(e, d.input(5))});
     if (d.has_input(6)) sums = e.add(sums, d.input(6));
     ValueId factor = e.mul(single(e, d.input(1)), single(e, d.input(4)));
     factor = e.mul(factor, e.scalar(static_cast<double>(alpha_), factor));
@@ -49,7 +107,39 @@ class QGemm final : public FunctionOp {
                              d.dtype(d.input(8))));
   }
 
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    const Tensor *b = c.constant(3), *bias = c.has_input(6) ? &c.input(6) : nullptr;
+    const bool fits = !trans_a_ && (b || !trans_b_) &&
+                      (!bias || (bias->rank() > 0 && bias->size() == bias->dims().back() &&
+                                 bias->size() == c.output(0).dims()[1]));
+    if (!fits) return ComposedOp::prepare(c);
+    if (!trans_b_) return std::make_unique<ByteMatMul>(c.input(0), c.input(3), b);
+    const Tensor turned = transposed(*b);
+    return std::make_unique<ByteMatMul>(c.input(0), turned, &turned);
+  }
+
  protected:
+  void run_product(RunContext& c, const ByteMatMul& product) const override {
+    const bool whole = c.has_input(8);
+    const ColumnFactors factors(number(c.input(1), 0), c.input(4), alpha_,
+                                whole ? number(c.input(7), 0) : 1);
+    Requantization r{.factor = factors.factors[0], .is_signed = c.output(0).dtype() == DType::Int8};
+    if (whole) r.zero_point = zero_points(&c.input(8), 0).at(0);
+    const int32_t* bias = c.has_input(6) ? c.input(6).data<int32_t>() : nullptr;
+    auto* bytes_out = reinterpret_cast<uint8_t*>(c.output(0).raw());
+    const TakeSums floats = whole ? TakeSums() : take_floats(c, product, factors, nullptr);
+    product.run(c.input(0), &c.input(2), c.input(3), &c.input(5),
+                [&](int64_t row, int64_t column, int64_t columns, const int32_t* sums,
+                    SumCorrection correction) {
+                  if (bias) correction.addends = bias + column;
+                  if (!whole) return floats(row, column, columns, sums, correction);
+                  Requantization here = r;
+                  here.factors = factors.list(column);
+                  requantize(here, correction, sums, columns,
+                             bytes_out + row * product.columns() + column);
+                });
+  }
+
   void check(const InferContext& c) const override {
     for (size_t i : {0, 3}) require_rank(c, i, 2);
     for (size_t i : {1, 2, 7, 8}) require_single(c, i);
@@ -72,6 +162,17 @@ class QGemm final : public FunctionOp {
   }
 
  private:
+  static Tensor transposed(const Tensor& b) {
+    Tensor turned(b.dtype(), {b.dims()[1], b.dims()[0]});
+    const int64_t rows = b.dims()[0], columns = b.dims()[1];
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        turned.raw()[j * rows + i] = b.raw()[i * columns + j];
+      }
+    }
+    return turned;
+  }
+
   // A list of one would make a matrix of a scalar's rank no matter; as a scalar it never does.
   static ValueId single(const Emit& e, ValueId v) {
     const Type& type = e.b.type(v);
@@ -83,7 +184,7 @@ class QGemm final : public FunctionOp {
   bool trans_a_ = false, trans_b_ = false;
 };
 
-class MatMulIntegerToFloat final : public FunctionOp {
+class MatMulIntegerToFloat final : public ByteFunctionOp {
  public:
   void decompose(DecomposeContext& d) const override {
     Emit e(d.builder());
@@ -92,7 +193,19 @@ class MatMulIntegerToFloat final : public FunctionOp {
     d.set(0, d.has_input(6) ? e.add(y, d.input(6)) : y);
   }
 
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    if (!are_columns(c, {3, 5, 6})) return ComposedOp::prepare(c);
+    return std::make_unique<ByteMatMul>(c.input(0), c.input(1), c.constant(1));
+  }
+
  protected:
+  void run_product(RunContext& c, const ByteMatMul& product) const override {
+    auto there = [&](size_t i) { return c.has_input(i) ? &c.input(i) : nullptr; };
+    const ColumnFactors factors(number(c.input(2), 0), c.input(3));
+    product.run(c.input(0), there(4), c.input(1), there(5),
+                take_floats(c, product, factors, there(6)));
+  }
+
   void check(const InferContext& c) const override {
     require_single(c, 2);
     require_single(c, 4);
@@ -102,7 +215,7 @@ class MatMulIntegerToFloat final : public FunctionOp {
   DType output_type(const InferContext& c, size_t) const override { return c.dtype(2); }
 };
 
-class DynamicQuantizeMatMul final : public FunctionOp {
+class DynamicQuantizeMatMul final : public ByteFunctionOp {
  public:
   void decompose(DecomposeContext& d) const override {
     Emit e(d.builder());
@@ -112,7 +225,24 @@ class DynamicQuantizeMatMul final : public FunctionOp {
     d.set(0, d.has_input(4) ? e.add(y, d.input(4)) : y);
   }
 
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    if (c.input(0).size() == 0 || !are_columns(c, {2, 3, 4})) return ComposedOp::prepare(c);
+    c.request_scratch(c.input(0).size());
+    return std::make_unique<ByteMatMul>(c.input(0), c.input(1), c.constant(1));
+  }
+
  protected:
+  void run_product(RunContext& c, const ByteMatMul& product) const override {
+    auto there = [&](size_t i) { return c.has_input(i) ? &c.input(i) : nullptr; };
+    const Tensor& a = c.input(0);
+    auto* levels = reinterpret_cast<uint8_t*>(c.scratch());
+    const LinearScale s = quantize_dynamically(a.data<float>(), a.size(), levels);
+    const auto zero = static_cast<uint8_t>(s.zero_point);
+    const ColumnFactors factors(s.scale, c.input(2));
+    product.run({levels, false}, ZeroPoints(&zero, 1, false, signed_shift(false)), c.input(1),
+                there(3), take_floats(c, product, factors, there(4)));
+  }
+
   void check(const InferContext& c) const override {
     for (size_t i : {2, 3, 4}) check_columns(c, i, 1);
   }

@@ -1,16 +1,44 @@
 #include "graph/run_context.h"
 
+#include <algorithm>
+
 #include "base/coarse_clock.h"
 #include "base/error.h"
 #include "base/work.h"
 
 namespace onnxrun {
 
+// Nobody waits longer, and the clock could not count it.
+static constexpr double longest_time = 1e9;
+// A tick of the coarse clock more or less is a hundredth of it.
+static constexpr double long_time = 1.0;
+// What a run does before it calls check() is a hundredth of it.
+static constexpr double long_beside_nodes = 0.01;
+
+void RunControl::limit_time(double seconds) {
+  time_limit_ = std::min(seconds, longest_time);
+  begin_time();
+}
+
+void RunControl::limit_run_time(double seconds) {
+  if (seconds < long_beside_nodes) return limit_time(seconds);
+  time_limit_ = std::min(seconds, longest_time);
+  deadline_.store(0, std::memory_order_relaxed);
+}
+
+void RunControl::begin_time() const {
+  Clock::time_point now = *time_limit_ < long_time ? Clock::now() : coarse_now() + coarse_lag;
+  now += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(*time_limit_));
+  deadline_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
 void RunControl::check_slowly() const {
   if (cancelled_.exchange(false, std::memory_order_relaxed))
     fail(ErrorKind::Cancelled, "the run was cancelled");
-  if (!deadline || coarse_now() + coarse_lag < *deadline) return;
-  if (std::chrono::steady_clock::now() > *deadline) {
+  if (!time_limit_) return;
+  if (!deadline()) return begin_time();
+  const Clock::time_point end{Clock::duration(deadline())};
+  if (coarse_now() + coarse_lag >= end && Clock::now() > end) {
     fail(ErrorKind::Timeout, "the run took longer than allowed");
   }
 }

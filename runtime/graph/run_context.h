@@ -20,7 +20,13 @@ class RunControl {
  public:
   int64_t max_loop_iterations = 100'000'000;
   int64_t max_memory = INT64_MAX;  // bytes of buffers that are sized while running
-  std::optional<std::chrono::steady_clock::time_point> deadline;
+
+  // The work may take so long from now on.
+  void limit_time(double seconds);
+  // The same for a run: a time that is long beside a few small nodes begins when check() is called
+  // for the first time, so that a run of no more than these never looks at a clock.
+  void limit_run_time(double seconds);
+  bool has_time_limit() const { return time_limit_.has_value(); }
 
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   // A tensor counted against max_memory while it lives. Throws Limit.
@@ -36,13 +42,24 @@ class RunControl {
 
   // Throws Cancelled, once for a cancel(), or Timeout.
   void check() const {
-    if (cancelled_.load(std::memory_order_relaxed) || deadline) check_slowly();
+    if (cancelled_.load(std::memory_order_relaxed) || time_limit_) check_slowly();
+  }
+  // As check(), but does not begin the time of a run.
+  void check_begun() const {
+    if (cancelled_.load(std::memory_order_relaxed) || (time_limit_ && deadline())) check_slowly();
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
   void check_slowly() const;
+  void begin_time() const;
+  // In ticks of the clock; 0 before it has begun.
+  Clock::rep deadline() const { return deadline_.load(std::memory_order_relaxed); }
+
   std::shared_ptr<void> charge(int64_t bytes, std::shared_ptr<void> memory) const;
   mutable std::atomic<bool> cancelled_ = false;
+  std::optional<double> time_limit_;
+  mutable std::atomic<Clock::rep> deadline_ = 0;
   std::shared_ptr<std::atomic<int64_t>> live_bytes_ = std::make_shared<std::atomic<int64_t>>(0);
 };
 

@@ -31,7 +31,7 @@ LoopCount::LoopCount(const RunControl& control, int64_t trips)
     : control_(control),
       run_(RunScope::current()),
       iterations_(run_ ? &run_->iterations_ : &own_),
-      endless_(trips > control.max_loop_iterations && !control.deadline) {
+      endless_(trips > control.max_loop_iterations && !control.has_time_limit()) {
   if (endless_ && run_ && run_->start_ == decltype(run_->start_)()) {
     run_->start_ = std::chrono::steady_clock::now();
   }

@@ -7,6 +7,7 @@
 #include "passes/fuse/channel_maps.h"
 #include "passes/fuse/elementwise.h"
 #include "passes/fuse/limits.h"
+#include "passes/fuse/quantized.h"
 #include "passes/remove_noops.h"
 
 namespace onnxrun {
@@ -70,6 +71,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
   const Pass passes[] = {
       {"freeze", freeze},
       {"infer", [](Graph& g) { infer(g); }},
+      {"fuse-quantized", fuse_quantized},
       {"fold", [&](Graph& g) { fold_all(g, left); }},
       {"noops", remove_noops},
       {"fuse-channels", [&](Graph& g) { left -= fuse_channel_maps(g, left); }},

@@ -16,6 +16,7 @@
 #include "plan/running_step.h"
 #include "plan/step_bodies.h"
 #include "plan/step_memory.h"
+#include "tensor/sole_owner.h"
 
 namespace onnxrun {
 
@@ -179,7 +180,8 @@ void Execution::release_input(size_t k) {
 
 void Execution::offer_output(size_t k, RuntimeValue& value) {
   RuntimeValue offered = std::exchange(value, RuntimeValue());
-  if (!offered.is_tensor() || !offered.tensor.unique() || outputs_[k].is_tensor()) return;
+  if (!offered.is_tensor() || !is_sole_owner(offered.tensor.owner()) || outputs_[k].is_tensor())
+    return;
   ValueId id = plan_->graph().outputs[k];
   const Buffer& b = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(id))];
   const Tensor& like = values_[static_cast<size_t>(id)].tensor;
@@ -217,7 +219,7 @@ void Execution::make_outputs(const RunControl& control) {
     const Buffer& b = plan_->buffers()[static_cast<size_t>(plan_->buffer_of(graph.outputs[k]))];
     if (b.kind != Buffer::Kind::Output || b.index != static_cast<int>(k)) continue;
     // Memory that nobody took after the last run serves this one.
-    if (outputs_[k].is_tensor() && outputs_[k].tensor.unique()) continue;
+    if (outputs_[k].is_tensor() && is_sole_owner(outputs_[k].tensor.owner())) continue;
     const Tensor& like = values_[static_cast<size_t>(graph.outputs[k])].tensor;
     outputs_[k] = RuntimeValue();
     outputs_[k] = new_result(like, control);
@@ -226,7 +228,7 @@ void Execution::make_outputs(const RunControl& control) {
 }
 
 void Execution::run(const RunControl& control) {
-  control.check();
+  control.check_begun();
   std::optional<RunScope> scope;
   if (!body_ && !RunScope::covers(control)) scope.emplace(control);
   make_outputs(control);

@@ -1,6 +1,7 @@
 #include "onnxrun/value.h"
 
 #include "base/error.h"
+#include "tensor/sole_owner.h"
 
 namespace onnxrun {
 
@@ -11,7 +12,7 @@ void RuntimeValue::fail_elements() {
 RuntimeValue::Items RuntimeValue::take_elements() {
   const Items& there = elements();
   // Made as a vector that may change, and nobody else looks at it.
-  Items taken = items.use_count() == 1 ? std::move(const_cast<Items&>(there)) : there;  // NOLINT
+  Items taken = is_sole_owner(items) ? std::move(const_cast<Items&>(there)) : there;  // NOLINT
   *this = RuntimeValue();
   return taken;
 }

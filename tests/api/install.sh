@@ -30,15 +30,21 @@ done
 
 library=$(find "$work/usr" -name 'libonnxrun.so')
 pc=$(find "$work/usr" -name pkgconfig)
-sed -i "s#^prefix=.*#prefix=$work/usr#" "$pc/onnxrun.pc"
 # shellcheck disable=SC2046
 c++ $(PKG_CONFIG_PATH=$pc pkg-config --cflags onnxrun) "$source/examples/embed/main.cpp" \
   -o "$work/by_pkg_config" $(PKG_CONFIG_PATH=$pc pkg-config --libs onnxrun)
 LD_LIBRARY_PATH=$(dirname "$library") "$work/by_pkg_config" "$model" | cmp - "$work/shared"
+# shellcheck disable=SC2046
+c++ $(PKG_CONFIG_PATH=$pc pkg-config --cflags onnxrun) "$source/examples/embed/main.cpp" \
+  -o "$work/static_by_pkg_config" \
+  $(PKG_CONFIG_PATH=$pc pkg-config --static --libs onnxrun | sed 's/-lonnxrun /-l:libonnxrun.a /')
+"$work/static_by_pkg_config" "$model" | cmp - "$work/shared"
 
 # The same from C, and from whatever calls C.
-cc -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$work/usr/include" \
-  "$here/c_program.c" -o "$work/c_program" -L"$(dirname "$library")" -lonnxrun -lm
+# shellcheck disable=SC2046
+cc -std=c99 -Wall -Wextra -Wpedantic -Wconversion -Werror \
+  $(PKG_CONFIG_PATH=$pc pkg-config --cflags onnxrun-c) "$here/c_program.c" -o "$work/c_program" \
+  $(PKG_CONFIG_PATH=$pc pkg-config --libs onnxrun-c) -lm
 LD_LIBRARY_PATH=$(dirname "$library") "$work/c_program" "$model" "$work"
 
 # Weak ones are inline functions, which are there or not as the compiler inlines them.
@@ -64,5 +70,11 @@ for package in libonnxrun0:libonnxrun.so.0 libonnxrun-dev:include/onnxrun/sessio
   dpkg-deb -c "$deb" >"$work/${package%%:*}.list"
   holds "$work/${package%%:*}.list" "${package#*:}"
 done
+for deb in "$work"/packages/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+# shellcheck disable=SC2046
+c++ $(PKG_CONFIG_PATH=$work/root/usr/lib/pkgconfig pkg-config --cflags onnxrun) \
+  "$source/examples/embed/main.cpp" -o "$work/by_packages" \
+  $(PKG_CONFIG_PATH=$work/root/usr/lib/pkgconfig pkg-config --libs onnxrun)
+LD_LIBRARY_PATH=$work/root/usr/lib "$work/by_packages" "$model" | cmp - "$work/shared"
 ! grep -q 'include/\|bin/' "$work/libonnxrun0.list" || { echo "libonnxrun0 holds more than the library"; exit 1; }
 dpkg-deb -f "$work"/packages/libonnxrun0_*.deb Depends | grep -q libprotobuf

@@ -46,6 +46,27 @@ TEST(QuantizeLinear, RoundsAndSaturates) {
   EXPECT_EQ(values_of(y), (std::vector<double>{0, 2, 0, 7, -8, 7, -8}));
 }
 
+// Scales along each axis, with and without zero points, of both kinds of bytes.
+TEST(QuantizeLinear, AlongAnAxis) {
+  const Tensor x = convert(random_tensor({3, 5, 37}, 1, -20, 20), DType::Float32);
+  for (int64_t axis : {0, 1, 2, -3}) {
+    const int64_t n = x.dims()[static_cast<size_t>(axis < 0 ? axis + 3 : axis)];
+    const Tensor scale = convert(random_tensor({n}, 2, 0.05, 0.2), DType::Float32);
+    for (DType type : {DType::UInt8, DType::Int8}) {
+      Tensor zero = convert(convert(random_tensor({n}, 3, 0, 90), DType::Int32), type);
+      const Attributes a{{"axis", axis}};
+      const OpRun down{"QuantizeLinear", {x, scale, zero}, a};
+      expect_decomposes(down, 0, std::vector<size_t>{});
+      const Tensor q = run_op(down)[0];
+      expect_decomposes({"DequantizeLinear", {q, scale, zero}, a}, 0, std::vector<size_t>{});
+      expect_decomposes({"DequantizeLinear", {q, scale}, a}, 0, std::vector<size_t>{});
+    }
+    expect_decomposes({"QuantizeLinear", {x, scale}, {{"axis", axis}}}, 0, std::vector<size_t>{});
+  }
+  const Tensor empty(DType::Float32, {0, 3}), three = list<float>({1, 2, 3});
+  EXPECT_EQ(run_op({"QuantizeLinear", {empty, three}})[0].dims(), (Dims{0, 3}));
+}
+
 TEST(QuantizeLinear, BlocksNeedNotFillTheAxis) {
   Tensor x = Tensor::of<float>({1, 5}, {1, 2, 3, 4, 5}),
          scale = Tensor::of<float>({1, 3}, {1, 2, 5});
@@ -166,6 +187,40 @@ TEST(IntegerProducts, Decomposed) {
   expect_decomposes(whole, 0, std::vector<size_t>{});
 }
 
+// Zero points and scales of rows and of columns, in batches; what no list of rows or columns is.
+TEST(IntegerProducts, OfBatches) {
+  auto random = [](DType type, Dims dims) {
+    return convert(convert(random_tensor(std::move(dims), 1, -128, 127), DType::Int32), type);
+  };
+  auto scales = [](int64_t n) { return convert(random_tensor({n}, 2, 0.01, 0.1), DType::Float32); };
+  const DType u8 = DType::UInt8, s8 = DType::Int8;
+  struct Row {
+    Dims a, b, zero_a, zero_b;
+  };
+  for (const Row& r : {Row{{2, 3, 5}, {5, 7}, {3}, {7}}, Row{{2, 1, 3, 5}, {4, 5, 2}, {}, {2}},
+                       Row{{5}, {5, 4}, {}, {4}}, Row{{3, 5}, {5}, {3}, {}},
+                       Row{{2, 3, 5}, {2, 5, 3}, {2, 3, 1}, {2, 1, 3}},
+                       Row{{4, 5}, {3, 5, 3}, {4, 1}, {1, 1, 3}}}) {
+    for (DType left : {u8, s8}) {
+      const Tensor a = random(left, r.a), b = random(s8, r.b);
+      OpRun whole{"MatMulInteger", {a, b, random(left, r.zero_a), random(s8, r.zero_b)}};
+      expect_decomposes(whole, 0, std::vector<size_t>{});
+      whole.inputs.resize(2);
+      expect_decomposes(whole, 0, std::vector<size_t>{});
+      if (r.zero_a.size() > 1 || r.zero_b.size() > 1) continue;
+      const int64_t rows = r.zero_a.empty() ? 1 : r.zero_a[0];
+      const int64_t columns = r.zero_b.empty() ? 1 : r.zero_b[0];
+      for (bool by_row : {false, true}) {
+        expect_decomposes(
+            {"QLinearMatMul",
+             {a, scales(by_row ? rows : 1), random(left, by_row ? r.zero_a : Dims{}), b,
+              scales(columns), random(s8, r.zero_b), one(0.2f), Tensor::scalar<uint8_t>(100)}},
+            0, std::vector<size_t>{});
+      }
+    }
+  }
+}
+
 TEST(IntegerProducts, Rejects) {
   Tensor a(DType::UInt8, {2, 3}), b(DType::Int8, {3, 2});
   expect_error({"MatMulInteger", {a, a}}, "inner dimensions differ");
@@ -181,7 +236,8 @@ TEST(IntegerProducts, Rejects) {
                "expected one number");
   expect_error({"QLinearConv", {x, one(1), z, w, list<float>({1, 2, 3}), zw, one(1), z}},
                "expected one for each of 2");
-  expect_error({"QLinearConv", {x, one(1), z, w, one(1), zw, one(1), z, list<int32_t>({1})}}, "");
+  expect_error({"QLinearConv", {x, one(1), z, w, one(1), zw, one(1), z, list<int32_t>({1})}},
+               "length of the bias");
   expect_error({"QLinearMatMul", {a, one(1), z, a, one(1), z, one(1), z}},
                "inner dimensions differ");
   expect_error({"QLinearMatMul", {a, list<float>({1, 2, 3}), z, b, one(1), zw, one(1), z}},

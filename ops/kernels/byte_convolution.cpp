@@ -1,0 +1,225 @@
+#include "kernels/byte_convolution.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <utility>
+
+#include "base/threads.h"
+#include "kernels/im2col.h"
+#include "kernels/scratch.h"
+
+namespace onnxrun {
+
+namespace {
+
+// Copying bytes into planes costs little beside what is done with them.
+constexpr FlatWindows::Limits plane_limits{.elements = int64_t{1} << 22, .channels = 1 << 14};
+// Words of columns that are laid out at a time, and how many columns and rows that may be.
+constexpr int64_t piece_words = 1 << 14, fewest_columns = 128, most_columns = 1024;
+constexpr int64_t piece_rows = 64;
+// Output channels of a group for which columns are not worth laying out.
+constexpr int64_t few_channels = 2;
+// Multiplications that are worth a thread's waking.
+constexpr double byte_grain = 1 << 20;
+
+int64_t grain_of(double work_of_piece) {
+  return std::max<int64_t>(1, static_cast<int64_t>(byte_grain / std::max(1.0, work_of_piece)));
+}
+
+// Unsigned, where overflow is defined.
+int32_t plus(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+}
+int32_t times(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
+}
+
+// The part of a plane of outputs that columns [at, at + size) are.
+template <typename T>
+void place(const std::optional<FlatWindows>& flat, const T* from, int64_t at, int64_t size, T* y) {
+  if (flat) {
+    flat->unpack_output(from, at, size, y);
+  } else {
+    std::copy_n(from, size, y + at);
+  }
+}
+
+struct Sums {
+  int32_t* y;
+
+  void take(const std::optional<FlatWindows>& flat, int64_t /*channel*/, int64_t plane, int64_t at,
+            int64_t size, int32_t* sums, const SumCorrection& correction) const {
+    correct_sums(correction, sums, size, sums);
+    place(flat, sums, at, size, y + plane);
+  }
+};
+
+struct Quantized {
+  const ChannelResults& results;
+  uint8_t* y;
+  int64_t terms;
+
+  void take(const std::optional<FlatWindows>& flat, int64_t channel, int64_t plane, int64_t at,
+            int64_t size, const int32_t* sums, SumCorrection correction) const {
+    uint8_t row[most_columns];
+    Requantization r{.factor = results.factors[channel],
+                     .bias = results.bias ? results.bias[channel] : 0,
+                     .zero_point = results.zero_point,
+                     .is_signed = results.is_signed};
+    // No sum is large enough to saturate with most biases.
+    if (std::abs(int64_t{r.bias}) + terms * 255 * 255 <= std::numeric_limits<int32_t>::max()) {
+      correction.add = plus(correction.add, std::exchange(r.bias, 0));
+    }
+    requantize(r, correction, sums, size, flat ? row : y + plane + at);
+    if (flat) flat->unpack_output(row, at, size, y + plane);
+  }
+};
+
+}  // namespace
+
+ByteConvolution::ByteConvolution(ConvShape s, Dots dots)
+    : shape_(std::move(s)), dots_(dots), is_identity_(shape_.window.is_identity()) {
+  if (!is_identity_) flat_ = FlatWindows::of(shape_.window, shape_.in_channels, plane_limits);
+}
+
+std::string_view ByteConvolution::kernel() const {
+  return dots_ == Dots::Quads ? "8-bit dot products" : "16-bit dot products";
+}
+
+int64_t ByteConvolution::weight_words() const { return channels() * (words() + 1); }
+
+void ByteConvolution::pack_weights(const Bytes& w, int32_t* words_of_weights) const {
+  pack_left(dots_, w, terms(), channels(), terms(), words_of_weights,
+            words_of_weights + channels() * words());
+}
+
+SumCorrection ByteConvolution::correction(const Operands& o, int64_t channel) const {
+  const int32_t zero_x =
+      (o.x.is_signed ? static_cast<int8_t>(o.zero_x) : o.zero_x) + unsigned_shift(o.x.is_signed);
+  const int32_t zero_w = o.zero_w.at(channel);
+  const int32_t sum = o.weights[channels() * words() + channel];
+  const int32_t all_zeros = times(static_cast<int32_t>(terms()), zero_w);
+  const int32_t rest = plus(sum, times(all_zeros, -1));
+  return {.add = times(rest, -zero_x), .column_factor = -zero_w};
+}
+
+template <typename Result>
+void ByteConvolution::run_columns(const Operands& o, const Columns& c, int64_t image, int64_t group,
+                                  const Result& result) const {
+  if (c.readable_behind && terms() > 0 && shape_.out_channels <= few_channels) {
+    return run_few_channels(o, c, image, group, result);
+  }
+  const int64_t width = panel_columns(), size = c.end - c.begin;
+  const int64_t panels = panels_of(size), ld = panels * width;
+  const int64_t out = shape_.out_channels, m = std::min(out, piece_rows);
+  Scratch scratch(static_cast<size_t>(ld * (words() + m + 1)) * sizeof(int32_t));
+  auto *right = scratch.as<int32_t>(), *sums = right + ld * words(), *column_sums = sums + ld * m;
+  for (int64_t p = 0; p < panels; ++p) {
+    const int64_t there = c.readable_behind ? width : std::min(width, size - p * width);
+    pack_right(dots_, c.rows, c.offset + p * width, o.x.is_signed, terms(), there,
+               right + p * width * words());
+  }
+  const bool any_zero = !o.zero_w.is_zero();
+  if (any_zero) sum_columns(dots_, right, panels, words(), column_sums);
+  for (int64_t row = 0; row < out; row += piece_rows) {
+    const int64_t count = std::min(piece_rows, out - row), first = group * out + row;
+    multiply_words(dots_, o.weights + first * words(), count, right, panels, words(), sums, ld);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t channel = first + i;
+      SumCorrection correct = correction(o, channel);
+      if (any_zero) correct.columns = column_sums;
+      const int64_t plane = (image * channels() + channel) * shape_.window.output_size();
+      result.take(flat_, channel, plane, c.begin, size, sums + i * ld, correct);
+    }
+  }
+}
+
+template <typename Result>
+void ByteConvolution::run_few_channels(const Operands& o, const Columns& c, int64_t image,
+                                       int64_t group, const Result& result) const {
+  const int64_t size = c.end - c.begin, ld = ceil_of(size, FlatWindows::slack) * FlatWindows::slack;
+  Scratch scratch(static_cast<size_t>(2 * ld) * sizeof(int32_t));
+  auto *sums = scratch.as<int32_t>(), *column_sums = sums + ld;
+  const auto multiply = [&](const int32_t* weights, int32_t* to) {
+    multiply_rows(dots_, weights, c.rows, c.offset, o.x.is_signed, terms(), size, to);
+  };
+  const bool any_zero = !o.zero_w.is_zero();
+  if (any_zero) {
+    const std::vector<uint8_t> all_ones(static_cast<size_t>(terms()), 1);
+    std::vector<int32_t> row(static_cast<size_t>(words()));
+    pack_left(dots_, {all_ones.data(), true}, terms(), 1, terms(), row.data(), nullptr);
+    multiply(row.data(), column_sums);
+  }
+  for (int64_t i = 0; i < shape_.out_channels; ++i) {
+    const int64_t channel = group * shape_.out_channels + i;
+    multiply(o.weights + channel * words(), sums);
+    SumCorrection correct = correction(o, channel);
+    if (any_zero) correct.columns = column_sums;
+    const int64_t plane = (image * channels() + channel) * shape_.window.output_size();
+    result.take(flat_, channel, plane, c.begin, size, sums, correct);
+  }
+}
+
+template <typename Result>
+void ByteConvolution::run_windows(const Operands& o, int64_t begin, int64_t end, int64_t image,
+                                  int64_t group, const Result& result) const {
+  const int64_t ld = ceil_of(end - begin, FlatWindows::slack) * FlatWindows::slack;
+  Scratch scratch(static_cast<size_t>(terms() * ld));
+  auto* windows = scratch.as<uint8_t>();
+  im2col(shape_.window, o.x.data + shape_.x_at(image, group), shape_.in_channels, begin, end,
+         windows, ld, o.zero_x);
+  std::vector<const uint8_t*> rows;
+  for (int64_t p = 0; p < terms(); ++p) rows.push_back(windows + p * ld);
+  run_columns(o, {rows.data(), 0, begin, end, true}, image, group, result);
+}
+
+template <typename Result>
+void ByteConvolution::run_group(const Operands& o, int64_t image, int64_t group,
+                                const Result& result) const {
+  const uint8_t* x = o.x.data + shape_.x_at(image, group);
+  const int64_t plane = flat_ ? flat_->plane_size() : shape_.window.input_size();
+  Scratch scratch(flat_ ? static_cast<size_t>(shape_.in_channels * plane + FlatWindows::slack) : 0);
+  if (flat_) flat_->pack_input(x, shape_.in_channels, scratch.as<uint8_t>(), o.zero_x);
+  std::vector<const uint8_t*> rows;
+  for (int64_t c = 0; c < shape_.in_channels; ++c) {
+    if (is_identity_) rows.push_back(x + c * plane);
+    if (!flat_) continue;
+    for (int64_t offset : flat_->offsets()) {
+      rows.push_back(scratch.as<uint8_t>() + c * plane + offset);
+    }
+  }
+  const int64_t fitting = piece_words / std::max<int64_t>(1, words()) / FlatWindows::slack;
+  const int64_t piece = std::clamp(fitting * FlatWindows::slack, fewest_columns, most_columns);
+  const int64_t pieces = ceil_of(columns(), piece);
+  const int64_t grain = grain_of(shape_.group_work() / static_cast<double>(pieces));
+  parallel_for(pieces, grain, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const int64_t begin = i * piece, end = std::min(columns(), begin + piece);
+      if (flat_ || is_identity_) {
+        run_columns(o, {rows.data(), begin, begin, end, flat_.has_value()}, image, group, result);
+      } else {
+        run_windows(o, begin, end, image, group, result);
+      }
+    }
+  });
+}
+
+template <typename Result>
+void ByteConvolution::run(const Operands& o, const Result& result) const {
+  if (shape_.window.output_size() == 0 || shape_.out_channels == 0) return;
+  const int64_t grain = grain_of(shape_.group_work());
+  parallel_for(shape_.batch * shape_.groups, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      run_group(o, i / shape_.groups, i % shape_.groups, result);
+  });
+}
+
+void ByteConvolution::sums(const Operands& o, int32_t* y) const { run(o, Sums{y}); }
+
+void ByteConvolution::quantized(const Operands& o, const ChannelResults& results,
+                                uint8_t* y) const {
+  run(o, Quantized{results, y, terms()});
+}
+
+}  // namespace onnxrun

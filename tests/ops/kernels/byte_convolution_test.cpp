@@ -1,0 +1,169 @@
+// Convolutions of bytes on every instruction set against products of doubles, which are exact here.
+#include "kernels/byte_convolution.h"
+
+#include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+#include <cmath>
+#include <random>
+
+#include "base/threads.h"
+#include "kernels/matrix_convolution.h"
+
+namespace onnxrun {
+namespace {
+
+struct Case {
+  int64_t batch, groups, in_channels, out_channels;
+  Dims input, kernel, strides, dilations, pads;
+};
+
+const std::vector<Case> cases = {
+    {2, 1, 1, 1, {7}, {3}, {1}, {1}, {1}},
+    {1, 2, 3, 2, {19}, {4}, {2}, {3}, {4}},
+    {3, 1, 2, 5, {9, 8}, {3, 2}, {1, 1}, {1, 1}, {0, 0}},
+    {2, 1, 3, 9, {10, 33}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {2, 3, 1, 1, {11, 9}, {3, 3}, {1, 1}, {2, 1}, {2, 1}},
+    {2, 4, 1, 2, {12, 13}, {5, 3}, {2, 3}, {1, 1}, {2, 0}},
+    {1, 70, 1, 1, {21, 35}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {1, 3, 1, 1, {21, 35}, {3, 3}, {2, 2}, {1, 1}, {1, 1}},
+    {9, 1, 4, 3, {8, 8}, {3, 3}, {2, 2}, {1, 2}, {1, 2}},
+    {1, 2, 2, 2, {4, 6, 9}, {2, 3, 2}, {1, 2, 1}, {1, 1, 2}, {1, 1, 0}},
+    {1, 1, 40, 70, {13, 11}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {1, 1, 33, 17, {9, 15}, {1, 1}, {1, 1}, {1, 1}, {0, 0}},  // the windows are the image
+    {2, 1, 5, 4, {3, 3}, {3, 3}, {1, 1}, {1, 1}, {0, 0}},     // one window
+    {1, 1, 5, 4, {2, 2}, {5, 5}, {1, 1}, {1, 1}, {3, 3}},     // mostly padding
+};
+
+ConvShape shape_of(const Case& c) {
+  Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
+  for (size_t i = 0; i < w.rank(); ++i) {
+    w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
+  }
+  return {w, c.batch, c.groups, c.in_channels, c.out_channels};
+}
+
+using ByteList = std::vector<uint8_t>;
+
+ByteList random_bytes(int64_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  ByteList values(static_cast<size_t>(n));
+  for (uint8_t& v : values) v = static_cast<uint8_t>(random());
+  return values;
+}
+
+double number(uint8_t byte, bool is_signed) { return is_signed ? static_cast<int8_t>(byte) : byte; }
+
+struct Operands {
+  ConvShape shape;
+  bool signed_x, signed_w;
+  ByteList x, w, zero_w;
+  uint8_t zero_x = 0x93;
+
+  Operands(const Case& c, bool sx, bool sw, bool many_zeros)
+      : shape(shape_of(c)),
+        signed_x(sx),
+        signed_w(sw),
+        x(random_bytes(shape.x_at(shape.batch, 0), 1)),
+        w(random_bytes(shape.w_at(shape.groups), 2)),
+        zero_w(random_bytes(many_zeros ? channels() : 1, 3)) {
+    if (!many_zeros && sw) zero_w[0] = 0;
+  }
+
+  int64_t channels() const { return shape.groups * shape.out_channels; }
+  int64_t outputs() const { return shape.y_at(shape.batch, 0); }
+
+  std::vector<double> expected() const {
+    std::vector<double> xs, ws, y(static_cast<size_t>(outputs()));
+    for (uint8_t v : x) xs.push_back(number(v, signed_x) - number(zero_x, signed_x));
+    const size_t row = w.size() / static_cast<size_t>(channels());
+    for (size_t i = 0; i < w.size(); ++i) {
+      const uint8_t zero = zero_w[i / row % zero_w.size()];
+      ws.push_back(number(w[i], signed_w) - number(zero, signed_w));
+    }
+    MatrixConvolution<double>(shape).forward(xs.data(), ws.data(), nullptr, y.data());
+    return y;
+  }
+
+  // Calls f(convolution, operands).
+  template <typename F>
+  void with(Dots dots, const F& f) const {
+    const ByteConvolution convolution(shape, dots);
+    std::vector<int32_t> words(static_cast<size_t>(convolution.weight_words()));
+    convolution.pack_weights({w.data(), signed_w}, words.data());
+    const ZeroPoints zeros(zero_w.data(), static_cast<int64_t>(zero_w.size()), signed_w,
+                           signed_shift(signed_w));
+    f(convolution, ByteConvolution::Operands{{x.data(), signed_x}, zero_x, words.data(), zeros});
+  }
+
+  std::vector<double> sums(Dots dots) const {
+    std::vector<int32_t> y(static_cast<size_t>(outputs()));
+    with(dots, [&](const ByteConvolution& convolution, const ByteConvolution::Operands& o) {
+      convolution.sums(o, y.data());
+    });
+    return {y.begin(), y.end()};
+  }
+};
+
+class ByteConvolutions : public testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Targets, ByteConvolutions,
+                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+
+TEST_P(ByteConvolutions, AreExact) {
+  for (Dots dots : {Dots::Pairs, Dots::Quads}) {
+    if (!has_dots(dots)) continue;
+    for (size_t i = 0; i < cases.size(); ++i) {
+      for (bool signed_x : {false, true}) {
+        for (bool signed_w : {false, true}) {
+          const Operands o(cases[i], signed_x, signed_w, (i + signed_x) % 2 == 1);
+          ASSERT_EQ(o.sums(dots), o.expected()) << "case " << i << " signed " << signed_x
+                                                << signed_w << " terms " << static_cast<int>(dots);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ByteConvolutions, AreTheSameOnThreads) {
+  const ThreadScope threads(4);
+  for (const Case& c : {Case{1, 1, 24, 40, {30, 40}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+                        Case{2, 96, 1, 1, {30, 40}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}}) {
+    const Operands o(c, false, true, true);
+    EXPECT_EQ(o.sums(fastest_dots()), o.expected());
+  }
+}
+
+TEST_P(ByteConvolutions, AreQuantized) {
+  for (const Case& c : cases) {
+    const Operands o(c, false, true, false);
+    std::vector<int32_t> bias;
+    std::vector<float> factors;
+    for (int64_t i = 0; i < o.channels(); ++i) {
+      bias.push_back(i == 4 ? INT32_MAX : static_cast<int32_t>(100 * i - 300));
+      factors.push_back(i == 4 ? 0x1p-26F : 0.001F * static_cast<float>(i % 7 + 1));
+    }
+    const std::vector<double> sums = o.expected();
+    ByteList y(sums.size());
+    o.with(fastest_dots(), [&](const ByteConvolution& convolution, const auto& operands) {
+      convolution.quantized(operands, {bias.data(), factors.data(), -5, true}, y.data());
+    });
+    const size_t plane = static_cast<size_t>(o.shape.window.output_size());
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const size_t channel = i / plane % static_cast<size_t>(o.channels());
+      const double whole = std::min<double>(sums[i] + bias[channel], INT32_MAX);
+      const auto sum = static_cast<float>(whole);
+      const double level = std::nearbyint(sum * factors[channel]) - 5;
+      ASSERT_EQ(number(y[i], true), std::clamp(level, -128.0, 127.0)) << "element " << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace onnxrun
