@@ -89,6 +89,7 @@ class ByteProductOp : public ComposedOp {
       return false;
     }
     if (!(bytes | DTypeSet(DType::Int32)).contains(c.output(0).dtype())) return false;
+    if (!ByteMatMul::is_worth_it(c.input(right()).dims())) return false;
     return std::ranges::all_of(factors(), [&](const Factor& f) {
       if (!c.has_input(f.input)) return true;
       return f.rows ? is_one_or_rows(c.input(f.input)) : is_one_or_columns(c.input(f.input));

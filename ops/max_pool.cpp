@@ -50,7 +50,7 @@ class MaxPool final : public PoolFamily {
   template <typename C>
   static void largest_of_windows(const PoolState& s, const C* x, C* y) {
     const int64_t in = s.window().input_size(), out = s.window().output_size();
-    if constexpr (std::is_floating_point_v<C>) {
+    if constexpr (std::is_floating_point_v<C> || sizeof(C) == 1) {
       if (s.padded) {
         return for_each_range(s.planes, s.work(), [&](int64_t begin, int64_t end) {
           max_planes(*s.padded, x + begin * in, y + begin * out, end - begin);

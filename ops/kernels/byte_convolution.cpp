@@ -79,7 +79,11 @@ struct Quantized {
 }  // namespace
 
 ByteConvolution::ByteConvolution(ConvShape s, Dots dots)
-    : shape_(std::move(s)), dots_(dots), is_identity_(shape_.window.is_identity()) {
+    : shape_(std::move(s)),
+      terms_(shape_.weight_rows()),
+      outputs_(shape_.window.output_size()),
+      dots_(dots),
+      is_identity_(shape_.window.is_identity()) {
   if (!is_identity_) flat_ = FlatWindows::of(shape_.window, shape_.in_channels, plane_limits);
 }
 
@@ -129,7 +133,7 @@ void ByteConvolution::run_columns(const Operands& o, const Columns& c, int64_t i
       const int64_t channel = first + i;
       SumCorrection correct = correction(o, channel);
       if (any_zero) correct.columns = column_sums;
-      const int64_t plane = (image * channels() + channel) * shape_.window.output_size();
+      const int64_t plane = (image * channels() + channel) * outputs_;
       result.take(flat_, channel, plane, c.begin, size, sums + i * ld, correct);
     }
   }
@@ -156,7 +160,7 @@ void ByteConvolution::run_few_channels(const Operands& o, const Columns& c, int6
     multiply(o.weights + channel * words(), sums);
     SumCorrection correct = correction(o, channel);
     if (any_zero) correct.columns = column_sums;
-    const int64_t plane = (image * channels() + channel) * shape_.window.output_size();
+    const int64_t plane = (image * channels() + channel) * outputs_;
     result.take(flat_, channel, plane, c.begin, size, sums, correct);
   }
 }
@@ -164,14 +168,14 @@ void ByteConvolution::run_few_channels(const Operands& o, const Columns& c, int6
 template <typename Result>
 void ByteConvolution::run_windows(const Operands& o, int64_t begin, int64_t end, int64_t image,
                                   int64_t group, const Result& result) const {
-  const int64_t ld = ceil_of(end - begin, FlatWindows::slack) * FlatWindows::slack;
+  const int64_t ld = end - begin;
   Scratch scratch(static_cast<size_t>(terms() * ld));
   auto* windows = scratch.as<uint8_t>();
   im2col(shape_.window, o.x.data + shape_.x_at(image, group), shape_.in_channels, begin, end,
          windows, ld, o.zero_x);
   std::vector<const uint8_t*> rows;
   for (int64_t p = 0; p < terms(); ++p) rows.push_back(windows + p * ld);
-  run_columns(o, {rows.data(), 0, begin, end, true}, image, group, result);
+  run_columns(o, {rows.data(), 0, begin, end, false}, image, group, result);
 }
 
 template <typename Result>
@@ -207,7 +211,7 @@ void ByteConvolution::run_group(const Operands& o, int64_t image, int64_t group,
 
 template <typename Result>
 void ByteConvolution::run(const Operands& o, const Result& result) const {
-  if (shape_.window.output_size() == 0 || shape_.out_channels == 0) return;
+  if (outputs_ == 0 || shape_.out_channels == 0) return;
   const int64_t grain = grain_of(shape_.group_work());
   parallel_for(shape_.batch * shape_.groups, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)

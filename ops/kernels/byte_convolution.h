@@ -67,12 +67,13 @@ class ByteConvolution {
   SumCorrection correction(const Operands& o, int64_t channel) const;
 
   // Output columns of a group: flat indices or windows.
-  int64_t columns() const { return flat_ ? flat_->size() : shape_.window.output_size(); }
-  int64_t terms() const { return shape_.weight_rows(); }
+  int64_t columns() const { return flat_ ? flat_->size() : outputs_; }
+  int64_t terms() const { return terms_; }
   int64_t words() const { return words_of(dots_, terms()); }
   int64_t channels() const { return shape_.groups * shape_.out_channels; }
 
   ConvShape shape_;
+  int64_t terms_, outputs_;  // of a window, and of a channel
   Dots dots_;
   std::optional<FlatWindows> flat_;
   bool is_identity_;

@@ -35,6 +35,13 @@ ZeroPoints zero_points(const Tensor* points, int32_t shift) {
   return ZeroPoints(bytes_of(*points).data, points->size(), points->dtype() == DType::Int8, shift);
 }
 
+bool ByteMatMul::is_worth_it(const Dims& right) {
+  constexpr int64_t most_terms = int64_t{1} << 22;
+  const int64_t k = right.size() > 1 ? right[right.size() - 2] : right[0];
+  const int64_t n = right.size() > 1 ? right.back() : 1;
+  return k <= most_terms || n >= panel_columns();
+}
+
 ByteMatMul::ByteMatMul(const Tensor& a, const Tensor& b, const Tensor* constant_b)
     : dots_(fastest_dots()) {
   Dims left = a.dims(), right = b.dims();

@@ -16,6 +16,8 @@ ZeroPoints zero_points(const Tensor* points, int32_t shift);
 
 class ByteMatMul final : public KernelState {
  public:
+  // False where few columns of very many terms would become panels of mostly nothing.
+  static bool is_worth_it(const Dims& right);
   // Of tensors with these shapes and types. A right operand that never changes is packed once.
   ByteMatMul(const Tensor& a, const Tensor& b, const Tensor* constant_b);
 

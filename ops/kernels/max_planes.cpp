@@ -140,6 +140,104 @@ void max_all(const PaddedPlane& p, const T* x, Result result, int64_t planes) {
   }
 }
 
+template <typename T>
+using ByteBlock = hn::CappedTag<T, 16>;
+// Bytes behind a line that whole blocks may touch.
+constexpr int64_t line_slack = 32;
+
+// to[i] = max(to[i], from[i]), some of them twice.
+template <typename T>
+HWY_INLINE void raise_line(const T* from, int64_t n, T* to) {
+  const ByteBlock<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto raise = [&](int64_t i) HWY_ATTR {
+    hn::StoreU(hn::Max(hn::LoadU(d, from + i), hn::LoadU(d, to + i)), d, to + i);
+  };
+  for (int64_t i = 0; i + lanes <= n; i += lanes) raise(i);
+  if (n >= lanes) return raise(n - lanes);
+  for (int64_t i = 0; i < n; ++i) to[i] = HWY_MAX(to[i], from[i]);
+}
+
+// y[o] = from[o * stride]; whole blocks of both may be touched.
+template <typename T>
+HWY_INLINE void pick(const T* from, int64_t stride, int64_t n, T* y) {
+  int64_t o = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if (stride == 2) {
+    const hn::FixedTag<int16_t, 8> d16;
+    const hn::FixedTag<T, 8> d;
+    for (; o < n; o += 8) {
+      const auto pairs = hn::LoadU(d16, reinterpret_cast<const int16_t*>(from + 2 * o));
+      if constexpr (std::is_signed_v<T>) {
+        hn::StoreU(hn::DemoteTo(d, hn::ShiftRight<8>(hn::ShiftLeft<8>(pairs))), d, y + o);
+      } else {
+        hn::StoreU(hn::DemoteTo(d, hn::And(pairs, hn::Set(d16, int16_t{0xff}))), d, y + o);
+      }
+    }
+  }
+#endif
+  for (; o < n; ++o) y[o] = from[o * stride];
+}
+
+// Lines of which windows are made: those of the image, or their largest elements, padded.
+template <typename T>
+struct WindowLines {
+  const T* first;
+  int64_t count, step;
+};
+
+// The largest of a window at each of the first `starts` columns; whole blocks are read and written.
+template <typename T>
+HWY_INLINE void max_windows(const WindowLines<T>& lines, const PaddedPlane::Axis& c, int64_t starts,
+                            T* windows) {
+  const ByteBlock<T> d;
+  for (int64_t j = 0; j < starts; j += static_cast<int64_t>(hn::Lanes(d))) {
+    auto best = hn::LoadU(d, lines.first + j);
+    for (int64_t i = 0; i < lines.count; ++i) {
+      const T* from = lines.first + i * lines.step + j;
+      for (int64_t k = 0; k < c.kernel; ++k) {
+        best = hn::Max(best, hn::LoadU(d, from + k * c.dilation));
+      }
+    }
+    hn::StoreU(best, d, windows + j);
+  }
+}
+
+template <typename T>
+void max_bytes(const PaddedPlane& p, const T* x, T* y, int64_t planes) {
+  const PaddedPlane::Axis &l = p.lines, &c = p.columns;
+  const T* end = x + planes * l.input * c.input;
+  const int64_t starts = (c.output - 1) * c.stride + 1;
+  const int64_t reach = HWY_MAX(c.reach(), c.pad + c.input) + line_slack;
+  Scratch scratch(static_cast<size_t>(2 * reach + c.output + line_slack));
+  T *line = scratch.as<T>(), *windows = line + reach, *picked = windows + reach;
+  for (int64_t o = 0; o < planes * l.output; ++o, y += c.output) {
+    const T* plane = x + o / l.output * l.input * c.input;
+    const int64_t first = o % l.output * l.stride - l.pad;
+    WindowLines<T> lines{line, 1, 0};
+    const int64_t touched =
+        ((l.kernel - 1) * l.dilation + first) * c.input + c.reach() + line_slack;
+    if (p.is_inside() && touched <= end - plane) {
+      lines = {plane + first * c.input, l.kernel, l.dilation * c.input};
+    } else {
+      std::fill_n(line, reach, std::numeric_limits<T>::lowest());
+      for (int64_t i = 0; i < l.kernel; ++i) {
+        const int64_t at = first + i * l.dilation;
+        if (at >= 0 && at < l.input) raise_line(plane + at * c.input, c.input, line + c.pad);
+      }
+    }
+    max_windows(lines, c, starts, windows);
+    pick(windows, c.stride, c.output, picked);
+    std::copy_n(picked, c.output, y);
+  }
+}
+
+void max_signed(const PaddedPlane& p, const int8_t* x, int8_t* y, int64_t planes) {
+  max_bytes(p, x, y, planes);
+}
+void max_unsigned(const PaddedPlane& p, const uint8_t* x, uint8_t* y, int64_t planes) {
+  max_bytes(p, x, y, planes);
+}
 void max_float(const PaddedPlane& p, const float* x, float* y, int64_t planes) {
   max_all(p, x, Values<float>{y}, planes);
 }
@@ -159,6 +257,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace onnxrun {
 
+HWY_EXPORT(max_signed);
+HWY_EXPORT(max_unsigned);
 HWY_EXPORT(max_float);
 HWY_EXPORT(max_double);
 HWY_EXPORT(places_float);
@@ -169,6 +269,13 @@ void max_planes(const PaddedPlane& p, const float* x, float* y, int64_t planes) 
 }
 void max_planes(const PaddedPlane& p, const double* x, double* y, int64_t planes) {
   HWY_DYNAMIC_DISPATCH(max_double)(p, x, y, planes);
+}
+
+void max_planes(const PaddedPlane& p, const int8_t* x, int8_t* y, int64_t planes) {
+  HWY_DYNAMIC_DISPATCH(max_signed)(p, x, y, planes);
+}
+void max_planes(const PaddedPlane& p, const uint8_t* x, uint8_t* y, int64_t planes) {
+  HWY_DYNAMIC_DISPATCH(max_unsigned)(p, x, y, planes);
 }
 
 void max_places(const PaddedPlane& p, const float* x, int32_t* at, int64_t planes) {

@@ -11,6 +11,9 @@ namespace onnxrun {
 // larger than all. Windows of nothing but padding get -infinity. Safe to call from many threads.
 void max_planes(const PaddedPlane& p, const float* x, float* y, int64_t planes);
 void max_planes(const PaddedPlane& p, const double* x, double* y, int64_t planes);
+// Windows of nothing but padding get the lowest number.
+void max_planes(const PaddedPlane& p, const int8_t* x, int8_t* y, int64_t planes);
+void max_planes(const PaddedPlane& p, const uint8_t* x, uint8_t* y, int64_t planes);
 
 // Where in its plane each window's largest element lies, the first of equals; -1 if all are
 // -infinity or padding.

@@ -63,12 +63,14 @@ class ByteFunctionOp : public FunctionOp {
   // is of floats.
   static bool are_columns(const PrepareContext& c, std::array<size_t, 3> inputs) {
     if (c.output(0).dtype() != DType::Float32 || c.output(0).rank() == 0) return false;
+    const Dims& right = c.input(1).dims();
+    if (right.size() < 2 || !ByteMatMul::is_worth_it(right)) return false;
     const int64_t columns = c.output(0).dims().back();
     auto fits = [&](size_t i) {
       return !c.has_input(i) || c.input(i).size() == columns ||
              (i != inputs.back() && c.input(i).size() == 1);
     };
-    return c.input(1).rank() > 1 && std::ranges::all_of(inputs, fits);
+    return std::ranges::all_of(inputs, fits);
   }
 
   // The product's sums as floats: the scales of `b_scale`, and a bias that may be null.
@@ -109,7 +111,9 @@ class QGemm final : public ByteFunctionOp {
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     const Tensor *b = c.constant(3), *bias = c.has_input(6) ? &c.input(6) : nullptr;
-    const bool fits = !trans_a_ && (b || !trans_b_) &&
+    Dims right = c.input(3).dims();
+    if (trans_b_) std::swap(right[0], right[1]);
+    const bool fits = !trans_a_ && (b || !trans_b_) && ByteMatMul::is_worth_it(right) &&
                       (!bias || (bias->rank() > 0 && bias->size() == bias->dims().back() &&
                                  bias->size() == c.output(0).dims()[1]));
     if (!fits) return ComposedOp::prepare(c);

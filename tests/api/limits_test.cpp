@@ -213,15 +213,6 @@ TEST(SessionLimits, HoldsAnyOneTensorToASize) {
   }
 }
 
-// A product of matrices that takes seconds.
-Graph long_product() {
-  Graph graph(builtin_ops());
-  ValueId x = graph.add_input("x", Type::tensor(DType::Float64, Shape{Dim(3000), Dim(3000)}));
-  GraphBuilder b(graph);
-  graph.outputs = {b.add("ReduceSum", {b.add("MatMul", {x, x})})};
-  return graph;
-}
-
 // The thread sanitizer makes kernels, and what they do between two looks at the clock, so much
 // slower.
 #ifdef __SANITIZE_THREAD__
@@ -229,6 +220,18 @@ constexpr double slowness = 30;
 #else
 constexpr double slowness = 1;
 #endif
+
+// A product of matrices of this length takes seconds.
+constexpr int64_t long_length = slowness > 1 ? 1000 : 3000;
+
+Graph long_product() {
+  Graph graph(builtin_ops());
+  ValueId x =
+      graph.add_input("x", Type::tensor(DType::Float64, Shape{Dim(long_length), Dim(long_length)}));
+  GraphBuilder b(graph);
+  graph.outputs = {b.add("ReduceSum", {b.add("MatMul", {x, x})})};
+  return graph;
+}
 
 double seconds_of(const std::function<void()>& f) {
   auto start = std::chrono::steady_clock::now();
@@ -349,7 +352,7 @@ TEST(SessionLimits, EveryRunHasItsTime) {
 }
 
 TEST(SessionLimits, CancelsAKernelFromAnotherThread) {
-  Tensor x(DType::Float64, {3000, 3000});
+  Tensor x(DType::Float64, {long_length, long_length});
   std::fill_n(x.data<double>(), x.size(), 1.0);
   for (int threads : {1, 2}) {
     SessionOptions options;

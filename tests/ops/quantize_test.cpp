@@ -221,6 +221,15 @@ TEST(IntegerProducts, OfBatches) {
   }
 }
 
+TEST(IntegerProducts, VeryManyTermsOfOneColumn) {
+  const int64_t k = (int64_t{1} << 22) + 1;
+  Tensor a(DType::UInt8, {1, k}), b(DType::Int8, {k, 1});
+  std::fill_n(a.data<uint8_t>(), k, uint8_t{2});
+  std::fill_n(b.data<int8_t>(), k, int8_t{-3});
+  EXPECT_EQ(values_of(run_op({"MatMulInteger", {a, b}})[0]),
+            std::vector<double>{-6.0 * static_cast<double>(k)});
+}
+
 TEST(IntegerProducts, Rejects) {
   Tensor a(DType::UInt8, {2, 3}), b(DType::Int8, {3, 2});
   expect_error({"MatMulInteger", {a, a}}, "inner dimensions differ");

@@ -90,6 +90,33 @@ TEST_P(MaxPlanes, AsElementByElement) {
   }
 }
 
+template <typename T>
+void compare_bytes(const Case& c) {
+  constexpr int64_t planes = 3;
+  const PlaneWalk walk(window_of(c));
+  const auto padded = PaddedPlane::of(walk.window());
+  ASSERT_TRUE(padded);
+  const int64_t in = walk.window().input_size(), out = walk.window().output_size();
+  std::vector<T> x(static_cast<size_t>(planes * in));
+  std::mt19937 random(1);
+  for (T& v : x) v = static_cast<T>(random());
+  std::vector<T> expected(static_cast<size_t>(planes * out)), actual(expected.size());
+  for (int64_t p = 0; p < planes; ++p)
+    max_plane(walk, x.data() + p * in, expected.data() + p * out);
+  max_planes(*padded, x.data(), actual.data(), planes);
+  ASSERT_EQ(actual, expected);
+}
+
+TEST_P(MaxPlanes, OfBytes) {
+  std::vector<Case> all = cases;
+  all.push_back({{17, 150}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+  for (size_t i = 0; i < all.size(); ++i) {
+    SCOPED_TRACE(i);
+    compare_bytes<int8_t>(all[i]);
+    compare_bytes<uint8_t>(all[i]);
+  }
+}
+
 TEST(PaddedPlane, HugeWindowsAreNoReasonForHugeMemory) {
   const int64_t huge = int64_t{1} << 30;
   EXPECT_FALSE(PaddedPlane::of({{2}, {1}, {2}, {1}, {huge}, {huge}, {huge}}));
