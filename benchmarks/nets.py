@@ -77,6 +77,49 @@ class ResNet8(nn.Module):
         return functional.log_softmax(self.head(features), dim=1)
 
 
+def convolution(inputs, outputs, kernel, stride=1, groups=1, activation=nn.ReLU6):
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs), activation(),
+    )  # fmt: skip
+
+
+class InvertedResidual(nn.Module):
+    def __init__(self, inputs, outputs, stride, expansion):
+        super().__init__()
+        width = inputs * expansion
+        self.body = nn.Sequential(
+            convolution(inputs, width, 1) if expansion > 1 else nn.Identity(),
+            convolution(width, width, 3, stride, groups=width),
+            convolution(width, outputs, 1, activation=nn.Identity),
+        )
+        self.adds = inputs == outputs and stride == 1
+
+    def forward(self, x):
+        return x + self.body(x) if self.adds else self.body(x)
+
+
+class MobileNet(nn.Module):
+    """As MobileNetV2, narrower."""
+
+    def __init__(self):
+        super().__init__()
+        blocks, width = [], 16
+        for expansion, outputs, count, stride in [
+            (1, 8, 1, 1), (6, 16, 2, 2), (6, 24, 3, 2), (6, 32, 3, 2), (6, 48, 2, 1), (6, 80, 2, 2),
+        ]:  # fmt: skip
+            for i in range(count):
+                blocks.append(InvertedResidual(width, outputs, stride if i == 0 else 1, expansion))
+                width = outputs
+        self.features = nn.Sequential(
+            convolution(3, 16, 3, 2), *blocks, convolution(width, 320, 1)
+        )
+        self.head = nn.Linear(320, 100)
+
+    def forward(self, x):
+        return self.head(self.features(x).mean(dim=(2, 3)))
+
+
 class Transformer(nn.Module):
     def __init__(self, width=128, steps=64, words=256):
         super().__init__()
@@ -226,6 +269,9 @@ def recurrent():
 
 
 INFERENCE = [
+    Inference("MobileNet, narrow, 128x128", MobileNet, (torch.rand(1, 3, 128, 128),), 0.9),
+    Inference("LeNet 28x28, batch 64", lenet, (torch.rand(64, 1, 28, 28),), 0.9),
+    Inference("ResNet-8 32x32", ResNet8, (torch.rand(1, 3, 32, 32),), 0.9),
     Inference("conv 3x3, 64 to 64, 56x56, Relu",
               lambda: nn.Sequential(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU()),
               (torch.rand(1, 64, 56, 56),), 0.95),

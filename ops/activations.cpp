@@ -223,10 +223,21 @@ struct ShrinkRule {
   }
 };
 
+// y = f(a, b) of arrays, the second of which may be one number.
 template <typename T>
-T unit_clamp(T v) {
-  v = v < T{0} ? T{0} : v;
-  return v > T{1} ? T{1} : v;
+void call(ElementFunction f, const T* a, const T* b, T* y, int64_t n) {
+  const void* operands[] = {a, b};
+  array_function<T>(f)(operands, 0, y, n);
+}
+template <typename T>
+void call(ElementFunction f, const T* a, T b, T* y, int64_t n) {
+  const void* operands[] = {a, &b};
+  array_function<T>(f)(operands, 2, y, n);
+}
+template <typename T>
+void clamp_to_unit(T* y, int64_t n) {
+  call<T>(ElementFunction::Relu, y, y, y, n);
+  call<T>(ElementFunction::Min, y, T{1}, y, n);
 }
 
 struct HardSigmoidRule {
@@ -239,8 +250,12 @@ struct HardSigmoidRule {
     v.visit("beta", beta, "value at zero");
   }
   template <typename T>
-  T one(T x) const {
-    return unit_clamp(x * static_cast<T>(alpha) + static_cast<T>(beta));
+  void apply(const T* x, T* y, int64_t n) const {
+    by_blocks(x, y, n, [this](const T* from, T* to, T*, int64_t count) {
+      call<T>(ElementFunction::Mul, from, static_cast<T>(alpha), to, count);
+      call<T>(ElementFunction::Add, to, static_cast<T>(beta), to, count);
+      clamp_to_unit(to, count);
+    });
   }
   // The ends of the ramp do not belong to it.
   void gradient(GradientContext& g) const {
@@ -255,8 +270,13 @@ struct HardSigmoidRule {
 struct HardSwishRule {
   static constexpr DTypeSet types = dtypes::floats;
   template <typename T>
-  T one(T x) const {
-    return x * unit_clamp(x / T{6} + T{0.5});
+  void apply(const T* x, T* y, int64_t n) const {
+    by_blocks(x, y, n, [](const T* from, T* to, T* ramp, int64_t count) {
+      call<T>(ElementFunction::Div, from, T{6}, ramp, count);
+      call<T>(ElementFunction::Add, ramp, T{0.5}, ramp, count);
+      clamp_to_unit(ramp, count);
+      call<T>(ElementFunction::Mul, from, ramp, to, count);
+    });
   }
   // 0 up to -3, 1 from 3 on, x / 3 + 1 / 2 between.
   void gradient(GradientContext& g) const {

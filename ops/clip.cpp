@@ -6,6 +6,7 @@
 
 #include "elementwise_unary.h"
 #include "kernels/array_functions.h"
+#include "limited_form.h"
 
 namespace onnxrun {
 
@@ -15,13 +16,7 @@ class Clip final : public Op {
  public:
   void infer(InferContext& c) const override {
     infer_same(c);
-    for (size_t i = 1; i < c.num_inputs(); ++i) {
-      if (!c.has_input(i) || !c.shape(i)) continue;
-      Dim count = element_count(*c.shape(i));
-      if (c.rank(i) > 1 || (count.is_known() && count.value() != 1)) {
-        c.reject("a bound must be a scalar: {}", c.describe_input(i));
-      }
-    }
+    check_limits(c, 1);
   }
 
   void run(RunContext& c) const override {

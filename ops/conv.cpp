@@ -4,6 +4,7 @@
 #include "graph/channel_map.h"
 #include "graph/gradient_context.h"
 #include "kernels/compute_buffers.h"
+#include "limited_form.h"
 
 namespace onnxrun {
 
@@ -21,8 +22,14 @@ ValueId bias_gradient(GradientContext& g, int64_t rank) {
 
 int64_t known_rank(GradientContext& g) { return std::max(g.rank(g.input(0)), g.rank(g.input(1))); }
 
-class Conv final : public ConvFamily, public WeighsChannels {
+class Conv : public ConvFamily, public WeighsChannels, public TakesLimits {
  public:
+  static constexpr std::string_view plain_name = "Conv";
+  static constexpr size_t first_limit = 3;
+
+  std::string_view limited_form() const override { return "onnxrun.LimitedConv"; }
+  size_t operands() const override { return first_limit; }
+
   std::optional<ChannelWeights> channel_weights(const Dims& w) const override {
     return ChannelWeights{.channels = w[0], .inner = element_count(Dims(w.begin() + 1, w.end()))};
   }
@@ -51,12 +58,16 @@ class Conv final : public ConvFamily, public WeighsChannels {
     return plan(c.input(0).dims(), c.input(1).dims(), &ConvPlan::forward_kernel);
   }
 
-  void run(RunContext& c) const override {
+  void run(RunContext& c) const override { compute<false>(c); }
+
+  template <bool is_limited>
+  void compute(const RunContext& c) const {
     const ConvPlan& plan = c.state<ConvState>().plan;
     dispatch_float(c.output(0).dtype(), [&]<typename T>() {
       ComputeInput<T> x(c.input(0)), w(c.input(1)), bias(c.has_input(2) ? &c.input(2) : nullptr);
       ComputeOutput<T> y(c.output(0));
-      convolve(plan, x.data(), w.data(), bias.data(), y.data());
+      const auto limits = limits_of<is_limited, T>(c, first_limit);
+      convolve(plan, x.data(), w.data(), bias.data(), y.data(), limits ? &*limits : nullptr);
       y.store();
     });
   }
@@ -215,16 +226,18 @@ class ConvTranspose final : public ConvFamily, public WeighsChannels {
 }  // namespace
 
 void register_conv(OpRegistry& r) {
-  r.add<Conv>({.name = "Conv",
-               .doc = "convolution over any number of spatial axes",
-               .since = {1, 11, 22},
-               .inputs = {{"X", "T"},
-                          {"W", "T", InputRole::Weight},
-                          {"B", "T", Param::Kind::Optional, InputRole::Bias}},
-               .outputs = {{"Y", "T"}},
-               .types = {{"T", dtypes::floats}},
-               .kind = OpKind::Product,
-               .gradient = GradientState::Rule});
+  const OpSpec conv = {.name = "Conv",
+                       .doc = "convolution over any number of spatial axes",
+                       .since = {1, 11, 22},
+                       .inputs = {{"X", "T"},
+                                  {"W", "T", InputRole::Weight},
+                                  {"B", "T", Param::Kind::Optional, InputRole::Bias}},
+                       .outputs = {{"Y", "T"}},
+                       .types = {{"T", dtypes::floats}},
+                       .kind = OpKind::Product,
+                       .gradient = GradientState::Rule};
+  r.add<Conv>(conv);
+  add_limited_form<Conv>(r, conv, "LimitedConv", "convolution limited to [min, max]");
   r.add<ConvTranspose>({.name = "ConvTranspose",
                         .doc = "transposed convolution over any number of spatial axes",
                         .since = {1, 11, 22},

@@ -11,6 +11,7 @@
 #include "kernels/broadcast.h"
 #include "kernels/compute_buffers.h"
 #include "kernels/gemm.h"
+#include "limited_form.h"
 
 namespace onnxrun {
 
@@ -21,8 +22,14 @@ struct GemmState final : KernelState {
   BroadcastRows<1> bias;  // C as rows of Y
 };
 
-class Gemm final : public Op, public WeighsChannels {
+class Gemm : public Op, public WeighsChannels, public TakesLimits {
  public:
+  static constexpr std::string_view plain_name = "Gemm";
+  static constexpr size_t first_limit = 3;
+
+  std::string_view limited_form() const override { return "onnxrun.LimitedGemm"; }
+  size_t operands() const override { return first_limit; }
+
   std::optional<ChannelWeights> channel_weights(const Dims& b) const override {
     if (beta_ != 1) return std::nullopt;
     return trans_b_ ? ChannelWeights{.channels = b[0], .inner = b[1]}
@@ -62,9 +69,14 @@ class Gemm final : public Op, public WeighsChannels {
           if constexpr (std::is_integral_v<T>) {
             run_integer<T>(c);
           } else {
-            run_float<T>(c);
+            run_float<false, T>(c);
           }
         });
+  }
+
+  template <bool is_limited>
+  void compute(const RunContext& c) const {
+    dispatch_float(c.output(0).dtype(), [&]<typename T>() { run_float<is_limited, T>(c); });
   }
 
   // d(alpha A B + beta C) = alpha (dA B + A dB) + beta dC
@@ -124,19 +136,22 @@ class Gemm final : public Op, public WeighsChannels {
   }
 
   template <typename T>
-  void multiply(const GemmState& s, T alpha, const T* a, const T* b, T beta, T* y) const {
+  void multiply(const GemmState& s, T alpha, const T* a, const T* b, T beta, T* y,
+                const Limits<T>* limits = nullptr) const {
     gemm<T>(trans_a_, trans_b_, s.m, s.n, s.k, alpha, a, trans_a_ ? s.m : s.k, b,
-            trans_b_ ? s.k : s.n, beta, y, s.n);
+            trans_b_ ? s.k : s.n, beta, y, s.n, limits);
   }
 
-  template <typename T>
+  template <bool is_limited, typename T>
   void run_float(const RunContext& c) const {
     const auto& state = c.state<GemmState>();
     ComputeInput<T> a(c.input(0)), b(c.input(1));
     ComputeOutput<T> y(c.output(0));
     bool bias = c.has_input(2) && beta_ != 0;
     if (bias) fill_bias(state, c.input(2).data<T>(), y.data());
-    multiply<ComputeType<T>>(state, alpha_, a.data(), b.data(), bias ? 1 : 0, y.data());
+    const auto limits = limits_of<is_limited, T>(c, first_limit);
+    multiply<ComputeType<T>>(state, alpha_, a.data(), b.data(), bias ? 1 : 0, y.data(),
+                             limits ? &*limits : nullptr);
     y.store();
   }
 
@@ -182,18 +197,20 @@ void upgrade_gemm(UpgradeContext& u) { u.take<int64_t>("broadcast"); }
 }  // namespace
 
 void register_gemm(OpRegistry& r) {
-  r.add<Gemm>({.name = "Gemm",
-               .doc = "alpha A' B' + beta C of matrices that may be transposed",
-               .since = {1, 6, 7, 9, 11, 13},
-               .inputs = {{"A", "T", InputRole::Weight},
-                          {"B", "T", InputRole::Weight},
-                          {"C", "T", Param::Kind::Optional, InputRole::Bias}},
-               .outputs = {{"Y", "T"}},
-               .types = {{"T", dtypes::floats | DTypeSet{DType::Int32, DType::Int64, DType::UInt32,
-                                                         DType::UInt64}}},
-               .kind = OpKind::Product,
-               .gradient = GradientState::Rule,
-               .upgrade = upgrade_gemm});
+  const OpSpec gemm = {.name = "Gemm",
+                       .doc = "alpha A' B' + beta C of matrices that may be transposed",
+                       .since = {1, 6, 7, 9, 11, 13},
+                       .inputs = {{"A", "T", InputRole::Weight},
+                                  {"B", "T", InputRole::Weight},
+                                  {"C", "T", Param::Kind::Optional, InputRole::Bias}},
+                       .outputs = {{"Y", "T"}},
+                       .types = {{"T", dtypes::floats | DTypeSet{DType::Int32, DType::Int64,
+                                                                 DType::UInt32, DType::UInt64}}},
+                       .kind = OpKind::Product,
+                       .gradient = GradientState::Rule,
+                       .upgrade = upgrade_gemm};
+  r.add<Gemm>(gemm);
+  add_limited_form<Gemm>(r, gemm, "LimitedGemm", "Gemm limited to [min, max]");
 }
 
 }  // namespace onnxrun

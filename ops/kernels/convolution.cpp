@@ -53,11 +53,15 @@ class TransposedWeights {
   Scratch memory_;
 };
 
-// Every channel's plane set to its bias.
+// Every channel's plane set to its bias, within limits.
 template <typename T>
-void fill_planes(int64_t images, int64_t channels, int64_t plane, const T* bias, T* y) {
+void fill_planes(int64_t images, int64_t channels, int64_t plane, const T* bias, T* y,
+                 const Limits<T>* limits = nullptr) {
   for (int64_t i = 0; i < images * channels; ++i) {
-    std::fill_n(y + i * plane, plane, bias ? bias[i % channels] : T{0});
+    T value = bias ? bias[i % channels] : T{0};
+    if (limits) value = value < limits->low ? limits->low : value;
+    if (limits) value = limits->high < value ? limits->high : value;
+    std::fill_n(y + i * plane, plane, value);
   }
 }
 
@@ -80,23 +84,23 @@ const auto& chosen(const List& kernels, const ConvPlan& p) {
 }
 
 template <typename T>
-constexpr ConvKernel<const T*, const T*, const T*, T*> forward_kernels[] = {
+constexpr ConvKernel<const T*, const T*, const T*, T*, const Limits<T>*> forward_kernels[] = {
     {"bias", without_weights,
-     [](const ConvPlan& p, const T*, const T*, const T* bias, T* y) {
+     [](const ConvPlan& p, const T*, const T*, const T* bias, T* y, const Limits<T>* limits) {
        const ConvShape& s = p.shape;
-       fill_planes(s.batch, s.groups * s.out_channels, s.window.output_size(), bias, y);
+       fill_planes(s.batch, s.groups * s.out_channels, s.window.output_size(), bias, y, limits);
      }},
     {"depthwise", [](const ConvPlan& p) { return p.depthwise.has_value(); },
-     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y) {
-       convolve_depthwise(p.shape, *p.depthwise, x, w, bias, y);
+     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
+       convolve_depthwise(p.shape, *p.depthwise, x, w, bias, y, limits);
      }},
     {"flat", [](const ConvPlan& p) { return p.flat.has_value(); },
-     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y) {
-       FlatConvolver<T>(p.shape, *p.flat).forward(x, w, bias, y);
+     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
+       FlatConvolver<T>(p.shape, *p.flat, limits).forward(x, w, bias, y);
      }},
     {"matrix", always,
-     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y) {
-       MatrixConvolution<T>(p.shape).forward(x, w, bias, y);
+     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
+       MatrixConvolution<T>(p.shape).forward(x, w, bias, y, limits);
      }},
 };
 
@@ -161,11 +165,13 @@ std::string_view ConvPlan::weight_grad_kernel() const {
   return chosen(weight_grad_kernels<float>, *this).name;
 }
 
-void convolve(const ConvPlan& p, const float* x, const float* w, const float* bias, float* y) {
-  chosen(forward_kernels<float>, p).run(p, x, w, bias, y);
+void convolve(const ConvPlan& p, const float* x, const float* w, const float* bias, float* y,
+              const Limits<float>* limits) {
+  chosen(forward_kernels<float>, p).run(p, x, w, bias, y, limits);
 }
-void convolve(const ConvPlan& p, const double* x, const double* w, const double* bias, double* y) {
-  chosen(forward_kernels<double>, p).run(p, x, w, bias, y);
+void convolve(const ConvPlan& p, const double* x, const double* w, const double* bias, double* y,
+              const Limits<double>* limits) {
+  chosen(forward_kernels<double>, p).run(p, x, w, bias, y, limits);
 }
 void convolve_input_grad(const ConvPlan& p, const float* dy, const float* w, const float* bias,
                          float* dx) {

@@ -7,6 +7,7 @@
 #include "kernels/conv_shape.h"
 #include "kernels/depthwise_convolution.h"
 #include "kernels/flat_windows.h"
+#include "kernels/limits.h"
 
 namespace onnxrun {
 
@@ -33,10 +34,12 @@ struct ConvPlan {
   std::string_view weight_grad_kernel() const;
 };
 
-// y = x * w + bias; `bias` may be null. Uses the threads of the caller's ThreadScope; results do
-// not depend on their number. So do the others.
-void convolve(const ConvPlan& p, const float* x, const float* w, const float* bias, float* y);
-void convolve(const ConvPlan& p, const double* x, const double* w, const double* bias, double* y);
+// y = x * w + bias within limits; `bias` may be null. Uses the threads of the caller's ThreadScope;
+// results do not depend on their number. So do the others.
+void convolve(const ConvPlan& p, const float* x, const float* w, const float* bias, float* y,
+              const Limits<float>* limits = nullptr);
+void convolve(const ConvPlan& p, const double* x, const double* w, const double* bias, double* y,
+              const Limits<double>* limits = nullptr);
 
 // The gradient of x, which is also the transposed convolution of dy: `bias`
 // (one an element of x's channels) is added unless null.

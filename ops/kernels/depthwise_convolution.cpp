@@ -23,6 +23,7 @@ struct DepthwiseChannel {
   const T* weights;
   T bias;
   T* out;
+  const Limits<T>* limits;
 };
 
 // Lanes that `mask` leaves out are 0 or what lies there. The compiler reads what LoadU() names anew
@@ -52,6 +53,7 @@ HWY_INLINE void convolve_lines(const DepthwiseChannel<T>& c, int64_t line) {
   const int64_t columns = p.columns.output, pitch = p.pitch, step = p.columns.dilation;
   const T* plane = c.plane + p.margin + line * p.lines.stride * pitch;
   T* out = c.out + line * columns;
+  const VectorLimits limited(d, c.limits);
   for (int64_t column = 0; column < columns; column += lanes) {
     const T* x = plane + column;
     const auto mask = hn::FirstN(d, static_cast<size_t>(HWY_MIN(lanes, columns - column)));
@@ -81,6 +83,7 @@ HWY_INLINE void convolve_lines(const DepthwiseChannel<T>& c, int64_t line) {
     }
     for (int r = 0; r < R; ++r) {
       T* y = out + r * columns + column;
+      sum[r] = limited(sum[r]);
       if (column + lanes <= columns) {
         hn::StoreU(sum[r], d, y);
       } else {
@@ -103,7 +106,7 @@ void convolve_channel(const DepthwiseChannel<T>& c) {
 // Groups [begin, end) of all images.
 template <typename T>
 void convolve_groups(const ConvShape& s, const PaddedPlane& p, const T* x, const T* w,
-                     const T* bias, T* y, int64_t begin, int64_t end) {
+                     const T* bias, T* y, const Limits<T>* limits, int64_t begin, int64_t end) {
   Scratch scratch(static_cast<size_t>(p.size()) * sizeof(T));
   T* plane = scratch.as<T>();
   std::fill_n(plane, p.size(), T{0});
@@ -115,20 +118,26 @@ void convolve_groups(const ConvShape& s, const PaddedPlane& p, const T* x, const
     fill_plane(p, x + group * in, plane);
     for (int64_t m = 0; m < s.out_channels; ++m) {
       const int64_t channel = group % s.groups * s.out_channels + m;
-      const DepthwiseChannel<T> c{p, plane, w + channel * taps, bias ? bias[channel] : T{0},
-                                  y + (group * s.out_channels + m) * out};
+      const DepthwiseChannel<T> c{p,
+                                  plane,
+                                  w + channel * taps,
+                                  bias ? bias[channel] : T{0},
+                                  y + (group * s.out_channels + m) * out,
+                                  limits};
       is_square ? convolve_channel<3>(c) : convolve_channel<0>(c);
     }
   }
 }
 
 void depthwise_float(const ConvShape& s, const PaddedPlane& p, const float* x, const float* w,
-                     const float* bias, float* y, int64_t begin, int64_t end) {
-  convolve_groups(s, p, x, w, bias, y, begin, end);
+                     const float* bias, float* y, const Limits<float>* limits, int64_t begin,
+                     int64_t end) {
+  convolve_groups(s, p, x, w, bias, y, limits, begin, end);
 }
 void depthwise_double(const ConvShape& s, const PaddedPlane& p, const double* x, const double* w,
-                      const double* bias, double* y, int64_t begin, int64_t end) {
-  convolve_groups(s, p, x, w, bias, y, begin, end);
+                      const double* bias, double* y, const Limits<double>* limits, int64_t begin,
+                      int64_t end) {
+  convolve_groups(s, p, x, w, bias, y, limits, begin, end);
 }
 
 }  // namespace onnxrun::HWY_NAMESPACE
@@ -158,15 +167,15 @@ void for_each_group(const ConvShape& s, const F& f) {
 }  // namespace
 
 void convolve_depthwise(const ConvShape& s, const PaddedPlane& p, const float* x, const float* w,
-                        const float* bias, float* y) {
+                        const float* bias, float* y, const Limits<float>* limits) {
   for_each_group(s, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(depthwise_float)(s, p, x, w, bias, y, begin, end);
+    HWY_DYNAMIC_DISPATCH(depthwise_float)(s, p, x, w, bias, y, limits, begin, end);
   });
 }
 void convolve_depthwise(const ConvShape& s, const PaddedPlane& p, const double* x, const double* w,
-                        const double* bias, double* y) {
+                        const double* bias, double* y, const Limits<double>* limits) {
   for_each_group(s, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(depthwise_double)(s, p, x, w, bias, y, begin, end);
+    HWY_DYNAMIC_DISPATCH(depthwise_double)(s, p, x, w, bias, y, limits, begin, end);
   });
 }
 

@@ -5,6 +5,8 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/simd-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace onnxrun::HWY_NAMESPACE {
 
@@ -26,7 +28,9 @@ HWY_INLINE void convolve_tile(const FlatConvolution<T>& f, int64_t row, int64_t 
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto taps = static_cast<int64_t>(f.offsets.size());
   hn::Vec<decltype(d)> sum[R][V];
+  HWY_UNROLL(8)
   for (int r = 0; r < R; ++r) {
+    HWY_UNROLL(8)
     for (int v = 0; v < V; ++v) sum[r][v] = hn::Set(d, f.bias ? f.bias[row + r] : T(0));
   }
   const T* weights = f.weights + row * f.weight_step;
@@ -44,9 +48,12 @@ HWY_INLINE void convolve_tile(const FlatConvolution<T>& f, int64_t row, int64_t 
       }
     }
   }
+  const VectorLimits limited(d, f.limits);
+  HWY_UNROLL(8)
   for (int r = 0; r < R; ++r) {
+    HWY_UNROLL(8)
     for (int v = 0; v < V; ++v) {
-      hn::StoreU(sum[r][v], d, f.out + (row + r) * f.out_step + p + v * lanes);
+      hn::StoreU(limited(sum[r][v]), d, f.out + (row + r) * f.out_step + p + v * lanes);
     }
   }
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/limits.h"
+
 namespace onnxrun {
 
 template <typename T>
@@ -16,9 +18,10 @@ struct FlatConvolution {
   const T* bias;  // [rows], or null
   T* out;         // [rows], out_step apart
   int64_t out_step, size;
+  const Limits<T>* limits;
 };
 
-// out[r][p] = bias[r] + the sum over channels c and positions t of
+// out[r][p] = within limits, bias[r] + the sum over channels c and positions t of
 // weights[r][c][t] * planes[c][offsets[t] + p], for p in [0, size). Whole vectors are read and
 // written: up to FlatWindows::slack elements behind the last plane and out[r] up to a multiple of
 // it, with values that mean nothing. Terms are added in order.

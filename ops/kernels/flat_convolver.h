@@ -8,6 +8,7 @@
 #include "kernels/conv_shape.h"
 #include "kernels/flat_convolution.h"
 #include "kernels/flat_windows.h"
+#include "kernels/limits.h"
 #include "kernels/scratch.h"
 
 namespace onnxrun {
@@ -16,7 +17,9 @@ namespace onnxrun {
 template <typename T>
 class FlatConvolver {
  public:
-  FlatConvolver(const ConvShape& shape, const FlatWindows& flat) : s_(shape), flat_(flat) {}
+  // forward() limits y, unless `limits` is null.
+  FlatConvolver(const ConvShape& shape, const FlatWindows& flat, const Limits<T>* limits = nullptr)
+      : s_(shape), flat_(flat), limits_(limits) {}
 
   void forward(const T* x, const T* w, const T* bias, T* y) const {
     const int64_t groups = s_.batch * s_.groups;
@@ -107,7 +110,8 @@ class FlatConvolver {
                                          .bias = bias ? bias + first + row : nullptr,
                                          .out = result,
                                          .out_step = step,
-                                         .size = size});
+                                         .size = size,
+                                         .limits = limits_});
         for (int64_t r = 0; r < count; ++r) {
           flat_.unpack_output(result + r * step, at, size, to + r * out);
         }
@@ -152,6 +156,7 @@ class FlatConvolver {
 
   const ConvShape& s_;
   const FlatWindows& flat_;
+  const Limits<T>* limits_;
 };
 
 }  // namespace onnxrun

@@ -22,6 +22,7 @@ template <typename T>
 struct Product {
   int64_t a_row, b_row, a_column, ldc, k;
   T alpha, beta;
+  const Limits<T>* limits;
 };
 
 // Rows of C held in registers: two vectors each, with as many registers as there are.
@@ -44,13 +45,15 @@ HWY_INLINE hn::Vec<D> scale_and_add(D d, hn::Vec<D> sum, const Product<T>& t, hn
 
 // `sum` goes to the first `count` lanes' elements of c, or to all if not `partial`.
 template <bool partial, class D, typename T>
-HWY_INLINE void finish(D d, hn::Vec<D> sum, const Product<T>& t, T* c, size_t count) {
+HWY_INLINE void finish(D d, hn::Vec<D> sum, const Product<T>& t, const VectorLimits<D>& limited,
+                       T* c, size_t count) {
   hn::Vec<D> result;
   if (t.beta == T(0)) {
     result = hn::Mul(hn::Set(d, t.alpha), sum);
   } else {
     result = scale_and_add(d, sum, t, partial ? load_first(d, c, count) : hn::LoadU(d, c));
   }
+  result = limited(result);
   if constexpr (partial) {
     store_first(d, result, c, count);
   } else {
@@ -85,12 +88,13 @@ HWY_INLINE void multiply_tile(const Product<T>& t, const T* a, const T* b, T* c,
     a += t.a_column;
     b += t.b_row;
   }
+  const VectorLimits limited(d, t.limits);
   HWY_UNROLL(8)
   for (int i = 0; i < R; ++i) {
     T* row = c + i * t.ldc;
     HWY_UNROLL(8)
-    for (int v = 0; v < V - 1; ++v) finish<false>(d, sum[i][v], t, row + v * lanes, 0);
-    finish<partial>(d, sum[i][V - 1], t, row + (V - 1) * lanes, last);
+    for (int v = 0; v < V - 1; ++v) finish<false>(d, sum[i][v], t, limited, row + v * lanes, 0);
+    finish<partial>(d, sum[i][V - 1], t, limited, row + (V - 1) * lanes, last);
   }
 }
 
@@ -159,9 +163,10 @@ HWY_INLINE void multiply_panels(const Product<T>& t, const T* a, const T* b, int
     a += t.a_column;
     b += t.b_row;
   }
+  const VectorLimits limited(d, t.limits);
   for (int i = 0; i < R; ++i) {
     for (int v = 0; v < 2 * P; ++v) {
-      finish<false>(d, sum[i][v], t, c + i * t.ldc + v * lanes, 0);
+      finish<false>(d, sum[i][v], t, limited, c + i * t.ldc + v * lanes, 0);
     }
   }
 }
@@ -290,14 +295,15 @@ HWY_INLINE void multiply_tile_by_columns(const Product<T>& t, const T* a, const 
       sum[i][v] = hn::MulAdd(hn::Set(d, column[i * t.a_row]), x, sum[i][v]);
     }
   });
+  const VectorLimits limited(d, t.limits);
   for (int i = 0; i < R; ++i) {
     for (int v = 0; v < V; ++v) {
       int64_t count = n - v * lanes;
       T* out = c + i * t.ldc + v * lanes;
       if (count >= lanes) {
-        finish<false>(d, sum[i][v], t, out, 0);
+        finish<false>(d, sum[i][v], t, limited, out, 0);
       } else if (count > 0) {
-        finish<true>(d, sum[i][v], t, out, static_cast<size_t>(count));
+        finish<true>(d, sum[i][v], t, limited, out, static_cast<size_t>(count));
       }
     }
   }

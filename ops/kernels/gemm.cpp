@@ -44,7 +44,8 @@ HWY_INLINE Product<T> block_at(const GemmArgs<T>& g, int64_t term) {
           .ldc = g.ldc,
           .k = std::min(block_terms, g.k - term),
           .alpha = g.alpha,
-          .beta = term == 0 ? g.beta : T(1)};
+          .beta = term == 0 ? g.beta : T(1),
+          .limits = term + block_terms < g.k ? nullptr : g.limits};
 }
 
 template <typename T>
@@ -156,7 +157,8 @@ void gemm_any(const GemmArgs<T>& g) {
                                 {g.a.data, g.a.column_step, g.a.row_step},
                                 g.beta,
                                 g.c,
-                                g.m});
+                                g.m,
+                                g.limits});
   }
   bool is_direct = g.b.column_step == 1 || g.n == 1 || g.k == 0;
   if (is_direct && (g.m <= direct_rows || g.n * g.k <= direct_elements)) return gemm_direct(g);

@@ -18,6 +18,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kernels/limits.h"
+
 namespace onnxrun {
 
 // An element of op(X) lies at data[row * row_step + column * column_step].
@@ -42,6 +44,7 @@ struct GemmArgs {
   T beta;
   T* c;
   int64_t ldc;
+  const Limits<T>* limits = nullptr;  // of the results; integers have none
 };
 
 void gemm(const GemmArgs<float>& args);
@@ -73,9 +76,9 @@ void gemm(const GemmArgs<uint64_t>& args);
 template <typename T>
 void gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
           std::type_identity_t<T> alpha, const T* a, int64_t lda, const T* b, int64_t ldb,
-          std::type_identity_t<T> beta, T* c, int64_t ldc) {
+          std::type_identity_t<T> beta, T* c, int64_t ldc, const Limits<T>* limits = nullptr) {
   gemm(GemmArgs<T>{m, n, k, alpha, matrix_view(a, lda, trans_a), matrix_view(b, ldb, trans_b), beta,
-                   c, ldc});
+                   c, ldc, limits});
 }
 
 }  // namespace onnxrun

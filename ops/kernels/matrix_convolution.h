@@ -51,17 +51,18 @@ struct MatrixConvolution {
 
   explicit MatrixConvolution(const ConvShape& shape) : s(shape) {}
 
-  // y = w * columns (+ bias) for columns [begin, end) of one image.
+  // y = w * columns (+ bias) within limits for columns [begin, end) of one image.
   void product(const T* w, const T* columns, int64_t ld, int64_t count, const T* bias, T* y,
-               int64_t ldy) const {
+               int64_t ldy, const Limits<T>* limits) const {
     if (bias) {
       for (int64_t m = 0; m < s.out_channels; ++m) std::fill_n(y + m * ldy, count, bias[m]);
     }
     gemm<T>(false, false, s.out_channels, count, rows, 1, w, rows, columns, ld, bias ? 1 : 0, y,
-            ldy);
+            ldy, limits);
   }
 
-  void forward(const T* x, const T* w, const T* bias, T* y) const {
+  void forward(const T* x, const T* w, const T* bias, T* y,
+               const Limits<T>* limits = nullptr) const {
     Tiling tiling(s, rows);
     int64_t blocks = ceil_of(s.batch, tiling.images);
     int64_t pieces = blocks * s.groups * tiling.tiles;
@@ -74,33 +75,35 @@ struct MatrixConvolution {
         int64_t n = block * tiling.images;
         const T* group_bias = bias ? bias + g * s.out_channels : nullptr;
         if (int64_t images = std::min(tiling.images, s.batch - n); images > 1) {
-          forward_images(x, w + s.w_at(g), group_bias, y, n, images, g);
+          forward_images(x, w + s.w_at(g), group_bias, y, limits, n, images, g);
         } else {
           int64_t from = tile * tiling.columns, to = std::min(out, from + tiling.columns);
-          forward_tile(x + s.x_at(n, g), w + s.w_at(g), group_bias, y + s.y_at(n, g), from, to);
+          forward_tile(x + s.x_at(n, g), w + s.w_at(g), group_bias, y + s.y_at(n, g), limits, from,
+                       to);
         }
       }
     });
   }
 
-  void forward_tile(const T* x, const T* w, const T* bias, T* y, int64_t from, int64_t to) const {
-    if (identity) return product(w, x + from, in, to - from, bias, y + from, out);
+  void forward_tile(const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits,
+                    int64_t from, int64_t to) const {
+    if (identity) return product(w, x + from, in, to - from, bias, y + from, out, limits);
     Scratch scratch(static_cast<size_t>(rows * (to - from)) * sizeof(T));
     T* columns = scratch.as<T>();
     im2col(s.window, x, s.in_channels, from, to, columns, to - from);
-    product(w, columns, to - from, to - from, bias, y + from, out);
+    product(w, columns, to - from, to - from, bias, y + from, out, limits);
   }
 
   // Several small images side by side, so that the weights are packed once for all of them.
-  void forward_images(const T* x, const T* w, const T* bias, T* y, int64_t n, int64_t images,
-                      int64_t g) const {
+  void forward_images(const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits,
+                      int64_t n, int64_t images, int64_t g) const {
     int64_t width = images * out;
     Scratch scratch(static_cast<size_t>((rows + s.out_channels) * width) * sizeof(T));
     T *columns = scratch.as<T>(), *result = columns + rows * width;
     for (int64_t i = 0; i < images; ++i) {
       im2col(s.window, x + s.x_at(n + i, g), s.in_channels, 0, out, columns + i * out, width);
     }
-    product(w, columns, width, width, bias, result, width);
+    product(w, columns, width, width, bias, result, width, limits);
     for (int64_t i = 0; i < images; ++i) {
       for (int64_t m = 0; m < s.out_channels; ++m) {
         std::copy_n(result + m * width + i * out, out, y + s.y_at(n + i, g) + m * out);

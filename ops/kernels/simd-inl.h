@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "kernels/limits.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace onnxrun::HWY_NAMESPACE {
 
@@ -39,6 +41,32 @@ HWY_INLINE void store_first(D d, hn::Vec<D> v, T* y, size_t n) {
   std::memcpy(y, lanes, n * sizeof(T));
 #endif
 }
+
+// Limits in registers. Made where sums are complete, it takes none from the loop before; stores to
+// memory cannot change it.
+template <class D>
+class VectorLimits {
+ public:
+  HWY_INLINE VectorLimits(D d, const Limits<hn::TFromD<D>>* limits)
+      : bind_(limits != nullptr),
+        low_(limits ? hn::Set(d, limits->low) : hn::Zero(d)),
+        high_(limits ? hn::Set(d, limits->high) : hn::Zero(d)) {}
+
+  HWY_INLINE hn::Vec<D> operator()(hn::Vec<D> x) const {
+    if (!bind_) return x;
+#if HWY_ARCH_X86
+    // The second operand if they are not in order.
+    return hn::Min(high_, hn::Max(low_, x));
+#else
+    const auto raised = hn::IfThenElse(hn::Lt(x, low_), low_, x);
+    return hn::IfThenElse(hn::Lt(high_, raised), high_, raised);
+#endif
+  }
+
+ private:
+  bool bind_;
+  hn::Vec<D> low_, high_;
+};
 
 }  // namespace onnxrun::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -6,6 +6,7 @@
 #include "passes/fold.h"
 #include "passes/fuse/channel_maps.h"
 #include "passes/fuse/elementwise.h"
+#include "passes/fuse/limits.h"
 #include "passes/fuse/quantized.h"
 #include "passes/remove_noops.h"
 
@@ -75,6 +76,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"noops", remove_noops},
       {"fuse-channels", [&](Graph& g) { left -= fuse_channel_maps(g, left); }},
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
+      {"fuse-limits", fuse_limits},
       {"fuse-elementwise", fuse_elementwise},
   };
   machine->records_ = run_passes(lowered, passes, options.passes);

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "graph/limited_product.h"
 #include "graph/value_type.h"
 #include "passes/decompose.h"
 #include "plan/execution.h"
@@ -14,7 +15,8 @@ namespace onnxrun {
 namespace {
 
 bool is_fused(const Node& node) {
-  return node.info->spec.domain == private_domain && node.op->traits().elementwise;
+  if (node.info->spec.domain != private_domain) return false;
+  return node.op->traits().elementwise || dynamic_cast<const LimitedProduct*>(node.op.get());
 }
 
 std::string text_of(const Graph& graph, const Node& node, size_t output) {
