@@ -121,7 +121,11 @@ void TrainChoice::declare_records(Options& options) {
   options.add("--log-every", log_every, "a row every N steps instead")
       .type_name("N")
       .check(at_least(1));
-  options.add("--plot", plot, "write the loss curve, as SVG or PNG by the name").type_name("FILE");
+  options
+      .add("--plot", plot,
+           "write curves of losses, metrics and learning rate, as SVG or PNG by the "
+           "name")
+      .type_name("FILE");
   options.add("--tensorboard", tensorboard, "write event files for TensorBoard").type_name("DIR");
   options.add("--best", best, "write the model of the epoch with the best monitored number")
       .type_name("FILE");

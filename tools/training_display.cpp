@@ -54,29 +54,73 @@ void Progress::clear() const {
 }
 
 void CurvePlot::step_end(Fit& fit, const StepRecord& record) {
-  if (fit.options().epochs > 1) return;
-  steps_.x.push_back(static_cast<double>(record.step));
-  steps_.y.push_back(record.loss);
+  if (fit.options().epochs == 1) steps_.push_back(record);
 }
+
+namespace {
+
+// Panels of curves over one x.
+class Curves {
+ public:
+  explicit Curves(std::string x) : x_(std::move(x)) {}
+
+  // A point of curve `name`, which stands among those that its name says.
+  void add(const std::string& name, double x, double y) {
+    Panel& panel = name == "learning rate" ? rates_ : name.ends_with("loss") ? losses_ : metrics_;
+    auto curve = std::find_if(panel.begin(), panel.end(),
+                              [&](const PlotSeries& s) { return s.name == name; });
+    if (curve == panel.end()) curve = panel.insert(curve, {name, {}, {}});
+    curve->x.push_back(x);
+    curve->y.push_back(y);
+  }
+
+  std::vector<Figure> figures() {
+    std::vector<Figure> all;
+    append(all, "Training", "loss", 500, std::move(losses_));
+    append(all, "", "metrics", 320, std::move(metrics_));
+    bool changes = !rates_.empty() && std::count(rates_[0].y.begin(), rates_[0].y.end(),
+                                                 rates_[0].y[0]) < std::ssize(rates_[0].y);
+    if (changes) append(all, "", "learning rate", 320, std::move(rates_));
+    all.back().linear = changes;
+    return all;
+  }
+
+ private:
+  using Panel = std::vector<PlotSeries>;
+
+  void append(std::vector<Figure>& all, const char* title, const char* y, double height,
+              Panel curves) const {
+    if (curves.empty() && !all.empty()) return;
+    Figure figure;
+    figure.labels = {title, x_, y};
+    figure.curves = std::move(curves);
+    figure.height = height;
+    figure.last_values = true;
+    all.push_back(std::move(figure));
+  }
+
+  std::string x_;
+  Panel losses_, metrics_, rates_;
+};
+
+}  // namespace
 
 void CurvePlot::end(Fit& fit) {
   const bool by_steps = fit.options().epochs == 1;
-  PlotLabels labels;
-  labels.x = by_steps ? "step" : "epoch";
-  std::vector<PlotSeries> curves = {by_steps ? steps_ : PlotSeries{"loss", {}, {}}};
+  Curves curves(by_steps ? "step" : "epoch");
+  for (const StepRecord& record : steps_) {
+    curves.add("loss", static_cast<double>(record.step), record.loss);
+    curves.add("learning rate", static_cast<double>(record.step), record.lr);
+  }
   for (const EpochRecord& record : fit.history()) {
     auto x = static_cast<double>(by_steps ? record.step : record.epoch);
     if (!by_steps) {
-      curves[0].x.push_back(x);
-      curves[0].y.push_back(record.loss);
+      curves.add("loss", x, record.loss);
+      curves.add("learning rate", x, record.lr);
     }
-    auto validation = record.value("val_loss");
-    if (!validation) continue;
-    if (curves.size() == 1) curves.push_back({"val_loss", {}, {}});
-    curves[1].x.push_back(x);
-    curves[1].y.push_back(*validation);
+    for (const auto& [name, value] : record.metrics) curves.add(name, x, value);
   }
-  write_file(path_, loss_plot(curves, labels, picture_format("--plot", path_)));
+  write_file(path_, draw(curves.figures(), picture_format("--plot", path_)));
 }
 
 void plot_sweep(const std::string& path, const RateSweep& sweep) {

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
-#include "loss_plot.h"
 #include "onnxrun/fit.h"
 #include "onnxrun/learning_rate.h"
+#include "plot/figure.h"
 
 namespace onnxrun::tool {
 
@@ -25,8 +26,8 @@ class Progress final : public Callback {
   double shown_at_ = 0;
 };
 
-// The curves of losses and metrics, written as a picture when the training ends. A training of one
-// epoch is plotted by its steps.
+// Losses, metrics and a learning rate that changes, below each other, written as a picture when the
+// training ends. A training of one epoch is plotted by its steps.
 class CurvePlot final : public Callback {
  public:
   explicit CurvePlot(std::string path) : path_(std::move(path)) {}
@@ -36,7 +37,7 @@ class CurvePlot final : public Callback {
 
  private:
   std::string path_;
-  PlotSeries steps_{"loss", {}, {}};
+  std::vector<StepRecord> steps_;  // of a training of one epoch
 };
 
 // Losses over learning rates, with the suggestion as a dot.

@@ -110,28 +110,33 @@ std::vector<std::vector<Place>> pieces_of(const PlotSeries& s, const Axis& x, co
 
 class Drawing {
  public:
-  Drawing(const Figure& figure, PictureFormat format)
+  // With its upper edge at `above`.
+  Drawing(const Figure& figure, Canvas& canvas, double above)
       : figure_(figure),
         colors_(figure.theme == PlotTheme::Dark ? dark : light),
-        width_(figure.map ? 680 : 860),
-        height_(figure.map ? 600 : 500),
-        right_(width_ - (figure.map ? 132 : 36)),
-        bottom_(height_ - 66),
-        canvas_(make_canvas(format, width_, height_, figure.labels.title)) {}
+        above_(above),
+        right_(width_of(figure) - (figure.map ? 132 : 36)),
+        bottom_(above + height_of(figure) - 66),
+        canvas_(canvas) {}
 
-  std::string bytes() {
-    canvas_->rectangle({0, 0}, width_, height_, colors_.background);
-    canvas_->text({left, 36}, figure_.labels.title, {colors_.strong, 20, true});
+  static double width_of(const Figure& figure) { return figure.map ? 680 : 860; }
+  static double height_of(const Figure& figure) { return figure.map ? 600 : figure.height; }
+
+  void draw() {
+    canvas_.rectangle({0, above_}, width_of(figure_), height_of(figure_), colors_.background);
+    if (!figure_.labels.title.empty()) {
+      canvas_.text({left, above_ + 36}, figure_.labels.title, {colors_.strong, 20, true});
+      above_ += title_height;
+    }
     if (figure_.map) {
       map();
     } else {
       curves();
     }
-    return canvas_->take();
   }
 
  private:
-  static constexpr double left = 88;
+  static constexpr double left = 88, title_height = 36;
 
   void curves() {
     Range x_range, y_range;
@@ -146,7 +151,7 @@ class Drawing {
       for (size_t i = 0; i < s.x.size(); ++i) add(s.x[i], s.y[i]);
     }
     for (const DataPoint& p : figure_.points) add(p.x, p.y);
-    top_ = 88;
+    top_ = above_ + 52;
     bool by_powers = figure_.logarithmic_x && x_range.low > 0 && x_range.high > x_range.low;
     Axis x = by_powers ? tight_log_axis(x_range, left, right_)
                        : tight_axis(x_range, left, right_, 9, whole);
@@ -158,7 +163,7 @@ class Drawing {
   }
 
   void map() {
-    top_ = 60;
+    top_ = above_ + 24;
     const HeatMap& m = *figure_.map;
     Axis x = tight_axis(m.x, left, right_, 6, false);
     Axis y = tight_axis(m.y, bottom_, top_, 6, false);
@@ -174,7 +179,7 @@ class Drawing {
       double v = m.values[row * columns + i % columns];
       pixels[i] = heat((v - range.low) / (range.high - range.low));
     }
-    canvas_->image({left, top_}, right_ - left, bottom_ - top_, m.columns, pixels);
+    canvas_.image({left, top_}, right_ - left, bottom_ - top_, m.columns, pixels);
     if (m.boundary) boundary(m);
     axes(x, y, false);
     scale(range);
@@ -191,8 +196,8 @@ class Drawing {
              bottom_ - (p.y + 0.5) / rows * (bottom_ - top_)};
       }
     }
-    canvas_->curve(pieces, {{15, 23, 42}, 5});
-    canvas_->curve(pieces, {{255, 255, 255}, 2.5});
+    canvas_.curve(pieces, {{15, 23, 42}, 5});
+    canvas_.curve(pieces, {{255, 255, 255}, 2.5});
   }
 
   // The colours with their values.
@@ -201,40 +206,40 @@ class Drawing {
     double at = right_ + 22, width = 20;
     std::vector<Color> pixels;
     for (int i = steps; i-- > 0;) pixels.push_back(heat((i + 0.5) / steps));
-    canvas_->image({at, top_}, width, bottom_ - top_, 1, pixels);
+    canvas_.image({at, top_}, width, bottom_ - top_, 1, pixels);
     Axis axis = tight_axis(range, bottom_, top_, 5, false);
     for (const Tick& t : axis.ticks) {
       double y = axis.pixel(t.value);
-      canvas_->line({at + width, y}, {at + width + 5, y}, {colors_.frame, 1});
-      canvas_->text({at + width + 9, y + 5}, t.label, {colors_.text, 15});
+      canvas_.line({at + width, y}, {at + width + 5, y}, {colors_.frame, 1});
+      canvas_.text({at + width + 9, y + 5}, t.label, {colors_.text, 15});
     }
     TextStyle style{colors_.text, 16, false, Anchor::Middle};
-    canvas_->text({at + width / 2 + 14, bottom_ + 24}, figure_.labels.y, style);
+    canvas_.text({at + width / 2 + 14, bottom_ + 24}, figure_.labels.y, style);
   }
 
   void axes(const Axis& x, const Axis& y, bool grid) {
     for (const Tick& t : y.ticks) {
       double at = y.pixel(t.value);
       if (grid) {
-        canvas_->line({left, at}, {right_, at}, {colors_.grid, 1});
+        canvas_.line({left, at}, {right_, at}, {colors_.grid, 1});
       } else {
-        canvas_->line({left - 5, at}, {left, at}, {colors_.frame, 1});
+        canvas_.line({left - 5, at}, {left, at}, {colors_.frame, 1});
       }
-      canvas_->text({left - 10, at + 5}, t.label, {colors_.text, 15, false, Anchor::End});
+      canvas_.text({left - 10, at + 5}, t.label, {colors_.text, 15, false, Anchor::End});
     }
     for (const Tick& t : x.ticks) {
       double at = x.pixel(t.value);
-      canvas_->line({at, bottom_}, {at, bottom_ + 5}, {colors_.frame, 1});
-      canvas_->text({at, bottom_ + 23}, t.label, {colors_.text, 15, false, Anchor::Middle});
+      canvas_.line({at, bottom_}, {at, bottom_ + 5}, {colors_.frame, 1});
+      canvas_.text({at, bottom_ + 23}, t.label, {colors_.text, 15, false, Anchor::Middle});
     }
-    canvas_->line({left, top_}, {left, bottom_}, {colors_.frame, 1.5});
-    canvas_->line({left, bottom_}, {right_, bottom_}, {colors_.frame, 1.5});
-    canvas_->text({(left + right_) / 2, height_ - 16}, figure_.labels.x,
-                  {colors_.text, 16, false, Anchor::Middle});
+    canvas_.line({left, top_}, {left, bottom_}, {colors_.frame, 1.5});
+    canvas_.line({left, bottom_}, {right_, bottom_}, {colors_.frame, 1.5});
+    canvas_.text({(left + right_) / 2, bottom_ + 50}, figure_.labels.x,
+                 {colors_.text, 16, false, Anchor::Middle});
     std::string label = figure_.map ? map_y_ : figure_.labels.y;
     if (y.logarithmic) label += " (log scale)";
-    canvas_->text({24, (top_ + bottom_) / 2}, label,
-                  {colors_.text, 16, false, Anchor::Middle, true});
+    canvas_.text({24, (top_ + bottom_) / 2}, label,
+                 {colors_.text, 16, false, Anchor::Middle, true});
   }
 
   void legend() {
@@ -247,20 +252,21 @@ class Drawing {
       double name_width = 8.2 * static_cast<double>(s.name.size() + (value.empty() ? 0 : 1));
       double space = 56 + name_width + 9.0 * static_cast<double>(value.size());
       if (at > left && at + space - 24 > right_) return;
-      canvas_->line({at, 61}, {at + 22, 61}, {color(i), 3.5});
-      canvas_->text({at + 30, 66}, s.name + (value.empty() ? "" : " " + value), {colors_.text, 15});
+      canvas_.line({at, above_ + 25}, {at + 22, above_ + 25}, {color(i), 3.5});
+      canvas_.text({at + 30, above_ + 30}, s.name + (value.empty() ? "" : " " + value),
+                   {colors_.text, 15});
       at += space;
     }
   }
 
   void curve(size_t i, const Axis& x, const Axis& y) {
     const PlotSeries& s = figure_.curves[i];
-    canvas_->curve(pieces_of(s, x, y), {color(i), 2.5});
+    canvas_.curve(pieces_of(s, x, y), {color(i), 2.5});
     constexpr size_t few = 40;
     if (s.x.size() > few) return;
     for (size_t p = 0; p < s.x.size(); ++p) {
       if (is_point(s, p))
-        canvas_->circle({x.pixel(s.x[p]), y.pixel(s.y[p])}, 3.5, color(i), nullptr);
+        canvas_.circle({x.pixel(s.x[p]), y.pixel(s.y[p])}, 3.5, color(i), nullptr);
     }
   }
 
@@ -275,7 +281,7 @@ class Drawing {
       constexpr Color white = {255, 255, 255}, black = {15, 23, 42};
       Color fill = p.kind == 0 ? white : p.kind == 1 ? black : color(static_cast<size_t>(p.kind));
       Pen outline{p.kind == 0 ? black : white, radius > 3 ? 2.0 : 1.0};
-      canvas_->circle(at, radius, fill, &outline);
+      canvas_.circle(at, radius, fill, &outline);
     }
   }
 
@@ -283,15 +289,30 @@ class Drawing {
 
   const Figure& figure_;
   const Colors& colors_;
-  double width_, height_, right_, bottom_, top_ = 0;
+  double above_, right_, bottom_, top_ = 0;
   std::string map_y_ = figure_.map ? figure_.map->y_name : "";
-  std::unique_ptr<Canvas> canvas_;
+  Canvas& canvas_;
 };
 
 }  // namespace
 
+std::string draw(const std::vector<Figure>& panels, PictureFormat format) {
+  double width = 0, height = 0;
+  for (const Figure& panel : panels) {
+    width = std::max(width, Drawing::width_of(panel));
+    height += Drawing::height_of(panel);
+  }
+  auto canvas = make_canvas(format, width, height, panels.front().labels.title);
+  double above = 0;
+  for (const Figure& panel : panels) {
+    Drawing(panel, *canvas, above).draw();
+    above += Drawing::height_of(panel);
+  }
+  return canvas->take();
+}
+
 std::string draw(const Figure& figure, PictureFormat format) {
-  return Drawing(figure, format).bytes();
+  return draw(std::vector<Figure>{figure}, format);
 }
 
 }  // namespace onnxrun

@@ -16,7 +16,7 @@ struct PlotSeries {
 };
 
 struct PlotLabels {
-  std::string title = "Training";
+  std::string title = "Training";  // none if empty
   std::string x = "epoch";
   std::string y = "loss";
 };
@@ -42,6 +42,7 @@ struct Figure {
   PlotLabels labels;
   PlotTheme theme = PlotTheme::Light;
   std::vector<PlotSeries> curves;
+  double height = 500;         // of curves
   bool last_values = false;    // in the legend
   bool linear = false;         // never a logarithmic y axis
   bool logarithmic_x = false;  // where all x are positive
@@ -52,5 +53,7 @@ struct Figure {
 // The bytes of the picture. Long curves keep the extremes of every pixel column, so the document
 // stays small. Equal figures give equal bytes in SVG.
 std::string draw(const Figure& figure, PictureFormat format);
+// One below the other, at least one; the picture is called what the first is.
+std::string draw(const std::vector<Figure>& panels, PictureFormat format);
 
 }  // namespace onnxrun

@@ -1,12 +1,20 @@
-#include "loss_plot.h"
-
 #include <cmath>
 #include <limits>
 
+#include "plot/figure.h"
 #include "support/files.h"
 
 namespace onnxrun::testing {
 namespace {
+
+std::string loss_plot(const std::vector<PlotSeries>& series, const PlotLabels& labels = {},
+                      PictureFormat format = PictureFormat::Svg) {
+  Figure figure;
+  figure.labels = labels;
+  figure.curves = series;
+  figure.last_values = true;
+  return draw(figure, format);
+}
 
 size_t count(const std::string& text, const std::string& part) {
   size_t n = 0;
