@@ -36,9 +36,11 @@ bool is_mask(const Tensor& t) {
 }
 
 // "cls", "encoder.layers.0.norm1.weight", and not "onnx::MatMul_17", "Constant_3", "/a/Add_output",
-// "val_4", "12".
+// "val_4", "scalar_tensor_default" (PyTorch's for a number beside a tensor), "12".
 bool is_module_name(std::string_view name) {
-  if (name.starts_with("Constant") || name.starts_with("val_")) return false;
+  for (const char* generated : {"Constant", "val_", "scalar_tensor"}) {
+    if (name.starts_with(generated)) return false;
+  }
   bool starts = true;
   for (char c : name) {
     bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';

@@ -249,11 +249,13 @@ TEST(Parameters, NamesOfModulesInFilesWithoutMarks) {
   m.tensor("limit", {});
   m.tensor("onnx::Mul_7", {4});
   m.tensor("temperature", {});
+  m.tensor("scalar_tensor_default", {});
   m.node("Concat", {"x", "x"}, {"c"}).add_attribute()->set_name("axis");
   m.graph().mutable_node(0)->mutable_attribute(0)->set_type(onnx::AttributeProto::INT);
   m.node("Pow", {"c", "temperature"}, {"p"});
   m.node("Mul", {"p", "onnx::Mul_7"}, {"q"});
-  m.node("Clip", {"q", "limit"}, {"r"});
+  m.node("Mul", {"q", "scalar_tensor_default"}, {"t"});
+  m.node("Clip", {"t", "limit"}, {"r"});
   m.node("Sub", {"cls", "cls"}, {"s"});
   m.output("r");
   m.output("s");
