@@ -19,7 +19,7 @@ class ReverseSequence final : public Op {
   }
 
   void infer(InferContext& c) const override {
-    bool axes = batch_axis_ + time_axis_ == 1 && batch_axis_ * time_axis_ == 0;
+    bool axes = (batch_axis_ == 0 && time_axis_ == 1) || (batch_axis_ == 1 && time_axis_ == 0);
     if (!axes) {
       c.reject("batch_axis {} and time_axis {}, expected 0 and 1 or 1 and 0", batch_axis_,
                time_axis_);

@@ -47,8 +47,9 @@ class TensorScatter final : public Op {
     std::vector<int64_t> starts(static_cast<size_t>(past.dims()[0]), 0);
     if (c.has_input(2)) starts = to_int64s(c.input(2));
     for (int64_t start : starts) {
-      bool fits = mode_ == "circular" || (start <= length && count <= length - start);
-      if (start < 0 || !fits) {
+      bool fits =
+          start >= 0 && (mode_ == "circular" || (start <= length && count <= length - start));
+      if (!fits) {
         fail(ErrorKind::BadInput, "{} elements do not fit from {} on into {}", count, start,
              past.type_text());
       }

@@ -40,12 +40,12 @@ void Forest::check_acyclic() const {
   if (met < nodes.size()) fail(ErrorKind::BadModel, "a node of a tree leads back to itself");
 }
 
-int64_t Forest::features() const {
+int64_t Forest::last_feature() const {
   int64_t largest = -1;
   for (const Node& node : nodes) {
     if (node.mode != Mode::Leaf) largest = std::max(largest, node.feature);
   }
-  return largest + 1;
+  return largest;
 }
 
 bool Forest::holds(const Node& node, double x) const {

@@ -55,8 +55,8 @@ struct Forest final : KernelState {
   void check_acyclic() const;
   // The nodes that are no one's child.
   std::vector<size_t> parentless() const;
-  // The least number of features that a row needs.
-  int64_t features() const;
+  // The highest number of a feature that is compared; -1 if none is.
+  int64_t last_feature() const;
 
   // A number for each target: what the leaves that x reaches make of it, in the order of the
   // trees. Without `base`.

@@ -23,9 +23,9 @@ void ForestOp::run(RunContext& c) const {
   const Tensor& x = c.input(0);
   const auto& forest = c.state<Forest>();
   const int64_t rows = x.rank() == 1 ? 1 : x.dim(0), features = x.dims().back();
-  if (features < forest.features()) {
+  if (forest.last_feature() >= features) {
     fail(ErrorKind::BadInput, "{}, but the trees ask for feature {}", x.type_text(),
-         forest.features() - 1);
+         forest.last_feature());
   }
   std::vector<double> all = to_doubles(x);
   parallel_for(rows, rows_grain, [&](int64_t begin, int64_t end) {

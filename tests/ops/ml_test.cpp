@@ -186,6 +186,10 @@ TEST(MachineLearning, RejectsTrees) {
   reject({{"base_values", Floats{1, 2, 3}}}, "'base_values' has 3");
   reject({{"classlabels_strings", Strings{"a", "b"}}}, "2 integers and 2 strings");
   expect_error({op, {Tensor::scalar(1.0f)}, classifier(), 2}, "expected rows");
+  for (int64_t feature : {int64_t{2}, INT64_MAX}) {
+    Attributes beyond = with(trees("target"), {{"nodes_featureids", Ints{0, 0, 0, feature, 0, 0}}});
+    expect_error({ml("TreeEnsembleRegressor"), {pairs()}, beyond}, "the trees ask for feature");
+  }
   Attributes many = with(trees("target"), {{"n_targets", int64_t{1} << 60}});
   expect_error({ml("TreeEnsembleRegressor"), {pairs()}, many}, "'n_targets' is");
   op = ml("TreeEnsemble");
