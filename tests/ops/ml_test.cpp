@@ -187,7 +187,8 @@ TEST(MachineLearning, RejectsTrees) {
   reject({{"classlabels_strings", Strings{"a", "b"}}}, "2 integers and 2 strings");
   expect_error({op, {Tensor::scalar(1.0f)}, classifier(), 2}, "expected rows");
   for (int64_t feature : {int64_t{2}, INT64_MAX}) {
-    Attributes beyond = with(trees("target"), {{"nodes_featureids", Ints{0, 0, 0, feature, 0, 0}}});
+    Attributes beyond = with(trees("target"), {{"nodes_featureids", Ints{0, 0, 0, feature, 0, 0}},
+                                               {"n_targets", int64_t{2}}});
     expect_error({ml("TreeEnsembleRegressor"), {pairs()}, beyond}, "the trees ask for feature");
   }
   Attributes many = with(trees("target"), {{"n_targets", int64_t{1} << 60}});
