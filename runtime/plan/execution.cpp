@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <utility>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "graph/infer_context.h"
 #include "graph/run_scope.h"
 #include "graph/value_type.h"
@@ -424,12 +426,22 @@ void Execution::blame_first_node(const RunControl& control, const std::string& g
   fail(ErrorKind::Numeric, "{} is not finite, as the model's inputs or weights are not", guard);
 }
 
+// Large state is copied by many threads; no state is text.
+static void copy_state(const Tensor& from, Tensor& to) {
+  constexpr int64_t grain = 1 << 19;
+  if (from.bytes() <= grain) return copy_elements(from, to);
+  WorkScope scope(nullptr);  // no limit leaves half of it
+  parallel_for(from.bytes(), grain, [&](int64_t begin, int64_t end) {
+    std::memcpy(to.raw() + begin, from.raw() + begin, static_cast<size_t>(end - begin));
+  });
+}
+
 void Execution::copy_results(const RunControl& control) {
   for (size_t c = 0; c < plan_->copies().size(); ++c) {
     const Plan::Copy& copy = plan_->copies()[c];
     RuntimeValue& from = values_[static_cast<size_t>(copy.from)];
     if (copy.state >= 0) {
-      copy_elements(from.tensor, state_[static_cast<size_t>(copy.state)]);
+      copy_state(from.tensor, state_[static_cast<size_t>(copy.state)]);
       continue;
     }
     auto k = static_cast<size_t>(copy.output);
