@@ -37,20 +37,8 @@ class Conv : public ConvFamily, public WeighsChannels, public TakesLimits {
   void infer(InferContext& c) const override {
     auto r = rank(c, {0, 1});
     if (!r) return c.set_output(0, c.dtype(0));
-    const Shape *x = c.shape(0), *w = c.shape(1);
-    Shape k = kernel(c, *r - 2, w), y(*r);
-    if (x && w) check_equal(c, "channels of X and of W times group", (*x)[1], (*w)[1] * group_);
-    if (x) y[0] = (*x)[0];
-    if (w) {
-      y[1] = (*w)[0];
-      check_equal(c, "W's output channels modulo group", y[1] - floor_div(y[1], group_) * group_,
-                  0);
-    }
+    Shape y = convolved_shape(c, *r, 1);
     if (c.has_input(2) && c.shape(2)) check_bias(c, *c.shape(2), y[1]);
-    if (x) {
-      Shape out = window_.output_shape(spatial(*x), k);
-      std::copy(out.begin(), out.end(), y.begin() + 2);
-    }
     c.set_output(0, c.dtype(0), std::move(y));
   }
 
@@ -238,16 +226,10 @@ void register_conv(OpRegistry& r) {
                        .gradient = GradientState::Rule};
   r.add<Conv>(conv);
   add_limited_form<Conv>(r, conv, "LimitedConv", "convolution limited to [min, max]");
-  r.add<ConvTranspose>({.name = "ConvTranspose",
-                        .doc = "transposed convolution over any number of spatial axes",
-                        .since = {1, 11, 22},
-                        .inputs = {{"X", "T"},
-                                   {"W", "T", InputRole::Weight},
-                                   {"B", "T", Param::Kind::Optional, InputRole::Bias}},
-                        .outputs = {{"Y", "T"}},
-                        .types = {{"T", dtypes::floats}},
-                        .kind = OpKind::Product,
-                        .gradient = GradientState::Rule});
+  OpSpec transposed = conv;
+  transposed.name = "ConvTranspose";
+  transposed.doc = "transposed convolution over any number of spatial axes";
+  r.add<ConvTranspose>(std::move(transposed));
 }
 
 }  // namespace onnxrun

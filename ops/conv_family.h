@@ -106,6 +106,25 @@ class ConvFamily : public Op {
     check_equal(c, "length of the bias", bias[0], channels);
   }
 
+  // The shape of the convolution of input 0, of `rank` axes, by input `weight`; checks what is
+  // known.
+  Shape convolved_shape(const InferContext& c, size_t rank, size_t weight) const {
+    const Shape *x = c.shape(0), *w = c.shape(weight);
+    Shape k = kernel(c, rank - 2, w), y(rank);
+    if (x && w) check_equal(c, "channels of X and of W times group", (*x)[1], (*w)[1] * group_);
+    if (x) y[0] = (*x)[0];
+    if (w) {
+      y[1] = (*w)[0];
+      check_equal(c, "W's output channels modulo group", y[1] - floor_div(y[1], group_) * group_,
+                  0);
+    }
+    if (x) {
+      Shape out = window_.output_shape(spatial(*x), k);
+      std::copy(out.begin(), out.end(), y.begin() + 2);
+    }
+    return y;
+  }
+
   // How X, W and Y (or their gradients) of these dims lie to each other.
   std::unique_ptr<ConvState> plan(const Dims& x, const Dims& w, ConvState::KernelName name) const {
     return std::make_unique<ConvState>(

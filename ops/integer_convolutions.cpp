@@ -57,27 +57,10 @@ class WholeConv : public ConvFamily {
   virtual void convolve(RunContext& c, const ByteConvolution& convolution,
                         const ByteConvolution::Operands& o) const = 0;
 
-  Shape output_shape(const InferContext& c, const std::optional<size_t>& axes) const {
-    const Shape *x = c.shape(0), *w = c.shape(weight_);
-    Shape k = kernel(c, *axes - 2, w), y(*axes);
-    if (x && w) check_equal(c, "channels of X and of W times group", (*x)[1], (*w)[1] * group_);
-    if (x) y[0] = (*x)[0];
-    if (w) {
-      y[1] = (*w)[0];
-      check_equal(c, "W's output channels modulo group", y[1] - floor_div(y[1], group_) * group_,
-                  0);
-    }
-    if (x) {
-      Shape out = window_.output_shape(spatial(*x), k);
-      std::copy(out.begin(), out.end(), y.begin() + 2);
-    }
-    return y;
-  }
-
   void infer_as(InferContext& c, DType type) const {
     auto axes = rank(c, {0, weight_});
     if (!axes) return c.set_output(0, type);
-    c.set_output(0, type, output_shape(c, axes));
+    c.set_output(0, type, convolved_shape(c, *axes, weight_));
   }
 
   static void expect_one(const InferContext& c, size_t i) {

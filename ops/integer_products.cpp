@@ -72,8 +72,7 @@ class ByteProductOp : public ComposedOp {
   }
 
   void run(RunContext& c) const final {
-    const auto* product =
-        c.is_prepared() ? dynamic_cast<const ByteMatMul*>(&c.state<KernelState>()) : nullptr;
+    const auto* product = own_state<ByteMatMul>(c);
     if (!product) return ComposedOp::run(c);
     if (c.output(0).size() > 0) run_product(c, *product);
   }

@@ -26,8 +26,7 @@ class ScalingOp : public ComposedOp {
   }
 
   void run(RunContext& c) const final {
-    const auto* scaled =
-        c.is_prepared() ? dynamic_cast<const ScaledTensor*>(&c.state<KernelState>()) : nullptr;
+    const auto* scaled = own_state<ScaledTensor>(c);
     if (!scaled) return ComposedOp::run(c);
     run_parts(c, *scaled, c.has_input(2) ? &c.input(2) : nullptr);
   }

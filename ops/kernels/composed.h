@@ -27,6 +27,14 @@ class ComposedOp : public Op {
   void run(RunContext& c) const override {
     c.is_prepared() ? ComposedKernel().run(c) : ComposedKernel().run_unprepared(*this, c);
   }
+
+ protected:
+  // For operators that have a kernel of their own for some inputs: what prepare() returned, if it
+  // is a State; null where the decomposition is to run.
+  template <typename State>
+  static const State* own_state(const RunContext& c) {
+    return c.is_prepared() ? dynamic_cast<const State*>(&c.state<KernelState>()) : nullptr;
+  }
 };
 
 // Short forms of what decompositions and gradients are written in. Keeps a reference to the

@@ -50,8 +50,7 @@ struct ColumnFactors {
 class ByteFunctionOp : public FunctionOp {
  public:
   void run(RunContext& c) const final {
-    const auto* product =
-        c.is_prepared() ? dynamic_cast<const ByteMatMul*>(&c.state<KernelState>()) : nullptr;
+    const auto* product = own_state<ByteMatMul>(c);
     if (!product) return ComposedOp::run(c);
     if (c.output(0).size() > 0) run_product(c, *product);
   }
