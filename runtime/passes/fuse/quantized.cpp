@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@ namespace onnxrun {
 namespace {
 
 constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
+// Of bytes they give what they give of the floats that the bytes stand for.
 constexpr std::array<std::string_view, 9> movers = {
     "Reshape", "Transpose", "Flatten", "Squeeze",      "Unsqueeze",
     "Slice",   "Gather",    "MaxPool", "DepthToSpace",
@@ -44,7 +46,7 @@ class Fuser {
       sources_[node.outputs[0]] = {node.info->spec.name, node.inputs, attributes_of(node)};
     }
     for (const Node& node : graph.nodes) {
-      if (const auto product = product_before(node)) quantized_.push_back(*product);
+      if (const auto product = product_before(node)) quantized_.insert(*product);
     }
   }
 
@@ -52,7 +54,6 @@ class Fuser {
     std::vector<Node> nodes = std::move(graph_.nodes);
     graph_.nodes.clear();
     for (Node& node : nodes) {
-      for (Graph& body : node.bodies) fuse_quantized(body);
       if (!is_of_interest(node) || !fuse(node)) graph_.nodes.push_back(std::move(node));
     }
   }
@@ -197,7 +198,7 @@ class Fuser {
   bool fuse(const Node& node) {
     if (is_quantizer(node)) return fuse_quantizer(node);
     const Source& s = sources_.at(node.outputs[0]);
-    const bool is_done = std::ranges::find(quantized_, node.outputs[0]) != quantized_.end();
+    const bool is_done = quantized_.count(node.outputs[0]) > 0;
     if (is_done || (s.op != "MatMul" && s.op != "Gemm")) return false;
     const auto o = operands(s);
     if (!o) return false;
@@ -271,11 +272,18 @@ class Fuser {
   GraphBuilder builder_;
   std::vector<int> uses_;
   std::map<ValueId, Source> sources_;
-  std::vector<ValueId> quantized_;  // products that are part of a QuantizeLinear
+  std::set<ValueId> quantized_;  // products that are part of a QuantizeLinear
 };
 
 }  // namespace
 
-void fuse_quantized(Graph& graph) { Fuser(graph).run(); }
+void fuse_quantized(Graph& graph) {
+  bool any = false;
+  for (Node& node : graph.nodes) {
+    for (Graph& body : node.bodies) fuse_quantized(body);
+    any |= node.info->spec.name == "DequantizeLinear";
+  }
+  if (any) Fuser(graph).run();
+}
 
 }  // namespace onnxrun
