@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zoo_net import Arch, Function, image, real, several
+from zoo_net import LEGACY, Arch, Function, image, real, several
 
 
 def generator():
@@ -85,8 +85,6 @@ def diffusion():
         out=nn.Conv2d(6, 3, 1),
     )  # fmt: skip
 
-
-LEGACY = ("legacy",)
 
 NETS = {
     "gan_generator": Arch(generator, real(6)),

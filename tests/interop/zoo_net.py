@@ -13,6 +13,10 @@ from parameter_nets import Function
 __all__ = ["Arch", "ConvNorm", "Function", "fuse", "ids", "image", "real", "several"]
 
 
+# The exporters of nets that the default one is not asked for.
+LEGACY = ("legacy",)
+
+
 @dataclasses.dataclass(eq=False)
 class Arch:
     """A net. `inputs` makes a batch of the given size; its target follows from the first output."""

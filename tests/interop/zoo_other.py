@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import parameter_nets
-from zoo_net import Arch, Function, ids, real, several
+from zoo_net import LEGACY, Arch, Function, ids, real, several
 
 NODES = 5
 
@@ -248,7 +248,6 @@ def borrowed(name, shape, **options):
     return Arch(parameter_nets.NETS[name][0], real(*shape), **options)
 
 
-LEGACY = ("legacy",)
 GRAPH = several(lambda rng, n: {"x": rng.standard_normal((NODES, 4)).astype(np.float32)}, edges)
 WEIGHTED = several(GRAPH, lambda rng, n: {"weight": rng.standard_normal((8, 2)).astype(np.float32)})
 

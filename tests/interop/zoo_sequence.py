@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zoo_net import Arch, Function, ids, real, several
+from zoo_net import LEGACY, Arch, Function, ids, real, several
 from zoo_vision import encoder
 
 
@@ -418,7 +418,6 @@ def clf(module, inputs, **options):
     return Arch(module, inputs, "cross_entropy", **options)
 
 
-LEGACY = ("legacy",)
 WORDS = ids(5)
 PAST = several(ids(1), real(2, 3, 4, name="past_key"), real(2, 3, 4, name="past_value"))
 PADDED = several(WORDS, ids(5, high=2, name="segments"), ids(5, high=2, name="mask"))

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from zoo_net import Arch, ConvNorm, Function, ids, image, real, several
+from zoo_net import LEGACY, Arch, ConvNorm, Function, ids, image, real, several
 
 
 def head(width, count=4):
@@ -389,8 +389,6 @@ def clip():
 def clf(module, inputs=image(3, 16), **options):
     return Arch(module, inputs, "cross_entropy", **options)
 
-
-LEGACY = ("legacy",)
 
 NETS = {
     "resnet": clf(resnet, norms=True),
