@@ -114,7 +114,8 @@ class Drawing {
   Drawing(const Figure& figure, Canvas& canvas, double above)
       : figure_(figure),
         colors_(figure.theme == PlotTheme::Dark ? dark : light),
-        above_(above),
+        edge_(above),
+        above_(above + (figure.labels.title.empty() ? 0 : title_height)),
         right_(width_of(figure) - (figure.map ? 132 : 36)),
         bottom_(above + height_of(figure) - 66),
         canvas_(canvas) {}
@@ -123,10 +124,9 @@ class Drawing {
   static double height_of(const Figure& figure) { return figure.map ? 600 : figure.height; }
 
   void draw() {
-    canvas_.rectangle({0, above_}, width_of(figure_), height_of(figure_), colors_.background);
+    canvas_.rectangle({0, edge_}, width_of(figure_), height_of(figure_), colors_.background);
     if (!figure_.labels.title.empty()) {
-      canvas_.text({left, above_ + 36}, figure_.labels.title, {colors_.strong, 20, true});
-      above_ += title_height;
+      canvas_.text({left, edge_ + 36}, figure_.labels.title, {colors_.strong, 20, true});
     }
     if (figure_.map) {
       map();
@@ -289,7 +289,7 @@ class Drawing {
 
   const Figure& figure_;
   const Colors& colors_;
-  double above_, right_, bottom_, top_ = 0;
+  double edge_, above_, right_, bottom_, top_ = 0;
   std::string map_y_ = figure_.map ? figure_.map->y_name : "";
   Canvas& canvas_;
 };
