@@ -79,12 +79,13 @@ def run_apart(name, binary):
         check=False, env={**one_thread, **os.environ},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
     )  # fmt: skip
-    text, _, closing = done.stdout.rstrip().rpartition("\n")
-    counts = re.fullmatch(r"(\d+) passed, (\d+) failed", closing)
-    if counts and done.returncode in (0, 1):
-        passed, failed = map(int, counts.groups())
+    text = done.stdout
+    closing = re.search(r"^(\d+) passed, (\d+) failed$\n?", text, re.MULTILINE)
+    if closing and done.returncode in (0, 1):
+        passed, failed = map(int, closing.groups())
+        text = text.replace(closing.group(), "")
     else:
-        text = f"{done.stdout.rstrip()}\nFAILED  {name} ended with exit code {done.returncode}"
+        text = f"{text.rstrip()}\nFAILED  {name} ended with exit code {done.returncode}"
         passed = len(re.findall(r"^ok      ", text, re.MULTILINE))
         failed = len(re.findall(r"^FAILED  ", text, re.MULTILINE))
     print(*filter(None, [text.strip()]), f"===== {name}: {time.monotonic() - began:.0f} s", sep="\n", flush=True)
