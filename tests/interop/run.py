@@ -32,8 +32,8 @@ from support import Tool
 MOST = 4  # processes, each with frameworks in a gigabyte or two
 # Those that take minutes start first, so that none of them runs alone at the end.
 LONGEST = [
-    "test_zoo", "test_seeds_torch", "test_back", "test_limits", "test_keras", "test_corpus_step",
-    "test_torch_recurrent", "test_zoo_keras", "test_torch_training", "test_export_losses", "test_torch",
+    "test_mutations", "test_zoo", "test_parameters", "test_seeds_torch", "test_back", "test_limits", "test_keras",
+    "test_corpus_step", "test_torch_recurrent", "test_zoo_keras", "test_new_classes", "test_torch_training",
 ]  # fmt: skip
 
 

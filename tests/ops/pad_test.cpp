@@ -11,9 +11,8 @@ Tensor floats(Dims dims, std::vector<float> values) {
 
 OpRun pad(Tensor x, std::vector<int64_t> pads, const std::string& mode = "constant",
           Tensor value = {}, Tensor axes = {}) {
-  return {"Pad",
-          {std::move(x), int_list(pads), std::move(value), std::move(axes)},
-          {{"mode", mode}}};
+  return {
+      "Pad", {std::move(x), int_list(pads), std::move(value), std::move(axes)}, {{"mode", mode}}};
 }
 
 TEST(Pad, EveryMode) {
