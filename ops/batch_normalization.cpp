@@ -33,36 +33,41 @@ struct ChannelState final : KernelState {
   double count() const { return static_cast<double>(size()); }
   int64_t at(int64_t image, int64_t channel) const { return (image * channels + channel) * inside; }
 
-  // The sum of f(index) over a channel.
-  template <typename C, typename F>
-  double sum(int64_t channel, const F& f) const {
+  // The sum over a channel: of stretches, where f(index, count) sums a stretch, or of single
+  // elements, of which g(index) is one.
+  template <typename C, typename F, typename G>
+  double sum(int64_t channel, const F& f, const G& g) const {
     if (inside == 1) {
-      return lane_sum<C>(images, [&](int64_t n) { return f(n * channels + channel); });
+      return lane_sum<C>(images, [&](int64_t n) { return g(n * channels + channel); });
     }
     double total = 0;
-    for (int64_t n = 0; n < images; ++n) {
-      int64_t first = at(n, channel);
-      total += lane_sum<C>(inside, [&](int64_t i) { return f(first + i); });
-    }
+    for (int64_t n = 0; n < images; ++n) total += f(at(n, channel), inside);
     return total;
   }
 
-  // Calls f(index) for every element of a channel.
+  // Calls f(index, count) for every stretch of a channel.
   template <typename F>
   void for_each(int64_t channel, const F& f) const {
-    for (int64_t n = 0; n < images; ++n) {
-      int64_t first = at(n, channel), last = first + inside;
-      for (int64_t i = first; i < last; ++i) f(i);
-    }
+    for (int64_t n = 0; n < images; ++n) f(at(n, channel), inside);
+  }
+
+  template <typename C>
+  double sum_of_elements(const C* x, int64_t channel) const {
+    return sum<C>(
+        channel, [&](int64_t at, int64_t n) { return sum_of(x + at, n); },
+        [&](int64_t i) { return x[i]; });
   }
 
   template <typename C>
   Moments moments(const C* x, int64_t channel) const {
     Moments m;
-    m.mean = sum<C>(channel, [&](int64_t i) { return x[i]; }) / count();
+    m.mean = sum_of_elements(x, channel) / count();
     C centre = static_cast<C>(m.mean);
     m.variance =
-        sum<C>(channel, [&](int64_t i) { return (x[i] - centre) * (x[i] - centre); }) / count();
+        sum<C>(
+            channel, [&](int64_t at, int64_t n) { return sum_of_squares(x + at, n, centre); },
+            [&](int64_t i) { return (x[i] - centre) * (x[i] - centre); }) /
+        count();
     return m;
   }
 };
@@ -166,9 +171,10 @@ class BatchNormalization final : public Op, public MapsChannels {
                               : Moments{channel_value(c.input(3), k), channel_value(c.input(4), k)};
         if (training_) move_statistics(c, k, m);
         double factor = channel_value(c.input(1), k) / std::sqrt(m.variance + epsilon_);
-        C mean = static_cast<C>(m.mean), a = static_cast<C>(factor);
-        C bias = static_cast<C>(channel_value(c.input(2), k));
-        s.for_each(k, [&](int64_t i) { y.data()[i] = (x.data()[i] - mean) * a + bias; });
+        const NormalizedRow<C> row{static_cast<C>(m.mean), static_cast<C>(factor),
+                                   static_cast<C>(channel_value(c.input(2), k))};
+        s.for_each(
+            k, [&](int64_t at, int64_t n) { normalize_row(row, x.data() + at, n, y.data() + at); });
       });
       y.store();
     });
@@ -314,18 +320,24 @@ class BatchNormalizationGrad final : public Op {
                           : s.moments<C>(x, k);
         double inverse = 1 / std::sqrt(m.variance + epsilon_);
         C mean = static_cast<C>(m.mean);
-        double dbias = s.sum<C>(k, [&](int64_t i) { return dy[i]; });
-        double dscale = s.sum<C>(k, [&](int64_t i) { return dy[i] * (x[i] - mean); }) * inverse;
+        double dbias = s.sum_of_elements(dy, k);
+        double dscale =
+            s.sum<C>(
+                k, [&](int64_t at, int64_t n) { return sum_of_products(dy + at, x + at, n, mean); },
+                [&](int64_t i) { return dy[i] * (x[i] - mean); }) *
+            inverse;
         if (c.has_output(1)) set_channel_value(c.output(1), k, dscale);
         if (c.has_output(2)) set_channel_value(c.output(2), k, dbias);
         double scale = channel_value(c.input(2), k) * inverse;
         if (c.has_output(3)) set_channel_value(c.output(3), k, -dbias * scale);
         if (c.has_output(4)) set_channel_value(c.output(4), k, -dscale * scale * inverse / 2);
-        C factor = static_cast<C>(scale);
-        C mean_dy = static_cast<C>(given ? 0 : dbias / s.count());
-        C slope = static_cast<C>(given ? 0 : dscale / s.count() * inverse);
-        s.for_each(k, [&](int64_t i) {
-          dx.data()[i] = (dy[i] - mean_dy - (x[i] - mean) * slope) * factor;
+        const NormalizedRowGradient<C> row{
+            .mean = mean,
+            .factor = static_cast<C>(scale),
+            .mean_dy = static_cast<C>(given ? 0 : dbias / s.count()),
+            .slope = static_cast<C>(given ? 0 : dscale / s.count() * inverse)};
+        s.for_each(k, [&](int64_t at, int64_t n) {
+          normalize_row_gradient(row, dy + at, x + at, n, dx.data() + at);
         });
       });
       dx.store();

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/threads.h"
+#include "kernels/moments.h"
 
 namespace onnxrun {
 
@@ -36,10 +37,8 @@ struct Moments {
 template <typename C>
 Moments moments_of(const C* x, int64_t n) {
   double count = static_cast<double>(n);
-  double mean = lane_sum<C>(n, [&](int64_t i) { return x[i]; }) / count;
-  C centre = static_cast<C>(mean);
-  double squares = lane_sum<C>(n, [&](int64_t i) { return (x[i] - centre) * (x[i] - centre); });
-  return {mean, squares / count};
+  double mean = sum_of(x, n) / count;
+  return {mean, sum_of_squares(x, n, static_cast<C>(mean)) / count};
 }
 
 // Which element of a scale or bias goes with element j of row r:

@@ -1,0 +1,192 @@
+#include "kernels/moments.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/moments.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace onnxrun::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// As lane_sum(): f(i, count) is a vector of the terms from i on, the first `count` of them if that
+// is less than a vector's lanes and 0 behind.
+template <typename T, class F>
+HWY_INLINE double vector_sum(int64_t n, const F& f) {
+  const hn::ScalableTag<T> d;
+  constexpr int64_t together = 16, block = 1024;
+  constexpr auto lanes = static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
+  constexpr int64_t vectors = together / lanes;
+  double total = 0;
+  for (int64_t start = 0; start < n; start += block) {
+    const int64_t end = HWY_MIN(n, start + block);
+    hn::Vec<decltype(d)> sums[vectors];
+    for (int64_t v = 0; v < vectors; ++v) sums[v] = hn::Zero(d);
+    int64_t i = start;
+    for (; i + together <= end; i += together) {
+      for (int64_t v = 0; v < vectors; ++v) {
+        sums[v] = hn::Add(sums[v], f(i + v * lanes, lanes));
+      }
+    }
+    for (int64_t v = 0; i < end; ++v, i += lanes) {
+      sums[v] = hn::Add(sums[v], f(i, HWY_MIN(lanes, end - i)));
+    }
+    HWY_ALIGN T parts[together];
+    for (int64_t v = 0; v < vectors; ++v) hn::Store(sums[v], d, parts + v * lanes);
+    for (T part : parts) total += static_cast<double>(part);
+  }
+  return total;
+}
+
+template <class D, typename T>
+HWY_INLINE hn::Vec<D> load_some(D d, const T* x, int64_t count) {
+  if (count == static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, x);
+  return load_first(d, x, static_cast<size_t>(count));
+}
+
+// 0 in lanes that are not counted.
+template <class D>
+HWY_INLINE hn::Vec<D> first_of(D d, hn::Vec<D> x, int64_t count) {
+  if (count == static_cast<int64_t>(hn::Lanes(d))) return x;
+  return hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(count)), x);
+}
+
+template <typename T>
+double sum(const T* x, int64_t n) {
+  const hn::ScalableTag<T> d;
+  return vector_sum<T>(
+      n, [&](int64_t i, int64_t count) HWY_ATTR { return load_some(d, x + i, count); });
+}
+
+template <typename T>
+double squares(const T* x, int64_t n, T centre) {
+  const hn::ScalableTag<T> d;
+  const auto c = hn::Set(d, centre);
+  return vector_sum<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+    const auto distance = hn::Sub(load_some(d, x + i, count), c);
+    return first_of(d, hn::Mul(distance, distance), count);
+  });
+}
+
+template <typename T>
+double products(const T* dy, const T* x, int64_t n, T centre) {
+  const hn::ScalableTag<T> d;
+  const auto c = hn::Set(d, centre);
+  return vector_sum<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+    const auto distance = hn::Sub(load_some(d, x + i, count), c);
+    return first_of(d, hn::Mul(load_some(d, dy + i, count), distance), count);
+  });
+}
+
+// Calls f(i, count) for all vectors of [0, n), the last perhaps of fewer elements.
+template <typename T, class F>
+HWY_INLINE void for_each_vector(int64_t n, const F& f) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+  for (int64_t i = 0; i < n; i += lanes) f(i, HWY_MIN(lanes, n - i));
+}
+
+template <class D, typename T>
+HWY_INLINE void store_some(D d, hn::Vec<D> v, T* y, int64_t count) {
+  if (count == static_cast<int64_t>(hn::Lanes(d))) return hn::StoreU(v, d, y);
+  store_first(d, v, y, static_cast<size_t>(count));
+}
+
+template <typename T>
+void normalize(const NormalizedRow<T>& r, const T* x, int64_t n, T* y) {
+  const hn::ScalableTag<T> d;
+  const auto mean = hn::Set(d, r.mean), factor = hn::Set(d, r.factor), bias = hn::Set(d, r.bias);
+  for_each_vector<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+    const auto scaled = hn::Mul(hn::Sub(load_some(d, x + i, count), mean), factor);
+    store_some(d, hn::Add(scaled, bias), y + i, count);
+  });
+}
+
+template <typename T>
+void normalize_gradient(const NormalizedRowGradient<T>& r, const T* dy, const T* x, int64_t n,
+                        T* dx) {
+  const hn::ScalableTag<T> d;
+  const auto mean = hn::Set(d, r.mean), factor = hn::Set(d, r.factor);
+  const auto mean_dy = hn::Set(d, r.mean_dy), slope = hn::Set(d, r.slope);
+  for_each_vector<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+    const auto flows = hn::Sub(load_some(d, dy + i, count), mean_dy);
+    const auto back = hn::Mul(hn::Sub(load_some(d, x + i, count), mean), slope);
+    store_some(d, hn::Mul(hn::Sub(flows, back), factor), dx + i, count);
+  });
+}
+
+double sum_float(const float* x, int64_t n) { return sum(x, n); }
+double sum_double(const double* x, int64_t n) { return sum(x, n); }
+double squares_float(const float* x, int64_t n, float centre) { return squares(x, n, centre); }
+double squares_double(const double* x, int64_t n, double centre) { return squares(x, n, centre); }
+double products_float(const float* dy, const float* x, int64_t n, float centre) {
+  return products(dy, x, n, centre);
+}
+double products_double(const double* dy, const double* x, int64_t n, double centre) {
+  return products(dy, x, n, centre);
+}
+void normalize_float(const NormalizedRow<float>& r, const float* x, int64_t n, float* y) {
+  normalize(r, x, n, y);
+}
+void normalize_double(const NormalizedRow<double>& r, const double* x, int64_t n, double* y) {
+  normalize(r, x, n, y);
+}
+void gradient_float(const NormalizedRowGradient<float>& r, const float* dy, const float* x,
+                    int64_t n, float* dx) {
+  normalize_gradient(r, dy, x, n, dx);
+}
+void gradient_double(const NormalizedRowGradient<double>& r, const double* dy, const double* x,
+                     int64_t n, double* dx) {
+  normalize_gradient(r, dy, x, n, dx);
+}
+
+}  // namespace onnxrun::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace onnxrun {
+
+HWY_EXPORT(sum_float);
+HWY_EXPORT(sum_double);
+HWY_EXPORT(squares_float);
+HWY_EXPORT(squares_double);
+HWY_EXPORT(products_float);
+HWY_EXPORT(products_double);
+HWY_EXPORT(normalize_float);
+HWY_EXPORT(normalize_double);
+HWY_EXPORT(gradient_float);
+HWY_EXPORT(gradient_double);
+
+double sum_of(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_float)(x, n); }
+double sum_of(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_double)(x, n); }
+double sum_of_squares(const float* x, int64_t n, float centre) {
+  return HWY_DYNAMIC_DISPATCH(squares_float)(x, n, centre);
+}
+double sum_of_squares(const double* x, int64_t n, double centre) {
+  return HWY_DYNAMIC_DISPATCH(squares_double)(x, n, centre);
+}
+double sum_of_products(const float* dy, const float* x, int64_t n, float centre) {
+  return HWY_DYNAMIC_DISPATCH(products_float)(dy, x, n, centre);
+}
+double sum_of_products(const double* dy, const double* x, int64_t n, double centre) {
+  return HWY_DYNAMIC_DISPATCH(products_double)(dy, x, n, centre);
+}
+void normalize_row(const NormalizedRow<float>& r, const float* x, int64_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(normalize_float)(r, x, n, y);
+}
+void normalize_row(const NormalizedRow<double>& r, const double* x, int64_t n, double* y) {
+  HWY_DYNAMIC_DISPATCH(normalize_double)(r, x, n, y);
+}
+void normalize_row_gradient(const NormalizedRowGradient<float>& r, const float* dy, const float* x,
+                            int64_t n, float* dx) {
+  HWY_DYNAMIC_DISPATCH(gradient_float)(r, dy, x, n, dx);
+}
+void normalize_row_gradient(const NormalizedRowGradient<double>& r, const double* dy,
+                            const double* x, int64_t n, double* dx) {
+  HWY_DYNAMIC_DISPATCH(gradient_double)(r, dy, x, n, dx);
+}
+
+}  // namespace onnxrun
+#endif  // HWY_ONCE

@@ -1,0 +1,37 @@
+// The sums that normalisations need, and what they make of them, in float and double.
+#pragma once
+
+#include <cstdint>
+
+namespace onnxrun {
+
+// Sums are those of lane_sum() (normalize.h), bit by bit.
+double sum_of(const float* x, int64_t n);
+double sum_of(const double* x, int64_t n);
+// The sum of (x - centre)^2.
+double sum_of_squares(const float* x, int64_t n, float centre);
+double sum_of_squares(const double* x, int64_t n, double centre);
+// The sum of dy (x - centre).
+double sum_of_products(const float* dy, const float* x, int64_t n, float centre);
+double sum_of_products(const double* dy, const double* x, int64_t n, double centre);
+
+// What a normalisation of given statistics is, and its gradient:
+//     y = (x - mean) factor + bias
+//     dx = (dy - mean_dy - (x - mean) slope) factor
+template <typename T>
+struct NormalizedRow {
+  T mean, factor, bias;
+};
+void normalize_row(const NormalizedRow<float>& r, const float* x, int64_t n, float* y);
+void normalize_row(const NormalizedRow<double>& r, const double* x, int64_t n, double* y);
+
+template <typename T>
+struct NormalizedRowGradient {
+  T mean, factor, mean_dy, slope;
+};
+void normalize_row_gradient(const NormalizedRowGradient<float>& r, const float* dy, const float* x,
+                            int64_t n, float* dx);
+void normalize_row_gradient(const NormalizedRowGradient<double>& r, const double* dy,
+                            const double* x, int64_t n, double* dx);
+
+}  // namespace onnxrun
