@@ -5,6 +5,8 @@
 
 namespace onnxrun {
 
+inline constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
+
 // How scales and zero points lie over a tensor: one for all (any axis), one for each place of an
 // axis, or, with a block size, one for each block along it.
 struct QuantizedAxis {

@@ -38,9 +38,10 @@ struct Source {
   }
 };
 
-class Fuser {
+class QuantizedFuser {
  public:
-  explicit Fuser(Graph& graph) : graph_(graph), builder_(graph), uses_(graph.use_counts()) {
+  explicit QuantizedFuser(Graph& graph)
+      : graph_(graph), builder_(graph), uses_(graph.use_counts()) {
     for (const Node& node : graph.nodes) {
       if (!is_of_interest(node)) continue;
       sources_[node.outputs[0]] = {node.info->spec.name, node.inputs, attributes_of(node)};
@@ -283,7 +284,7 @@ void fuse_quantized(Graph& graph) {
     for (Graph& body : node.bodies) fuse_quantized(body);
     any |= node.info->spec.name == "DequantizeLinear";
   }
-  if (any) Fuser(graph).run();
+  if (any) QuantizedFuser(graph).run();
 }
 
 }  // namespace onnxrun

@@ -12,13 +12,13 @@
 namespace onnxrun {
 namespace {
 
-struct Case {
+struct KernelConvolutionCase {
   int64_t batch, groups, in_channels, out_channels;
   Dims input, kernel, strides, dilations, pads;
 };
 
 // Every way to compute them is taken: by its own loops here, and as convolve() chooses.
-const std::vector<Case> cases = {
+const std::vector<KernelConvolutionCase> kernel_convolution_cases = {
     {2, 1, 1, 1, {7}, {3}, {1}, {1}, {1}},
     {1, 2, 3, 2, {19}, {4}, {2}, {3}, {4}},
     {3, 1, 2, 5, {9, 8}, {3, 2}, {1, 1}, {1, 1}, {0, 0}},
@@ -31,7 +31,7 @@ const std::vector<Case> cases = {
     {1, 1, 1, 2, {3, 4, 3, 4}, {2, 2, 2, 2}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 0, 1}},
 };
 
-ConvShape shape_of(const Case& c) {
+ConvShape shape_of(const KernelConvolutionCase& c) {
   Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
   for (size_t i = 0; i < w.rank(); ++i) {
     w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
@@ -57,7 +57,7 @@ void expect_near(const std::vector<T>& actual, const std::vector<T>& expected) {
 }
 
 template <typename T>
-void compare(const Case& c) {
+void compare(const KernelConvolutionCase& c) {
   ConvShape s = shape_of(c);
   ConvPlan plan(s);
   ASSERT_TRUE(plan.flat);
@@ -89,26 +89,26 @@ void compare(const Case& c) {
   expect_near(actual, expected);
 }
 
-class Convolutions : public testing::TestWithParam<int64_t> {
+class Convolutions : public ::testing::TestWithParam<int64_t> {
   void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
   void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
 };
 INSTANTIATE_TEST_SUITE_P(Targets, Convolutions,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
                          [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
 
 TEST_P(Convolutions, EveryWayGivesTheSame) {
-  for (size_t i = 0; i < cases.size(); ++i) {
+  for (size_t i = 0; i < kernel_convolution_cases.size(); ++i) {
     SCOPED_TRACE(i);
-    compare<float>(cases[i]);
-    compare<double>(cases[i]);
+    compare<float>(kernel_convolution_cases[i]);
+    compare<double>(kernel_convolution_cases[i]);
   }
 }
 
 // Lines of all lengths, kernels that are and are not unrolled, padding that cuts input off.
 template <typename T>
 void compare_depthwise() {
-  const std::vector<Case> depthwise = {
+  const std::vector<KernelConvolutionCase> depthwise = {
       {1, 3, 1, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
       {2, 2, 1, 3, {9, 31}, {3, 3}, {1, 1}, {1, 2}, {0, 2}},
       {1, 2, 1, 1, {13, 40}, {3, 3}, {2, 1}, {1, 1}, {1, 1}},
@@ -140,7 +140,7 @@ TEST_P(Convolutions, LinesHaveTheBitsOfPlanes) {
 
 // One image in padding of any size: the planes would be larger than the image by far.
 TEST(ConvPlan, HugeWindowsAreNoReasonForHugeMemory) {
-  Case c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
+  KernelConvolutionCase c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
   EXPECT_FALSE(ConvPlan(shape_of(c)).flat);
 }
 

@@ -16,14 +16,14 @@
 namespace onnxrun {
 namespace {
 
-class LinearQuantization : public testing::TestWithParam<int64_t> {
+class LinearQuantization : public ::testing::TestWithParam<int64_t> {
  protected:
   void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
   void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
 };
 
 INSTANTIATE_TEST_SUITE_P(Targets, LinearQuantization,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
                          [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
 
 std::vector<float> numbers(size_t n, float most, unsigned seed) {
@@ -40,7 +40,7 @@ int32_t level(float x, float scale, int32_t zero, bool is_signed) {
   return static_cast<int32_t>(std::min(std::max(low, y), low + 255));
 }
 
-int32_t number(uint8_t byte, bool is_signed) {
+int32_t level_of(uint8_t byte, bool is_signed) {
   return is_signed ? static_cast<int8_t>(byte) : byte;
 }
 
@@ -66,8 +66,8 @@ TEST_P(LinearQuantization, RoundsAsAPlainLoop) {
         for (size_t i = 0; i < n; ++i) {
           const float scale = lists ? scales[i] : 0.25F;
           const int32_t zero = lists ? zeros[i] : 11;
-          ASSERT_EQ(number(y[i], is_signed), level(x[i], scale, zero, is_signed)) << x[i];
-          ASSERT_EQ(back[i], static_cast<float>(number(y[i], is_signed) - zero) * scale) << i;
+          ASSERT_EQ(level_of(y[i], is_signed), level(x[i], scale, zero, is_signed)) << x[i];
+          ASSERT_EQ(back[i], static_cast<float>(level_of(y[i], is_signed) - zero) * scale) << i;
         }
         EXPECT_EQ(y[n], 0x5a);
         EXPECT_EQ(back[n], 9);
@@ -86,7 +86,7 @@ TEST_P(LinearQuantization, NaNIsTheLowestLevel) {
 TEST_P(LinearQuantization, Range) {
   for (size_t n : {1, 5, 64, 100, 257}) {
     std::vector<float> x = numbers(n, 9, 3);
-    const Range range = range_of(x.data(), static_cast<int64_t>(n));
+    const Extent range = range_of(x.data(), static_cast<int64_t>(n));
     EXPECT_EQ(range.low, *std::ranges::min_element(x));
     EXPECT_EQ(range.high, *std::ranges::max_element(x));
     for (size_t at : {size_t{0}, n / 2, n - 1}) {

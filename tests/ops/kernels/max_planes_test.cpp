@@ -15,12 +15,12 @@
 namespace onnxrun {
 namespace {
 
-struct Case {
+struct MaxPlanesCase {
   Dims input, kernel, strides, dilations, pads;
   int64_t behind = 0;  // positions of the last window beyond the padding, on every axis
 };
 
-const std::vector<Case> cases = {
+const std::vector<MaxPlanesCase> max_planes_cases = {
     {{1}, {1}, {1}, {1}, {0}},
     {{40}, {3}, {1}, {1}, {1}},
     {{6, 6}, {2, 2}, {2, 2}, {1, 1}, {0, 0}},
@@ -33,7 +33,7 @@ const std::vector<Case> cases = {
     {{5, 36}, {1, 4}, {1, 4}, {1, 1}, {0, 2}},
 };
 
-Window window_of(const Case& c) {
+Window window_of(const MaxPlanesCase& c) {
   Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
   for (size_t i = 0; i < w.rank(); ++i) {
     const int64_t room = c.input[i] + 2 * c.pads[i] + c.behind - w.extent(i);
@@ -43,15 +43,16 @@ Window window_of(const Case& c) {
 }
 
 // Every test runs once for each instruction set of this processor.
-class MaxPlanes : public testing::TestWithParam<int64_t> {
+class MaxPlanes : public ::testing::TestWithParam<int64_t> {
   void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
   void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
 };
-INSTANTIATE_TEST_SUITE_P(Targets, MaxPlanes, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+INSTANTIATE_TEST_SUITE_P(Targets, MaxPlanes,
+                         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
                          [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
 
 template <typename T>
-void compare(const Case& c) {
+void compare(const MaxPlanesCase& c) {
   constexpr int64_t planes = 3;
   const PlaneWalk walk(window_of(c));
   const auto padded = PaddedPlane::of(walk.window());
@@ -83,15 +84,15 @@ void compare(const Case& c) {
 }
 
 TEST_P(MaxPlanes, AsElementByElement) {
-  for (size_t i = 0; i < cases.size(); ++i) {
+  for (size_t i = 0; i < max_planes_cases.size(); ++i) {
     SCOPED_TRACE(i);
-    compare<float>(cases[i]);
-    compare<double>(cases[i]);
+    compare<float>(max_planes_cases[i]);
+    compare<double>(max_planes_cases[i]);
   }
 }
 
 template <typename T>
-void compare_bytes(const Case& c) {
+void compare_bytes(const MaxPlanesCase& c) {
   constexpr int64_t planes = 3;
   const PlaneWalk walk(window_of(c));
   const auto padded = PaddedPlane::of(walk.window());
@@ -108,7 +109,7 @@ void compare_bytes(const Case& c) {
 }
 
 TEST_P(MaxPlanes, OfBytes) {
-  std::vector<Case> all = cases;
+  std::vector<MaxPlanesCase> all = max_planes_cases;
   all.push_back({{17, 150}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
   for (size_t i = 0; i < all.size(); ++i) {
     SCOPED_TRACE(i);
