@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "graph/value_type.h"
+#include "kernels/openblas.h"
 
 namespace onnxrun {
 
@@ -33,6 +34,7 @@ BoundPlan::BoundPlan(std::shared_ptr<const MachineGraph> machine, PlanOptions op
       outputs_(graph().outputs.size()),
       input_at_(positions(graph(), graph().inputs)),
       output_at_(positions(graph(), graph().outputs)) {
+  require_products(options_.products);
   if (options_.max_memory != INT64_MAX) {
     options_.max_memory = std::max<int64_t>(options_.max_memory - machine_->added_bytes(), 0);
   }

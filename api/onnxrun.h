@@ -193,9 +193,10 @@ onnxrun_status onnxrun_model_preparation(const onnxrun_model* model, onnxrun_arr
 
 typedef struct onnxrun_session onnxrun_session;
 
-/* Options: threads (1; 0 is what the machine allows), optimize (0 or 1), outputs (repeated: any
-   values of the graph; by default the model's outputs), max_memory, max_tensor_bytes,
-   max_loop_iterations, timeout (seconds). May be NULL. */
+/* Options: threads (1; 0 is what the machine allows), products (own or openblas: what multiplies
+   large matrices; ONNXRUN_UNSUPPORTED where OpenBLAS is not there), optimize (0 or 1), outputs
+   (repeated: any values of the graph; by default the model's outputs), max_memory,
+   max_tensor_bytes, max_loop_iterations, timeout (seconds). May be NULL. */
 onnxrun_status onnxrun_session_new(const onnxrun_model* model, const onnxrun_options* options,
                                    onnxrun_session** session);
 void onnxrun_session_free(onnxrun_session* session);
@@ -263,8 +264,8 @@ typedef struct onnxrun_trainer onnxrun_trainer;
    weight_decay, beta1, beta2, eps, alpha, clip_value, clip_norm, lr_multiple (repeated:
    GLOB=FACTOR), initial (repeated: GLOB=HOW, as --init), ema, trainable (repeated: names of
    initializers), unshare (auto, never, always), batch_statistics, unbiased_variance, dropout,
-   double_precision, seed, threads, optimize, max_memory, max_tensor_bytes, max_loop_iterations,
-   timeout (of a step). Truth values are 0 or 1. May be NULL. */
+   double_precision, seed, threads, products, optimize, max_memory, max_tensor_bytes,
+   max_loop_iterations, timeout (of a step). Truth values are 0 or 1. May be NULL. */
 onnxrun_status onnxrun_trainer_new(const onnxrun_model* model, const onnxrun_options* options,
                                    onnxrun_trainer** trainer);
 void onnxrun_trainer_free(onnxrun_trainer* trainer);

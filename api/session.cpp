@@ -99,7 +99,9 @@ struct Session::Impl {
 
   void use(Worker& worker, const std::vector<std::string>& fed) {
     if (worker.fed == fed) return;
-    PlanOptions plan_options{.optimize = options.optimize, .max_memory = options.max_memory};
+    PlanOptions plan_options{.optimize = options.optimize,
+                             .max_memory = options.max_memory,
+                             .products = options.products};
     Compiled c = compiled_for(fed);
     worker.plan = std::make_unique<BoundPlan>(std::move(c.machine), plan_options,
                                               std::vector<Tensor>(), std::move(c.plans));

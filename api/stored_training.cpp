@@ -100,7 +100,9 @@ struct StoredTraining::Impl {
     }
     made.plan = std::make_unique<BoundPlan>(
         lower(std::move(graph), {.optimize = options.optimize, .max_memory = options.max_memory}),
-        PlanOptions{.optimize = options.optimize, .max_memory = options.max_memory},
+        PlanOptions{.optimize = options.optimize,
+                    .max_memory = options.max_memory,
+                    .products = options.products},
         std::vector<Tensor>());
     return made;
   }

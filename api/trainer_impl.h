@@ -23,7 +23,9 @@ struct Trainer::Impl {
     return {.optimize = options.optimize, .max_memory = options.max_memory};
   }
   PlanOptions plan_options() const {
-    return {.optimize = options.optimize, .max_memory = options.max_memory};
+    return {.optimize = options.optimize,
+            .max_memory = options.max_memory,
+            .products = options.products};
   }
 
   // Parameters and each of their slots lie in one buffer, if they are of one type.

@@ -85,9 +85,13 @@ set(CPACK_DEBIAN_COMMAND_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_COMMAND_PACKAGE_SHLIBDEPS ON)
-# For pictures as PNG, and for some that are read.
+# For pictures as PNG, for some that are read, and for --products openblas.
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SUGGESTS "libtiff6, libopenjp2-7")
 set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS "libcairo2, libtiff6, libopenjp2-7")
+if(ONNXRUN_OPENBLAS)
+  string(APPEND CPACK_DEBIAN_LIBRARY_PACKAGE_SUGGESTS ", libopenblas0-serial")
+  string(APPEND CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS ", libopenblas0-serial")
+endif()
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
     "libonnxrun${PROJECT_VERSION_MAJOR} (= ${PROJECT_VERSION})")
 # For onnxrun::static.

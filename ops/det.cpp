@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "kernels/composed.h"
+#include "kernels/openblas.h"
 
 namespace onnxrun {
 
@@ -117,6 +118,19 @@ void cofactors(const RunControl& control, Matrix matrix, int64_t n, double* out)
   }
 }
 
+// The same from the inverse; false where the matrix is too near a singular one for that.
+bool cofactors_by_openblas(Matrix matrix, int64_t n, double* out) {
+  constexpr double least_ratio = 1e-6;
+  if (!are_finite(matrix)) return false;
+  const OpenBlasFactors f(matrix.data(), n);
+  if (!f.is_regular() || f.pivot_ratio() < least_ratio) return false;
+  const double det = f.determinant();
+  if (!std::isnormal(det)) return false;
+  f.invert(true, out);
+  for (int64_t i = 0; i < n * n; ++i) out[i] *= det;
+  return true;
+}
+
 void check_square(const InferContext& c) {
   const Shape* x = c.shape(0);
   if (!x) return;
@@ -133,7 +147,7 @@ template <typename F>
 void for_each_matrix(const RunContext& c, int64_t count, const F& f) {
   const Tensor& x = c.input(0);
   int64_t n = x.dims().back(), size = n * n;
-  c.control().require(3 * size, sizeof(double), "a matrix");
+  c.control().require(4 * size, sizeof(double), "a matrix");
   int64_t work = std::max<int64_t>(1, size * n);
   dispatch_float(x.dtype(), [&]<typename T>() {
     parallel_for(count, std::max<int64_t>(1, 16384 / work), [&](int64_t begin, int64_t end) {
@@ -163,10 +177,15 @@ class Det final : public Op {
     c.set_output(0, c.dtype(0), Shape(x->begin(), x->end() - 2));
   }
 
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    return prepare_square(c);
+  }
+
   void run(RunContext& c) const override {
     Tensor& y = c.output(0);
     for_each_matrix(c, y.size(), [&](Matrix m, int64_t n, int64_t k) {
-      double det = determinant(c.control(), std::move(m), n);
+      double det = c.is_prepared() && are_finite(m) ? OpenBlasFactors(m.data(), n).determinant()
+                                                    : determinant(c.control(), std::move(m), n);
       dispatch_float(y.dtype(), [&]<typename T>() { y.data<T>()[k] = narrow<T>(det); });
     });
   }
@@ -186,13 +205,19 @@ class Cofactor final : public Op {
     infer_same(c);
   }
 
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    return prepare_square(c);
+  }
+
   void run(RunContext& c) const override {
     Tensor& y = c.output(0);
     int64_t size = y.dims().back() * y.dims().back();
     if (y.size() == 0) return;
     for_each_matrix(c, y.size() / size, [&](Matrix m, int64_t n, int64_t k) {
       Matrix out(static_cast<size_t>(size));
-      cofactors(c.control(), std::move(m), n, out.data());
+      if (!c.is_prepared() || !cofactors_by_openblas(m, n, out.data())) {
+        cofactors(c.control(), std::move(m), n, out.data());
+      }
       dispatch_float(y.dtype(), [&]<typename T>() {
         std::transform(out.begin(), out.end(), y.data<T>() + k * size, narrow<T>);
       });

@@ -10,7 +10,7 @@
 #include "graph/upgrade_context.h"
 #include "kernels/broadcast.h"
 #include "kernels/compute_buffers.h"
-#include "kernels/gemm.h"
+#include "kernels/openblas.h"
 #include "limited_form.h"
 
 namespace onnxrun {
@@ -20,6 +20,9 @@ namespace {
 struct GemmState final : KernelState {
   int64_t m = 0, n = 0, k = 0;
   BroadcastRows<1> bias;  // C as rows of Y
+  bool by_openblas = false;
+
+  std::string_view kernel() const override { return by_openblas ? "openblas" : ""; }
 };
 
 class Gemm : public Op, public WeighsChannels, public TakesLimits {
@@ -59,6 +62,8 @@ class Gemm : public Op, public WeighsChannels, public TakesLimits {
     state->m = y[0];
     state->n = y[1];
     state->k = a[trans_a_ ? 0 : 1];
+    state->by_openblas = dtypes::floats.contains(c.output(0).dtype()) &&
+                         openblas_takes(c.products(), state->m, state->n, state->k);
     if (c.has_input(2)) state->bias = BroadcastRows<1>(y, {c.input(2).dims()});
     return state;
   }
@@ -138,8 +143,7 @@ class Gemm : public Op, public WeighsChannels, public TakesLimits {
   template <typename T>
   void multiply(const GemmState& s, T alpha, const T* a, const T* b, T beta, T* y,
                 const Limits<T>* limits = nullptr) const {
-    gemm<T>(trans_a_, trans_b_, s.m, s.n, s.k, alpha, a, trans_a_ ? s.m : s.k, b,
-            trans_b_ ? s.k : s.n, beta, y, s.n, limits);
+    gemm_by<T>(s.by_openblas, trans_a_, trans_b_, s.m, s.n, s.k, alpha, a, b, beta, y, limits);
   }
 
   template <bool is_limited, typename T>

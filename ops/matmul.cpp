@@ -4,7 +4,7 @@
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "kernels/compute_buffers.h"
-#include "kernels/gemm.h"
+#include "kernels/openblas.h"
 #include "matrix_batches.h"
 #include "passes/gradient.h"
 
@@ -21,6 +21,9 @@ struct BatchedProduct final : KernelState {
   int64_t batches = 1;
   int64_t grain = 1;  // batches that are worth a piece of a parallel loop
   MatrixBatches matrices;
+  bool by_openblas = false;
+
+  std::string_view kernel() const override { return by_openblas ? "openblas" : ""; }
 };
 
 std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans_a, bool trans_b) {
@@ -47,6 +50,8 @@ std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans
     p->batches = 1;
     p->matrices = {};
   }
+  p->by_openblas = dtypes::floats.contains(c.output(0).dtype()) &&
+                   openblas_takes(c.products(), p->m, p->n, p->k);
   int64_t work = c.output(0).size() / p->batches * p->k;
   p->grain = std::max<int64_t>(1, product_grain / std::max<int64_t>(1, work));
   return p;
@@ -57,8 +62,8 @@ void run_batches(const BatchedProduct& p, const T* a, const T* b, T* c, int64_t 
                  int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const auto [a_at, b_at] = p.matrices.at(i);
-    gemm<T>(p.trans_a, p.trans_b, p.m, p.n, p.k, 1, a + a_at * p.m * p.k, p.trans_a ? p.m : p.k,
-            b + b_at * p.k * p.n, p.trans_b ? p.k : p.n, 0, c + i * p.m * p.n, p.n);
+    gemm_by<T>(p.by_openblas, p.trans_a, p.trans_b, p.m, p.n, p.k, 1, a + a_at * p.m * p.k,
+               b + b_at * p.k * p.n, 0, c + i * p.m * p.n);
   }
 }
 

@@ -14,6 +14,7 @@ packages=(
   libtbb-dev libhwy-dev
   libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev zlib1g-dev
   libpng-dev libcairo2-dev libturbojpeg0-dev libwebp-dev libtiff-dev libopenjp2-7-dev libre2-dev
+  libopenblas0-serial # loaded for --products openblas
   libgtest-dev libbenchmark-dev
 )
 for purpose in "$@"; do

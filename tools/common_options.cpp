@@ -33,6 +33,7 @@ LoadOptions CommonOptions::load_options() const {
 SessionOptions CommonOptions::session_options() const {
   SessionOptions session;
   session.threads = threads;
+  session.products = products;
   session.optimize = optimize > 0;
   session.max_memory = max_memory;
   session.max_tensor_bytes = max_tensor;
@@ -63,6 +64,18 @@ void add_common_options(Options& options, CommonOptions& o) {
   option("--threads", o.threads, "N",
          "threads to use (default: ONNXRUN_NUM_THREADS, else what the machine allows)")
       .check(between(1, 4096));
+  options
+      .add(
+          "--products",
+          [&o](const std::string& text) {
+            o.products = text == "openblas" ? Products::OpenBlas : Products::Own;
+          },
+          "what multiplies large matrices: own (default) or openblas, which makes a row's last "
+          "bits "
+          "depend on its batch")
+      .type_name("own|openblas")
+      .check(one_of({"own", "openblas"}))
+      .group("Common options");
   text_option("--max-memory", "SIZE", "most memory for tensors, e.g. 2G (default: half of all)",
               [&o](const std::string& text) {
                 o.max_memory = parse_bytes("--max-memory", text);

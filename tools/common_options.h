@@ -18,6 +18,7 @@ namespace onnxrun::tool {
 
 struct CommonOptions {
   int threads = 0;
+  Products products = Products::Own;
   // Unless given, half of what there is: the other half is for what is not counted.
   int64_t max_memory = INT64_MAX;
   bool is_max_memory_given = false;

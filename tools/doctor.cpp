@@ -14,6 +14,7 @@
 #include "machine.h"
 #include "messages.h"
 #include "node_cost.h"
+#include "openblas_report.h"
 
 namespace onnxrun::tool {
 
@@ -56,6 +57,7 @@ class Doctor final : public Command {
     temporary_ = temporary_folder();
     encoding_ = locale_encoding();
     has_cairo_ = has_library("libcairo.so.2");
+    openblas_ = openblas_report();
     load_ = load_average();
     look_at_processors();
     look_at_memory();
@@ -74,6 +76,7 @@ class Doctor final : public Command {
           "the kernels use {}, {} bytes at a time; processors with AVX2 are several times faster",
           vector_target(), vector_bytes());
     }
+    if (!openblas_.advice.empty()) advise("{}", openblas_.advice);
     if (affinity_ < processors_) {
       advise("the affinity mask (taskset, a batch system) allows {} of {} processors", affinity_,
              processors_);
@@ -145,6 +148,7 @@ class Doctor final : public Command {
                            {"affinity", affinity_},
                            {"cgroup_quota", quota_ > 0 ? Json(quota_) : Json()},
                            {"load", load_}}},
+        {"openblas", openblas_.document},
         {"threads", threads_},
         {"memory", memory},
         {"temporary", Json{{"path", temporary_.path},
@@ -166,6 +170,7 @@ class Doctor final : public Command {
     text += fmt::format("processor: {}\n  features: {}\n  kernels use: {}, {} bytes at a time\n",
                         name.empty() ? "not known" : name, features.empty() ? "none" : features,
                         vector_target(), vector_bytes());
+    text += fmt::format("  OpenBLAS: {}\n", openblas_.text);
     std::string quota = quota_ > 0 ? fmt::format("{:g}", quota_) : "none";
     text += fmt::format(
         "  online: {}, affinity: {}, cgroup quota: {}, load: {:.3g}\nthreads: {} "
@@ -194,6 +199,7 @@ class Doctor final : public Command {
   TemporaryFolder temporary_;
   std::string encoding_;
   bool has_cairo_ = false;
+  OpenBlasReport openblas_;
   std::vector<std::string> warnings_;
 };
 

@@ -13,6 +13,7 @@
 #include "graph_view.h"
 #include "inputs.h"
 #include "interrupt.h"
+#include "kernels/openblas.h"
 #include "messages.h"
 #include "model_loading.h"
 #include "node_cost.h"
@@ -137,9 +138,15 @@ class Inspect final : public Command {
     print(text);
   }
 
+  PlanOptions plan_options() const {
+    require_products(common_.products);
+    return {.optimize = common_.optimize > 0,
+            .max_memory = common_.max_memory,
+            .products = common_.products};
+  }
+
   std::string plan_text(const Graph& graph) const {
-    PlanOptions options{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
-    return Plan::compile(graph, input_types(graph), options)->to_string();
+    return Plan::compile(graph, input_types(graph), plan_options())->to_string();
   }
 
   void print_node(const Graph& graph) const {
@@ -231,8 +238,7 @@ class Inspect final : public Command {
         std::all_of(types.begin(), types.end(), [](const Type& t) { return t.is_concrete(); });
     if (!concrete) return std::nullopt;
     try {
-      PlanOptions options{.optimize = common_.optimize > 0, .max_memory = common_.max_memory};
-      std::shared_ptr<const Plan> plan = Plan::compile(graph, types, options);
+      std::shared_ptr<const Plan> plan = Plan::compile(graph, types, plan_options());
       return plan->arena_bytes() + plan->scratch_bytes();
     } catch (const Error& e) {
       warn("no plan for these shapes: {}", e.what());

@@ -103,6 +103,7 @@ class Step final : public Command {
     SessionOptions session = common_.session_options();
     return {.seed = common_.seed,
             .threads = session.threads,
+            .products = session.products,
             .optimize = session.optimize,
             .max_memory = session.max_memory,
             .max_tensor_bytes = session.max_tensor_bytes,

@@ -215,6 +215,7 @@ TrainerOptions trainer_options(const OptimizerChoice& optimizer, const ModeChoic
   o.seed = common.seed;
   o.optimize = common.optimize > 0;
   o.threads = common.threads;
+  o.products = common.products;
   o.max_memory = common.max_memory;
   o.max_tensor_bytes = common.max_tensor;
   o.max_loop_iterations = common.max_loop_iterations;

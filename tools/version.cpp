@@ -11,6 +11,7 @@
 #include "graph/registry.h"
 #include "machine.h"
 #include "messages.h"
+#include "openblas_report.h"
 
 namespace onnxrun::tool {
 
@@ -36,12 +37,13 @@ class Version final : public Command {
   int execute() override {
     size_t operators = builtin_ops().all().size();
     int64_t processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const OpenBlasReport openblas = openblas_report();
     if (common_.json) {
-      Json doc = {{"schema", "onnxrun.version/1"}, {"version", ONNXRUN_VERSION},
-                  {"opset", current_opset},        {"operators", operators},
-                  {"compiler", __VERSION__},       {"cpu_features", cpu_features()},
-                  {"processors", processors},      {"threads", available_threads()},
-                  {"libraries", ONNXRUN_LIBRARIES}};
+      Json doc = {{"schema", "onnxrun.version/1"},  {"version", ONNXRUN_VERSION},
+                  {"opset", current_opset},         {"operators", operators},
+                  {"compiler", __VERSION__},        {"cpu_features", cpu_features()},
+                  {"processors", processors},       {"threads", available_threads()},
+                  {"libraries", ONNXRUN_LIBRARIES}, {"openblas", openblas.document}};
       if (has_ml_operators()) doc["ml_opset"] = current_ml_opset;
       print(doc.text());
       return exit_ok;
@@ -53,10 +55,12 @@ class Version final : public Command {
                     "opsets: ai.onnx 1 to {}{}, com.microsoft 1; {} operators\n"
                     "compiler: {}\n"
                     "libraries: {}\n"
+                    "OpenBLAS: {}\n"
                     "processor features: {}\n"
                     "threads: {} ({} processors online)\n",
                     ONNXRUN_VERSION, current_opset, ml, operators, __VERSION__, ONNXRUN_LIBRARIES,
-                    joined(cpu_features()), available_threads(), processors));
+                    openblas.text, joined(cpu_features()), available_threads(), processors));
+    if (!openblas.advice.empty()) warn("{}", openblas.advice);
     return exit_ok;
   }
 };

@@ -120,10 +120,19 @@ void read_losses(OptionReader& reader, const Model& model, LossOptions& first,
   more.erase(more.begin());
 }
 
+Products to_products(const std::string& text) {
+  if (text == "own") return Products::Own;
+  if (text == "openblas") return Products::OpenBlas;
+  fail(ErrorKind::Usage, "option 'products' is '{}', expected own or openblas", text);
+}
+
 // Those that sessions and trainers have.
 template <typename T>
 void read_limits(OptionReader& reader, T& options) {
   reader.read("threads", options.threads);
+  std::string products = "own";
+  reader.read("products", products);
+  options.products = to_products(products);
   reader.read("optimize", options.optimize);
   reader.read("max_memory", options.max_memory);
   reader.read("max_loop_iterations", options.max_loop_iterations);

@@ -29,6 +29,7 @@ onnxrun_status onnxrun_stored_training_new(const onnxrun_model* model,
       onnxrun::fail(onnxrun::ErrorKind::Usage, "there is no option 'outputs' here");
     }
     chosen.threads = session.threads;
+    chosen.products = session.products;
     chosen.optimize = session.optimize;
     chosen.max_memory = session.max_memory;
     chosen.max_tensor_bytes = session.max_tensor_bytes;

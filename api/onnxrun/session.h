@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "onnxrun/model.h"
+#include "onnxrun/products.h"
 
 namespace onnxrun {
 
@@ -17,6 +18,8 @@ struct SessionOptions {
   // One thread runs in the caller's and wakes nobody. Results are the same to the bit for any
   // number.
   int threads = 1;
+  // OpenBLAS's keep what is said of threads, but not what is said of batches.
+  Products products = Products::Own;
   // False runs every node as the file has it.
   bool optimize = true;
   // Values to compute: any of the graph's, inner ones included; the model's outputs if empty.

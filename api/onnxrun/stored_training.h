@@ -18,6 +18,7 @@ struct StoredTrainingOptions {
   uint64_t seed = 0;
   // As in SessionOptions, for each step.
   int threads = 1;
+  Products products = Products::Own;
   bool optimize = true;
   int64_t max_memory = default_max_memory();
   int64_t max_tensor_bytes = INT64_MAX;

@@ -65,6 +65,7 @@ struct TrainerOptions {
   bool optimize = true;  // as SessionOptions::optimize
   // As in SessionOptions; the time is that of a step. A step that has begun to move weights ends.
   int threads = 1;
+  Products products = Products::Own;
   int64_t max_memory = default_max_memory();
   int64_t max_tensor_bytes = INT64_MAX;
   int64_t max_loop_iterations = 20'000'000;

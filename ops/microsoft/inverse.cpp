@@ -5,6 +5,7 @@
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
+#include "kernels/openblas.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -42,6 +43,15 @@ bool invert(const RunControl& control, std::vector<double>& a, int64_t n) {
   return true;
 }
 
+bool invert_by_openblas(std::vector<double>& a, int64_t n) {
+  const OpenBlasFactors factors(a.data(), n);
+  if (!factors.is_regular()) return false;
+  std::vector<double> inverse(a.size());
+  factors.invert(false, inverse.data());
+  a.swap(inverse);
+  return true;
+}
+
 class Inverse final : public Op {
  public:
   void infer(InferContext& c) const override {
@@ -56,6 +66,10 @@ class Inverse final : public Op {
     infer_same(c);
   }
 
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    return prepare_square(c);
+  }
+
   void run(RunContext& c) const override {
     const Tensor& x = c.input(0);
     Tensor& y = c.output(0);
@@ -68,7 +82,9 @@ class Inverse final : public Op {
     parallel_for(x.size() / (n * n), 1, [&](int64_t begin, int64_t end) {
       for (int64_t m = begin; m < end; ++m) {
         std::vector<double> a(all.begin() + m * n * n, all.begin() + (m + 1) * n * n);
-        if (!invert(c.control(), a, n)) fail(ErrorKind::BadInput, "matrix {} is singular", m);
+        const bool done =
+            c.is_prepared() && are_finite(a) ? invert_by_openblas(a, n) : invert(c.control(), a, n);
+        if (!done) fail(ErrorKind::BadInput, "matrix {} is singular", m);
         dispatch<float, double, float16>(y.dtype(), [&]<typename T>() {
           for (int64_t i = 0; i < n * n; ++i) {
             double v = a[static_cast<size_t>(i)];

@@ -7,7 +7,13 @@
 namespace onnxrun {
 
 SharedLibrary::SharedLibrary(const char* name, std::string missing)
-    : missing_(std::move(missing)), handle_(dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
+    : SharedLibrary(std::vector{name}, std::move(missing)) {}
+
+SharedLibrary::SharedLibrary(const std::vector<const char*>& names, std::string missing)
+    : missing_(std::move(missing)), handle_(nullptr) {
+  for (const char* name : names) {
+    if (!handle_) handle_ = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  }
   if (!handle_) fail(ErrorKind::Unsupported, "{}", missing_);
 }
 

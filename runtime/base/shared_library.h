@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace onnxrun {
 
@@ -12,6 +13,8 @@ class SharedLibrary {
   // `name` as the linker knows it, "libtiff.so.6". Throws Unsupported with the text `missing` where
   // it is not there, and from find() where it lacks a function.
   SharedLibrary(const char* name, std::string missing);
+  // The first of these names that is there.
+  SharedLibrary(const std::vector<const char*>& names, std::string missing);
 
   // The function of this name; F is a pointer to its type.
   template <typename F>

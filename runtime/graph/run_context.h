@@ -10,6 +10,7 @@
 
 #include "graph/op.h"
 #include "graph/type.h"
+#include "onnxrun/products.h"
 #include "onnxrun/value.h"
 
 namespace onnxrun {
@@ -86,8 +87,9 @@ class PrepareContext {
  public:
   // `constant` says of each input whether its elements are the same in every run.
   PrepareContext(std::span<const RuntimeValue* const> inputs,
-                 std::span<RuntimeValue* const> outputs, std::span<const char> constant)
-      : inputs_(inputs), outputs_(outputs), constant_(constant) {}
+                 std::span<RuntimeValue* const> outputs, std::span<const char> constant,
+                 Products products = Products::Own)
+      : inputs_(inputs), outputs_(outputs), constant_(constant), products_(products) {}
 
   size_t num_inputs() const { return inputs_.size(); }
   size_t num_outputs() const { return outputs_.size(); }
@@ -100,6 +102,8 @@ class PrepareContext {
   const Tensor* constant(size_t i) const {
     return has_input(i) && i < constant_.size() && constant_[i] ? &inputs_[i]->tensor : nullptr;
   }
+  // The kernels that products are to be computed by.
+  Products products() const { return products_; }
   // Bytes of scratch memory, 64-byte aligned, that run() will find in RunContext::scratch().
   void request_scratch(int64_t bytes) { scratch_ = bytes; }
   int64_t scratch() const { return scratch_; }
@@ -108,6 +112,7 @@ class PrepareContext {
   std::span<const RuntimeValue* const> inputs_;
   std::span<RuntimeValue* const> outputs_;
   std::span<const char> constant_;
+  Products products_;
   int64_t scratch_ = 0;
 };
 

@@ -383,7 +383,7 @@ void Execution::run_inferred(RunningStep& step, Node& node) {
   if (ready && (view || writes_nothing(step.outputs))) return;
   step.dynamic_state = nullptr;
   if (ready) {
-    PrepareContext prepare(inputs, step.outputs, {});
+    PrepareContext prepare(inputs, step.outputs, {}, plan_->options().products);
     step.dynamic_state = node.op->prepare(prepare);
     if (prepare.scratch() > 0) step.dynamic_scratch = bytes_tensor(prepare.scratch(), &control);
   }

@@ -376,7 +376,7 @@ void PlanCompiler::prepare_steps() {
     }
     step.idle = writes_nothing(outputs);
     if (step.idle) continue;
-    PrepareContext context(inputs, outputs, constant);
+    PrepareContext context(inputs, outputs, constant, plan_->options_.products);
     try {
       step.state = n.op->prepare(context);
     } catch (const Error& e) {

@@ -17,6 +17,7 @@ struct PlanOptions {
   bool optimize = true;
   // Bytes of the arena.
   int64_t max_memory = INT64_MAX;
+  Products products = Products::Own;
 };
 
 // Where a value's elements live.

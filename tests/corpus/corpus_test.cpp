@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "graph/graph.h"
+#include "kernels/openblas.h"
 #include "passes/gradient.h"
 #include "passes/widen.h"
 #include "plan/execution.h"
@@ -23,6 +24,12 @@ std::vector<Type> types_of(const Graph& graph, const std::vector<ValueId>& ids) 
   std::vector<Type> types;
   for (ValueId v : ids) types.push_back(graph.value(v).type);
   return types;
+}
+
+std::vector<SessionOptions> ways_to_run() {
+  std::vector<SessionOptions> ways = {{.optimize = true}, {.optimize = false}};
+  if (has_openblas()) ways.push_back({.products = Products::OpenBlas});
+  return ways;
 }
 
 class Corpus : public ::testing::TestWithParam<std::string> {
@@ -46,8 +53,9 @@ TEST_P(Corpus, RunsAsItsFrameworkDid) {
     NamedValues feeds;
     for (size_t i = 0; i < inputs.size(); ++i)
       feeds.emplace_back(graph.name_of(graph.inputs[i]), inputs[i]);
-    for (bool optimize : {true, false}) {
-      NamedValues results = Session(model_, {.optimize = optimize}).run(feeds);
+    const OpenBlasFrom all(1);
+    for (const SessionOptions& options : ways_to_run()) {
+      NamedValues results = Session(model_, options).run(feeds);
       for (size_t k = 0; k < outputs.size(); ++k) {
         if (std::find(random.begin(), random.end(), results[k].first) != random.end()) continue;
         expect_close(results[k].second.tensor, outputs[k].tensor, reference_.facts()["rtol"],

@@ -325,6 +325,25 @@ def test_inverse(tool):
         compare(tool, "Inverse", [floats(*dims, seed=5)])
 
 
+def test_large_inverse(tool):
+    """As large as OpenBLAS takes them, against numpy: the inverse and its gradient."""
+    x = np.eye(256, dtype=np.float32) + floats(2, 256, 256) / 64
+    path, flow = tool.path(".onnx"), tool.path(".npy")
+    outputs = [("y", TensorProto.FLOAT)]
+    path.write_bytes(model_of("Inverse", [x], outputs, {}, "com.microsoft").SerializeToString())
+    cotangent = floats(*x.shape, seed=2)
+    np.save(flow, cotangent)
+    y = np.linalg.inv(x.astype(np.float64))
+    back = y.transpose(0, 2, 1)
+    gradient = -back @ cotangent @ back
+    for products in ("own", "openblas"):
+        options = ("--products", products)
+        expect_near("inverse", tool.run(path, {"x0": x}, *options)["y"], y, 1e-5)
+        flows = ("--wrt", "x0", "--cotangent", f"y={flow}")
+        found = tool.gradients(path, {"x0": x}, *flows, *options)
+        expect_near("gradient", found["x0"], gradient, 1e-4)
+
+
 def gqa_inputs(batch, queries, past, cache, total, packed, rotary):
     """A cache of `cache` rows of which `past` are taken; total rows with the queries."""
     size = (4 + 2 * 2) * 16 if packed else 4 * 16

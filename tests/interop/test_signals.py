@@ -29,17 +29,18 @@ def one_node(tool, op, inputs, attributes, opset=20):
     return path, given
 
 
-def against_torch(tool, op, inputs, attributes, function, wrt):
+def against_torch(tool, op, inputs, attributes, function, wrt, *options):
     """`function` of tensors by name is PyTorch's word for the node; all in double."""
     model, given = one_node(tool, op, inputs, attributes)
     tensors = {k: torch.tensor(v, requires_grad=k in wrt) for k, v in given.items()}
     expected = function(**tensors)
-    expect_near(op, tool.run(model, given)["y"], expected.detach().numpy(), 1e-11)
+    expect_near(op, tool.run(model, given, *options)["y"], expected.detach().numpy(), 1e-11)
     cotangent = np.random.default_rng(1).standard_normal(expected.shape)
     expected.backward(torch.tensor(cotangent))
     flow = tool.path(".npy")
     np.save(flow, cotangent)
-    found = tool.gradients(model, given, "--wrt", ",".join(wrt), "--cotangent", f"y={flow}")
+    flows = ("--cotangent", f"y={flow}")
+    found = tool.gradients(model, given, "--wrt", ",".join(wrt), *flows, *options)
     for name in wrt:
         expect_near(f"gradient of {name}", found[name], tensors[name].grad.numpy(), 1e-10)
 
@@ -112,6 +113,11 @@ def test_determinants(tool):
     for n in (1, 2, 5, 12):
         x = rng.standard_normal((3, n, n))
         against_torch(tool, "Det", {"x": x}, {}, lambda x: torch.linalg.det(x), ["x"])
+    # As large as OpenBLAS takes them.
+    x = np.eye(256) + rng.standard_normal((2, 256, 256)) / 64
+    for products in ("own", "openblas"):
+        options = ("--products", products)
+        against_torch(tool, "Det", {"x": x}, {}, lambda x: torch.linalg.det(x), ["x"], *options)
 
 
 def test_regions(tool):
