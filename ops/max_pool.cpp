@@ -1,5 +1,6 @@
 // MaxPool, GlobalMaxPool, and onnxrun.MaxPoolGrad.
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "kernels/compute_buffers.h"
 #include "kernels/max_planes.h"
 #include "kernels/scratch.h"
@@ -9,7 +10,7 @@ namespace onnxrun {
 
 namespace {
 
-class MaxPool final : public PoolFamily {
+class MaxPool final : public PoolFamily, public WorksOnLevels {
  public:
   void own_attributes(AttributeVisitor& v) override {
     v.visit("storage_order", column_major_, "indices count columns first");
