@@ -2,22 +2,21 @@
 #include "kernels/byte_convolution.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <random>
+#include <set>
+#include <string>
 
 #include "base/threads.h"
 #include "kernels/matrix_convolution.h"
+#include "support/kernel_cases.h"
 
 namespace onnxrun {
 namespace {
 
-struct Case {
-  int64_t batch, groups, in_channels, out_channels;
-  Dims input, kernel, strides, dilations, pads;
-};
+using testing::ByteList, testing::number, testing::shape_of;
+using Case = testing::ConvCase;
 
 const std::vector<Case> cases = {
     {2, 1, 1, 1, {7}, {3}, {1}, {1}, {1}},
@@ -36,24 +35,12 @@ const std::vector<Case> cases = {
     {1, 1, 5, 4, {2, 2}, {5, 5}, {1, 1}, {1, 1}, {3, 3}},     // mostly padding
 };
 
-ConvShape shape_of(const Case& c) {
-  Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
-  for (size_t i = 0; i < w.rank(); ++i) {
-    w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
-  }
-  return {w, c.batch, c.groups, c.in_channels, c.out_channels};
-}
-
-using ByteList = std::vector<uint8_t>;
-
 ByteList random_bytes(int64_t n, unsigned seed) {
   std::mt19937 random(seed);
   ByteList values(static_cast<size_t>(n));
   for (uint8_t& v : values) v = static_cast<uint8_t>(random());
   return values;
 }
-
-double number(uint8_t byte, bool is_signed) { return is_signed ? static_cast<int8_t>(byte) : byte; }
 
 struct Operands {
   ConvShape shape;
@@ -106,20 +93,16 @@ struct Operands {
   }
 };
 
-class ByteConvolutions : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-};
-
-INSTANTIATE_TEST_SUITE_P(Targets, ByteConvolutions,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+class ByteConvolutions : public testing::EveryTarget {};
+INSTANTIATE_TEST_SUITE_P(Targets, ByteConvolutions, testing::every_target(), testing::target_name);
 
 TEST_P(ByteConvolutions, AreExact) {
+  std::set<std::string> kernels;
   for (Dots dots : {Dots::Pairs, Dots::Quads}) {
     if (!has_dots(dots)) continue;
     for (size_t i = 0; i < cases.size(); ++i) {
+      const std::string kernel(ByteConvolution(shape_of(cases[i]), dots).kernel());
+      kernels.insert(kernel.substr(0, kernel.find(" by ")));
       for (bool signed_x : {false, true}) {
         for (bool signed_w : {false, true}) {
           const Operands o(cases[i], signed_x, signed_w, (i + signed_x) % 2 == 1);
@@ -129,6 +112,7 @@ TEST_P(ByteConvolutions, AreExact) {
       }
     }
   }
+  EXPECT_EQ(kernels, (std::set<std::string>{"copied windows", "flat windows", "pixels"}));
 }
 
 TEST_P(ByteConvolutions, AreTheSameOnThreads) {

@@ -2,8 +2,6 @@
 #include "kernels/byte_products.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <random>
@@ -11,21 +9,15 @@
 
 #include "base/threads.h"
 #include "kernels/byte_sums.h"
+#include "support/kernel_cases.h"
 
 namespace onnxrun {
 namespace {
 
-class ByteProducts : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-};
+class ByteProducts : public testing::EveryTarget {};
+INSTANTIATE_TEST_SUITE_P(Targets, ByteProducts, testing::every_target(), testing::target_name);
 
-INSTANTIATE_TEST_SUITE_P(Targets, ByteProducts,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
-
-using ByteList = std::vector<uint8_t>;
+using testing::ByteList, testing::number;
 
 // Extreme bytes are frequent: sums of their products are what narrow accumulators cannot hold.
 ByteList random_bytes(int64_t count, unsigned seed) {
@@ -38,10 +30,6 @@ ByteList random_bytes(int64_t count, unsigned seed) {
                                              : draw >> 8);
   }
   return v;
-}
-
-int64_t number(uint8_t byte, bool is_signed) {
-  return is_signed ? static_cast<int8_t>(byte) : byte;
 }
 
 struct Case {

@@ -1,23 +1,21 @@
 #include "kernels/convolution.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
-#include <hwy/targets.h>
 
 #include <random>
+#include <set>
 
 #include "kernels/flat_convolver.h"
 #include "kernels/matrix_convolution.h"
+#include "support/kernel_cases.h"
 
 namespace onnxrun {
 namespace {
 
-struct Case {
-  int64_t batch, groups, in_channels, out_channels;
-  Dims input, kernel, strides, dilations, pads;
-};
+using testing::applicable, testing::shape_of;
+using Case = testing::ConvCase;
 
-// Every way to compute them is taken: by its own loops here, and as convolve() chooses.
+// Every kernel applies to some of them.
 const std::vector<Case> cases = {
     {2, 1, 1, 1, {7}, {3}, {1}, {1}, {1}},
     {1, 2, 3, 2, {19}, {4}, {2}, {3}, {4}},
@@ -25,19 +23,12 @@ const std::vector<Case> cases = {
     {2, 1, 3, 9, {10, 33}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {2, 3, 1, 1, {11, 9}, {3, 3}, {1, 1}, {2, 1}, {2, 1}},
     {2, 4, 1, 2, {12, 13}, {5, 3}, {2, 3}, {1, 1}, {2, 0}},
+    {1, 3, 1, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {9, 1, 4, 3, {8, 8}, {3, 3}, {2, 2}, {1, 2}, {1, 2}},
     {1, 1, 2, 17, {20, 40}, {1, 5}, {1, 1}, {1, 1}, {0, 2}},
     {1, 2, 2, 2, {4, 6, 9}, {2, 3, 2}, {1, 2, 1}, {1, 1, 2}, {1, 1, 0}},
     {1, 1, 1, 2, {3, 4, 3, 4}, {2, 2, 2, 2}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 0, 1}},
 };
-
-ConvShape shape_of(const Case& c) {
-  Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
-  for (size_t i = 0; i < w.rank(); ++i) {
-    w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
-  }
-  return {w, c.batch, c.groups, c.in_channels, c.out_channels};
-}
 
 template <typename T>
 std::vector<T> numbers(int64_t n, unsigned seed) {
@@ -56,53 +47,91 @@ void expect_near(const std::vector<T>& actual, const std::vector<T>& expected) {
   }
 }
 
+// Operands and results of the three functions.
 template <typename T>
-void compare(const Case& c) {
-  ConvShape s = shape_of(c);
-  ConvPlan plan(s);
-  ASSERT_TRUE(plan.flat);
-  int64_t in = s.x_at(s.batch, 0), out = s.y_at(s.batch, 0), weights = s.w_at(s.groups);
-  auto x = numbers<T>(in, 1), w = numbers<T>(weights, 2), dy = numbers<T>(out, 3);
-  auto bias = numbers<T>(s.groups * std::max(s.in_channels, s.out_channels), 4);
-  MatrixConvolution<T> matrix(s);
-  FlatConvolver<T> flat(s, *plan.flat);
+struct Operands {
+  ConvPlan plan;
+  std::vector<T> x, w, bias, dy;
 
-  std::vector<T> expected(dy.size()), actual(dy.size());
-  matrix.forward(x.data(), w.data(), bias.data(), expected.data());
-  flat.forward(x.data(), w.data(), bias.data(), actual.data());
-  expect_near(actual, expected);
-  convolve(plan, x.data(), w.data(), bias.data(), actual.data());
-  expect_near(actual, expected);
+  explicit Operands(const Case& c)
+      : plan(shape_of(c)),
+        x(numbers<T>(shape().x_at(shape().batch, 0), 1)),
+        w(numbers<T>(shape().w_at(shape().groups), 2)),
+        bias(numbers<T>(shape().groups * std::max(shape().in_channels, shape().out_channels), 4)),
+        dy(numbers<T>(shape().y_at(shape().batch, 0), 3)) {}
+  const ConvShape& shape() const { return plan.shape; }
 
-  expected.resize(w.size());
-  actual.resize(w.size());
-  matrix.weight_grad(x.data(), dy.data(), expected.data());
-  flat.weight_grad(x.data(), dy.data(), actual.data());
-  expect_near(actual, expected);
-  convolve_weight_grad(plan, x.data(), dy.data(), actual.data());
-  expect_near(actual, expected);
+  std::vector<T> forward(const ConvForwardKernel<T>& kernel) const {
+    std::vector<T> y(dy.size());
+    kernel.run(plan, x.data(), w.data(), bias.data(), y.data(), nullptr);
+    return y;
+  }
+  std::vector<T> input_grad(const ConvInputGradKernel<T>& kernel) const {
+    std::vector<T> dx(x.size());
+    kernel.run(plan, dy.data(), w.data(), bias.data(), dx.data());
+    return dx;
+  }
+  std::vector<T> weight_grad(const ConvWeightGradKernel<T>& kernel) const {
+    std::vector<T> dw(w.size());
+    kernel.run(plan, x.data(), dy.data(), dw.data());
+    return dw;
+  }
+};
 
-  expected.resize(x.size());
-  actual.resize(x.size());
-  matrix.input_grad(dy.data(), w.data(), bias.data(), expected.data());
-  convolve_input_grad(plan, dy.data(), w.data(), bias.data(), actual.data());
-  expect_near(actual, expected);
+using Names = std::set<std::string_view>;
+
+// What the last of `kernels`, which always applies, computes all others must, too.
+template <typename T, typename List, typename F>
+void compare_all(const List& kernels, const ConvPlan& plan, Names& seen, const F& result) {
+  const auto fitting = applicable(kernels, plan);
+  const std::vector<T> expected = result(fitting.back());
+  for (const auto& kernel : fitting) {
+    SCOPED_TRACE(kernel.name);
+    seen.insert(kernel.name);
+    expect_near(result(kernel), expected);
+  }
 }
 
-class Convolutions : public testing::TestWithParam<int64_t> {
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+struct Seen {
+  Names forward, input_grad, weight_grad;
 };
-INSTANTIATE_TEST_SUITE_P(Targets, Convolutions,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+
+template <typename T>
+void compare(const Case& c, Seen& seen) {
+  const Operands<T> o(c);
+  const ConvKernels<T> kernels = conv_kernels<T>();
+  compare_all<T>(kernels.forward, o.plan, seen.forward,
+                 [&](const auto& kernel) { return o.forward(kernel); });
+  compare_all<T>(kernels.input_grad, o.plan, seen.input_grad,
+                 [&](const auto& kernel) { return o.input_grad(kernel); });
+  compare_all<T>(kernels.weight_grad, o.plan, seen.weight_grad,
+                 [&](const auto& kernel) { return o.weight_grad(kernel); });
+}
+
+class Convolutions : public testing::EveryTarget {};
+INSTANTIATE_TEST_SUITE_P(Targets, Convolutions, testing::every_target(), testing::target_name);
 
 TEST_P(Convolutions, EveryWayGivesTheSame) {
+  Seen seen;
   for (size_t i = 0; i < cases.size(); ++i) {
     SCOPED_TRACE(i);
-    compare<float>(cases[i]);
-    compare<double>(cases[i]);
+    compare<float>(cases[i], seen);
+    compare<double>(cases[i], seen);
   }
+  EXPECT_EQ(seen.forward, (Names{"depthwise", "flat", "matrix"}));
+  EXPECT_EQ(seen.input_grad, (Names{"depthwise", "flat", "matrix"}));
+  EXPECT_EQ(seen.weight_grad, (Names{"flat", "matrix"}));
+}
+
+// Sums of no terms.
+TEST(ConvPlan, WithoutWeightsBiasesAreAllThereIs) {
+  const Operands<float> o({2, 2, 0, 3, {5}, {2}, {1}, {1}, {1}});
+  const auto& kernel = chosen(conv_kernels<float>().forward, o.plan);
+  EXPECT_EQ(kernel.name, "bias");
+  const std::vector<float> y = o.forward(kernel),
+                           matrix = o.forward(conv_kernels<float>().forward.back());
+  EXPECT_EQ(y, matrix);
+  EXPECT_EQ(y[0], o.bias[0]);
 }
 
 // Lines of all lengths, kernels that are and are not unrolled, padding that cuts input off.

@@ -2,8 +2,6 @@
 #include "kernels/linear_quantization.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,19 +10,14 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "support/kernel_cases.h"
 
 namespace onnxrun {
 namespace {
 
-class LinearQuantization : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-};
-
-INSTANTIATE_TEST_SUITE_P(Targets, LinearQuantization,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+class LinearQuantization : public testing::EveryTarget {};
+INSTANTIATE_TEST_SUITE_P(Targets, LinearQuantization, testing::every_target(),
+                         testing::target_name);
 
 std::vector<float> numbers(size_t n, float most, unsigned seed) {
   std::mt19937 random(seed);
@@ -40,9 +33,7 @@ int32_t level(float x, float scale, int32_t zero, bool is_signed) {
   return static_cast<int32_t>(std::min(std::max(low, y), low + 255));
 }
 
-int32_t number(uint8_t byte, bool is_signed) {
-  return is_signed ? static_cast<int8_t>(byte) : byte;
-}
+using testing::number;
 
 TEST_P(LinearQuantization, RoundsAsAPlainLoop) {
   for (size_t n : {1, 15, 16, 63, 64, 65, 200}) {

@@ -1,8 +1,6 @@
 #include "kernels/max_planes.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <limits>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "kernels/pooling.h"
+#include "support/kernel_cases.h"
 
 namespace onnxrun {
 namespace {
@@ -43,20 +42,40 @@ Window window_of(const Case& c) {
 }
 
 // Every test runs once for each instruction set of this processor.
-class MaxPlanes : public testing::TestWithParam<int64_t> {
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-};
-INSTANTIATE_TEST_SUITE_P(Targets, MaxPlanes, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+class MaxPlanes : public testing::EveryTarget {};
+INSTANTIATE_TEST_SUITE_P(Targets, MaxPlanes, testing::every_target(), testing::target_name);
+
+constexpr int64_t planes = 3;
+
+PoolPlan plan_of(const Case& c) {
+  PoolPlan plan;
+  plan.walk = PlaneWalk(window_of(c));
+  plan.padded = PaddedPlane::of(plan.window());
+  plan.planes = planes;
+  return plan;
+}
+
+// Every kernel for the largest elements gives those of the last, which always applies.
+template <typename T>
+void compare_largest(const PoolPlan& plan, const std::vector<T>& x) {
+  ASSERT_EQ(chosen(max_kernels<T>, plan).name, "lines");
+  std::vector<T> expected(static_cast<size_t>(planes * plan.window().output_size()));
+  std::end(max_kernels<T>)[-1].run(plan, x.data(), expected.data(), planes);
+  for (const MaxKernel<T>& kernel : max_kernels<T>) {
+    if (!kernel.applies(plan)) continue;
+    std::vector<T> actual(expected.size());
+    kernel.run(plan, x.data(), actual.data(), planes);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const bool both_nan = expected[i] != expected[i] && actual[i] != actual[i];
+      ASSERT_TRUE(both_nan || actual[i] == expected[i]) << kernel.name << " " << i;
+    }
+  }
+}
 
 template <typename T>
 void compare(const Case& c) {
-  constexpr int64_t planes = 3;
-  const PlaneWalk walk(window_of(c));
-  const auto padded = PaddedPlane::of(walk.window());
-  ASSERT_TRUE(padded);
-  const int64_t in = walk.window().input_size(), out = walk.window().output_size();
+  const PoolPlan plan = plan_of(c);
+  const int64_t in = plan.window().input_size(), out = plan.window().output_size();
   // Exactly as long as it is: a sanitizer sees what is read behind.
   std::vector<T> x(static_cast<size_t>(planes * in));
   std::mt19937 random(1);
@@ -64,22 +83,16 @@ void compare(const Case& c) {
   for (T& v : x) v = static_cast<T>(uniform(random));
   x[x.size() / 2] = std::numeric_limits<T>::quiet_NaN();
   x[x.size() / 3] = -std::numeric_limits<T>::infinity();
-  std::vector<T> expected(static_cast<size_t>(planes * out)), actual(expected.size());
-  for (int64_t p = 0; p < planes; ++p)
-    max_plane(walk, x.data() + p * in, expected.data() + p * out);
-  max_planes(*padded, x.data(), actual.data(), planes);
-  for (size_t i = 0; i < expected.size(); ++i) {
-    if (std::isnan(expected[i])) {
-      ASSERT_TRUE(std::isnan(actual[i])) << i;
-    } else {
-      ASSERT_EQ(actual[i], expected[i]) << i;
+  compare_largest(plan, x);
+  ASSERT_EQ(chosen(place_kernels<T>, plan).name, "lines");
+  for (int64_t p = 0; p < planes; ++p) {
+    std::vector<Place<T>> walked(static_cast<size_t>(out)), places(walked.size());
+    walk_places(plan.walk, x.data() + p * in, walked.data());
+    for (const PlaceKernel<T>& kernel : place_kernels<T>) {
+      kernel.run(plan, x.data() + p * in, places.data());
+      ASSERT_EQ(places, walked) << kernel.name;
     }
   }
-  std::vector<Place<T>> walked(expected.size()), places(expected.size());
-  for (int64_t p = 0; p < planes; ++p)
-    walk_places(walk, x.data() + p * in, walked.data() + p * out);
-  max_places(*padded, x.data(), places.data(), planes);
-  ASSERT_EQ(places, walked);
 }
 
 TEST_P(MaxPlanes, AsElementByElement) {
@@ -92,19 +105,11 @@ TEST_P(MaxPlanes, AsElementByElement) {
 
 template <typename T>
 void compare_bytes(const Case& c) {
-  constexpr int64_t planes = 3;
-  const PlaneWalk walk(window_of(c));
-  const auto padded = PaddedPlane::of(walk.window());
-  ASSERT_TRUE(padded);
-  const int64_t in = walk.window().input_size(), out = walk.window().output_size();
-  std::vector<T> x(static_cast<size_t>(planes * in));
+  const PoolPlan plan = plan_of(c);
+  std::vector<T> x(static_cast<size_t>(planes * plan.window().input_size()));
   std::mt19937 random(1);
   for (T& v : x) v = static_cast<T>(random());
-  std::vector<T> expected(static_cast<size_t>(planes * out)), actual(expected.size());
-  for (int64_t p = 0; p < planes; ++p)
-    max_plane(walk, x.data() + p * in, expected.data() + p * out);
-  max_planes(*padded, x.data(), actual.data(), planes);
-  ASSERT_EQ(actual, expected);
+  compare_largest(plan, x);
 }
 
 TEST_P(MaxPlanes, OfBytes) {

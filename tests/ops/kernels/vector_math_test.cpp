@@ -1,8 +1,6 @@
 #include "kernels/vector_math.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <bit>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/kernel_cases.h"
 #include "support/thinning.h"
 
 namespace onnxrun {
@@ -42,15 +41,8 @@ long double gelu_tanh_l(long double x) {
 }
 
 // Every test runs once for each instruction set of this processor.
-class VectorMath : public testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
-  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
-};
-
-INSTANTIATE_TEST_SUITE_P(Targets, VectorMath,
-                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+class VectorMath : public testing::EveryTarget {};
+INSTANTIATE_TEST_SUITE_P(Targets, VectorMath, testing::every_target(), testing::target_name);
 
 struct Row {
   std::string name;
