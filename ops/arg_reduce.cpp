@@ -96,7 +96,7 @@ class ArgReduce final : public Op {
 };
 
 template <int sign>
-void add(OpRegistry& r, std::string_view name, std::string_view doc) {
+void add_arg_reduction(OpRegistry& r, std::string_view name, std::string_view doc) {
   r.add<ArgReduce<sign>>({.name = name,
                           .doc = doc,
                           .since = {1, 11, 12, 13},
@@ -109,8 +109,8 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc) {
 }  // namespace
 
 void register_arg_reduce(OpRegistry& r) {
-  add<1>(r, "ArgMax", "index of the largest element along an axis");
-  add<-1>(r, "ArgMin", "index of the smallest element along an axis");
+  add_arg_reduction<1>(r, "ArgMax", "index of the largest element along an axis");
+  add_arg_reduction<-1>(r, "ArgMin", "index of the smallest element along an axis");
 }
 
 }  // namespace onnxrun

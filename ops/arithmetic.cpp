@@ -110,7 +110,7 @@ class Arithmetic final : public BinaryOp, public Elementwise {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, OpKind kind, std::string_view doc) {
+void add_arithmetic(OpRegistry& r, std::string_view name, OpKind kind, std::string_view doc) {
   r.add<Arithmetic<Rule>>({.name = name,
                            .doc = doc,
                            .since = {1, 6, 7, 13, 14},
@@ -125,10 +125,11 @@ void add(OpRegistry& r, std::string_view name, OpKind kind, std::string_view doc
 }  // namespace
 
 void register_arithmetic(OpRegistry& r) {
-  add<AddRule>(r, "Add", OpKind::Sum, "a + b with broadcasting");
-  add<SubRule>(r, "Sub", OpKind::Sum, "a - b with broadcasting");
-  add<MulRule>(r, "Mul", OpKind::Multiply, "a * b with broadcasting");
-  add<DivRule>(r, "Div", OpKind::Divide, "a / b with broadcasting; integers truncate towards zero");
+  add_arithmetic<AddRule>(r, "Add", OpKind::Sum, "a + b with broadcasting");
+  add_arithmetic<SubRule>(r, "Sub", OpKind::Sum, "a - b with broadcasting");
+  add_arithmetic<MulRule>(r, "Mul", OpKind::Multiply, "a * b with broadcasting");
+  add_arithmetic<DivRule>(r, "Div", OpKind::Divide,
+                          "a / b with broadcasting; integers truncate towards zero");
 }
 
 }  // namespace onnxrun

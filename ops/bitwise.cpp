@@ -80,8 +80,8 @@ class BitShift final : public BinaryOp {
 };
 
 template <typename O>
-void add(OpRegistry& r, std::string_view name, std::string_view doc,
-         std::array<std::string_view, 3> names, std::vector<int> since) {
+void add_bitwise(OpRegistry& r, std::string_view name, std::string_view doc,
+                 std::array<std::string_view, 3> names, std::vector<int> since) {
   r.add<O>({.name = name,
             .doc = doc,
             .since = std::move(since),
@@ -95,11 +95,11 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc,
 
 void register_bitwise(OpRegistry& r) {
   const std::array<std::string_view, 3> abc = {"A", "B", "C"};
-  add<Bitwise<AndRule>>(r, "BitwiseAnd", "a and b, bit by bit", abc, {18});
-  add<Bitwise<OrRule>>(r, "BitwiseOr", "a or b, bit by bit", abc, {18});
-  add<Bitwise<XorRule>>(r, "BitwiseXor", "either a or b, bit by bit", abc, {18});
+  add_bitwise<Bitwise<AndRule>>(r, "BitwiseAnd", "a and b, bit by bit", abc, {18});
+  add_bitwise<Bitwise<OrRule>>(r, "BitwiseOr", "a or b, bit by bit", abc, {18});
+  add_bitwise<Bitwise<XorRule>>(r, "BitwiseXor", "either a or b, bit by bit", abc, {18});
   add_unary<NotRule>(r, {"BitwiseNot", "every bit inverted", {18}});
-  add<BitShift>(r, "BitShift", "a shifted by b bits", {"X", "Y", "Z"}, {11, 28});
+  add_bitwise<BitShift>(r, "BitShift", "a shifted by b bits", {"X", "Y", "Z"}, {11, 28});
 }
 
 }  // namespace onnxrun

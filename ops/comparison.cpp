@@ -142,7 +142,8 @@ class Not final : public Op {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<int> since) {
+void add_comparison(OpRegistry& r, std::string_view name, std::string_view doc,
+                    std::vector<int> since) {
   r.add<Comparison<Rule>>({.name = name,
                            .doc = doc,
                            .since = std::move(since),
@@ -156,14 +157,14 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
 }  // namespace
 
 void register_comparison(OpRegistry& r) {
-  add<GreaterRule>(r, "Greater", "a > b with broadcasting", {1, 7, 9, 13});
-  add<LessRule>(r, "Less", "a < b with broadcasting", {1, 7, 9, 13});
-  add<GreaterOrEqualRule>(r, "GreaterOrEqual", "a >= b with broadcasting", {12, 16});
-  add<LessOrEqualRule>(r, "LessOrEqual", "a <= b with broadcasting", {12, 16});
-  add<EqualRule>(r, "Equal", "a == b with broadcasting", {1, 7, 11, 13, 19});
-  add<AndRule>(r, "And", "a and b with broadcasting", {1, 7});
-  add<OrRule>(r, "Or", "a or b with broadcasting", {1, 7});
-  add<XorRule>(r, "Xor", "either a or b, with broadcasting", {1, 7});
+  add_comparison<GreaterRule>(r, "Greater", "a > b with broadcasting", {1, 7, 9, 13});
+  add_comparison<LessRule>(r, "Less", "a < b with broadcasting", {1, 7, 9, 13});
+  add_comparison<GreaterOrEqualRule>(r, "GreaterOrEqual", "a >= b with broadcasting", {12, 16});
+  add_comparison<LessOrEqualRule>(r, "LessOrEqual", "a <= b with broadcasting", {12, 16});
+  add_comparison<EqualRule>(r, "Equal", "a == b with broadcasting", {1, 7, 11, 13, 19});
+  add_comparison<AndRule>(r, "And", "a and b with broadcasting", {1, 7});
+  add_comparison<OrRule>(r, "Or", "a or b with broadcasting", {1, 7});
+  add_comparison<XorRule>(r, "Xor", "either a or b, with broadcasting", {1, 7});
   r.add<Not>({.name = "Not",
               .doc = "not x",
               .since = {1},

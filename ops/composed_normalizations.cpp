@@ -167,9 +167,9 @@ void upgrade_mean_variance_normalization(UpgradeContext& u) {
 }
 
 template <typename T>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<int> since,
-         std::string_view in = "X", std::string_view out = "Y",
-         void (*upgrade)(UpgradeContext&) = nullptr) {
+void add_normalization(OpRegistry& r, std::string_view name, std::string_view doc,
+                       std::vector<int> since, std::string_view in = "X",
+                       std::string_view out = "Y", void (*upgrade)(UpgradeContext&) = nullptr) {
   r.add<T>({.name = name,
             .doc = doc,
             .since = std::move(since),
@@ -184,14 +184,15 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
 }  // namespace
 
 void register_composed_normalizations(OpRegistry& r) {
-  add<Lrn>(r, "LRN", "x / (bias + alpha mean square of neighbouring channels)^beta", {1, 13});
-  add<LpNormalization>(r, "LpNormalization", "x over its norm along an axis", {1, 22}, "input",
-                       "output");
-  add<MeanVarianceNormalization>(r, "MeanVarianceNormalization",
-                                 "mean 0 and variance 1 over some axes", {9, 13}, "X", "Y",
-                                 upgrade_mean_variance_normalization);
-  add<GlobalLpPool>(r, "GlobalLpPool", "the p-norm of each channel", {1, 2, 22}, "X", "Y",
-                    upgrade_global_lp_pool);
+  add_normalization<Lrn>(r, "LRN", "x / (bias + alpha mean square of neighbouring channels)^beta",
+                         {1, 13});
+  add_normalization<LpNormalization>(r, "LpNormalization", "x over its norm along an axis", {1, 22},
+                                     "input", "output");
+  add_normalization<MeanVarianceNormalization>(r, "MeanVarianceNormalization",
+                                               "mean 0 and variance 1 over some axes", {9, 13}, "X",
+                                               "Y", upgrade_mean_variance_normalization);
+  add_normalization<GlobalLpPool>(r, "GlobalLpPool", "the p-norm of each channel", {1, 2, 22}, "X",
+                                  "Y", upgrade_global_lp_pool);
 }
 
 }  // namespace onnxrun

@@ -126,7 +126,8 @@ class Cumulative final : public Op {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<int> since) {
+void add_cumulative(OpRegistry& r, std::string_view name, std::string_view doc,
+                    std::vector<int> since) {
   r.add<Cumulative<Rule>>({.name = name,
                            .doc = doc,
                            .since = std::move(since),
@@ -140,8 +141,10 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
 }  // namespace
 
 void register_cumulative(OpRegistry& r) {
-  add<SumRule>(r, "CumSum", "sums of all elements up to each place along an axis", {11, 14});
-  add<ProductRule>(r, "CumProd", "products of all elements up to each place along an axis", {26});
+  add_cumulative<SumRule>(r, "CumSum", "sums of all elements up to each place along an axis",
+                          {11, 14});
+  add_cumulative<ProductRule>(r, "CumProd",
+                              "products of all elements up to each place along an axis", {26});
 }
 
 }  // namespace onnxrun

@@ -6,8 +6,6 @@ namespace onnxrun {
 
 namespace {
 
-constexpr auto optional = Param::Kind::Optional;
-
 // y = alpha f(beta x), or alpha x + beta.
 class AlphaBeta : public FunctionOp {
  public:
@@ -158,8 +156,8 @@ class DynamicSlice final : public FunctionOp {
 };
 
 template <typename T>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, std::string_view in = "input",
-         std::string_view out = "output") {
+void add_early_operator(OpRegistry& r, std::string_view name, std::string_view doc,
+                        std::string_view in = "input", std::string_view out = "output") {
   r.add<T>({.name = name,
             .doc = doc,
             .since = {1},
@@ -173,19 +171,21 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::string
 }  // namespace
 
 void register_early_operators(OpRegistry& r) {
-  add<Affine>(r, "Affine", "alpha x + beta", "X", "Y");
-  add<ParametricSoftplus>(r, "ParametricSoftplus", "alpha ln(1 + exp(beta x))", "X", "Y");
-  add<ScaledTanh>(r, "ScaledTanh", "alpha tanh(beta x)");
-  add<Scale>(r, "Scale", "scale x");
-  add<ImageScaler>(r, "ImageScaler", "pixels times a factor, and a bias for each channel");
-  add<Crop>(r, "Crop", "an image without its borders");
+  add_early_operator<Affine>(r, "Affine", "alpha x + beta", "X", "Y");
+  add_early_operator<ParametricSoftplus>(r, "ParametricSoftplus", "alpha ln(1 + exp(beta x))", "X",
+                                         "Y");
+  add_early_operator<ScaledTanh>(r, "ScaledTanh", "alpha tanh(beta x)");
+  add_early_operator<Scale>(r, "Scale", "scale x");
+  add_early_operator<ImageScaler>(r, "ImageScaler",
+                                  "pixels times a factor, and a bias for each channel");
+  add_early_operator<Crop>(r, "Crop", "an image without its borders");
   r.add<DynamicSlice>({.name = "DynamicSlice",
                        .doc = "part of a tensor, axis by axis",
                        .since = {1},
                        .inputs = {{"data", "T"},
                                   {"starts", "Tind", InputRole::Setting},
                                   {"ends", "Tind", InputRole::Setting},
-                                  {"axes", "Tind", optional, InputRole::Setting}},
+                                  {"axes", "Tind", Param::Kind::Optional, InputRole::Setting}},
                        .outputs = {{"output", "T"}},
                        .types = {{"T", dtypes::basic - DTypeSet(DType::BFloat16)},
                                  {"Tind", {DType::Int32, DType::Int64}}},

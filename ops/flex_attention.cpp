@@ -57,7 +57,7 @@ ValueId modified(const Emit& e, const Graph& body, const char* name, ValueId x,
   return y;
 }
 
-void upgrade(UpgradeContext& c) {
+void upgrade_flex_attention(UpgradeContext& c) {
   FlexAttention node;
   read_attributes(node, c.attributes());
   Emit e(c.builder());
@@ -97,7 +97,7 @@ void register_flex_attention(OpRegistry& r) {
                         .types = {{"T1", dtypes::floats}},
                         .bodies = {"prob_mod", "score_mod"},
                         .bodies_optional = true,
-                        .upgrade = upgrade});
+                        .upgrade = upgrade_flex_attention});
 }
 
 }  // namespace onnxrun

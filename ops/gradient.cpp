@@ -160,7 +160,7 @@ std::vector<ValueId> named_values(const UpgradeContext& c, const Gradient& node,
   return named;
 }
 
-void upgrade(UpgradeContext& c) {
+void upgrade_gradient(UpgradeContext& c) {
   Gradient node;
   read_attributes(node, c.attributes());
   if (c.num_outputs() > node.xs.size()) {
@@ -188,7 +188,7 @@ void register_gradient(OpRegistry& r) {
                    .inputs = {{"Inputs", "T1", Param::Kind::Variadic, false}},
                    .outputs = {{"Outputs", "T2", Param::Kind::Variadic, false}},
                    .types = {{"T1", t1}, {"T2", dtypes::floats - DTypeSet(DType::BFloat16)}},
-                   .upgrade = upgrade});
+                   .upgrade = upgrade_gradient});
 }
 
 }  // namespace onnxrun

@@ -8,8 +8,6 @@ namespace onnxrun {
 
 namespace {
 
-constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
-
 struct ByteConvState final : KernelState {
   ByteConvState(ConvShape shape, const Tensor* constant_weights) : convolution(std::move(shape)) {
     if (!constant_weights) return;

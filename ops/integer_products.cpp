@@ -7,7 +7,6 @@ namespace onnxrun {
 
 namespace {
 
-constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
 constexpr DTypeSet small = bytes | dtypes::float8s;
 
 // Scales and zero points of matrices are one, or one a row (a list, or as the matrix with one

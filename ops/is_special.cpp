@@ -60,7 +60,8 @@ struct InfRule {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<int> since) {
+void add_is_special(OpRegistry& r, std::string_view name, std::string_view doc,
+                    std::vector<int> since) {
   r.add<Test<Rule>>({.name = name,
                      .doc = doc,
                      .since = std::move(since),
@@ -73,8 +74,8 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
 }  // namespace
 
 void register_is_special(OpRegistry& r) {
-  add<NanRule>(r, "IsNaN", "whether x is not a number", {9, 13, 20});
-  add<InfRule>(r, "IsInf", "whether x is infinite", {10, 20});
+  add_is_special<NanRule>(r, "IsNaN", "whether x is not a number", {9, 13, 20});
+  add_is_special<InfRule>(r, "IsInf", "whether x is infinite", {10, 20});
 }
 
 }  // namespace onnxrun

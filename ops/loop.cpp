@@ -163,7 +163,7 @@ void upgrade_optionals(UpgradeContext& c) {
   c.replace(std::move(outputs));
 }
 
-void upgrade(UpgradeContext& c) {
+void upgrade_loop(UpgradeContext& c) {
   // M and cond have a place even if they are not there and nothing is carried.
   c.inputs().resize(std::max(c.inputs().size(), size_t{2}), no_value);
   upgrade_optionals(c);
@@ -184,7 +184,7 @@ void register_loop(OpRegistry& r) {
                          {"V", dtypes::all, dtypes::all, dtypes::all}},
                .gradient = GradientState::Rule,
                .bodies = {"body"},
-               .upgrade = upgrade});
+               .upgrade = upgrade_loop});
 }
 
 }  // namespace onnxrun

@@ -159,7 +159,7 @@ class Optimizer final : public Op {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, std::string_view doc) {
+void add_optimizer(OpRegistry& r, std::string_view name, std::string_view doc) {
   r.add<Optimizer<Rule>>(
       {.name = name,
        .domain = "ai.onnx.preview.training",
@@ -174,10 +174,10 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc) {
 }  // namespace
 
 void register_optimizers(OpRegistry& r) {
-  add<AdagradRule>(r, "Adagrad", "a step of Adagrad");
-  add<AdamRule>(r, "Adam", "a step of Adam");
-  add<MomentumRule>(r, "Momentum",
-                    "a step of gradient descent with momentum, standard or Nesterov's");
+  add_optimizer<AdagradRule>(r, "Adagrad", "a step of Adagrad");
+  add_optimizer<AdamRule>(r, "Adam", "a step of Adam");
+  add_optimizer<MomentumRule>(r, "Momentum",
+                              "a step of gradient descent with momentum, standard or Nesterov's");
 }
 
 }  // namespace onnxrun

@@ -10,7 +10,6 @@ namespace {
 constexpr DTypeSet quantized = {DType::UInt8, DType::Int8,  DType::UInt16,
                                 DType::Int16, DType::UInt4, DType::Int4,
                                 DType::UInt2, DType::Int2,  DType::Float4E2M1};
-constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
 constexpr DTypeSet all_quantized = quantized | dtypes::float8s | dtypes::float6s;
 
 // Has a kernel of its own between floats and bytes where scales are not of blocks.

@@ -232,7 +232,7 @@ class RandomOp final : public Op {
 
 // Adds the operator and NAMEStep.
 template <typename Rule>
-void add(OpRegistry& r, OpSpec spec, std::string_view step_name) {
+void add_random(OpRegistry& r, OpSpec spec, std::string_view step_name) {
   spec.gradient = GradientState::NotDifferentiable;
   r.add<RandomOp<Rule, false>>(spec);
   spec.domain = private_domain;
@@ -247,21 +247,21 @@ void add(OpRegistry& r, OpSpec spec, std::string_view step_name) {
 template <typename Distribution>
 void add_distribution(OpRegistry& r, std::string_view name, std::string_view step_name,
                       std::string_view like, std::string_view like_step, std::string_view doc) {
-  add<Shaped<Distribution>>(r,
-                            {.name = name,
-                             .doc = doc,
-                             .since = {1, 22},
-                             .outputs = {{"output", "T"}},
-                             .types = {{"T", dtypes::floats}}},
-                            step_name);
-  add<Like<Distribution>>(r,
-                          {.name = like,
-                           .doc = doc,
-                           .since = {1, 22},
-                           .inputs = {{"input", "T1"}},
-                           .outputs = {{"output", "T2"}},
-                           .types = {{"T1", dtypes::basic}, {"T2", dtypes::floats}}},
-                          like_step);
+  add_random<Shaped<Distribution>>(r,
+                                   {.name = name,
+                                    .doc = doc,
+                                    .since = {1, 22},
+                                    .outputs = {{"output", "T"}},
+                                    .types = {{"T", dtypes::floats}}},
+                                   step_name);
+  add_random<Like<Distribution>>(r,
+                                 {.name = like,
+                                  .doc = doc,
+                                  .since = {1, 22},
+                                  .inputs = {{"input", "T1"}},
+                                  .outputs = {{"output", "T2"}},
+                                  .types = {{"T1", dtypes::basic}, {"T2", dtypes::floats}}},
+                                 like_step);
 }
 
 }  // namespace
@@ -271,22 +271,23 @@ void register_random(OpRegistry& r) {
                            "RandomNormalLikeStep", "normally distributed random numbers");
   add_distribution<Uniform>(r, "RandomUniform", "RandomUniformStep", "RandomUniformLike",
                             "RandomUniformLikeStep", "evenly distributed random numbers");
-  add<BernoulliRule>(r,
-                     {.name = "Bernoulli",
-                      .doc = "1 with the probability given, else 0",
-                      .since = {15, 22},
-                      .inputs = {{"input", "T1"}},
-                      .outputs = {{"output", "T2"}},
-                      .types = {{"T1", dtypes::floats}, {"T2", dtypes::numeric | dtypes::boolean}}},
-                     "BernoulliStep");
-  add<MultinomialRule>(r,
-                       {.name = "Multinomial",
-                        .doc = "classes drawn with unnormalised log-probabilities",
-                        .since = {7, 22},
-                        .inputs = {{"input", "T1"}},
-                        .outputs = {{"output", "T2"}},
-                        .types = {{"T1", dtypes::floats}, {"T2", dtypes::index}}},
-                       "MultinomialStep");
+  add_random<BernoulliRule>(
+      r,
+      {.name = "Bernoulli",
+       .doc = "1 with the probability given, else 0",
+       .since = {15, 22},
+       .inputs = {{"input", "T1"}},
+       .outputs = {{"output", "T2"}},
+       .types = {{"T1", dtypes::floats}, {"T2", dtypes::numeric | dtypes::boolean}}},
+      "BernoulliStep");
+  add_random<MultinomialRule>(r,
+                              {.name = "Multinomial",
+                               .doc = "classes drawn with unnormalised log-probabilities",
+                               .since = {7, 22},
+                               .inputs = {{"input", "T1"}},
+                               .outputs = {{"output", "T2"}},
+                               .types = {{"T1", dtypes::floats}, {"T2", dtypes::index}}},
+                              "MultinomialStep");
 }
 
 }  // namespace onnxrun

@@ -8,8 +8,8 @@ namespace onnxrun {
 
 namespace {
 
-using In = RecurrentBackwardInput;
-using Out = RecurrentInput;
+using BackwardIn = RecurrentBackwardInput;
+using BackwardOut = RecurrentInput;
 
 struct BackwardState final : KernelState {
   RecurrentProblem problem;
@@ -26,25 +26,25 @@ class RecurrentBackwardOp final : public Op {
     auto hidden = [&](int64_t n) { return d.hidden * Dim(n); };
     int64_t gates = a_.cells()[0].gates();
     DType type = c.dtype(0);
-    c.set_output(Out::X, type, Shape{d.steps, d.batch, d.inputs});
-    c.set_output(Out::W, type, Shape{directions, hidden(gates), d.inputs});
-    c.set_output(Out::R, type, Shape{directions, hidden(gates), d.hidden});
-    c.set_output(Out::B, type, Shape{directions, hidden(2 * gates)});
-    c.set_output(Out::InitialH, type, state_shape(a_, d));
-    c.set_output(Out::InitialC, type, state_shape(a_, d));
-    c.set_output(Out::P, type, Shape{directions, hidden(3)});
-    c.set_output(Out::Lengths, type, Shape{});
+    c.set_output(BackwardOut::X, type, Shape{d.steps, d.batch, d.inputs});
+    c.set_output(BackwardOut::W, type, Shape{directions, hidden(gates), d.inputs});
+    c.set_output(BackwardOut::R, type, Shape{directions, hidden(gates), d.hidden});
+    c.set_output(BackwardOut::B, type, Shape{directions, hidden(2 * gates)});
+    c.set_output(BackwardOut::InitialH, type, state_shape(a_, d));
+    c.set_output(BackwardOut::InitialC, type, state_shape(a_, d));
+    c.set_output(BackwardOut::P, type, Shape{directions, hidden(3)});
+    c.set_output(BackwardOut::Lengths, type, Shape{});
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     auto state = std::make_unique<BackwardState>();
-    state->problem = recurrent_problem(a_, c.input(In::X), c.input(In::R));
-    dispatch_float(c.input(In::X).dtype(), [&]<typename T>() {
+    state->problem = recurrent_problem(a_, c.input(BackwardIn::X), c.input(BackwardIn::R));
+    dispatch_float(c.input(BackwardIn::X).dtype(), [&]<typename T>() {
       using C = ComputeType<T>;
       C present{};
       RecurrentBackward<C> arrays;
-      if (c.has_output(Out::R)) arrays.d_r = &present;
-      if (c.has_output(Out::P)) arrays.d_p = &present;
+      if (c.has_output(BackwardOut::R)) arrays.d_r = &present;
+      if (c.has_output(BackwardOut::P)) arrays.d_p = &present;
       ScratchLayout layout;
       recurrent_backward(state->problem, arrays, layout);
       c.request_scratch(layout.bytes());
@@ -53,7 +53,7 @@ class RecurrentBackwardOp final : public Op {
   }
 
   void run(RunContext& c) const override {
-    dispatch_float(c.input(In::X).dtype(), [&]<typename T>() { run_as<T>(c); });
+    dispatch_float(c.input(BackwardIn::X).dtype(), [&]<typename T>() { run_as<T>(c); });
   }
 
   void decompose(DecomposeContext& d) const override { decompose_recurrent_backward(d, a_); }
@@ -64,14 +64,17 @@ class RecurrentBackwardOp final : public Op {
     using C = ComputeType<T>;
     const RecurrentProblem& problem = c.state<BackwardState>().problem;
     auto input = [&](size_t i) { return compute_input<T>(c, i); };
-    const ComputeInput<T> x = input(In::X), w = input(In::W), r = input(In::R);
-    const ComputeInput<T> h0 = input(In::InitialH), c0 = input(In::InitialC), p = input(In::P);
-    const ComputeInput<T> y = input(In::Y), gates = input(In::Gates), cells = input(In::Cells);
-    const ComputeInput<T> arguments = input(In::Arguments), d_y = input(In::DY);
-    const ComputeInput<T> d_y_h = input(In::DYh), d_y_c = input(In::DYc);
-    const ComputeInput<T> d_gates = input(In::DGates), d_cells = input(In::DCells);
-    const ComputeInput<T> d_arguments = input(In::DArguments);
-    ComputeOutputs<T, Out::Count> out(c);
+    const ComputeInput<T> x = input(BackwardIn::X), w = input(BackwardIn::W),
+                          r = input(BackwardIn::R);
+    const ComputeInput<T> h0 = input(BackwardIn::InitialH), c0 = input(BackwardIn::InitialC),
+                          p = input(BackwardIn::P);
+    const ComputeInput<T> y = input(BackwardIn::Y), gates = input(BackwardIn::Gates),
+                          cells = input(BackwardIn::Cells);
+    const ComputeInput<T> arguments = input(BackwardIn::Arguments), d_y = input(BackwardIn::DY);
+    const ComputeInput<T> d_y_h = input(BackwardIn::DYh), d_y_c = input(BackwardIn::DYc);
+    const ComputeInput<T> d_gates = input(BackwardIn::DGates), d_cells = input(BackwardIn::DCells);
+    const ComputeInput<T> d_arguments = input(BackwardIn::DArguments);
+    ComputeOutputs<T, BackwardOut::Count> out(c);
     ScratchLayout scratch(c.scratch());
     const RecurrentBackward<C> arrays = {.x = x.data(),
                                          .w = w.data(),
@@ -90,13 +93,13 @@ class RecurrentBackwardOp final : public Op {
                                          .d_gates = d_gates.data(),
                                          .d_arguments = d_arguments.data(),
                                          .d_cells = d_cells.data(),
-                                         .d_x = out[Out::X],
-                                         .d_w = out[Out::W],
-                                         .d_r = out[Out::R],
-                                         .d_b = out[Out::B],
-                                         .d_h0 = out[Out::InitialH],
-                                         .d_c0 = out[Out::InitialC],
-                                         .d_p = out[Out::P]};
+                                         .d_x = out[BackwardOut::X],
+                                         .d_w = out[BackwardOut::W],
+                                         .d_r = out[BackwardOut::R],
+                                         .d_b = out[BackwardOut::B],
+                                         .d_h0 = out[BackwardOut::InitialH],
+                                         .d_c0 = out[BackwardOut::InitialC],
+                                         .d_p = out[BackwardOut::P]};
     recurrent_backward(problem, arrays, scratch);
     out.store();
   }

@@ -434,8 +434,9 @@ void upgrade_log(UpgradeContext& u) {
 }
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<int> since,
-         void (*upgrade)(UpgradeContext&) = upgrade_axes<18>, OpKind kind = OpKind::Other) {
+void add_reduction(OpRegistry& r, std::string_view name, std::string_view doc,
+                   std::vector<int> since, void (*upgrade)(UpgradeContext&) = upgrade_axes<18>,
+                   OpKind kind = OpKind::Other) {
   r.add<Reduce<Rule>>(
       {.name = name,
        .doc = doc,
@@ -451,21 +452,22 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
 }  // namespace
 
 void register_reduction(OpRegistry& r) {
-  add<Sum>(r, "ReduceSum", "the sum over axes", {1, 11, 13}, upgrade_axes<13>, OpKind::Reduction);
-  add<Mean>(r, "ReduceMean", "the mean over axes", {1, 11, 13, 18}, upgrade_axes<18>,
-            OpKind::Reduction);
-  add<Max>(r, "ReduceMax", "the largest element over axes", {1, 11, 12, 13, 18, 20});
-  add<Min>(r, "ReduceMin", "the smallest element over axes", {1, 11, 12, 13, 18, 20});
-  add<Prod>(r, "ReduceProd", "the product over axes", {1, 11, 13, 18});
-  add<L1>(r, "ReduceL1", "the sum of absolute values over axes", {1, 11, 13, 18});
-  add<L2>(r, "ReduceL2", "the Euclidean norm over axes", {1, 11, 13, 18}, upgrade_axes<18>,
-          OpKind::Norm);
-  add<SumSquare>(r, "ReduceSumSquare", "the sum of squares over axes", {1, 11, 13, 18},
-                 upgrade_axes<18>, OpKind::Reduction);
-  add<LogSum>(r, "ReduceLogSum", "the logarithm of the sum over axes", {1, 11, 13, 18, 28},
-              upgrade_log<false>);
-  add<LogSumExp>(r, "ReduceLogSumExp", "the logarithm of the sum of e^x over axes",
-                 {1, 11, 13, 18, 28}, upgrade_log<true>);
+  add_reduction<Sum>(r, "ReduceSum", "the sum over axes", {1, 11, 13}, upgrade_axes<13>,
+                     OpKind::Reduction);
+  add_reduction<Mean>(r, "ReduceMean", "the mean over axes", {1, 11, 13, 18}, upgrade_axes<18>,
+                      OpKind::Reduction);
+  add_reduction<Max>(r, "ReduceMax", "the largest element over axes", {1, 11, 12, 13, 18, 20});
+  add_reduction<Min>(r, "ReduceMin", "the smallest element over axes", {1, 11, 12, 13, 18, 20});
+  add_reduction<Prod>(r, "ReduceProd", "the product over axes", {1, 11, 13, 18});
+  add_reduction<L1>(r, "ReduceL1", "the sum of absolute values over axes", {1, 11, 13, 18});
+  add_reduction<L2>(r, "ReduceL2", "the Euclidean norm over axes", {1, 11, 13, 18},
+                    upgrade_axes<18>, OpKind::Norm);
+  add_reduction<SumSquare>(r, "ReduceSumSquare", "the sum of squares over axes", {1, 11, 13, 18},
+                           upgrade_axes<18>, OpKind::Reduction);
+  add_reduction<LogSum>(r, "ReduceLogSum", "the logarithm of the sum over axes",
+                        {1, 11, 13, 18, 28}, upgrade_log<false>);
+  add_reduction<LogSumExp>(r, "ReduceLogSumExp", "the logarithm of the sum of e^x over axes",
+                           {1, 11, 13, 18, 28}, upgrade_log<true>);
 }
 
 }  // namespace onnxrun

@@ -302,7 +302,7 @@ struct Names {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, Names n, void (*upgrade)(UpgradeContext&)) {
+void add_softmax(OpRegistry& r, Names n, void (*upgrade)(UpgradeContext&)) {
   r.add<SoftmaxOp<Rule>>({.name = n.name,
                           .doc = n.doc,
                           .since = {1, 11, 13},
@@ -317,16 +317,17 @@ void add(OpRegistry& r, Names n, void (*upgrade)(UpgradeContext&)) {
 }  // namespace
 
 void register_softmax(OpRegistry& r) {
-  add<SoftmaxRule>(
+  add_softmax<SoftmaxRule>(
       r, {"Softmax", "e^x over its sum along an axis", GradientState::Rule, Meaning::Probabilities},
       [](UpgradeContext& u) { upgrade_flattened(u, "Softmax"); });
-  add<LogSoftmaxRule>(
+  add_softmax<LogSoftmaxRule>(
       r, {"LogSoftmax", "the logarithm of Softmax", GradientState::Rule, Meaning::LogProbabilities},
       [](UpgradeContext& u) { upgrade_flattened(u, "LogSoftmax"); });
-  add<HardmaxRule>(r,
-                   {"Hardmax", "1 at the first of the largest elements along an axis, else 0",
-                    GradientState::NotDifferentiable},
-                   [](UpgradeContext& u) { upgrade_flattened(u, "Hardmax"); });
+  add_softmax<HardmaxRule>(
+      r,
+      {"Hardmax", "1 at the first of the largest elements along an axis, else 0",
+       GradientState::NotDifferentiable},
+      [](UpgradeContext& u) { upgrade_flattened(u, "Hardmax"); });
 }
 
 }  // namespace onnxrun

@@ -118,22 +118,22 @@ struct Atanh {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, int first) {
+void add_trigonometric(OpRegistry& r, std::string_view name, std::string_view doc, int first) {
   add_unary<LibraryRule<Rule>>(r, {name, doc, {first, 22}, "input", "output"});
 }
 
 }  // namespace
 
 void register_trigonometry(OpRegistry& r) {
-  add<Tan>(r, "Tan", "the tangent", 7);
-  add<Asin>(r, "Asin", "the inverse sine", 7);
-  add<Acos>(r, "Acos", "the inverse cosine", 7);
-  add<Atan>(r, "Atan", "the inverse tangent", 7);
-  add<Sinh>(r, "Sinh", "the hyperbolic sine", 9);
-  add<Cosh>(r, "Cosh", "the hyperbolic cosine", 9);
-  add<Asinh>(r, "Asinh", "the inverse hyperbolic sine", 9);
-  add<Acosh>(r, "Acosh", "the inverse hyperbolic cosine", 9);
-  add<Atanh>(r, "Atanh", "the inverse hyperbolic tangent", 9);
+  add_trigonometric<Tan>(r, "Tan", "the tangent", 7);
+  add_trigonometric<Asin>(r, "Asin", "the inverse sine", 7);
+  add_trigonometric<Acos>(r, "Acos", "the inverse cosine", 7);
+  add_trigonometric<Atan>(r, "Atan", "the inverse tangent", 7);
+  add_trigonometric<Sinh>(r, "Sinh", "the hyperbolic sine", 9);
+  add_trigonometric<Cosh>(r, "Cosh", "the hyperbolic cosine", 9);
+  add_trigonometric<Asinh>(r, "Asinh", "the inverse hyperbolic sine", 9);
+  add_trigonometric<Acosh>(r, "Acosh", "the inverse hyperbolic cosine", 9);
+  add_trigonometric<Atanh>(r, "Atanh", "the inverse hyperbolic tangent", 9);
 }
 
 }  // namespace onnxrun

@@ -172,8 +172,8 @@ class VariadicOp final : public Op, public ElementwiseOf<Rule> {
 };
 
 template <typename Rule>
-void add(OpRegistry& r, std::string_view name, std::string_view output, std::string_view doc,
-         std::vector<int> since, OpKind kind) {
+void add_variadic(OpRegistry& r, std::string_view name, std::string_view output,
+                  std::string_view doc, std::vector<int> since, OpKind kind) {
   r.add<VariadicOp<Rule>>({.name = name,
                            .doc = doc,
                            .since = std::move(since),
@@ -187,14 +187,14 @@ void add(OpRegistry& r, std::string_view name, std::string_view output, std::str
 }  // namespace
 
 void register_variadic(OpRegistry& r) {
-  add<ExtremeRule<1>>(r, "Max", "max", "the largest of all inputs, with broadcasting",
-                      {1, 6, 8, 12, 13}, OpKind::Extreme);
-  add<ExtremeRule<-1>>(r, "Min", "min", "the smallest of all inputs, with broadcasting",
-                       {1, 6, 8, 12, 13}, OpKind::Extreme);
-  add<SumRule>(r, "Sum", "sum", "the sum of all inputs, with broadcasting", {1, 6, 8, 13},
-               OpKind::Sum);
-  add<MeanRule>(r, "Mean", "mean", "the mean of all inputs, with broadcasting", {1, 6, 8, 13},
-                OpKind::Sum);
+  add_variadic<ExtremeRule<1>>(r, "Max", "max", "the largest of all inputs, with broadcasting",
+                               {1, 6, 8, 12, 13}, OpKind::Extreme);
+  add_variadic<ExtremeRule<-1>>(r, "Min", "min", "the smallest of all inputs, with broadcasting",
+                                {1, 6, 8, 12, 13}, OpKind::Extreme);
+  add_variadic<SumRule>(r, "Sum", "sum", "the sum of all inputs, with broadcasting", {1, 6, 8, 13},
+                        OpKind::Sum);
+  add_variadic<MeanRule>(r, "Mean", "mean", "the mean of all inputs, with broadcasting",
+                         {1, 6, 8, 13}, OpKind::Sum);
 }
 
 }  // namespace onnxrun

@@ -6,6 +6,8 @@
 
 namespace onnxrun {
 
+inline constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
+
 // y = (x - zero_point) * scale, computed in float at least. `zero_point` may be no_value.
 ValueId emit_dequantize(const Emit& e, ValueId x, ValueId scale, ValueId zero_point,
                         const QuantizedAxis& axis, DType to);

@@ -10,9 +10,9 @@ namespace onnxrun {
 
 namespace {
 
-using In = RecurrentBackwardInput;
-using Out = RecurrentInput;
-using Results = std::array<ValueId, Out::Count>;
+using BackwardIn = RecurrentBackwardInput;
+using BackwardOut = RecurrentInput;
+using Results = std::array<ValueId, BackwardOut::Count>;
 
 class BackwardScan {
  public:
@@ -38,8 +38,8 @@ class BackwardScan {
     std::vector<ValueId> values = scan_.build();
     Results results;
     results.fill(no_value);
-    results[Out::InitialH] = values[0];
-    if (is_lstm) results[Out::InitialC] = values[1];
+    results[BackwardOut::InitialH] = values[0];
+    if (is_lstm) results[BackwardOut::InitialC] = values[1];
     weights(values.back(), raw.size(), results);
     return results;
   }
@@ -69,25 +69,26 @@ class BackwardScan {
   void prepare() {
     RecurrentMath m{outer_};
     bool is_lstm = cell_.kind == CellKind::LSTM;
-    ValueId h0 = in_.initial_h(), zeros = outer_.zeros_like(h0), y = in_.part(d_.input(In::Y), 1);
-    begin_h_ = final_state(In::DYh, zeros);
-    if (is_lstm) begin_c_ = final_state(In::DYc, zeros);
+    ValueId h0 = in_.initial_h(), zeros = outer_.zeros_like(h0),
+            y = in_.part(d_.input(BackwardIn::Y), 1);
+    begin_h_ = final_state(BackwardIn::DYh, zeros);
+    if (is_lstm) begin_c_ = final_state(BackwardIn::DYc, zeros);
     outer_live_ = in_.live();
     if (outer_live_ != no_value) live_ = scan_.scan(outer_live_);
     h_before_ = shifted(outer_live_ == no_value ? y : m.where(outer_live_, y, h0), h0);
     gates_ = cell_.kind == CellKind::RNN ? std::vector{scan_.scan(y)}
-                                         : m_.split(scanned(In::Gates, 0), 1, kept());
-    arguments_ = pieces(In::Arguments, gates());
-    d_gates_ = pieces(In::DGates, kept());
-    d_arguments_ = pieces(In::DArguments, gates());
-    ValueId d_y = scanned(In::DY, 1);
+                                         : m_.split(scanned(BackwardIn::Gates, 0), 1, kept());
+    arguments_ = pieces(BackwardIn::Arguments, gates());
+    d_gates_ = pieces(BackwardIn::DGates, kept());
+    d_arguments_ = pieces(BackwardIn::DArguments, gates());
+    ValueId d_y = scanned(BackwardIn::DY, 1);
     d_h_ = m_.plus_if(begin_h_, d_y);
     r_ = scan_.capture(in_.r());
     for (ValueId p : in_.peepholes()) peepholes_.push_back(scan_.capture(p));
     if (!is_lstm) return;
-    cells_ = in_.part(d_.input(In::Cells), 0);
+    cells_ = in_.part(d_.input(BackwardIn::Cells), 0);
     c_before_ = shifted(cells_, in_.initial_c());
-    d_cells_ = scanned(In::DCells, 0);
+    d_cells_ = scanned(BackwardIn::DCells, 0);
   }
 
   size_t kept() const { return static_cast<size_t>(cell_.kept()); }
@@ -175,19 +176,19 @@ class BackwardScan {
       for_inputs = m.concat({p[0], p[1], p[3]}, 2);
       for_state = m.concat({p[0], p[1], p[2]}, 2);
     }
-    if (wants(Out::X)) results[Out::X] = m.product(for_inputs, in_.w());
-    if (wants(Out::W)) results[Out::W] = transposed_product(for_inputs, in_.x());
-    if (wants(Out::R)) results[Out::R] = recurrence(for_state);
-    if (wants(Out::B))
-      results[Out::B] = m.concat({sum_of_rows(for_inputs), sum_of_rows(for_state)}, 0);
-    if (wants(Out::P)) results[Out::P] = peepholes(raw);
+    if (wants(BackwardOut::X)) results[BackwardOut::X] = m.product(for_inputs, in_.w());
+    if (wants(BackwardOut::W)) results[BackwardOut::W] = transposed_product(for_inputs, in_.x());
+    if (wants(BackwardOut::R)) results[BackwardOut::R] = recurrence(for_state);
+    if (wants(BackwardOut::B))
+      results[BackwardOut::B] = m.concat({sum_of_rows(for_inputs), sum_of_rows(for_state)}, 0);
+    if (wants(BackwardOut::P)) results[BackwardOut::P] = peepholes(raw);
   }
 
   ValueId recurrence(ValueId raw) {
     if (!cell_.has_second_product()) return transposed_product(raw, h_before_);
     RecurrentMath m{outer_};
     std::vector<ValueId> p = m.split(raw, 2, 3);
-    ValueId r = m.split(in_.part(d_.input(In::Gates), 0), 2, 3)[1];
+    ValueId r = m.split(in_.part(d_.input(BackwardIn::Gates), 0), 2, 3)[1];
     ValueId joint = transposed_product(m.concat({p[0], p[1]}, 2), h_before_);
     return m.concat({joint, transposed_product(p[2], m.mul(r, h_before_))}, 0);
   }
@@ -218,18 +219,18 @@ class BackwardScan {
 
 void decompose_recurrent_backward(DecomposeContext& d, const RecurrentAttributes& a) {
   std::vector<ValueId> inputs;
-  for (size_t i = 0; i < Out::Count; ++i) inputs.push_back(d.input(i));
+  for (size_t i = 0; i < BackwardOut::Count; ++i) inputs.push_back(d.input(i));
   std::vector<Results> directions;
   for (int64_t k = 0; k < a.directions(); ++k) {
     RecurrentDirection direction(d.builder(), a, inputs, k);
     directions.push_back(BackwardScan(d, direction).run());
   }
   RecurrentMath m{d.builder()};
-  for (size_t i = 0; i < Out::Count; ++i) {
+  for (size_t i = 0; i < BackwardOut::Count; ++i) {
     if (!d.has_output(i)) continue;
     std::vector<ValueId> parts;
     for (const Results& r : directions) parts.push_back(r[i]);
-    if (i == Out::X) {
+    if (i == BackwardOut::X) {
       d.set(i, parts.size() == 1 ? parts[0] : m.plus(parts[0], parts[1]));
     } else {
       d.set(i, join_directions(d.builder(), parts, 0));

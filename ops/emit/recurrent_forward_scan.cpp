@@ -9,8 +9,8 @@ namespace onnxrun {
 
 namespace {
 
-using Out = RecurrentForwardOutput;
-using Results = std::array<ValueId, Out::Count>;
+using ForwardOut = RecurrentForwardOutput;
+using ForwardResults = std::array<ValueId, ForwardOut::Count>;
 
 // What one iteration computes, before sequences that have ended are left out.
 struct Step {
@@ -27,7 +27,7 @@ class ForwardScan {
         scan_(outer, direction.is_reverse()) {}
 
   // Values for the outputs that are wanted, without the axis of directions.
-  Results run(const std::array<bool, Out::Count>& wanted) {
+  ForwardResults run(const std::array<bool, ForwardOut::Count>& wanted) {
     prepare();
     Step step = cell_.kind == CellKind::RNN ? rnn() : cell_.kind == CellKind::GRU ? gru() : lstm();
     bool is_lstm = cell_.kind == CellKind::LSTM;
@@ -42,19 +42,21 @@ class ForwardScan {
       places.push_back(output);
       stacked.push_back(v);
     };
-    if (wanted[Out::Y]) stack(Out::Y, if_live(step.h, m.zero(step.h)));
-    if (wanted[Out::Gates]) stack(Out::Gates, if_live(m.concat(step.gates, 1), m.zero(step.h)));
-    if (wanted[Out::Cells]) stack(Out::Cells, scan_.body().add("Identity", {states[1]}));
-    if (wanted[Out::Arguments]) {
-      stack(Out::Arguments, if_live(m.concat(step.arguments, 1), m.zero(step.h)));
+    if (wanted[ForwardOut::Y]) stack(ForwardOut::Y, if_live(step.h, m.zero(step.h)));
+    if (wanted[ForwardOut::Gates])
+      stack(ForwardOut::Gates, if_live(m.concat(step.gates, 1), m.zero(step.h)));
+    if (wanted[ForwardOut::Cells])
+      stack(ForwardOut::Cells, scan_.body().add("Identity", {states[1]}));
+    if (wanted[ForwardOut::Arguments]) {
+      stack(ForwardOut::Arguments, if_live(m.concat(step.arguments, 1), m.zero(step.h)));
     }
     size_t carried = states.size();
     scan_.finish_iteration(std::move(states), std::move(stacked));
     std::vector<ValueId> values = scan_.build();
-    Results results;
+    ForwardResults results;
     results.fill(no_value);
-    results[Out::Yh] = values[0];
-    if (is_lstm) results[Out::Yc] = values[1];
+    results[ForwardOut::Yh] = values[0];
+    if (is_lstm) results[ForwardOut::Yc] = values[1];
     for (size_t i = 0; i < places.size(); ++i) results[places[i]] = values[carried + i];
     return results;
   }
@@ -141,18 +143,18 @@ class ForwardScan {
 void decompose_recurrent_forward(DecomposeContext& d, const RecurrentAttributes& a) {
   std::vector<ValueId> inputs;
   for (size_t i = 0; i < d.num_inputs(); ++i) inputs.push_back(d.input(i));
-  std::array<bool, Out::Count> wanted;
-  for (size_t i = 0; i < Out::Count; ++i) wanted[i] = d.has_output(i);
-  std::vector<Results> directions;
+  std::array<bool, ForwardOut::Count> wanted;
+  for (size_t i = 0; i < ForwardOut::Count; ++i) wanted[i] = d.has_output(i);
+  std::vector<ForwardResults> directions;
   for (int64_t k = 0; k < a.directions(); ++k) {
     RecurrentDirection direction(d.builder(), a, inputs, k);
     directions.push_back(ForwardScan(d.builder(), direction).run(wanted));
   }
-  for (size_t i = 0; i < Out::Count; ++i) {
+  for (size_t i = 0; i < ForwardOut::Count; ++i) {
     if (!wanted[i]) continue;
     std::vector<ValueId> parts;
-    for (const Results& r : directions) parts.push_back(r[i]);
-    d.set(i, join_directions(d.builder(), parts, i == Out::Y ? 1 : 0));
+    for (const ForwardResults& r : directions) parts.push_back(r[i]);
+    d.set(i, join_directions(d.builder(), parts, i == ForwardOut::Y ? 1 : 0));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "kernels/im2col.h"
 #include "kernels/scratch.h"
+#include "kernels/wrapping.h"
 
 namespace onnxrun {
 
@@ -17,7 +18,7 @@ namespace {
 constexpr FlatWindows::Limits plane_limits{.elements = int64_t{1} << 22, .channels = 1 << 14};
 // Words of columns that are laid out at a time, and how many columns and rows that may be.
 constexpr int64_t piece_words = 1 << 14, fewest_columns = 128, most_columns = 1024;
-constexpr int64_t piece_rows = 64;
+constexpr int64_t most_rows = 64;
 // Output channels of a group for which columns are not worth laying out.
 constexpr int64_t few_channels = 2;
 // Multiplications that are worth a thread's waking.
@@ -25,14 +26,6 @@ constexpr double byte_grain = 1 << 20;
 
 int64_t grain_of(double work_of_piece) {
   return std::max<int64_t>(1, static_cast<int64_t>(byte_grain / std::max(1.0, work_of_piece)));
-}
-
-// Unsigned, where overflow is defined.
-int32_t plus(int32_t a, int32_t b) {
-  return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
-}
-int32_t times(int32_t a, int32_t b) {
-  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
 }
 
 // The part of a plane of outputs that columns [at, at + size) are.
@@ -69,7 +62,7 @@ struct Quantized {
                      .is_signed = results.is_signed};
     // No sum is large enough to saturate with most biases.
     if (std::abs(int64_t{r.bias}) + terms * 255 * 255 <= std::numeric_limits<int32_t>::max()) {
-      correction.add = plus(correction.add, std::exchange(r.bias, 0));
+      correction.add = wrapping_plus(correction.add, std::exchange(r.bias, 0));
     }
     requantize(r, correction, sums, size, flat ? row : y + plane + at);
     if (flat) flat->unpack_output(row, at, size, y + plane);
@@ -117,9 +110,9 @@ SumCorrection ByteConvolution::correction(const Operands& o, int64_t channel) co
       (o.x.is_signed ? static_cast<int8_t>(o.zero_x) : o.zero_x) + unsigned_shift(o.x.is_signed);
   const int32_t zero_w = o.zero_w.at(channel);
   const int32_t sum = o.weights[channels() * words() + channel];
-  const int32_t all_zeros = times(static_cast<int32_t>(terms()), zero_w);
-  const int32_t rest = plus(sum, times(all_zeros, -1));
-  return {.add = times(rest, -zero_x), .column_factor = -zero_w};
+  const int32_t all_zeros = wrapping_times(static_cast<int32_t>(terms()), zero_w);
+  const int32_t rest = wrapping_plus(sum, wrapping_times(all_zeros, -1));
+  return {.add = wrapping_times(rest, -zero_x), .column_factor = -zero_w};
 }
 
 template <typename Result>
@@ -130,7 +123,7 @@ void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Par
   }
   const int64_t width = panel_columns(), size = c.end - c.begin;
   const int64_t panels = panels_of(size), ld = panels * width;
-  const int64_t out = shape_.out_channels, m = std::min(out, piece_rows);
+  const int64_t out = shape_.out_channels, m = std::min(out, most_rows);
   Scratch scratch(static_cast<size_t>(ld * (words() + m + 1)) * sizeof(int32_t));
   auto *right = scratch.as<int32_t>(), *sums = right + ld * words(), *column_sums = sums + ld * m;
   for (int64_t p = 0; p < panels; ++p) {
@@ -140,8 +133,8 @@ void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Par
   }
   const bool any_zero = !o.zero_w.is_zero();
   if (any_zero) sum_columns(dots_, right, panels, words(), column_sums);
-  for (int64_t row = 0; row < out; row += piece_rows) {
-    const int64_t count = std::min(piece_rows, out - row), first = part.group * out + row;
+  for (int64_t row = 0; row < out; row += most_rows) {
+    const int64_t count = std::min(most_rows, out - row), first = part.group * out + row;
     multiply_words(dots_, o.weights + first * words(), count, right, panels, words(), sums, ld);
     for (int64_t i = 0; i < count; ++i) {
       const int64_t channel = first + i;

@@ -4,6 +4,7 @@
 
 #include "base/threads.h"
 #include "kernels/scratch.h"
+#include "kernels/wrapping.h"
 
 namespace onnxrun {
 
@@ -23,14 +24,6 @@ void split(int64_t n, int64_t grain, int64_t work, const F& f) {
   }
 }
 
-// Unsigned, where overflow is defined.
-int32_t times(int32_t a, int32_t b) {
-  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
-}
-int32_t minus(int32_t a, int32_t b) {
-  return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b));
-}
-
 struct Product {
   const RightMatrix& b;
   const int32_t* left;
@@ -42,14 +35,15 @@ struct Product {
   // Sums of (a - za) (b - zb) from those of a b.
   void finish_row(int64_t row, int64_t column, int64_t columns, const int32_t* sums) const {
     const int32_t zero = zero_a.at(row);
-    const int32_t rest = minus(left_sums[row], times(static_cast<int32_t>(b.k), zero));
+    const int32_t rest =
+        wrapping_minus(left_sums[row], wrapping_times(static_cast<int32_t>(b.k), zero));
     SumCorrection c;
     c.others = zero_b.list(column);
-    c.other_factor = minus(0, rest);
-    if (!c.others) c.add = minus(0, times(rest, zero_b.at(0)));
+    c.other_factor = wrapping_minus(0, rest);
+    if (!c.others) c.add = wrapping_minus(0, wrapping_times(rest, zero_b.at(0)));
     if (zero != 0) {
       c.columns = b.sums + column;
-      c.column_factor = minus(0, zero);
+      c.column_factor = wrapping_minus(0, zero);
     }
     take(row, column, columns, sums, c);
   }

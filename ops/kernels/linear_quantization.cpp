@@ -88,7 +88,7 @@ void dequantize_bytes(const LinearScale& s, const uint8_t* x, int64_t n, float* 
   }
 }
 
-Range find_range(const float* x, int64_t n) {
+Extent find_range(const float* x, int64_t n) {
   const Numbers d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   constexpr int together = 4;
@@ -142,22 +142,22 @@ void quantize_linear(const LinearScale& s, const float* x, int64_t n, uint8_t* y
 void dequantize_linear(const LinearScale& s, const uint8_t* x, int64_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(dequantize_bytes)(s, x, n, y);
 }
-Range range_of(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(find_range)(x, n); }
+Extent range_of(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(find_range)(x, n); }
 
 namespace {
 
 constexpr int64_t grain = 1 << 16;  // elements that are worth a piece of a parallel loop
 
 // That of all numbers and 0.
-Range range_of_all(const float* x, int64_t n) {
-  std::vector<Range> parts(static_cast<size_t>((n + grain - 1) / grain));
+Extent range_of_all(const float* x, int64_t n) {
+  std::vector<Extent> parts(static_cast<size_t>((n + grain - 1) / grain));
   parallel_for(n, grain, [&](int64_t begin, int64_t end) {
     for (; begin < end; begin += grain) {
       parts[static_cast<size_t>(begin / grain)] = range_of(x + begin, std::min(grain, end - begin));
     }
   });
-  Range all{0, 0};
-  for (const Range& part : parts) {
+  Extent all{0, 0};
+  for (const Extent& part : parts) {
     if (std::isnan(part.low)) return part;
     all = {std::min(all.low, part.low), std::max(all.high, part.high)};
   }
@@ -168,7 +168,7 @@ Range range_of_all(const float* x, int64_t n) {
 
 // In single precision and in the order of the standard's formulas.
 LinearScale quantize_dynamically(const float* x, int64_t n, uint8_t* y) {
-  const Range range = range_of_all(x, n);
+  const Extent range = range_of_all(x, n);
   const float span = range.high - range.low;
   LinearScale s{.scale = (span == 0 ? 1.0F : span) / 255.0F};
   const float point = -range.low / s.scale;

@@ -20,10 +20,10 @@ void quantize_linear(const LinearScale& s, const float* x, int64_t n, uint8_t* y
 void dequantize_linear(const LinearScale& s, const uint8_t* x, int64_t n, float* y);
 
 // The least and the greatest of n > 0 numbers; both NaN if one is.
-struct Range {
+struct Extent {
   float low, high;
 };
-Range range_of(const float* x, int64_t n);
+Extent range_of(const float* x, int64_t n);
 
 // DynamicQuantizeLinear of n > 0 numbers, with the scale it gives. Uses the threads of the caller's
 // ThreadScope.

@@ -2,12 +2,11 @@
 #include "emit/attention.h"
 
 #include "emit/function_op.h"
+#include "microsoft/declarations.h"
 
 namespace onnxrun {
 
 namespace {
-
-constexpr auto optional = Param::Kind::Optional;
 
 class MultiHeadAttention final : public FunctionOp {
  public:

@@ -1,12 +1,11 @@
 // com.microsoft: DynamicQuantizeLSTM.
 #include "emit/function_op.h"
+#include "microsoft/declarations.h"
 #include "recurrent_family.h"
 
 namespace onnxrun {
 
 namespace {
-
-constexpr auto optional = Param::Kind::Optional;
 
 // An LSTM with the weights that its bytes stand for. ONNX Runtime also rounds what they are
 // multiplied with to bytes, which is not done here: the results are closer to the LSTM's that the

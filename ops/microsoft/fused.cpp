@@ -258,8 +258,8 @@ class FusedConv final : public FunctionOp {
 };
 
 template <typename T>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<Param> inputs,
-         DTypeSet types) {
+void add_fused(OpRegistry& r, std::string_view name, std::string_view doc,
+               std::vector<Param> inputs, DTypeSet types) {
   r.add<T>({.name = name,
             .domain = "com.microsoft",
             .doc = doc,
@@ -278,22 +278,23 @@ void register_microsoft_fused(OpRegistry& r) {
   constexpr DTypeSet plain = dtypes::floats - DTypeSet(DType::BFloat16);
   constexpr DTypeSet whole = {DType::Int32, DType::Int64, DType::UInt32, DType::UInt64};
   constexpr auto optional = Param::Kind::Optional;
-  add<FusedMatMul>(r, "FusedMatMul", "alpha op(A) op(B) over the last two axes",
-                   {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}}, dtypes::floats);
-  add<FusedMatMulActivation>(r, "FusedMatMulActivation", "FusedMatMul, then an activation",
-                             {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}},
-                             dtypes::floats);
-  add<FusedGemm>(r, "FusedGemm", "Gemm, then an activation",
-                 {{"A", "T", InputRole::Weight},
-                  {"B", "T", InputRole::Weight},
-                  {"C", "T", optional, InputRole::Bias}},
-                 plain | whole);
-  add<FusedConv>(r, "FusedConv", "Conv, a sum, then an activation",
-                 {{"X", "T"},
-                  {"W", "T", InputRole::Weight},
-                  {"B", "T", optional, InputRole::Bias},
-                  {"Z", "T", optional}},
-                 plain);
+  add_fused<FusedMatMul>(r, "FusedMatMul", "alpha op(A) op(B) over the last two axes",
+                         {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}},
+                         dtypes::floats);
+  add_fused<FusedMatMulActivation>(r, "FusedMatMulActivation", "FusedMatMul, then an activation",
+                                   {{"A", "T", InputRole::Weight}, {"B", "T", InputRole::Weight}},
+                                   dtypes::floats);
+  add_fused<FusedGemm>(r, "FusedGemm", "Gemm, then an activation",
+                       {{"A", "T", InputRole::Weight},
+                        {"B", "T", InputRole::Weight},
+                        {"C", "T", optional, InputRole::Bias}},
+                       plain | whole);
+  add_fused<FusedConv>(r, "FusedConv", "Conv, a sum, then an activation",
+                       {{"X", "T"},
+                        {"W", "T", InputRole::Weight},
+                        {"B", "T", optional, InputRole::Bias},
+                        {"Z", "T", optional}},
+                       plain);
 }
 
 }  // namespace onnxrun

@@ -56,8 +56,8 @@ class QuickGelu final : public FunctionOp {
 };
 
 template <typename T>
-void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<Param> inputs,
-         std::string_view output) {
+void add_gelu(OpRegistry& r, std::string_view name, std::string_view doc, std::vector<Param> inputs,
+              std::string_view output) {
   r.add<T>({.name = name,
             .domain = "com.microsoft",
             .doc = doc,
@@ -73,11 +73,12 @@ void add(OpRegistry& r, std::string_view name, std::string_view doc, std::vector
 }  // namespace
 
 void register_microsoft_gelu(OpRegistry& r) {
-  add<Gelu>(r, "Gelu", "x Phi(x)", {{"X", "T"}}, "Y");
-  add<BiasGelu>(r, "BiasGelu", "Gelu of a sum", {{"A", "T"}, {"B", "T", InputRole::Bias}}, "C");
-  add<FastGelu>(r, "FastGelu", "Gelu by a tanh, of a sum",
-                {{"X", "T"}, {"bias", "T", Param::Kind::Optional, InputRole::Bias}}, "Y");
-  add<QuickGelu>(r, "QuickGelu", "x sigmoid(alpha x)", {{"X", "T"}}, "Y");
+  add_gelu<Gelu>(r, "Gelu", "x Phi(x)", {{"X", "T"}}, "Y");
+  add_gelu<BiasGelu>(r, "BiasGelu", "Gelu of a sum", {{"A", "T"}, {"B", "T", InputRole::Bias}},
+                     "C");
+  add_gelu<FastGelu>(r, "FastGelu", "Gelu by a tanh, of a sum",
+                     {{"X", "T"}, {"bias", "T", Param::Kind::Optional, InputRole::Bias}}, "Y");
+  add_gelu<QuickGelu>(r, "QuickGelu", "x sigmoid(alpha x)", {{"X", "T"}}, "Y");
 }
 
 }  // namespace onnxrun

@@ -1,12 +1,11 @@
 // com.microsoft: GroupQueryAttention.
 #include "emit/attention.h"
 #include "emit/function_op.h"
+#include "microsoft/declarations.h"
 
 namespace onnxrun {
 
 namespace {
-
-constexpr auto optional = Param::Kind::Optional;
 
 // Causal attention whose keys and values are written into a cache. A sequence b has
 // seqlens_k[b] + 1 keys with its new ones; in a first prompt (as many queries as keys in all) they

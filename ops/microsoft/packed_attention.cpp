@@ -1,12 +1,11 @@
 // com.microsoft: Attention, QAttention: queries, keys and values out of one product.
 #include "emit/attention.h"
 #include "emit/function_op.h"
+#include "microsoft/declarations.h"
 
 namespace onnxrun {
 
 namespace {
-
-constexpr auto optional = Param::Kind::Optional;
 
 // Input 0 is [B, S, features]; past and present are [2, B, heads, T, D].
 class PackedAttention : public FunctionOp {

@@ -3,13 +3,11 @@
 // QLinearGlobalAveragePool.
 #include "emit/function_op.h"
 #include "emit/quantize.h"
+#include "microsoft/declarations.h"
 
 namespace onnxrun {
 
 namespace {
-
-constexpr auto optional = Param::Kind::Optional;
-constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
 
 ValueId dequantized(const Emit& e, const DecomposeContext& d, size_t at) {
   return emit_dequantize(e, d.input(at), d.input(at + 1), d.input(at + 2), {}, DType::Float32);

@@ -4,13 +4,11 @@
 #include "emit/quantize.h"
 #include "kernels/byte_matmul.h"
 #include "kernels/linear_quantization.h"
+#include "microsoft/declarations.h"
 
 namespace onnxrun {
 
 namespace {
-
-constexpr auto optional = Param::Kind::Optional;
-constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
 
 // One number, or one for each column of the matrix at `matrix`.
 void check_columns(const InferContext& c, size_t i, size_t matrix) {

@@ -1,12 +1,11 @@
 // com.microsoft: SkipLayerNormalization, SkipSimplifiedLayerNormalization, EmbedLayerNormalization;
 // and SimplifiedLayerNormalization, which ONNX Runtime keeps in the standard's own domain.
 #include "emit/function_op.h"
+#include "microsoft/declarations.h"
 
 namespace onnxrun {
 
 namespace {
-
-constexpr auto optional = Param::Kind::Optional;
 
 // 1 / sqrt(mean(x x) + epsilon) over the axes from `axis` on.
 ValueId inverse_root(const Emit& e, ValueId x, int64_t axis, float epsilon) {

@@ -1,12 +1,11 @@
 // com.microsoft: CDist, ExpandDims, GridSample, Pad, Range, Trilu, Unique: what the standard has,
 // too.
 #include "emit/function_op.h"
+#include "microsoft/declarations.h"
 
 namespace onnxrun {
 
 namespace {
-
-constexpr auto optional = Param::Kind::Optional;
 
 // Distances between the rows of two matrices: a^2 + b^2 - 2 a b, which rounding may take below 0.
 class CDist final : public FunctionOp {

@@ -6,6 +6,7 @@
 
 #include "emit/function_op.h"
 #include "graph/upgrade_context.h"
+#include "ml/lists.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -15,11 +16,6 @@ namespace {
 using Ints = std::optional<std::vector<int64_t>>;
 using Floats = std::optional<std::vector<float>>;
 using Strings = std::optional<std::vector<std::string>>;
-
-template <typename T>
-size_t size_of(const std::optional<std::vector<T>>& list) {
-  return list ? list->size() : 0;
-}
 
 template <typename T>
 Tensor list_of(const std::vector<T>& values) {

@@ -3,6 +3,7 @@
 
 #include "emit/function_op.h"
 #include "kernels/score_transform.h"
+#include "ml/lists.h"
 
 namespace onnxrun {
 
@@ -10,11 +11,6 @@ namespace {
 
 using Ints = std::optional<std::vector<int64_t>>;
 using Strings = std::optional<std::vector<std::string>>;
-
-template <typename T>
-size_t size_of(const std::optional<std::vector<T>>& list) {
-  return list ? list->size() : 0;
-}
 
 // The class of the largest score, and all scores: X W + b. One row of weights, told by one
 // intercept, serves two classes: its sign decides. A single class is told from none, by 1 and 0.

@@ -7,6 +7,7 @@
 
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
+#include "ml/lists.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -17,11 +18,6 @@ using Ints = std::optional<std::vector<int64_t>>;
 using Strings = std::optional<std::vector<std::string>>;
 
 constexpr int64_t max_length = int64_t{1} << 31;
-
-template <typename T>
-size_t size_of(const std::optional<std::vector<T>>& list) {
-  return list ? list->size() : 0;
-}
 
 // The type of what a map holds; rejects what is no map from `keys`.
 DType held_type(const InferContext& c, DTypeSet keys) {

@@ -6,6 +6,7 @@
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "kernels/score_transform.h"
+#include "ml/lists.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -17,11 +18,6 @@ using Floats = std::optional<std::vector<float>>;
 using Strings = std::optional<std::vector<std::string>>;
 
 constexpr int64_t rows_grain = 16;
-
-template <typename T>
-size_t size_of(const std::optional<std::vector<T>>& list) {
-  return list ? list->size() : 0;
-}
 
 // What both have in common. Without support vectors the coefficients are the weights of features.
 class SvmOp : public Op {
@@ -379,7 +375,7 @@ OpSpec svm_spec(std::string_view name, std::string_view doc) {
           .gradient = GradientState::NotDifferentiable};
 }
 
-constexpr DTypeSet rows_of = dtypes::f32_f64 | dtypes::index;
+constexpr DTypeSet svm_feature_types = dtypes::f32_f64 | dtypes::index;
 
 }  // namespace
 
@@ -387,12 +383,12 @@ void register_ml_svm(OpRegistry& r) {
   OpSpec regressor = svm_spec("SVMRegressor", "a number by support vectors");
   regressor.inputs = {{"X", "T"}};
   regressor.outputs = {{"Y", "tensor(float)"}};
-  regressor.types = {{"T", rows_of}, {"tensor(float)", DType::Float32}};
+  regressor.types = {{"T", svm_feature_types}, {"tensor(float)", DType::Float32}};
   r.add<SvmRegressor>(std::move(regressor));
   OpSpec classifier = svm_spec("SVMClassifier", "classes by support vectors");
   classifier.inputs = {{"X", "T1"}};
   classifier.outputs = {{"Y", "T2"}, {"Z", "tensor(float)"}};
-  classifier.types = {{"T1", rows_of},
+  classifier.types = {{"T1", svm_feature_types},
                       {"T2", DTypeSet{DType::Int64, DType::String}},
                       {"tensor(float)", DType::Float32}};
   r.add<SvmClassifier>(std::move(classifier));

@@ -9,7 +9,7 @@ namespace onnxrun {
 
 namespace {
 
-using Ints = std::vector<int64_t>;
+using IntList = std::vector<int64_t>;
 
 template <typename T>
 T narrowed(double v) {
@@ -156,8 +156,8 @@ class TreeEnsemble final : public ForestOp {
 
   int64_t aggregate_ = 1, transform_ = 0;
   std::optional<int64_t> targets_;
-  Ints leaf_targets_, no_is_leaf_, no_, features_, yes_is_leaf_, yes_, roots_;
-  std::optional<Ints> missing_;
+  IntList leaf_targets_, no_is_leaf_, no_, features_, yes_is_leaf_, yes_, roots_;
+  std::optional<IntList> missing_;
   Tensor leaf_weights_, modes_, splits_;
   std::optional<Tensor> members_, hits_;
 };

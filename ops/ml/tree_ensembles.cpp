@@ -4,6 +4,7 @@
 #include <map>
 
 #include "kernels/forest_op.h"
+#include "ml/lists.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -18,11 +19,6 @@ using Strings = std::optional<std::vector<std::string>>;
 std::vector<double> numbers(const Floats& floats, const std::optional<Tensor>& tensor) {
   if (tensor) return to_doubles(*tensor);
   return floats ? std::vector<double>(floats->begin(), floats->end()) : std::vector<double>();
-}
-
-template <typename T>
-size_t size_of(const std::optional<std::vector<T>>& list) {
-  return list ? list->size() : 0;
 }
 
 // What both have in common but the names of their targets.
@@ -357,7 +353,7 @@ OpSpec tree_spec(std::string_view name, std::string_view doc) {
           .gradient = GradientState::NotDifferentiable};
 }
 
-constexpr DTypeSet rows_of = dtypes::f32_f64 | DTypeSet{DType::Int32, DType::Int64};
+constexpr DTypeSet tree_feature_types = dtypes::f32_f64 | dtypes::index;
 
 }  // namespace
 
@@ -366,13 +362,13 @@ void register_ml_tree_ensembles(OpRegistry& r) {
       tree_spec("TreeEnsembleRegressor", "numbers from the leaves of decision trees");
   regressor.inputs = {{"X", "T"}};
   regressor.outputs = {{"Y", "tensor(float)"}};
-  regressor.types = {{"T", rows_of}, {"tensor(float)", DType::Float32}};
+  regressor.types = {{"T", tree_feature_types}, {"tensor(float)", DType::Float32}};
   r.add<TreeEnsembleRegressor>(std::move(regressor));
   OpSpec classifier =
       tree_spec("TreeEnsembleClassifier", "classes from the leaves of decision trees");
   classifier.inputs = {{"X", "T1"}};
   classifier.outputs = {{"Y", "T2"}, {"Z", "tensor(float)"}};
-  classifier.types = {{"T1", rows_of},
+  classifier.types = {{"T1", tree_feature_types},
                       {"T2", DTypeSet{DType::Int64, DType::String}},
                       {"tensor(float)", DType::Float32}};
   r.add<TreeEnsembleClassifier>(std::move(classifier));

@@ -13,7 +13,7 @@ namespace onnxrun {
 namespace {
 
 // OpenJPEG's functions by the names that its header declares.
-struct Functions {
+struct Jpeg2000Functions {
   SharedLibrary library{"libopenjp2.so.7",
                         "JPEG 2000 pictures need libopenjp2.so.7 (libopenjp2-7)"};
 
@@ -40,20 +40,20 @@ struct Functions {
 #undef ONNXRUN_OPJ
 };
 
-const Functions& openjpeg() {
-  static const Functions functions;
+const Jpeg2000Functions& openjpeg() {
+  static const Jpeg2000Functions functions;
   return functions;
 }
 
 // The file in memory, and the first complaint about it.
-struct Source {
+struct Jpeg2000Source {
   ImageBytes bytes;
   size_t at = 0;
   std::string complaint = {};
 };
 
 OPJ_SIZE_T read(void* to, OPJ_SIZE_T count, void* user) {
-  auto* source = static_cast<Source*>(user);
+  auto* source = static_cast<Jpeg2000Source*>(user);
   size_t n = std::min<size_t>(count, source->bytes.size() - source->at);
   if (n == 0) return static_cast<OPJ_SIZE_T>(-1);
   std::memcpy(to, source->bytes.data() + source->at, n);
@@ -62,14 +62,14 @@ OPJ_SIZE_T read(void* to, OPJ_SIZE_T count, void* user) {
 }
 
 OPJ_BOOL seek(OPJ_OFF_T to, void* user) {
-  auto* source = static_cast<Source*>(user);
+  auto* source = static_cast<Jpeg2000Source*>(user);
   if (to < 0 || static_cast<uint64_t>(to) > source->bytes.size()) return OPJ_FALSE;
   source->at = static_cast<size_t>(to);
   return OPJ_TRUE;
 }
 
 OPJ_OFF_T skip(OPJ_OFF_T count, void* user) {
-  auto* source = static_cast<Source*>(user);
+  auto* source = static_cast<Jpeg2000Source*>(user);
   auto left = static_cast<OPJ_OFF_T>(source->bytes.size() - source->at);
   OPJ_OFF_T n = std::clamp<OPJ_OFF_T>(count, 0, left);
   source->at += static_cast<size_t>(n);
@@ -77,13 +77,13 @@ OPJ_OFF_T skip(OPJ_OFF_T count, void* user) {
 }
 
 void keep(const char* message, void* user) {
-  std::string& complaint = static_cast<Source*>(user)->complaint;
+  std::string& complaint = static_cast<Jpeg2000Source*>(user)->complaint;
   if (!complaint.empty()) return;
   complaint = message;
   while (complaint.ends_with('\n')) complaint.pop_back();
 }
 
-[[noreturn]] void bad(const Source& source) {
+[[noreturn]] void bad(const Jpeg2000Source& source) {
   fail(ErrorKind::BadInput, "damaged JPEG 2000: {}",
        source.complaint.empty() ? "it cannot be decoded" : source.complaint);
 }
@@ -119,8 +119,8 @@ void check(const opj_image_t& image) {
 }  // namespace
 
 Tensor decode_jpeg2000(ImageBytes bytes, MemoryBudget& budget) {
-  const Functions& opj = openjpeg();
-  Source source{bytes};
+  const Jpeg2000Functions& opj = openjpeg();
+  Jpeg2000Source source{bytes};
   bool boxes = bytes.size() > 8 && bytes[4] == std::byte{'j'};
   std::unique_ptr<opj_codec_t, void (*)(opj_codec_t*)> codec(
       opj.create_decompress(boxes ? OPJ_CODEC_JP2 : OPJ_CODEC_J2K), opj.destroy_codec);

@@ -15,7 +15,7 @@ namespace onnxrun {
 namespace {
 
 // libtiff's functions by the names that its header declares.
-struct Functions {
+struct TiffFunctions {
   SharedLibrary library{"libtiff.so.6", "TIFF pictures need libtiff.so.6 (libtiff6)"};
 
 // NOLINTBEGIN(bugprone-macro-parentheses): names of members
@@ -37,14 +37,14 @@ struct Functions {
 };
 
 // The file in memory, and the first complaint about it.
-struct Source {
+struct TiffSource {
   ImageBytes bytes;
   uint64_t at = 0;
   std::string complaint = {};
 };
 
 tmsize_t read(thandle_t handle, void* to, tmsize_t count) {
-  auto* source = static_cast<Source*>(handle);
+  auto* source = static_cast<TiffSource*>(handle);
   uint64_t left = source->bytes.size() - std::min<uint64_t>(source->at, source->bytes.size());
   uint64_t n = std::min(left, static_cast<uint64_t>(count));
   if (n > 0) std::memcpy(to, source->bytes.data() + source->at, n);
@@ -55,7 +55,7 @@ tmsize_t read(thandle_t handle, void* to, tmsize_t count) {
 tmsize_t write(thandle_t, void*, tmsize_t) { return 0; }
 
 toff_t seek(thandle_t handle, toff_t offset, int whence) {
-  auto* source = static_cast<Source*>(handle);
+  auto* source = static_cast<TiffSource*>(handle);
   uint64_t from = whence == SEEK_CUR ? source->at : whence == SEEK_END ? source->bytes.size() : 0;
   source->at = from + offset;
   return source->at;
@@ -63,11 +63,11 @@ toff_t seek(thandle_t handle, toff_t offset, int whence) {
 
 int close(thandle_t) { return 0; }
 
-toff_t size(thandle_t handle) { return static_cast<Source*>(handle)->bytes.size(); }
+toff_t size(thandle_t handle) { return static_cast<TiffSource*>(handle)->bytes.size(); }
 
 // Nothing goes to standard error.
 int keep(TIFF*, void* user, const char*, const char* format, va_list arguments) {
-  auto* source = static_cast<Source*>(user);
+  auto* source = static_cast<TiffSource*>(user);
   if (!source->complaint.empty()) return 1;
   char text[200];
   std::vsnprintf(text, sizeof text, format, arguments);
@@ -77,7 +77,7 @@ int keep(TIFF*, void* user, const char*, const char* format, va_list arguments) 
 
 int ignore(TIFF*, void*, const char*, const char*, va_list) { return 1; }
 
-[[noreturn]] void bad(const Source& source) {
+[[noreturn]] void bad(const TiffSource& source) {
   fail(ErrorKind::BadInput, "damaged .tif: {}",
        source.complaint.empty() ? "its header makes no sense" : source.complaint);
 }
@@ -87,8 +87,8 @@ constexpr int64_t largest_block = int64_t{1} << 28;
 }  // namespace
 
 Tensor decode_tiff(ImageBytes bytes, MemoryBudget& budget) {
-  static const Functions tiff;
-  Source source{bytes};
+  static const TiffFunctions tiff;
+  TiffSource source{bytes};
   std::unique_ptr<TIFFOpenOptions, void (*)(TIFFOpenOptions*)> options(tiff.OpenOptionsAlloc(),
                                                                        tiff.OpenOptionsFree);
   if (!options) fail(ErrorKind::Limit, "no memory to decode a picture");

@@ -20,20 +20,21 @@
 namespace onnxrun {
 namespace {
 
-Type floats(Shape shape) { return Type::tensor(DType::Float32, std::move(shape)); }
+Type float_type(Shape shape) { return Type::tensor(DType::Float32, std::move(shape)); }
 
 Tensor ints(std::vector<int64_t> values) {
   return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
 }
 
-NamedValues run(const Graph& graph, const NamedValues& inputs, const SessionOptions& options = {}) {
+NamedValues run_graph(const Graph& graph, const NamedValues& inputs,
+                      const SessionOptions& options = {}) {
   return Session(Model(std::make_shared<Graph>(graph)), options).run(inputs);
 }
 
 ErrorKind kind_of_failure(const Graph& graph, const NamedValues& inputs,
                           const SessionOptions& options = {}) {
   try {
-    run(graph, inputs, options);
+    run_graph(graph, inputs, options);
   } catch (const Error& e) {
     return e.kind();
   }
@@ -50,26 +51,26 @@ SessionOptions with_memory(int64_t bytes) {
 // An initializer that is also an input, declared without a rank.
 TEST(SessionLimits, TakesAnInitializersTypeFromItsElements) {
   Graph graph(builtin_ops());
-  ValueId x = graph.add_input("x", floats({3}));
+  ValueId x = graph.add_input("x", float_type({3}));
   ValueId p = graph.add_initializer("p", Tensor::scalar<int64_t>(2));
   graph.overridable = {p};
   graph.value(p).type = Type::tensor(DType::Int64);
   graph.outputs = {GraphBuilder(graph).add("Gather", {x, p})};
   Tensor values = Tensor::of<float>({3}, {5, 6, 7});
-  EXPECT_EQ(to_doubles(run(graph, {{"x", values}})[0].second.tensor), std::vector<double>{7});
+  EXPECT_EQ(to_doubles(run_graph(graph, {{"x", values}})[0].second.tensor), std::vector<double>{7});
   NamedValues fed = {{"x", values}, {"p", ints({0, 1})}};
-  EXPECT_EQ(to_doubles(run(graph, fed)[0].second.tensor), (std::vector<double>{5, 6}));
+  EXPECT_EQ(to_doubles(run_graph(graph, fed)[0].second.tensor), (std::vector<double>{5, 6}));
 }
 
 TEST(SessionLimits, BoundsRanks) {
   Graph graph(builtin_ops());
-  ValueId x = graph.add_input("x", floats({3}));
+  ValueId x = graph.add_input("x", float_type({3}));
   ValueId axes = graph.add_input("axes", Type::tensor(DType::Int64, Shape{Dim::symbol("n")}));
   graph.outputs = {GraphBuilder(graph).add("Unsqueeze", {x, axes})};
   Tensor values = Tensor::of<float>({3}, {5, 6, 7});
   std::vector<int64_t> many(63);
   for (size_t i = 0; i < many.size(); ++i) many[i] = static_cast<int64_t>(i);
-  EXPECT_EQ(run(graph, {{"x", values}, {"axes", ints(many)}})[0].second.tensor.rank(), 64);
+  EXPECT_EQ(run_graph(graph, {{"x", values}, {"axes", ints(many)}})[0].second.tensor.rank(), 64);
   many.push_back(63);
   EXPECT_EQ(kind_of_failure(graph, {{"x", values}, {"axes", ints(many)}}), ErrorKind::Limit);
 }
@@ -78,7 +79,7 @@ TEST(SessionLimits, BoundsRanks) {
 TEST(SessionLimits, ChecksMemoryBeforeKernelsPrepare) {
   for (const char* mode : {"edge", "reflect", "wrap", "constant"}) {
     Graph graph(builtin_ops());
-    ValueId x = graph.add_input("x", floats({3}));
+    ValueId x = graph.add_input("x", float_type({3}));
     GraphBuilder b(graph);
     graph.outputs = {
         b.add("Pad", {x, b.ints({0, int64_t{1} << 40})}, {{"mode", std::string(mode)}})};
@@ -103,7 +104,7 @@ Graph loop(const char* op, int64_t trips, int64_t length, bool stacks) {
   if (stacks) body.outputs.push_back(inner.add("Add", {v, v}));
 
   GraphBuilder b(graph);
-  ValueId x = graph.add_input("x", floats({length}));
+  ValueId x = graph.add_input("x", float_type({length}));
   NodeOptions options;
   options.bodies.push_back(std::move(body));
   std::vector<ValueId> results =
@@ -127,7 +128,7 @@ TEST(SessionLimits, CountsMemoryOfBodies) {
     NamedValues inputs = {{"x", row.x}};
     EXPECT_EQ(kind_of_failure(row.graph, inputs, with_memory(4'000'000)), ErrorKind::Limit)
         << row.name;
-    EXPECT_NO_THROW(run(row.graph, inputs, with_memory(100'000'000))) << row.name;
+    EXPECT_NO_THROW(run_graph(row.graph, inputs, with_memory(100'000'000))) << row.name;
   }
 }
 
@@ -138,14 +139,14 @@ TEST(SessionLimits, CountsIterationsOfAllLoopsTogether) {
     bool scan = std::string_view(inner_op) == "Scan";
     if (!scan) inner.add_input("j", Type::tensor(DType::Int64, Shape{}));
     ValueId on = scan ? no_value : inner.add_input("d", Type::tensor(DType::Bool, Shape{}));
-    ValueId u = inner.add_input("u", scan ? floats({}) : floats({100}));
+    ValueId u = inner.add_input("u", scan ? float_type({}) : float_type({100}));
     GraphBuilder in(inner);
     if (!scan) inner.outputs = {in.add("Identity", {on})};
     inner.outputs.push_back(in.add("Neg", {u}));
 
     outer.add_input("i", Type::tensor(DType::Int64, Shape{}));
     ValueId going = outer.add_input("c", Type::tensor(DType::Bool, Shape{}));
-    ValueId v = outer.add_input("v", floats({100}));
+    ValueId v = outer.add_input("v", float_type({100}));
     GraphBuilder out(outer);
     NodeOptions inside;
     inside.bodies.push_back(std::move(inner));
@@ -155,7 +156,7 @@ TEST(SessionLimits, CountsIterationsOfAllLoopsTogether) {
     ValueId next = out.add_n(inner_op, inputs, 1, std::move(inside))[0];
     outer.outputs = {out.add("Identity", {going}), next};
 
-    ValueId x = graph.add_input("x", floats({100}));
+    ValueId x = graph.add_input("x", float_type({100}));
     GraphBuilder b(graph);
     NodeOptions around;
     around.bodies.push_back(std::move(outer));
@@ -202,14 +203,14 @@ TEST(SessionLimits, HoldsAnyOneTensorToASize) {
   };
   for (const Row& row : rows) {
     Graph graph(builtin_ops());
-    ValueId v = graph.add_input("x", floats({1000}));
+    ValueId v = graph.add_input("x", float_type({1000}));
     GraphBuilder b(graph);
     graph.outputs = {row.build(b, v)};
     SessionOptions options;
     options.max_tensor_bytes = 7999;
     EXPECT_EQ(kind_of_failure(graph, {{"x", x}}, options), ErrorKind::Limit) << row.name;
     options.max_tensor_bytes = 8000;
-    EXPECT_NO_THROW(run(graph, {{"x", x}}, options)) << row.name;
+    EXPECT_NO_THROW(run_graph(graph, {{"x", x}}, options)) << row.name;
   }
 }
 
@@ -314,7 +315,7 @@ TEST(SessionLimits, TimeIsCheckedInsideKernels) {
     Graph graph(builtin_ops());
     Shape shape;
     for (int64_t d : row.dims) shape.emplace_back(d);
-    ValueId x = graph.add_input("x", floats(shape));
+    ValueId x = graph.add_input("x", float_type(shape));
     GraphBuilder b(graph);
     graph.outputs = {b.add("ReduceSum", {row.build(b, x)})};
     SessionOptions options;
@@ -380,7 +381,7 @@ TEST(SessionLimits, CancelsAKernelFromAnotherThread) {
 // Weights computed once are part of what a session may take, and so is each plan that it keeps.
 TEST(SessionLimits, CountsPlansAndFoldedWeightsTogether) {
   Graph graph(builtin_ops());
-  ValueId x = graph.add_input("x", floats({Dim::symbol("n")}));
+  ValueId x = graph.add_input("x", float_type({Dim::symbol("n")}));
   GraphBuilder b(graph);
   ValueId v = x;
   for (int k = 0; k < 4; ++k) v = b.add("Concat", {v, v}, {{"axis", int64_t{0}}});

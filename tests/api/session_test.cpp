@@ -89,7 +89,7 @@ TEST(Session, SaysWhatDoesNotFit) {
   EXPECT_NE(message_of(session, {}).find("'x'"), std::string::npos);
 }
 
-Tensor rows(int64_t n) {
+Tensor session_rows(int64_t n) {
   Tensor t(DType::Float32, {n, 2});
   std::fill_n(t.data<float>(), t.size(), 1.0f);
   return t;
@@ -106,11 +106,11 @@ TEST(Session, KeepsABindingThatFails) {
   graph.outputs = {y, z};
   Session session(Model(std::make_shared<Graph>(graph)));
   Tensor four(DType::Float32, {4, 2}), other(DType::Float32, {4, 2});
-  session.bind_input("x", rows(4));
+  session.bind_input("x", session_rows(4));
   session.bind_output("y", four);
   session.bind_output("z", other);
   session.run();
-  session.bind_input("x", rows(2));
+  session.bind_input("x", session_rows(2));
   std::fill_n(four.data<float>(), four.size(), -7.0f);
   for (int i = 0; i < 3; ++i) {
     EXPECT_THROW(session.run(), Error) << i;

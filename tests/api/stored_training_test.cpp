@@ -17,10 +17,10 @@ namespace {
 constexpr const char* training_domain = "ai.onnx.preview.training";
 
 // y = x w; the algorithm takes w - dw, where loss = (y - t)^2 / 4 for one sample, and counts.
-struct Trained : ModelMaker {
+struct TrainedFile : ModelMaker {
   onnx::TrainingInfoProto* info;
 
-  Trained() : ModelMaker(17) {
+  TrainedFile() : ModelMaker(17) {
     auto* import = model.add_opset_import();
     import->set_domain(training_domain);
     import->set_version(1);
@@ -95,7 +95,7 @@ float value_of(const NamedValues& values, const std::string& name) {
 }
 
 TEST(StoredTraining, TakesTheStepsOfTheFile) {
-  StoredTraining training(Trained().load());
+  StoredTraining training(TrainedFile().load());
   EXPECT_EQ(training.output_names(), (std::vector<std::string>{"y", "loss"}));
   ASSERT_EQ(training.inputs().size(), 2u);
   EXPECT_EQ(training.inputs()[1].name, "t");
@@ -117,7 +117,7 @@ TEST(StoredTraining, TakesTheStepsOfTheFile) {
 
 TEST(StoredTraining, WritesStateOfModelAndAlgorithm) {
   TempDir dir;
-  Trained file;
+  TrainedFile file;
   dir.write("m.onnx", file.bytes());
   StoredTraining training(Model::load(dir.path("m.onnx")));
   training.step({{"x", one(2)}, {"t", one(5)}});
@@ -133,19 +133,19 @@ TEST(StoredTraining, WritesStateOfModelAndAlgorithm) {
 
 // The second algorithm sees what the first one has changed.
 TEST(StoredTraining, SeveralAlgorithmsAreOneStep) {
-  Trained file;
+  TrainedFile file;
   onnx::TrainingInfoProto& second = *file.model.add_training_info();
   ModelMaker::add_node(*second.mutable_algorithm()->mutable_node(), "Add", {"w", "total"},
                        {"new_total"});
   ModelMaker::add_initializer(*second.mutable_algorithm(), "total", {100});
-  Trained::fill(*second.add_update_binding(), "total", "new_total");
+  TrainedFile::fill(*second.add_update_binding(), "total", "new_total");
   StoredTraining training(file.load());
   training.step({{"x", one(2)}, {"t", one(5)}});
   EXPECT_EQ(state_of(training, "total"), 102);
 }
 
 TEST(StoredTraining, InitializationFollowsTheSeed) {
-  Trained file;
+  TrainedFile file;
   file.initialize();
   auto drawn = [&](uint64_t seed) {
     StoredTraining training(file.load(), {.seed = seed});
@@ -160,7 +160,7 @@ TEST(StoredTraining, InitializationFollowsTheSeed) {
 
 // Noise without a seed of its own differs from step to step, and comes again in a new training.
 TEST(StoredTraining, RandomNumbersGoOn) {
-  Trained file;
+  TrainedFile file;
   onnx::NodeProto& noise = file.add("RandomUniform", {}, {"noise"});
   ModelMaker::attribute(noise, "shape", onnx::AttributeProto::INTS).add_ints(1);
   file.info->mutable_algorithm()->add_output()->set_name("noise");
@@ -177,7 +177,7 @@ TEST(StoredTraining, RandomNumbersGoOn) {
 }
 
 TEST(StoredTraining, WhatIsNotFiniteChangesNothing) {
-  StoredTraining training(Trained().load());
+  StoredTraining training(TrainedFile().load());
   try {
     training.step({{"x", one(3e38f)}, {"t", one(-3e38f)}});
     FAIL();
@@ -192,38 +192,38 @@ TEST(StoredTraining, WhatIsNotFiniteChangesNothing) {
 
 struct Mistake {
   const char* text;
-  std::function<void(Trained&)> make;
+  std::function<void(TrainedFile&)> make;
 };
 
 const Mistake mistakes[] = {
-    {"describes no training", [](Trained& m) { m.model.clear_training_info(); }},
-    {"binding of 'v', which is no initializer", [](Trained& m) { m.bind("v", "new_w"); }},
-    {"binding of 'y', which is no initializer", [](Trained& m) { m.bind("y", "new_w"); }},
-    {"the binding of 'one' names 'nothing'", [](Trained& m) { m.bind("one", "nothing"); }},
-    {"two update bindings of 'w'", [](Trained& m) { m.bind("w", "new_count"); }},
+    {"describes no training", [](TrainedFile& m) { m.model.clear_training_info(); }},
+    {"binding of 'v', which is no initializer", [](TrainedFile& m) { m.bind("v", "new_w"); }},
+    {"binding of 'y', which is no initializer", [](TrainedFile& m) { m.bind("y", "new_w"); }},
+    {"the binding of 'one' names 'nothing'", [](TrainedFile& m) { m.bind("one", "nothing"); }},
+    {"two update bindings of 'w'", [](TrainedFile& m) { m.bind("w", "new_count"); }},
     {"'one', float[1], cannot become 'type', bool[1]",
-     [](Trained& m) {
+     [](TrainedFile& m) {
        m.add("Greater", {"loss", "one"}, {"type"});
        m.bind("one", "type");
      }},
     {"the initialization has input 'i'",
-     [](Trained& m) {
+     [](TrainedFile& m) {
        m.initialize();
        auto* input = m.info->mutable_initialization()->add_input();
        *input = m.graph().input(0);
        input->set_name("i");
      }},
     {"the name 'w' is given to two values",
-     [](Trained& m) { ModelMaker::add_initializer(*m.info->mutable_algorithm(), "w", {1}); }},
+     [](TrainedFile& m) { ModelMaker::add_initializer(*m.info->mutable_algorithm(), "w", {1}); }},
     {"nothing produces 'nothing'",
-     [](Trained& m) {
+     [](TrainedFile& m) {
        m.add("Add", {"nothing", "one"}, {"z"});
      }},
 };
 
 TEST(StoredTraining, MistakesAreNamed) {
   for (const Mistake& mistake : mistakes) {
-    Trained file;
+    TrainedFile file;
     mistake.make(file);
     try {
       StoredTraining training(file.load());
@@ -235,7 +235,7 @@ TEST(StoredTraining, MistakesAreNamed) {
     ModelCheck check = check_model_bytes(file.bytes(), builtin_ops());
     EXPECT_FALSE(check.graph) << mistake.text;
   }
-  StoredTraining training(Trained().load());
+  StoredTraining training(TrainedFile().load());
   EXPECT_THROW(training.step({{"x", one(2)}}), Error);
   EXPECT_THROW(training.step({{"x", one(2)}, {"t", one(5)}, {"u", one(5)}}), Error);
   EXPECT_THROW(training.step({{"x", Tensor::of<float>({2}, {1, 2})}, {"t", one(5)}}), Error);

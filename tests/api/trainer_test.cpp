@@ -14,7 +14,7 @@ namespace onnxrun::testing {
 
 namespace {
 
-Model xor_model() { return Model::load(CorpusCase("s2_xor_bce_dyn").model_path()); }
+Model trainable_model() { return Model::load(CorpusCase("s2_xor_bce_dyn").model_path()); }
 
 TrainerOptions bce(const std::string& optimizer = "sgd") {
   TrainerOptions options;
@@ -27,14 +27,14 @@ TrainerOptions bce(const std::string& optimizer = "sgd") {
 const Tensor x = Tensor::of<float>({2}, {0, 1}), target = Tensor::of<float>({1}, {1});
 
 TEST(Trainer, BoundMemoryGivesTheSameSteps) {
-  Trainer copies(xor_model(), bce("adam")), bound(xor_model(), bce("adam"));
+  Trainer copies(trainable_model(), bce("adam")), bound(trainable_model(), bce("adam"));
   bound.bind_input("x", x);
   bound.bind_target(target);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(copies.step({{"x", x}}, target), bound.step());
 }
 
 TEST(Trainer, ObservesItsNodes) {
-  Trainer trainer(xor_model(), bce()), alone(xor_model(), bce());
+  Trainer trainer(trainable_model(), bce()), alone(trainable_model(), bce());
   int64_t nodes = 0, products = 0;
   trainer.observe([&](const Session::NodeRecord& r) {
     ++nodes;
@@ -70,7 +70,7 @@ TEST(Trainer, TellsMergedTensorsApartUnlessToldNotTo) {
 }
 
 TEST(Trainer, LearningRateIsAnInput) {
-  Trainer trainer(xor_model(), bce());
+  Trainer trainer(trainable_model(), bce());
   trainer.set_learning_rate(0);
   double first = trainer.step({{"x", x}}, target);
   EXPECT_EQ(trainer.step({{"x", x}}, target), first);
@@ -80,7 +80,7 @@ TEST(Trainer, LearningRateIsAnInput) {
 }
 
 TEST(Trainer, KeepsItsWeightsWhenAStepFails) {
-  Trainer trainer(xor_model(), bce("adam"));
+  Trainer trainer(trainable_model(), bce("adam"));
   trainer.step({{"x", x}}, target);
   std::map<std::string, Tensor> before;
   for (const auto& [name, value] : trainer.weights()) before[name] = value.clone();
@@ -95,7 +95,7 @@ TEST(Trainer, KeepsItsWeightsWhenAStepFails) {
 TEST(Trainer, TrainsWhatItIsTold) {
   TrainerOptions options = bce();
   options.trainable = {"0.bias"};
-  Model model = xor_model();
+  Model model = trainable_model();
   Trainer trainer(model, options);
   trainer.step({{"x", x}}, target);
   EXPECT_EQ(trainer.trained(), std::vector<std::string>{"0.bias"});
@@ -116,7 +116,7 @@ TEST(Trainer, AStatisticThatBatchesMoveIsNoParameter) {
 }
 
 TEST(Trainer, EvaluatesWithoutTraining) {
-  Trainer trainer(xor_model(), bce());
+  Trainer trainer(trainable_model(), bce());
   double before = trainer.evaluate({{"x", x}}, target).loss;
   EXPECT_EQ(trainer.evaluate({{"x", x}}, target).loss, before);
   EXPECT_EQ(trainer.step({{"x", x}}, target), before);
@@ -126,7 +126,7 @@ TEST(Trainer, EvaluatesWithoutTraining) {
 TEST(Trainer, RejectsWhatContradictsTheModel) {
   auto expect_usage = [](const TrainerOptions& options) {
     try {
-      Trainer trainer(xor_model(), options);
+      Trainer trainer(trainable_model(), options);
       ADD_FAILURE() << "no error";
     } catch (const Error& e) {
       EXPECT_EQ(e.kind(), ErrorKind::Usage) << e.what();

@@ -5,12 +5,14 @@
 
 #include "base/error.h"
 #include "onnx_exporter.h"
+#include "support/lists.h"
 #include "support/model_maker.h"
 
 namespace onnxrun {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::float_list;
 
 void make_external(onnx::TensorProto& tensor, const std::string& location, int64_t offset) {
   tensor.clear_raw_data();
@@ -26,10 +28,6 @@ void make_external(onnx::TensorProto& tensor, const std::string& location, int64
 
 std::string raw(const std::vector<float>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
-}
-
-Tensor floats(const std::vector<float>& values) {
-  return Tensor::of<float>({static_cast<int64_t>(values.size())}, values);
 }
 
 class ExternalExport : public ::testing::Test {
@@ -70,7 +68,7 @@ class ExternalExport : public ::testing::Test {
 TEST_F(ExternalExport, GoesToFilesOfItsOwn) {
   Graph g = import();
   for (const char* out : {"out.onnx", "other/out.onnx"}) {
-    export_trained(g, {{index(g, "a"), floats({7, 8})}, {index(g, "w"), floats({5, 6})}},
+    export_trained(g, {{index(g, "a"), float_list({7, 8})}, {index(g, "w"), float_list({5, 6})}},
                    dir_.path(out));
     std::string base = dir_.path(out);
     expect_input_untouched();
@@ -116,7 +114,7 @@ TEST_F(ExternalExport, ReplacesTheInputWhenAsked) {
   Graph g = import();
   TrainedExportOptions options;
   options.in_place = true;
-  export_trained(g, {{index(g, "b"), floats({21})}}, dir_.path("in.onnx"), options);
+  export_trained(g, {{index(g, "b"), float_list({21})}}, dir_.path("in.onnx"), options);
   EXPECT_EQ(dir_.read("in.onnx"), model_);
   EXPECT_EQ(dir_.read("in.data"), raw({1, 10, 11, 2, 21, 3}));
 }
@@ -135,7 +133,7 @@ TEST_F(ExternalExport, SharedBytesMustAgree) {
   make_external(m.initializer("b", {0, 0}), "in.data", 4);
   dir_.write("tied.onnx", m.bytes());
   Graph g = import("tied.onnx");
-  Tensor one = floats({7, 8}), two = floats({7, 9});
+  Tensor one = float_list({7, 8}), two = float_list({7, 9});
   std::string out = dir_.path("out.onnx");
   EXPECT_NO_THROW(export_trained(g, {{index(g, "a"), one}, {index(g, "b"), one}}, out));
   EXPECT_NO_THROW(export_trained(g, {}, out));

@@ -8,6 +8,7 @@
 #include "model_rewriter.h"
 #include "onnx_exporter.h"
 #include "support/files.h"
+#include "support/lists.h"
 #include "support/model_maker.h"
 
 namespace onnxrun {
@@ -16,13 +17,10 @@ namespace {
 namespace fs = std::filesystem;
 using onnx::AttributeProto;
 using onnx::TensorProto;
+using testing::float_list;
 
 int stored_index(const Graph& g, const std::string& name) {
   return g.initializers.at(g.find(name)).stored;
-}
-
-Tensor floats(const std::vector<float>& values) {
-  return Tensor::of<float>({static_cast<int64_t>(values.size())}, values);
 }
 
 // Imports, replaces one tensor, exports, reads again.
@@ -80,23 +78,23 @@ std::string unpacked_floats(const std::vector<float>& values) {
 }
 
 const StorageRow storage_rows[] = {
-    {"raw_data", [](TensorProto&) {}, floats({5, 6})},
+    {"raw_data", [](TensorProto&) {}, float_list({5, 6})},
     {"raw_data with room", [](TensorProto& t) { t.mutable_raw_data()->append("rest"); },
-     floats({5, 6})},
+     float_list({5, 6})},
     {"float_data",
      [](TensorProto& t) {
        t.clear_raw_data();
        t.add_float_data(1);
        t.add_float_data(2);
      },
-     floats({5, 6})},
+     float_list({5, 6})},
     {"float_data one by one",
      [](TensorProto& t) {
        t.clear_raw_data();
        std::string bytes = t.SerializeAsString() + unpacked_floats({1, 2});
        t.ParseFromString(bytes);
      },
-     floats({5, 6})},
+     float_list({5, 6})},
     {"double_data",
      [](TensorProto& t) {
        t.clear_raw_data();
@@ -112,7 +110,7 @@ const StorageRow storage_rows[] = {
        t.add_int32_data(0x3c00);
        t.add_int32_data(0x4000);
      },
-     convert(floats({1.5f, 6}), DType::Float16)},
+     convert(float_list({1.5f, 6}), DType::Float16)},
     {"int64_data",
      [](TensorProto& t) {
        t.clear_raw_data();
@@ -194,14 +192,14 @@ TEST(TrainedExport, FindsConstantsSubgraphsAndFunctions) {
   }
   RoundTrip trip(m);
   std::map<std::string, Tensor> values = {{"one", Tensor::scalar(7.0f)},
-                                          {"list", floats({8, 9})},
-                                          {"my.F/k", floats({10})},
-                                          {"if/else_branch", floats({11})}};
+                                          {"list", float_list({8, 9})},
+                                          {"my.F/k", float_list({10})},
+                                          {"if/else_branch", float_list({11})}};
   std::string after = trip.write(values);
   EXPECT_LE(different_bytes(after, trip.before()), 4u * 5);
   for (const auto& [name, value] : values)
     EXPECT_TRUE(identical(reread(after, name), value)) << name;
-  EXPECT_TRUE(identical(reread(after, "if/then_branch"), floats({3})));
+  EXPECT_TRUE(identical(reread(after, "if/then_branch"), float_list({3})));
 }
 
 TEST(TrainedExport, KeepsSparseTensorsSparse) {
@@ -214,11 +212,11 @@ TEST(TrainedExport, KeepsSparseTensorsSparse) {
   sparse.mutable_indices()->add_dims(2);
   for (int64_t i : {0, 3}) sparse.mutable_indices()->add_int64_data(i);
   RoundTrip trip(m);
-  std::string after = trip.write({{"s", floats({5, 0, 0, 6})}});
-  EXPECT_TRUE(identical(reread(after, "s"), floats({5, 0, 0, 6})));
+  std::string after = trip.write({{"s", float_list({5, 0, 0, 6})}});
+  EXPECT_TRUE(identical(reread(after, "s"), float_list({5, 0, 0, 6})));
   EXPECT_LE(different_bytes(after, trip.before()), 8u);
   try {
-    trip.write({{"s", floats({5, 1, 0, 6})}});
+    trip.write({{"s", float_list({5, 1, 0, 6})}});
     FAIL() << "no place for 1";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::CannotWrite);
@@ -232,14 +230,14 @@ TEST(TrainedExport, GraphsInSeveralPiecesAreMerged) {
   std::string bytes = m.bytes() + tail.SerializeAsString();
   Graph g = import_model_bytes(bytes, "", maker_registry());
   TempDir dir;
-  export_trained(g, {{stored_index(g, "late"), floats({4})}}, dir.path("out.onnx"));
-  EXPECT_TRUE(identical(reread(dir.read("out.onnx"), "late"), floats({4})));
+  export_trained(g, {{stored_index(g, "late"), float_list({4})}}, dir.path("out.onnx"));
+  EXPECT_TRUE(identical(reread(dir.read("out.onnx"), "late"), float_list({4})));
 }
 
 TEST(TrainedExport, RefusesPayloadsThatDoNotFit) {
   RoundTrip trip(small_model());
   EXPECT_THROW(trip.write({{"w", Tensor::of<double>({2}, {1, 2})}}), Error);
-  EXPECT_THROW(trip.write({{"w", floats({1, 2, 3})}}), Error);
+  EXPECT_THROW(trip.write({{"w", float_list({1, 2, 3})}}), Error);
   EXPECT_THROW(export_trained(Graph(maker_registry()), {}, "nowhere.onnx"), Error);
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "fit/class_data.h"
 #include "fit/columns.h"
 #include "onnxrun/evaluate.h"
 #include "onnxrun/fit.h"
@@ -42,8 +43,6 @@ TEST(ClassNames, KeepTheOrderOfTheModel) {
       identical(class_indices("y", labels({"a", "z"}), names), Tensor::of<int64_t>({2}, {1, 0})));
 }
 
-Model classifier() { return Model::load(CorpusCase("s2_clf_16_32_8_dyn").model_path()); }
-
 // Sixteen columns, then the class of each row as "class K".
 NamedTensors table(int64_t rows, int64_t classes) {
   NamedTensors columns;
@@ -60,7 +59,7 @@ NamedTensors table(int64_t rows, int64_t classes) {
   return columns;
 }
 
-FitOptions options() {
+FitOptions naming_options() {
   FitOptions o;
   o.feed.targets = {"kind"};
   return o;
@@ -68,7 +67,7 @@ FitOptions options() {
 
 TEST(ClassNames, AreRememberedByTheModel) {
   TempDir dir;
-  Fit training = fit(classifier(), table(24, 3), options());
+  Fit training = fit(classifier(), table(24, 3), naming_options());
   EXPECT_EQ(training.summary().loss, "nll");
   training.save(dir / "m.onnx");
   Model model = Model::load(dir / "m.onnx");
@@ -85,15 +84,15 @@ TEST(ClassNames, AreRememberedByTheModel) {
   expect_fails(ErrorKind::BadInput, "is 'class 3', which is no class",
                [&] { evaluate(model, table(24, 4), o); });
   // Training on learns classes that are new.
-  Fit again = fit(model, table(24, 4), options());
+  Fit again = fit(model, table(24, 4), naming_options());
   EXPECT_EQ(again.preparation().classes.at("logp").size(), 4U);
-  Fit on = fit(model, part, options());
+  Fit on = fit(model, part, naming_options());
   EXPECT_EQ(on.preparation().classes.at("logp").size(), 3U);
 }
 
 TEST(ClassNames, AreNoMoreThanTheOutputTellsApart) {
   expect_fails(ErrorKind::BadInput, "names 9 classes",
-               [] { Fit(classifier(), table(24, 9), options()); });
+               [] { Fit(classifier(), table(24, 9), naming_options()); });
 }
 
 // Whether the last operator is a Sigmoid.
@@ -114,12 +113,12 @@ TEST(ClassNames, OfTwoWithOneNumber) {
   NamedTensors data = {{"x", Tensor::of<float>({3, 2}, {1, 2, 3, 4, 5, 6})},
                        {"kind", labels({"no", "yes", "no"})}};
   for (bool probability : {true, false}) {
-    Fit training(of_one_number(probability), data, options());
+    Fit training(of_one_number(probability), data, naming_options());
     EXPECT_EQ(training.summary().loss, probability ? "bce" : "bce_with_logits");
   }
   data[1].tensor = labels({"no", "yes", "perhaps"});
   expect_fails(ErrorKind::BadInput, "names 3 classes",
-               [&] { Fit(of_one_number(true), data, options()); });
+               [&] { Fit(of_one_number(true), data, naming_options()); });
 }
 
 TEST(Columns, MakeAnInput) {

@@ -5,14 +5,13 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "fit/class_data.h"
 #include "fit/schedule.h"
 #include "support/corpus.h"
 
 namespace onnxrun::testing {
 
 namespace {
-
-Model classifier() { return Model::load(CorpusCase("s2_clf_16_32_8_dyn").model_path()); }
 
 NamedTensors data() {
   Tensor x(DType::Float32, {32, 16}), y(DType::Int64, {32});

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "fit/class_data.h"
 #include "fit/stored_preparation.h"
 #include "model_editor.h"
 #include "onnxrun/evaluate.h"
@@ -18,8 +19,6 @@ namespace onnxrun::testing {
 
 namespace {
 
-Model classifier() { return Model::load(CorpusCase("s2_clf_16_32_8_dyn").model_path()); }
-
 NamedTensors raw_data(int64_t samples) {
   Tensor x(DType::Float32, {samples, 16}), y(DType::Int64, {samples});
   for (int64_t i = 0; i < samples * 16; ++i) {
@@ -29,7 +28,7 @@ NamedTensors raw_data(int64_t samples) {
   return {{"x", x}, {"target", y}};
 }
 
-FitOptions options() {
+FitOptions preparation_options() {
   FitOptions o;
   o.feed.batch_size = 8;
   o.feed.scale = {{"x", 0.3}};
@@ -47,7 +46,7 @@ double loss_of(const std::string& path, bool as_trained) {
 
 TEST(Preparation, ComesBackWithTheModel) {
   TempDir dir;
-  Fit training = fit(classifier(), raw_data(40), options());
+  Fit training = fit(classifier(), raw_data(40), preparation_options());
   training.save(dir / "m.onnx");
   Preparation stored = Preparation::of(Model::load(dir / "m.onnx"));
   const PreparedInput& x = stored.inputs.at("x");
@@ -61,7 +60,7 @@ TEST(Preparation, ComesBackWithTheModel) {
 
 TEST(Preparation, IsSaidWhereItIsNotApplied) {
   TempDir dir;
-  fit(classifier(), raw_data(40), options()).save(dir / "m.onnx");
+  fit(classifier(), raw_data(40), preparation_options()).save(dir / "m.onnx");
   Model model = Model::load(dir / "m.onnx");
   auto warnings = [&](FeedOptions feed) {
     EvaluationOptions o;
@@ -74,7 +73,7 @@ TEST(Preparation, IsSaidWhereItIsNotApplied) {
   EXPECT_EQ(warnings(as_trained), 0U);
   as_trained.scale = {{"x", 0.3}};
   EXPECT_THROW(warnings(as_trained), Error);
-  FitOptions scaled = options();
+  FitOptions scaled = preparation_options();
   scaled.feed.standardize.clear();
   fit(classifier(), raw_data(40), scaled).save(dir / "s.onnx");
   model = Model::load(dir / "s.onnx");
@@ -84,7 +83,7 @@ TEST(Preparation, IsSaidWhereItIsNotApplied) {
 
 TEST(Preparation, BakedIntoTheGraph) {
   TempDir dir;
-  FitOptions baked = options();
+  FitOptions baked = preparation_options();
   baked.bake = true;
   Fit training = fit(classifier(), raw_data(40), baked);
   training.save(dir / "m.onnx");
@@ -103,9 +102,9 @@ TEST(Preparation, BakedIntoTheGraph) {
 
 TEST(Preparation, TrainsOnWithTheSameNumbers) {
   TempDir dir;
-  Fit first = fit(classifier(), raw_data(40), options());
+  Fit first = fit(classifier(), raw_data(40), preparation_options());
   first.save(dir / "m.onnx");
-  FitOptions again = options();
+  FitOptions again = preparation_options();
   again.feed.scale.clear();
   again.feed.standardize.clear();
   again.feed.as_trained = true;
@@ -117,10 +116,10 @@ TEST(Preparation, TrainsOnWithTheSameNumbers) {
 }
 
 TEST(Preparation, IsPartOfAState) {
-  Fit training(classifier(), raw_data(40), options());
+  Fit training(classifier(), raw_data(40), preparation_options());
   NamedTensors other = raw_data(40);
   other[0].tensor.data<float>()[5] = 1;
-  Fit changed(classifier(), other, options());
+  Fit changed(classifier(), other, preparation_options());
   EXPECT_THROW(changed.set_state(training.state()), Error);
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 std::string example(const std::string& file) { return source_path("examples/" + file); }
 
-struct Row {
+struct SeedsRow {
   const char* model;
   const char* data;
   const char* target;
@@ -30,7 +30,7 @@ struct Row {
   const char* output = "";
 };
 
-const Row rows[] = {
+const SeedsRow seeds_rows[] = {
     {"xor_and_digits/log_softmax.onnx", "xor_and_digits/classes.npz", "y", "", "nll", "sgd", 0.01,
      10, 32, 0.70},
     {"xor_and_digits/log_softmax.onnx", "xor_and_digits/classes.npz", "y", "", "nll", "nesterov",
@@ -58,7 +58,7 @@ const Row rows[] = {
 };
 
 TEST(Seeds, Learn) {
-  for (const Row& row : rows) {
+  for (const SeedsRow& row : seeds_rows) {
     SCOPED_TRACE(std::string(row.model) + " " + row.optimizer);
     FitOptions options;
     options.trainer.optimizer = row.optimizer;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "fit/class_data.h"
 #include "formats/source.h"
 #include "onnxrun/fit.h"
 #include "support/corpus.h"
@@ -15,7 +16,6 @@ namespace onnxrun::testing {
 
 namespace {
 
-Model classifier() { return Model::load(CorpusCase("s2_clf_16_32_8_dyn").model_path()); }
 Model pictures_model() { return Model::load(CorpusCase("resnet_bn_leg").model_path()); }
 
 Tensor numbers(DType dtype, const Dims& dims) {
@@ -32,7 +32,7 @@ Tensor classes(int64_t samples, int64_t count) {
   return t;
 }
 
-FitOptions options() {
+FitOptions stream_options() {
   FitOptions o;
   o.feed.batch_size = 8;
   o.trainer.optimizer = "adam";
@@ -72,7 +72,7 @@ TEST(Streams, EvaluateAsArraysInMemoryDo) {
   Tensor x = numbers(DType::Float32, {53, 16}), other = numbers(DType::Float32, {21, 16});
   write_arrays(dir / "x.npy", {{"x", x}});
   write_arrays(dir / "other.npy", {{"x", other}});
-  FitOptions o = options();
+  FitOptions o = stream_options();
   o.feed.standardize = {"x"};
   o.validation = o.test = {{"x", other}, {"target", classes(21, 8)}};
   Fit in_memory = fit(classifier(), {{"x", x}, {"target", classes(53, 8)}}, o);
@@ -93,7 +93,7 @@ TEST(Streams, TrainAsArraysInMemoryDo) {
     Tensor x = numbers(dtype, {53, 16});
     write_arrays(dir / "x.npy", {{"x", x}});
     for (int kind = 0; kind < 3; ++kind) {
-      FitOptions o = options();
+      FitOptions o = stream_options();
       if (kind > 0) o.feed.scale = {{"x", 1.0 / 255}};
       if (kind > 1) o.feed.standardize = {"x"};
       o.validation_split = 0.2;
@@ -108,7 +108,7 @@ TEST(Streams, TrainAsArraysInMemoryDo) {
 TEST(Streams, GoOnAfterAnInterruption) {
   TempDir dir;
   write_arrays(dir / "x.npy", {{"x", numbers(DType::Float32, {40, 16})}});
-  FitOptions o = options();
+  FitOptions o = stream_options();
   o.feed.scale = {{"x", 1.0 / 255}};
   o.feed.streams = {"x=" + (dir / "x.npy")};
   NamedTensors target = {{"target", classes(40, 8)}};
@@ -130,7 +130,7 @@ TEST(Streams, NameWhatIsWrong) {
   write_arrays(dir / "bad.npy", {{"x", bad}});
   NamedTensors target = {{"target", classes(8, 8)}};
   auto make = [&](const std::string& stream) {
-    FitOptions o = options();
+    FitOptions o = stream_options();
     o.feed.streams = {stream};
     return Fit(classifier(), target, o);
   };
@@ -144,7 +144,7 @@ TEST(Streams, NameWhatIsWrong) {
 }
 
 FitOptions moving(int64_t shift, bool flip) {
-  FitOptions o = options();
+  FitOptions o = stream_options();
   o.feed.batch_size = 4;
   o.augment[""] = {shift, flip};
   o.trainer.loss.name = "cross_entropy";
@@ -197,7 +197,7 @@ TEST(Augmentation, LeavesValidationAlone) {
 TEST(Augmentation, NeedsPictures) {
   EXPECT_THROW(Fit(pictures_model(), pictures(), moving(16, false)), Error);
   EXPECT_THROW(Fit(pictures_model(), pictures(), moving(-1, false)), Error);
-  FitOptions o = options();
+  FitOptions o = stream_options();
   o.augment["x"].flip = true;
   NamedTensors flat = {{"x", numbers(DType::Float32, {8, 16})}, {"target", classes(8, 8)}};
   EXPECT_THROW(Fit(classifier(), flat, o), Error);

@@ -29,29 +29,29 @@ TEST(Csv, ReadsQuotesHeadersAndTypes) {
   EXPECT_TRUE(identical(a[3].tensor, Tensor::of<bool>({2}, {true, false})));
 }
 
-struct Row {
+struct CsvRow {
   std::string text, result;
 
-  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.text; }
+  friend void PrintTo(const CsvRow& row, std::ostream* out) { *out << row.text; }
 };
 
-class CsvGood : public ::testing::TestWithParam<Row> {};
+class CsvGood : public ::testing::TestWithParam<CsvRow> {};
 
 TEST_P(CsvGood, IsRead) { EXPECT_EQ(matrix(table(GetParam().text)), GetParam().result); }
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, CsvGood,
-    ::testing::Values(Row{"1,2\n3,4\n", "int64[2,2] [[1, 2], [3, 4]]"},
-                      Row{"1,2\r\n3,4.5", "double[2,2] [[1, 2], [3, 4.5]]"},
-                      Row{"\n\na,b\n\n1,2\n\n", "int64[1,2] [[1, 2]]"},
-                      Row{"a\n", "string[0,1] []"},
-                      Row{"nan,inf\n1,2\n", "double[2,2] [[\"NaN\", \"Infinity\"], [1, 2]]"},
-                      Row{"x,2019\n1,5\n", "int64[1,2] [[1, 5]]"},
-                      Row{"true,false\n", "bool[1,2] [[true, false]]"},
-                      Row{"ok\ntrue\nfalse\n", "bool[2,1] [[true], [false]]"},
-                      Row{"ok,n\ntrue,3\n", "int64[1,2] [[1, 3]]"},
-                      Row{"\"a\"\"b\",\"c\"\n", "string[0,2] []"},
-                      Row{"h\n9223372036854775808\n", "double[1,1] [[9.223372036854776e+18]]"}));
+    ::testing::Values(CsvRow{"1,2\n3,4\n", "int64[2,2] [[1, 2], [3, 4]]"},
+                      CsvRow{"1,2\r\n3,4.5", "double[2,2] [[1, 2], [3, 4.5]]"},
+                      CsvRow{"\n\na,b\n\n1,2\n\n", "int64[1,2] [[1, 2]]"},
+                      CsvRow{"a\n", "string[0,1] []"},
+                      CsvRow{"nan,inf\n1,2\n", "double[2,2] [[\"NaN\", \"Infinity\"], [1, 2]]"},
+                      CsvRow{"x,2019\n1,5\n", "int64[1,2] [[1, 5]]"},
+                      CsvRow{"true,false\n", "bool[1,2] [[true, false]]"},
+                      CsvRow{"ok\ntrue\nfalse\n", "bool[2,1] [[true], [false]]"},
+                      CsvRow{"ok,n\ntrue,3\n", "int64[1,2] [[1, 3]]"},
+                      CsvRow{"\"a\"\"b\",\"c\"\n", "string[0,2] []"},
+                      CsvRow{"h\n9223372036854775808\n", "double[1,1] [[9.223372036854776e+18]]"}));
 
 TEST(Csv, SelectsByNameNumberAndRange) {
   CsvTable t = table("a,\"b,c\",d,3\n1,2,3,4\n");
@@ -81,7 +81,7 @@ TEST(Csv, NamesRowAndColumnOfWhatIsMissing) {
   EXPECT_TRUE(table(",a\n0,4\n").has_header());
 }
 
-class CsvBad : public ::testing::TestWithParam<Row> {};
+class CsvBad : public ::testing::TestWithParam<CsvRow> {};
 
 TEST_P(CsvBad, IsRefused) {
   expect_fails(ErrorKind::BadInput, GetParam().result, [] { matrix(table(GetParam().text)); });
@@ -90,14 +90,14 @@ TEST_P(CsvBad, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Rows, CsvBad,
     ::testing::Values(
-        Row{"", "the table is empty"}, Row{"\n\n", "the table is empty"},
-        Row{"a,b\n1,2\n3\n", "line 3 has 1 cells where the first row has 2"},
-        Row{"a,b\n1,2,3\n", "line 2 has 3 cells"},
-        Row{"a,b\n1,\n2,3\n", "line 2, column 'b' is empty"},
-        Row{"a\n\"x\ny\n", "line 2: a quote is never closed"},
-        Row{"a\n\"x\"y\n", "line 2: text follows a quoted cell"},
-        Row{"a,1\nb,2\n", "column '0' holds text ('a' in row 1) and column '1' numbers"},
-        Row{"a,b\n1,red\n", "column 'b' holds text ('red' in row 1) and column 'a' numbers"}));
+        CsvRow{"", "the table is empty"}, CsvRow{"\n\n", "the table is empty"},
+        CsvRow{"a,b\n1,2\n3\n", "line 3 has 1 cells where the first row has 2"},
+        CsvRow{"a,b\n1,2,3\n", "line 2 has 3 cells"},
+        CsvRow{"a,b\n1,\n2,3\n", "line 2, column 'b' is empty"},
+        CsvRow{"a\n\"x\ny\n", "line 2: a quote is never closed"},
+        CsvRow{"a\n\"x\"y\n", "line 2: text follows a quoted cell"},
+        CsvRow{"a,1\nb,2\n", "column '0' holds text ('a' in row 1) and column '1' numbers"},
+        CsvRow{"a,b\n1,red\n", "column 'b' holds text ('red' in row 1) and column 'a' numbers"}));
 
 TEST(Csv, RefusesMoreThanTheBudget) {
   MemoryBudget budget(31);

@@ -6,17 +6,17 @@
 namespace onnxrun::testing {
 namespace {
 
-Tensor read(const std::string& bytes, int64_t limit = 1 << 20) {
+Tensor read_tensor(const std::string& bytes, int64_t limit = 1 << 20) {
   RangeStream stream(DataFile::of_bytes(bytes));
   MemoryBudget budget(limit);
   return read_npy(stream, budget);
 }
 
 Tensor read_fixture(const std::string& name) {
-  return read(file_bytes(data_path("formats/" + name)));
+  return read_tensor(file_bytes(data_path("formats/" + name)));
 }
 
-std::string written(const Tensor& t) {
+std::string npy_bytes(const Tensor& t) {
   NpyParts parts = to_npy(t);
   return parts.head + std::string(reinterpret_cast<const char*>(parts.body.raw()),
                                   static_cast<size_t>(parts.body.bytes()));
@@ -55,7 +55,7 @@ TEST(Npy, WritesNumpysOwnBytes) {
   for (const char* name : {"matrix.npy", "scalar.npy", "empty.npy", "unicode.npy", "bytes.npy"}) {
     std::string bytes = file_bytes(data_path(std::string("formats/") + name));
     if (name == std::string("bytes.npy")) continue;  // valid UTF-8 becomes 'U'
-    EXPECT_EQ(written(read(bytes)), bytes) << name;
+    EXPECT_EQ(npy_bytes(read_tensor(bytes)), bytes) << name;
   }
 }
 
@@ -66,14 +66,14 @@ TEST(Npy, RoundTripsEveryType) {
     Tensor t(dtype, {3, 2});
     for (int64_t k = 0; k < t.size(); ++k) set_element(t, k, k % 2 ? "1" : "0");
     Tensor expected = unpack_small_integers(t);
-    EXPECT_TRUE(identical(read(written(t)), expected)) << to_string(dtype);
+    EXPECT_TRUE(identical(read_tensor(npy_bytes(t)), expected)) << to_string(dtype);
   }
 }
 
 TEST(Npy, StringsThatAreNoUtf8AreWrittenAsBytes) {
   Tensor t = Tensor::of<std::string>({2}, {"\xff\x01", "abc"});
-  EXPECT_NE(written(t).find("'|S3'"), std::string::npos);
-  EXPECT_TRUE(identical(read(written(t)), t));
+  EXPECT_NE(npy_bytes(t).find("'|S3'"), std::string::npos);
+  EXPECT_TRUE(identical(read_tensor(npy_bytes(t)), t));
 }
 
 TEST(Npy, HoldsNoFloat4) {
@@ -83,11 +83,11 @@ TEST(Npy, HoldsNoFloat4) {
 
 TEST(Npy, ReadsPickyHeaders) {
   std::string body(8, '\0');
-  EXPECT_EQ(read(with_shape("(2L,)", body)).dims(), (Dims{2}));
+  EXPECT_EQ(read_tensor(with_shape("(2L,)", body)).dims(), (Dims{2}));
   std::string header = "{\"shape\":( 2 , 1),\"fortran_order\":True,\"descr\":\"=f4\"}";
-  EXPECT_EQ(read(with_header(header, body)).dims(), (Dims{2, 1}));
+  EXPECT_EQ(read_tensor(with_header(header, body)).dims(), (Dims{2, 1}));
   std::string bools = with_header("{'descr': '|b1', 'fortran_order': False, 'shape': (2,)}");
-  Tensor t = read(bools + std::string("\x07\x00", 2));
+  Tensor t = read_tensor(bools + std::string("\x07\x00", 2));
   EXPECT_TRUE(identical(t, Tensor::of<bool>({2}, {true, false})));
 }
 
@@ -101,7 +101,7 @@ struct BadFile {
 class NpyHostile : public ::testing::TestWithParam<BadFile> {};
 
 TEST_P(NpyHostile, IsRefused) {
-  expect_fails(GetParam().kind, GetParam().text, [] { read(GetParam().bytes); });
+  expect_fails(GetParam().kind, GetParam().text, [] { read_tensor(GetParam().bytes); });
 }
 
 std::string with_descr(const std::string& descr, const std::string& shape = "(1,)") {
@@ -158,13 +158,14 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Npy, RefusesMoreThanTheBudget) {
   expect_fails(ErrorKind::Limit, "needs 8 bytes, but the limit leaves 7",
-               [] { read(with_shape("(2,)", "12345678"), 7); });
+               [] { read_tensor(with_shape("(2,)", "12345678"), 7); });
 }
 
 TEST(Npy, EveryPrefixIsAnError) {
   for (const char* name : {"matrix.npy", "unicode.npy", "cube_fortran.npy"}) {
     std::string bytes = file_bytes(data_path(std::string("formats/") + name));
-    for (size_t n = 0; n < bytes.size(); ++n) EXPECT_THROW(read(bytes.substr(0, n)), Error) << n;
+    for (size_t n = 0; n < bytes.size(); ++n)
+      EXPECT_THROW(read_tensor(bytes.substr(0, n)), Error) << n;
   }
 }
 

@@ -7,14 +7,17 @@
 namespace onnxrun::testing {
 namespace {
 
-NamedTensors read(const std::string& bytes, const std::string& key = "", int64_t limit = 1 << 20) {
+NamedTensors read_bytes(const std::string& bytes, const std::string& key = "",
+                        int64_t limit = 1 << 20) {
   MemoryBudget budget(limit);
   return read_npz(DataFile::of_bytes(bytes), budget, key);
 }
 
-std::string fixture(const std::string& name) { return file_bytes(data_path("formats/" + name)); }
+std::string npz_fixture(const std::string& name) {
+  return file_bytes(data_path("formats/" + name));
+}
 
-std::string written(const NamedTensors& arrays) {
+std::string npz_bytes(const NamedTensors& arrays) {
   TempDir dir;
   AtomicFile file(dir / "x.npz");
   write_npz(file, arrays);
@@ -40,7 +43,7 @@ const std::string local = "PK\x03\x04", central = "PK\x01\x02", end = "PK\x05\x0
 
 TEST(Npz, ReadsEveryTypeOrderAndLayout) {
   for (const char* name : {"types.npz", "types_deflated.npz"}) {
-    NamedTensors arrays = read(fixture(name));
+    NamedTensors arrays = read_bytes(npz_fixture(name));
     EXPECT_EQ(arrays.size(), 56u);
     for (const NamedTensor& a : arrays) {
       EXPECT_EQ(a.tensor.dims(), (Dims{2, 3})) << a.name;
@@ -55,25 +58,25 @@ TEST(Npz, ReadsEveryTypeOrderAndLayout) {
 }
 
 TEST(Npz, NamesAreExact) {
-  NamedTensors arrays = read(fixture("names.npz"));
+  NamedTensors arrays = read_bytes(npz_fixture("names.npz"));
   std::vector<std::string> expected = {"/StatefulPartitionedCall/x:0", "layer.0/weight",
                                        "gewicht_ä"};
   EXPECT_EQ(names_of(arrays), expected);
-  EXPECT_EQ(names_of(read(written(arrays))), expected);
+  EXPECT_EQ(names_of(read_bytes(npz_bytes(arrays))), expected);
 }
 
 TEST(Npz, ReadsDataDescriptorsAndPassesOverOtherEntries) {
-  NamedTensors arrays = read(fixture("descriptors.npz"));
+  NamedTensors arrays = read_bytes(npz_fixture("descriptors.npz"));
   EXPECT_EQ(names_of(arrays), (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(arrays[1].tensor.data<uint8_t>()[3], 'b');
 }
 
 TEST(Npz, OneArrayByItsKey) {
-  NamedTensors arrays = read(fixture("names.npz"), "layer.0/weight");
+  NamedTensors arrays = read_bytes(npz_fixture("names.npz"), "layer.0/weight");
   ASSERT_EQ(arrays.size(), 1u);
   EXPECT_EQ(arrays[0].tensor.data<float>()[0], 3);
   expect_fails(ErrorKind::BadInput, "there is no array 'z'; there are a, b",
-               [] { read(fixture("descriptors.npz"), "z"); });
+               [] { read_bytes(npz_fixture("descriptors.npz"), "z"); });
 }
 
 TEST(Npz, RoundTrips) {
@@ -81,21 +84,21 @@ TEST(Npz, RoundTrips) {
                          {"", Tensor::scalar<int64_t>(7)},
                          {"s", Tensor::of<std::string>({1}, {"text"})},
                          {"none", Tensor(DType::Float64, {0})}};
-  std::string bytes = written(arrays);
-  NamedTensors back = read(bytes);
+  std::string bytes = npz_bytes(arrays);
+  NamedTensors back = read_bytes(bytes);
   ASSERT_EQ(names_of(back), names_of(arrays));
   for (size_t i = 0; i < arrays.size(); ++i) {
     EXPECT_TRUE(identical(back[i].tensor, arrays[i].tensor)) << arrays[i].name;
   }
-  EXPECT_EQ(written(arrays), bytes);
-  EXPECT_TRUE(read(written({})).empty());
+  EXPECT_EQ(npz_bytes(arrays), bytes);
+  EXPECT_TRUE(read_bytes(npz_bytes({})).empty());
 }
 
 TEST(Npz, RefusesToWriteANameTwice) {
   Tensor t = Tensor::scalar(1.f);
-  expect_fails(ErrorKind::CannotWrite, "'x.npy' twice", [&] { written({{"x", t}, {"x", t}}); });
+  expect_fails(ErrorKind::CannotWrite, "'x.npy' twice", [&] { npz_bytes({{"x", t}, {"x", t}}); });
   std::string zero("a\0b", 3);
-  expect_fails(ErrorKind::CannotWrite, "cannot have an entry", [&] { written({{zero, t}}); });
+  expect_fails(ErrorKind::CannotWrite, "cannot have an entry", [&] { npz_bytes({{zero, t}}); });
 }
 
 struct BadZip {
@@ -108,11 +111,11 @@ struct BadZip {
 class NpzHostile : public ::testing::TestWithParam<BadZip> {};
 
 TEST_P(NpzHostile, IsRefused) {
-  expect_fails(GetParam().kind, GetParam().text, [] { read(GetParam().bytes); });
+  expect_fails(GetParam().kind, GetParam().text, [] { read_bytes(GetParam().bytes); });
 }
 
 std::string two() {
-  return written({{"a", Tensor::of<float>({2}, {1, 2})}, {"b", Tensor::of<float>({2}, {3, 4})}});
+  return npz_bytes({{"a", Tensor::of<float>({2}, {1, 2})}, {"b", Tensor::of<float>({2}, {3, 4})}});
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -143,11 +146,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadZip{ErrorKind::BadInput, "not where it should be",
                patched(two(), "PK\x06\x06", 48, "\x01")},
         BadZip{ErrorKind::BadInput, "array 'a' : the compressed data is damaged",
-               patched(fixture("descriptors.npz"), local, 30 + 5, "\xff\xff\xff")}));
+               patched(npz_fixture("descriptors.npz"), local, 30 + 5, "\xff\xff\xff")}));
 
 TEST(Npz, RefusesOverlappingEntries) {
   // Entry a holds all of an entry b, which the directory names too.
-  std::string inner = written({{"b", Tensor::scalar(1.f)}});
+  std::string inner = npz_bytes({{"b", Tensor::scalar(1.f)}});
   inner.resize(inner.find(central));
   TempDir dir;
   AtomicFile file(dir / "x.npz");
@@ -157,33 +160,34 @@ TEST(Npz, RefusesOverlappingEntries) {
   zip.finish();
   file.commit();
   std::string bytes = file_bytes(dir / "x.npz");
-  EXPECT_EQ(read(bytes, "b").size(), 1u);
+  EXPECT_EQ(read_bytes(bytes, "b").size(), 1u);
   std::string offset_of_inner("\x37\0\0\0\0\0\0\0", 8);
   std::string bomb = patched(bytes, central, 46 + 5 + 4 + 16, offset_of_inner, 1);
-  expect_fails(ErrorKind::BadInput, "entries 'a.npy' and 'b.npy' overlap", [&] { read(bomb); });
+  expect_fails(ErrorKind::BadInput, "entries 'a.npy' and 'b.npy' overlap",
+               [&] { read_bytes(bomb); });
 }
 
 TEST(Npz, RefusesMoreThanTheBudget) {
-  std::string bytes = written({{"a", Tensor::of<float>({1024}, std::vector<float>(1024))}});
+  std::string bytes = npz_bytes({{"a", Tensor::of<float>({1024}, std::vector<float>(1024))}});
   expect_fails(ErrorKind::Limit, "array 'a' : the array needs 4096 bytes, but the limit",
-               [&] { read(bytes, "", 4095); });
+               [&] { read_bytes(bytes, "", 4095); });
 }
 
 TEST(Npz, HeaderMustAgreeWithTheEntryBeforeMemoryIsTaken) {
   // Deflate could hold 1032 times its bytes, but the entry says how many it does.
-  std::string bytes = written({{"a", Tensor::of<uint8_t>({9}, std::vector<uint8_t>(9))}});
+  std::string bytes = npz_bytes({{"a", Tensor::of<uint8_t>({9}, std::vector<uint8_t>(9))}});
   std::string huge = patched(bytes, "(9,), }", 0, "(99999,");
-  expect_fails(ErrorKind::BadInput, "array 'a'", [&] { read(huge); });
+  expect_fails(ErrorKind::BadInput, "array 'a'", [&] { read_bytes(huge); });
 }
 
 TEST(Npz, EveryPrefixAndEveryFlippedByteIsSurvived) {
-  for (const std::string& bytes : {fixture("descriptors.npz"), two()}) {
+  for (const std::string& bytes : {npz_fixture("descriptors.npz"), two()}) {
     for (size_t n = 0; n < bytes.size(); ++n) {
-      EXPECT_THROW(read(bytes.substr(0, n)), Error) << n;
+      EXPECT_THROW(read_bytes(bytes.substr(0, n)), Error) << n;
       std::string flipped = bytes;
       flipped[n] = static_cast<char>(flipped[n] ^ 0x5a);
       try {
-        read(flipped);
+        read_bytes(flipped);
       } catch (const Error&) {
       }
     }

@@ -8,7 +8,7 @@
 namespace onnxrun::testing {
 namespace {
 
-std::string fixture(const std::string& name) { return data_path("formats/" + name); }
+std::string fixture_path(const std::string& name) { return data_path("formats/" + name); }
 
 std::string summary(const NamedTensors& arrays) {
   std::string text;
@@ -31,64 +31,68 @@ ProtoFormat bytes_as_proto() {
   return proto;
 }
 
-struct Row {
+struct SourceRow {
   std::string spec, result;
 
-  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.spec; }
+  friend void PrintTo(const SourceRow& row, std::ostream* out) { *out << row.spec; }
 };
 
-class SourceReads : public ::testing::TestWithParam<Row> {};
+class SourceReads : public ::testing::TestWithParam<SourceRow> {};
 
 TEST_P(SourceReads, EveryFormat) {
-  EXPECT_EQ(summary(read_arrays(fixture(GetParam().spec))), GetParam().result);
+  EXPECT_EQ(summary(read_arrays(fixture_path(GetParam().spec))), GetParam().result);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, SourceReads,
     ::testing::Values(
-        Row{"matrix.npy", "=float[2,3]"},
-        Row{"names.npz",
+        SourceRow{"matrix.npy", "=float[2,3]"},
+        SourceRow{
+            "names.npz",
             "/StatefulPartitionedCall/x:0=float[2] layer.0/weight=float[1,1] gewicht_ä=int64[]"},
-        Row{"names.npz:/StatefulPartitionedCall/x:0", "/StatefulPartitionedCall/x:0=float[2]"},
-        Row{"model.safetensors", "steps=int64[1] weight=float[2,3]"},
-        Row{"model.safetensors:steps", "steps=int64[1]"},
-        Row{"table.csv", "name=string[2] age=int64[2] height=double[2] ok=bool[2]"},
-        Row{"table.csv:height", "height=double[2]"}, Row{"table.csv:age,height", "=double[2,2]"},
-        Row{"table.csv:age..ok", "=double[2,3]"}, Row{"numbers.csv", "=double[2,3]"},
-        Row{"images-idx3-ubyte", "=uint8[3,2,2]"}, Row{"images-idx3-ubyte.gz", "=uint8[3,2,2]"},
-        Row{"values.idx", "=double[2]"}, Row{"rgb.png", "=uint8[2,2,3]"},
-        Row{"flat.jpg", "=uint8[8,8,3]"}, Row{"rgb.bmp", "=uint8[2,2,3]"},
-        Row{"picture.webp", "=uint8[32,32,3]"}, Row{"picture.tif", "=uint8[32,32,3]"},
-        Row{"picture.jp2", "=uint8[32,32,3]"}));
+        SourceRow{"names.npz:/StatefulPartitionedCall/x:0",
+                  "/StatefulPartitionedCall/x:0=float[2]"},
+        SourceRow{"model.safetensors", "steps=int64[1] weight=float[2,3]"},
+        SourceRow{"model.safetensors:steps", "steps=int64[1]"},
+        SourceRow{"table.csv", "name=string[2] age=int64[2] height=double[2] ok=bool[2]"},
+        SourceRow{"table.csv:height", "height=double[2]"},
+        SourceRow{"table.csv:age,height", "=double[2,2]"},
+        SourceRow{"table.csv:age..ok", "=double[2,3]"}, SourceRow{"numbers.csv", "=double[2,3]"},
+        SourceRow{"images-idx3-ubyte", "=uint8[3,2,2]"},
+        SourceRow{"images-idx3-ubyte.gz", "=uint8[3,2,2]"}, SourceRow{"values.idx", "=double[2]"},
+        SourceRow{"rgb.png", "=uint8[2,2,3]"}, SourceRow{"flat.jpg", "=uint8[8,8,3]"},
+        SourceRow{"rgb.bmp", "=uint8[2,2,3]"}, SourceRow{"picture.webp", "=uint8[32,32,3]"},
+        SourceRow{"picture.tif", "=uint8[32,32,3]"}, SourceRow{"picture.jp2", "=uint8[32,32,3]"}));
 
-class SourceRefuses : public ::testing::TestWithParam<Row> {};
+class SourceRefuses : public ::testing::TestWithParam<SourceRow> {};
 
 TEST_P(SourceRefuses, AndNamesTheFile) {
-  std::string path = fixture(GetParam().spec.substr(0, GetParam().spec.find(':')));
+  std::string path = fixture_path(GetParam().spec.substr(0, GetParam().spec.find(':')));
   expect_fails(ErrorKind::BadInput, path + ": " + GetParam().result,
-               [] { read_arrays(fixture(GetParam().spec)); });
+               [] { read_arrays(fixture_path(GetParam().spec)); });
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, SourceRefuses,
-    ::testing::Values(Row{"missing.npy", "cannot be read: No such file or directory"},
-                      Row{"missing.npz:key", "cannot be read: No such file or directory"},
-                      Row{"matrix.npy:key", "this format has one array, so ':key' chooses nothing"},
-                      Row{"names.npz:nothing", "there is no array 'nothing'; there are /Stateful"},
-                      Row{"table.csv:nothing", "columns 'nothing' : there is no array 'nothing'"},
-                      Row{"objects.npy", "arrays of Python objects are not read"},
-                      Row{"dates.npy", "element type '<M8[s]' is not read"}));
+    ::testing::Values(
+        SourceRow{"missing.npy", "cannot be read: No such file or directory"},
+        SourceRow{"missing.npz:key", "cannot be read: No such file or directory"},
+        SourceRow{"matrix.npy:key", "this format has one array, so ':key' chooses nothing"},
+        SourceRow{"names.npz:nothing", "there is no array 'nothing'; there are /Stateful"},
+        SourceRow{"table.csv:nothing", "columns 'nothing' : there is no array 'nothing'"},
+        SourceRow{"objects.npy", "arrays of Python objects are not read"},
+        SourceRow{"dates.npy", "element type '<M8[s]' is not read"}));
 
 TEST(Source, ReadsRawFilesAndColonsInNames) {
   TempDir dir;
   dir.write("x.raw", "12345678");
   EXPECT_EQ(summary(read_arrays((dir / "x.raw") + ":f32:1x2")), "=float[1,2]");
-  std::filesystem::copy(fixture("matrix.npy"), dir / "a.npz:b.npy");
+  std::filesystem::copy(fixture_path("matrix.npy"), dir / "a.npz:b.npy");
   EXPECT_EQ(summary(read_arrays(dir / "a.npz:b.npy")), "=float[2,3]");
   dir.write("data.txt", "1");
   expect_fails(ErrorKind::BadInput, "the name tells no format",
                [&] { read_arrays(dir / "data.txt"); });
-  std::filesystem::copy(fixture("matrix.npy"), dir / "MATRIX.NPY");
+  std::filesystem::copy(fixture_path("matrix.npy"), dir / "MATRIX.NPY");
   EXPECT_EQ(summary(read_arrays(dir / "MATRIX.NPY")), "=float[2,3]");
 }
 
@@ -99,11 +103,11 @@ TEST(Source, ReadsInlineArrays) {
 }
 
 TEST(Source, OneArrayIsOne) {
-  EXPECT_EQ(read_array(fixture("table.csv:age,height")).tensor.type_text(), "double[2,2]");
-  EXPECT_EQ(read_array(fixture("table.csv:age")).tensor.type_text(), "int64[2]");
-  EXPECT_EQ(read_array(fixture("numbers.csv")).tensor.type_text(), "double[2,3]");
+  EXPECT_EQ(read_array(fixture_path("table.csv:age,height")).tensor.type_text(), "double[2,2]");
+  EXPECT_EQ(read_array(fixture_path("table.csv:age")).tensor.type_text(), "int64[2]");
+  EXPECT_EQ(read_array(fixture_path("numbers.csv")).tensor.type_text(), "double[2,3]");
   expect_fails(ErrorKind::BadInput, "one array is needed, but there are 2: a, b",
-               [] { read_array(fixture("descriptors.npz")); });
+               [] { read_array(fixture_path("descriptors.npz")); });
 }
 
 TEST(Source, ProtoComesFromTheCaller) {
@@ -123,8 +127,8 @@ TEST(Source, ProtoComesFromTheCaller) {
 
 TEST(Source, HoldsToItsLimit) {
   expect_fails(ErrorKind::Limit, "but the limit leaves",
-               [] { read_arrays(fixture("matrix.npy"), {.max_bytes = 23}); });
-  EXPECT_EQ(read_arrays(fixture("matrix.npy"), {.max_bytes = 24}).size(), 1u);
+               [] { read_arrays(fixture_path("matrix.npy"), {.max_bytes = 23}); });
+  EXPECT_EQ(read_arrays(fixture_path("matrix.npy"), {.max_bytes = 24}).size(), 1u);
 }
 
 // Reads `bytes` as standard input.
@@ -143,13 +147,13 @@ NamedTensors read_piped(const std::string& bytes) {
 }
 
 TEST(Source, TellsFormatsOfStandardInput) {
-  EXPECT_EQ(summary(read_piped(file_bytes(fixture("matrix.npy")))), "=float[2,3]");
-  EXPECT_EQ(summary(read_piped(file_bytes(fixture("descriptors.npz")))),
+  EXPECT_EQ(summary(read_piped(file_bytes(fixture_path("matrix.npy")))), "=float[2,3]");
+  EXPECT_EQ(summary(read_piped(file_bytes(fixture_path("descriptors.npz")))),
             "a=uint8[2,2] b=uint8[2,2]");
-  EXPECT_EQ(summary(read_piped(file_bytes(fixture("model.safetensors")))),
+  EXPECT_EQ(summary(read_piped(file_bytes(fixture_path("model.safetensors")))),
             "steps=int64[1] weight=float[2,3]");
-  EXPECT_EQ(summary(read_piped(file_bytes(fixture("rgb.png")))), "=uint8[2,2,3]");
-  EXPECT_EQ(summary(read_piped(file_bytes(fixture("rgb.bmp")))), "=uint8[2,2,3]");
+  EXPECT_EQ(summary(read_piped(file_bytes(fixture_path("rgb.png")))), "=uint8[2,2,3]");
+  EXPECT_EQ(summary(read_piped(file_bytes(fixture_path("rgb.bmp")))), "=uint8[2,2,3]");
   EXPECT_EQ(summary(read_piped(" [1,2]\n")), "=int64[2]");
   EXPECT_EQ(summary(read_piped("a,b\n1,2\n")), "a=int64[1] b=int64[1]");
   // Text that begins as a picture does, and ends before more could tell.

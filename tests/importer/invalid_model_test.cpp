@@ -13,7 +13,7 @@ namespace {
 using onnx::AttributeProto;
 using onnx::TensorProto;
 
-struct Row {
+struct InvalidModelRow {
   const char* name;
   std::function<void(ModelMaker&)> break_it;  // of small_model(): x + w -> y
   ErrorKind kind;
@@ -45,7 +45,7 @@ void add_sparse(ModelMaker& m, int64_t length, const std::vector<int64_t>& indic
   for (int64_t i : indices) sparse.mutable_indices()->add_int64_data(i);
 }
 
-const Row rows[] = {
+const InvalidModelRow invalid_model_rows[] = {
     {"no graph", [](ModelMaker& m) { m.model.clear_graph(); }, ErrorKind::BadModel,
      "the graph is missing"},
     {"no IR version", [](ModelMaker& m) { m.model.clear_ir_version(); }, ErrorKind::BadModel,
@@ -221,7 +221,7 @@ const Row rows[] = {
 };
 
 TEST(InvalidModel, GivesOneClearError) {
-  for (const Row& row : rows) {
+  for (const InvalidModelRow& row : invalid_model_rows) {
     ModelMaker m = small_model();
     row.break_it(m);
     try {
@@ -238,7 +238,7 @@ TEST(InvalidModel, GivesOneClearError) {
 
 TEST(InvalidModel, TheCheckerFindsTheSame) {
   TempDir dir;
-  for (const Row& row : rows) {
+  for (const InvalidModelRow& row : invalid_model_rows) {
     if (std::string(row.name) == "external data without a folder") continue;  // a file has one
     ModelMaker m = small_model();
     row.break_it(m);

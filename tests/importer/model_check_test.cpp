@@ -41,7 +41,7 @@ ModelMaker clean_model() {
   return m;
 }
 
-struct Row {
+struct ModelCheckRow {
   const char* name;
   std::function<void(ModelMaker&)> change;  // of clean_model(): x + w -> y
   std::vector<std::string> lines;           // beginnings of all lines
@@ -68,7 +68,7 @@ void add_if(ModelMaker& m, const std::string& op, const std::string& reads,
       ->RemoveLast();
 }
 
-const Row rows[] = {
+const ModelCheckRow model_check_rows[] = {
     {"clean", [](ModelMaker&) {}, {}},
     {"two operators that are not there, and what follows from them is left out",
      [](ModelMaker& m) {
@@ -174,7 +174,7 @@ const Row rows[] = {
 };
 
 TEST(ModelCheck, FindsAllInOnePass) {
-  for (const Row& row : rows) {
+  for (const ModelCheckRow& row : model_check_rows) {
     ModelMaker m = clean_model();
     row.change(m);
     std::vector<std::string> lines = lines_of(m);

@@ -9,7 +9,7 @@ namespace {
 
 using onnx::AttributeProto;
 
-std::string names(const Graph& graph, const std::vector<ValueId>& ids) {
+std::string names_of(const Graph& graph, const std::vector<ValueId>& ids) {
   std::string text;
   for (ValueId id : ids) text += (text.empty() ? "" : " ") + graph.name_of(id);
   return text;
@@ -52,11 +52,11 @@ TEST(ImportSubgraphs, CaptureWhatTheyReadFromOutside) {
   ASSERT_EQ(g.nodes.size(), 1u);
   const Node& node = g.nodes[0];
   EXPECT_EQ(node.formal_inputs(), 1u);
-  EXPECT_EQ(names(g, node.inputs), "c x w if/v c");
-  for (const Graph& body : node.bodies) EXPECT_EQ(names(body, body.inputs), "x w if/v c");
+  EXPECT_EQ(names_of(g, node.inputs), "c x w if/v c");
+  for (const Graph& body : node.bodies) EXPECT_EQ(names_of(body, body.inputs), "x w if/v c");
   const Graph& other = node.bodies[1];
   ASSERT_EQ(other.nodes.size(), 1u);
-  EXPECT_EQ(names(other, other.nodes[0].inputs), "c x if/v k w");
+  EXPECT_EQ(names_of(other, other.nodes[0].inputs), "c x if/v k w");
   EXPECT_EQ(other.initializers.size(), 1u);  // k: integers stay
 }
 
@@ -85,7 +85,7 @@ TEST(ImportSubgraphs, FormalInputsAreTypedByTheOperator) {
   Graph g = m.import();
   verify(g);
   const Graph& b = g.nodes[0].bodies[0];
-  EXPECT_EQ(names(b, b.inputs), "i cond carried x");
+  EXPECT_EQ(names_of(b, b.inputs), "i cond carried x");
   EXPECT_EQ(b.value(b.inputs[0]).type.to_string(), "int64[]");
   EXPECT_EQ(g.value(g.outputs[0]).type.dtype, DType::Float32);
 }
@@ -140,9 +140,9 @@ TEST(ImportFunctions, AreInlinedAndShareTheirConstants) {
   verify(g);
   ASSERT_EQ(g.nodes.size(), 4u);
   EXPECT_EQ(g.nodes[0].name, "one/mul");
-  EXPECT_EQ(names(g, g.nodes[0].outputs), "one/m");
-  EXPECT_EQ(names(g, g.nodes[1].outputs), "h");
-  EXPECT_EQ(names(g, g.outputs), "y");
+  EXPECT_EQ(names_of(g, g.nodes[0].outputs), "one/m");
+  EXPECT_EQ(names_of(g, g.nodes[1].outputs), "h");
+  EXPECT_EQ(names_of(g, g.outputs), "y");
   EXPECT_EQ(g.initializers.size(), 1u);
   EXPECT_EQ(g.nodes[0].inputs[1], g.nodes[2].inputs[1]);
   EXPECT_EQ(g.name_of(g.nodes[0].inputs[1]), "my.F/const");
@@ -217,8 +217,8 @@ TEST(ImportFunctions, PassedThroughInputsKeepBothNames) {
   Graph g = m.import();
   verify(g);
   ASSERT_EQ(g.nodes.size(), 2u);
-  EXPECT_EQ(names(g, g.nodes[0].outputs), "h");
-  EXPECT_EQ(names(g, g.outputs), "y");
+  EXPECT_EQ(names_of(g, g.nodes[0].outputs), "h");
+  EXPECT_EQ(names_of(g, g.outputs), "y");
 }
 
 TEST(ImportFunctions, HaveOpsetsOfTheirOwn) {

@@ -62,7 +62,7 @@ def check_run(tool, net, exporter, opset):
         ours = tool.run(model, inputs, "--optimize", level)
         assert len(ours) == len(wanted), f"{len(ours)} outputs, expected {len(wanted)}"
         for (name, value), tensor in zip(ours.items(), wanted):
-            expect_near(f"output {name}, --optimize {level}", value, tensor.numpy(), 1e-5)
+            expect_near(f"output {name}, --optimize {level}", value, tensor.detach().numpy(), 1e-5)
 
 
 def check_gradients(tool, net, exporter, opset):

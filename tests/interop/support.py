@@ -1,5 +1,6 @@
 """What the interop tests share: the command as a function, and comparisons that say where and what."""
 
+import fcntl
 import json
 import subprocess
 
@@ -29,6 +30,16 @@ class Tool:
             f"{done.stderr.strip()[-2000:]}"
         )
         return done.stdout
+
+    def build(self, target):
+        """Builds a target where the command was built, one at a time; gives that folder."""
+        folder = self.binary.parent
+        with open(folder / "interop.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            subprocess.run(
+                ["cmake", "--build", str(folder), "--target", target], check=True, capture_output=True
+            )
+        return folder
 
     def save(self, arrays):
         """The arrays as an .npz; names that are no Python identifiers are fine."""

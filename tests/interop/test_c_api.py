@@ -3,7 +3,6 @@
 import ctypes
 import os
 import pathlib
-import subprocess
 import sys
 
 import numpy as np
@@ -55,11 +54,8 @@ def array_of(tensor):
 
 class Library:
     def __init__(self, tool):
-        build = tool.binary.parent
-        subprocess.run(["cmake", "--build", str(build), "--target", "packages"],
-                       check=True, capture_output=True)  # fmt: skip
         # TensorFlow, which other tests import, brings a protobuf of its own into the process.
-        path = str(build / "package" / "libonnxrun.so")
+        path = str(tool.build("packages") / "package" / "libonnxrun.so")
         self.c = ctypes.CDLL(path, mode=os.RTLD_DEEPBIND)
         self.c.onnxrun_error.restype = ctypes.c_char_p
         self.c.onnxrun_names_get.restype = ctypes.c_char_p

@@ -21,9 +21,7 @@ def stored(path):
 
 
 def test_rprop_is_pytorchs(tool):
-    build = tool.binary.parent
-    subprocess.run(["cmake", "--build", str(build), "--target", "example_own_optimizer"],
-                   check=True, capture_output=True)  # fmt: skip
+    build = tool.build("example_own_optimizer")
     trained = tool.path(".onnx")
     printed = subprocess.run([build / "example_own_optimizer", XOR, trained],
                              check=True, capture_output=True, text=True).stdout  # fmt: skip

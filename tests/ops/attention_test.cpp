@@ -3,16 +3,13 @@
 #include <cmath>
 
 #include "support/decomposition.h"
+#include "support/lists.h"
 
 namespace onnxrun::testing {
 
 namespace {
 
 Attributes heads(int64_t q, int64_t kv) { return {{"q_num_heads", q}, {"kv_num_heads", kv}}; }
-
-Tensor list(std::vector<int64_t> values) {
-  return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
-}
 
 void check(const OpRun& run, const std::vector<size_t>& wrt = {}) {
   expect_decomposes(run, 1e-12, std::vector<size_t>{});
@@ -28,7 +25,7 @@ TEST(Attention, GradientsInEveryForm) {
   check({"Attention", {q, k, v}, {{"is_causal", int64_t{1}}}});
   check({"Attention", {q, k, v, {}, past_k, past_v}, {{"is_causal", int64_t{1}}}, 3});
   check({"Attention", {q, k, v, random_tensor({2, 1, 3, 7}, 4), past_k, past_v}, {}, 3});
-  check({"Attention", {q, k, v, {}, {}, {}, list({4, 1})}, {{"is_causal", int64_t{1}}}});
+  check({"Attention", {q, k, v, {}, {}, {}, int_list({4, 1})}, {{"is_causal", int64_t{1}}}});
   check({"Attention",
          {q, k, v},
          {{"left_window_size", int64_t{1}}, {"right_window_size", int64_t{0}}}});

@@ -6,7 +6,7 @@ namespace {
 
 using Ints = std::vector<int64_t>;
 
-struct Case {
+struct ConvCase {
   const char* name;
   Dims x, w;
   Attributes attributes;
@@ -14,7 +14,7 @@ struct Case {
   bool bias = false;
 };
 
-const std::vector<Case> cases = {
+const std::vector<ConvCase> conv_cases = {
     {"plain", {2, 3, 5, 4}, {2, 3, 3, 2}, {}, {2, 2, 3, 3}, true},
     {"pads", {1, 2, 4, 4}, {3, 2, 3, 3}, {{"pads", Ints{1, 0, 2, 1}}}, {1, 3, 5, 3}},
     {"strides",
@@ -74,7 +74,7 @@ const std::vector<Case> cases = {
     {"a window one step too long", {1, 2, 4, 4}, {3, 2, 5, 3}, {}, {1, 3, 0, 2}, true},
 };
 
-OpRun run_of(const Case& c) {
+OpRun run_of(const ConvCase& c) {
   OpRun run{"Conv", {random_tensor(c.x, 1), random_tensor(c.w, 2)}, c.attributes};
   if (c.bias) run.inputs.push_back(random_tensor({c.w[0]}, 3));
   return run;
@@ -112,14 +112,14 @@ Tensor reference(const OpRun& run, const Dims& out, const Ints& pads, const Ints
 }
 
 TEST(Conv, Shapes) {
-  for (const Case& c : cases) {
+  for (const ConvCase& c : conv_cases) {
     SCOPED_TRACE(c.name);
     EXPECT_EQ(run_op(run_of(c))[0].dims(), c.y);
   }
 }
 
 TEST(Conv, ValuesFollowTheDefinition) {
-  for (const Case& c : cases) {
+  for (const ConvCase& c : conv_cases) {
     if (c.x.size() != 4 || c.attributes.count("auto_pad")) continue;
     SCOPED_TRACE(c.name);
     auto list = [&](const char* name, Ints fallback) {
@@ -159,7 +159,7 @@ TEST(Conv, ShortFloatsComputeInFloat) {
 }
 
 TEST(Conv, Gradients) {
-  for (const Case& c : cases) {
+  for (const ConvCase& c : conv_cases) {
     SCOPED_TRACE(c.name);
     check_gradient(run_of(c), {.second_order = true});
   }
@@ -181,7 +181,7 @@ TEST(Conv, MistakesAreNamed) {
                "at least one spatial axis");
 }
 
-const std::vector<Case> transposed = {
+const std::vector<ConvCase> transposed = {
     {"plain", {2, 3, 3, 4}, {3, 2, 3, 2}, {}, {2, 2, 5, 5}, true},
     {"strides", {1, 2, 3, 3}, {2, 1, 3, 2}, {{"strides", Ints{3, 2}}}, {1, 1, 9, 6}},
     {"pads",
@@ -231,7 +231,7 @@ const std::vector<Case> transposed = {
 };
 
 TEST(ConvTranspose, ShapesAndGradients) {
-  for (const Case& c : transposed) {
+  for (const ConvCase& c : transposed) {
     SCOPED_TRACE(c.name);
     OpRun run{"ConvTranspose", {random_tensor(c.x, 1), random_tensor(c.w, 2)}, c.attributes};
     if (c.bias) run.inputs.push_back(random_tensor({c.y[1]}, 3));
@@ -248,7 +248,7 @@ TEST(ConvTranspose, Values) {
 }
 
 TEST(ConvGrad, KernelsAgreeWithTheirDecompositions) {
-  for (const Case& c : cases) {
+  for (const ConvCase& c : conv_cases) {
     if (element_count(c.y) == 0) continue;
     SCOPED_TRACE(c.name);
     auto shape = [](const Dims& d) {

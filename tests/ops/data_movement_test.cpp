@@ -4,15 +4,12 @@
 #include "base/threads.h"
 #include "builtin_ops.h"
 #include "support/decomposition.h"
+#include "support/lists.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
 
 namespace {
-
-Tensor ints(std::vector<int64_t> values) {
-  return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
-}
 
 Tensor numbered(Dims dims, DType dtype = DType::Float64) {
   Tensor t(DType::Float64, std::move(dims));
@@ -88,30 +85,30 @@ TEST(Transpose, MovesTextAndPackedElements) {
 
 TEST(Expand, Repeats) {
   Tensor x = Tensor::of<float>({2, 1}, {1, 2});
-  expect_close(run_op({"Expand", {x, ints({3})}})[0],
+  expect_close(run_op({"Expand", {x, int_list({3})}})[0],
                Tensor::of<float>({2, 3}, {1, 1, 1, 2, 2, 2}));
-  expect_close(run_op({"Expand", {x, ints({2, 1, 2})}})[0],
+  expect_close(run_op({"Expand", {x, int_list({2, 1, 2})}})[0],
                Tensor::of<float>({2, 2, 2}, {1, 1, 2, 2, 1, 1, 2, 2}));
-  expect_close(run_op({"Expand", {x, ints({0, 1, 1})}})[0], Tensor(DType::Float32, {0, 2, 1}));
-  expect_error({"Expand", {x, ints({3, 1})}}, "does not broadcast to [3,1]");
-  expect_error({"Expand", {x, ints({-1, 1})}}, "negative length");
-  expect_error({"Expand", {numbered({3}), ints({2})}}, "does not broadcast to [2]");
+  expect_close(run_op({"Expand", {x, int_list({0, 1, 1})}})[0], Tensor(DType::Float32, {0, 2, 1}));
+  expect_error({"Expand", {x, int_list({3, 1})}}, "does not broadcast to [3,1]");
+  expect_error({"Expand", {x, int_list({-1, 1})}}, "negative length");
+  expect_error({"Expand", {numbered({3}), int_list({2})}}, "does not broadcast to [2]");
   for (const auto& [in, to] : std::vector<std::pair<Dims, std::vector<int64_t>>>{
            {{2, 1}, {2, 3}}, {{}, {2, 2}}, {{3}, {2, 3}}, {{1, 3}, {0, 3}}, {{2, 3}, {1}}}) {
-    check_gradient({"Expand", {random_tensor(in, 1), ints(to)}}, {.second_order = true});
+    check_gradient({"Expand", {random_tensor(in, 1), int_list(to)}}, {.second_order = true});
   }
 }
 
 TEST(Tile, Repeats) {
   Tensor x = Tensor::of<float>({2, 2}, {1, 2, 3, 4});
-  expect_close(run_op({"Tile", {x, ints({1, 2})}})[0],
+  expect_close(run_op({"Tile", {x, int_list({1, 2})}})[0],
                Tensor::of<float>({2, 4}, {1, 2, 1, 2, 3, 4, 3, 4}));
-  expect_close(run_op({"Tile", {x, ints({2, 1})}})[0],
+  expect_close(run_op({"Tile", {x, int_list({2, 1})}})[0],
                Tensor::of<float>({4, 2}, {1, 2, 3, 4, 1, 2, 3, 4}));
-  expect_close(run_op({"Tile", {x, ints({0, 1})}})[0], Tensor(DType::Float32, {0, 2}));
-  expect_error({"Tile", {x, ints({2})}}, "1 repeats are given");
+  expect_close(run_op({"Tile", {x, int_list({0, 1})}})[0], Tensor(DType::Float32, {0, 2}));
+  expect_error({"Tile", {x, int_list({2})}}, "1 repeats are given");
   for (const auto& repeats : std::vector<std::vector<int64_t>>{{1, 2}, {3, 1}, {2, 3}, {0, 1}}) {
-    check_gradient({"Tile", {random_tensor({2, 1}, 1), ints(repeats)}}, {.second_order = true});
+    check_gradient({"Tile", {random_tensor({2, 1}, 1), int_list(repeats)}}, {.second_order = true});
   }
 }
 
@@ -136,15 +133,18 @@ TEST(Slice, Chooses) {
     Tensor expected(DType::Float64, c.out);
     std::copy(c.values.begin(), c.values.end(), expected.data<double>());
     OpRun run{"Slice",
-              {numbered({2, 4}), ints(c.starts), ints(c.ends), ints(c.axes), ints(c.steps)}};
+              {numbered({2, 4}), int_list(c.starts), int_list(c.ends), int_list(c.axes),
+               int_list(c.steps)}};
     expect_close(run_op(run)[0], expected);
     run.inputs[0] = random_tensor({2, 4}, 3);
     check_gradient(run, {.second_order = true});
   }
-  expect_error({"Slice", {numbered({2}), ints({0}), ints({1}), ints({0}), ints({0})}},
-               "step of axis 0 is 0");
-  expect_error({"Slice", {numbered({2}), ints({0, 0}), ints({1, 1})}}, "2 starts are given");
-  expect_error({"Slice", {numbered({2}), Tensor::scalar<int64_t>(0), ints({1})}},
+  expect_error(
+      {"Slice", {numbered({2}), int_list({0}), int_list({1}), int_list({0}), int_list({0})}},
+      "step of axis 0 is 0");
+  expect_error({"Slice", {numbered({2}), int_list({0, 0}), int_list({1, 1})}},
+               "2 starts are given");
+  expect_error({"Slice", {numbered({2}), Tensor::scalar<int64_t>(0), int_list({1})}},
                "expected a list");
 }
 
@@ -206,7 +206,7 @@ TEST(Concat, Joins) {
 
 TEST(Split, Takes) {
   Tensor x = numbered({2, 5});
-  auto parts = run_op({"Split", {x, ints({1, 0, 4})}, {{"axis", int64_t{1}}}, 3});
+  auto parts = run_op({"Split", {x, int_list({1, 0, 4})}, {{"axis", int64_t{1}}}, 3});
   expect_close(parts[0], Tensor::of<double>({2, 1}, {0, 5}));
   expect_close(parts[2], Tensor::of<double>({2, 4}, {1, 2, 3, 4, 6, 7, 8, 9}));
   for (int64_t length : {1, 3, 4, 5, 6, 8, 9}) {
@@ -235,13 +235,13 @@ TEST(Split, Takes) {
   OpRun three{"Split", {x}, {{"num_outputs", int64_t{3}}}, 2};
   three.opset = 18;
   expect_error(three, "num_outputs is 3, but there are 2 outputs");
-  three.inputs.push_back(ints({1, 1}));
+  three.inputs.push_back(int_list({1, 1}));
   expect_error(three, "both input 'split' and attribute 'num_outputs'");
   uneven.opset = 18;
   expect_error(uneven, "neither input 'split' nor");
-  expect_error({"Split", {x, ints({1, 2})}, {{"axis", int64_t{1}}}, 2},
+  expect_error({"Split", {x, int_list({1, 2})}, {{"axis", int64_t{1}}}, 2},
                "lengths [1,2] do not add up to 5");
-  check_gradient({"Split", {random_tensor({5, 2}, 1), ints({2, 3})}, {}, 2},
+  check_gradient({"Split", {random_tensor({5, 2}, 1), int_list({2, 3})}, {}, 2},
                  {.second_order = true});
 }
 
@@ -252,8 +252,8 @@ TEST(Gather, Takes) {
                Tensor::of<double>({2, 2, 2}, {0, 1, 4, 5, 2, 3, 2, 3}));
   expect_close(run_op({"Gather", {x, Tensor::scalar<int32_t>(-1)}, {{"axis", int64_t{1}}}})[0],
                Tensor::of<double>({3}, {1, 3, 5}));
-  expect_error({"Gather", {x, ints({3})}}, "index 3 is not in [-3, 3)");
-  expect_error({"Gather", {Tensor(DType::Float64, {0, 2}), ints({0})}}, "index 0 is not in");
+  expect_error({"Gather", {x, int_list({3})}}, "index 3 is not in [-3, 3)");
+  expect_error({"Gather", {Tensor(DType::Float64, {0, 2}), int_list({0})}}, "index 0 is not in");
   for (int64_t axis : {0, 1, 2, -1}) {
     check_gradient({"Gather",
                     {random_tensor({3, 2, 4}, 1), Tensor::of<int64_t>({2, 2}, {0, -1, 1, 1})},
@@ -272,19 +272,20 @@ TEST(PrivateGradients, EqualTheirDecompositions) {
     dy[a] = 2;
     dy.insert(dy.begin() + static_cast<std::ptrdiff_t>(a), 2);
     expect_decomposes(
-        {"onnxrun.GatherGrad", {random_tensor(dy, 1), rows, ints(dims)}, {{"axis", axis}}});
+        {"onnxrun.GatherGrad", {random_tensor(dy, 1), rows, int_list(dims)}, {{"axis", axis}}});
   }
-  expect_decomposes(
-      {"onnxrun.SliceGrad",
-       {random_tensor({2, 2}, 1), ints({2, 5}), ints({-1}), ints({0}), ints({1}), ints({-2})}});
+  expect_decomposes({"onnxrun.SliceGrad",
+                     {random_tensor({2, 2}, 1), int_list({2, 5}), int_list({-1}), int_list({0}),
+                      int_list({1}), int_list({-2})}});
 }
 
 // Sums come out the same for any number of threads, also where many rows are added to one.
 TEST(GatherGrad, IsTheSameForAnyNumberOfThreads) {
   std::vector<int64_t> rows(3000);
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int64_t>(i * i % 7);
-  OpRun run{"onnxrun.GatherGrad",
-            {convert(random_tensor({3000, 70}, 1), DType::Float32), ints(rows), ints({7, 70})}};
+  OpRun run{
+      "onnxrun.GatherGrad",
+      {convert(random_tensor({3000, 70}, 1), DType::Float32), int_list(rows), int_list({7, 70})}};
   Tensor one = run_once(run)[0];
   for (int threads : {2, 3, 8}) {
     ThreadScope scope(threads);
@@ -311,7 +312,7 @@ TEST(Constant, OfEveryKind) {
                          {"value_float", 1.5f, Tensor::scalar(1.5f)},
                          {"value_floats", std::vector<float>{1, 2}, Tensor::of<float>({2}, {1, 2})},
                          {"value_int", int64_t{3}, Tensor::scalar<int64_t>(3)},
-                         {"value_ints", std::vector<int64_t>{3, 4}, ints({3, 4})},
+                         {"value_ints", std::vector<int64_t>{3, 4}, int_list({3, 4})},
                          {"value_string", std::string("a"), Tensor::scalar<std::string>("a")},
                          {"value_strings", std::vector<std::string>{"a", "b"},
                           Tensor::of<std::string>({2}, {"a", "b"})}}) {
@@ -321,14 +322,15 @@ TEST(Constant, OfEveryKind) {
 }
 
 TEST(ConstantOfShape, Fills) {
-  expect_close(run_op({"ConstantOfShape", {ints({2, 1})}})[0], Tensor::of<float>({2, 1}, {0, 0}));
+  expect_close(run_op({"ConstantOfShape", {int_list({2, 1})}})[0],
+               Tensor::of<float>({2, 1}, {0, 0}));
   expect_close(
-      run_op({"ConstantOfShape", {ints({})}, {{"value", Tensor::of<int64_t>({1}, {7})}}})[0],
+      run_op({"ConstantOfShape", {int_list({})}, {{"value", Tensor::of<int64_t>({1}, {7})}}})[0],
       Tensor::scalar<int64_t>(7));
   Tensor two = convert(Tensor::of<float>({1}, {2}), DType::Int4);
-  EXPECT_TRUE(identical(run_op({"ConstantOfShape", {ints({3})}, {{"value", two}}})[0],
+  EXPECT_TRUE(identical(run_op({"ConstantOfShape", {int_list({3})}, {{"value", two}}})[0],
                         convert(Tensor::of<float>({3}, {2, 2, 2}), DType::Int4)));
-  expect_error({"ConstantOfShape", {ints({-1})}}, "negative length");
+  expect_error({"ConstantOfShape", {int_list({-1})}}, "negative length");
 }
 
 }  // namespace

@@ -12,10 +12,10 @@ namespace {
 constexpr int float64 = 11;
 
 // y = FlexAttention(q, k, v), with a factor w that subgraphs may read.
-struct Model : ModelMaker {
+struct FlexModel : ModelMaker {
   onnx::NodeProto* flex;
 
-  explicit Model(const std::vector<std::string>& dims = {"", "", "", ""}) {
+  explicit FlexModel(const std::vector<std::string>& dims = {"", "", "", ""}) {
     auto* import = model.add_opset_import();
     import->set_domain("ai.onnx.preview");
     import->set_version(1);
@@ -60,7 +60,7 @@ std::vector<Tensor> operands() {
 
 TEST(FlexAttention, WithoutSubgraphsIsAttention) {
   std::vector<Tensor> in = operands();
-  Model m;
+  FlexModel m;
   Tensor plain = run_op({"Attention", {in[0], in[1], in[2]}})[0];
   expect_close(run_graph(m.import(), in)[0], plain, 1e-12);
   check_graph_gradient(m.import(), in);
@@ -72,7 +72,7 @@ TEST(FlexAttention, WithoutSubgraphsIsAttention) {
 // Scores times w are those of a scale that is w times as large.
 TEST(FlexAttention, SubgraphsReadWhatIsAround) {
   std::vector<Tensor> in = operands();
-  Model m;
+  FlexModel m;
   m.modify("score_mod", "Mul");
   const float scale = 0.7f / std::sqrt(2.0f);
   Tensor expected = run_op({"Attention", {in[0], in[1], in[2]}, {{"scale", scale}}})[0];
@@ -85,7 +85,7 @@ TEST(FlexAttention, SubgraphsReadWhatIsAround) {
 // The softmax of float16 is computed in float, that of double in double.
 TEST(FlexAttention, PrecisionOfTheSoftmax) {
   for (auto [attribute, precision] : {std::pair(0, DType::Float64), {1, DType::Float32}}) {
-    Model m;
+    FlexModel m;
     if (attribute) {
       ModelMaker::attribute(*m.flex, "softmax_precision", onnx::AttributeProto::INT)
           .set_i(attribute);
@@ -102,26 +102,26 @@ TEST(FlexAttention, PrecisionOfTheSoftmax) {
 }
 
 TEST(FlexAttention, Rejects) {
-  Model({"", "", ""}).expect_error("expected rank 4");
-  Model heads({"2", "2", "2", "2"});
+  FlexModel({"", "", ""}).expect_error("expected rank 4");
+  FlexModel heads({"2", "2", "2", "2"});
   heads.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(7);
   heads.expect_error("");
-  Model shape;
+  FlexModel shape;
   shape.modify("score_mod", "Shape", false);
   shape.expect_error("score_mod makes int64[4]");
-  Model unknown;
+  FlexModel unknown;
   unknown.modify("prob_mod", "Nope");
   unknown.expect_error("no operator of this name");
-  Model two;
+  FlexModel two;
   two.modify("score_mod", "Mul");
   two.flex->mutable_attribute(0)->mutable_g()->add_output()->set_name("out");
   two.expect_error("score_mod takes 1 inputs and gives 2 outputs");
-  Model typed;
+  FlexModel typed;
   typed.modify("score_mod", "Neg", false);
   auto* type = typed.flex->mutable_attribute(0)->mutable_g()->mutable_input(0)->mutable_type();
   type->mutable_tensor_type()->set_elem_type(1);
   typed.expect_error("score_mod takes float");
-  Model precision;
+  FlexModel precision;
   ModelMaker::attribute(*precision.flex, "softmax_precision", onnx::AttributeProto::INT).set_i(7);
   precision.expect_error("softmax_precision is int64");
 }

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double inf = std::numeric_limits<double>::infinity();
 
-struct Row {
+struct GradientConventionsRow {
   std::string op, point;  // as in the table
   OpRun run;
   std::vector<std::vector<double>> gradients;  // of each input
@@ -24,7 +24,7 @@ Tensor list(std::initializer_list<double> v) {
 }
 Tensor number(double v) { return Tensor::scalar(v); }
 
-std::vector<Row> kinks() {
+std::vector<GradientConventionsRow> kinks() {
   const double alpha = 0.25, gamma = 1.5;
   Attributes a = {{"alpha", 0.25f}};
   return {
@@ -49,7 +49,7 @@ std::vector<Row> kinks() {
   };
 }
 
-std::vector<Row> bounds_and_ties() {
+std::vector<GradientConventionsRow> bounds_and_ties() {
   return {
       {"Clip",
        "x = min or x = max",
@@ -92,9 +92,9 @@ std::vector<Row> bounds_and_ties() {
   };
 }
 
-std::vector<Row> rows() {
-  std::vector<Row> all = kinks();
-  for (Row& r : bounds_and_ties()) all.push_back(std::move(r));
+std::vector<GradientConventionsRow> gradient_conventions_rows() {
+  std::vector<GradientConventionsRow> all = kinks();
+  for (GradientConventionsRow& r : bounds_and_ties()) all.push_back(std::move(r));
   for (const char* op : {"Sign", "Floor", "Ceil", "Round", "Hardmax"}) {
     all.push_back(
         {"Sign, Floor, Ceil, Round, Hardmax", "everywhere", {op, {list({0.5, 1})}}, {{0, 0}}});
@@ -103,7 +103,7 @@ std::vector<Row> rows() {
 }
 
 TEST(GradientConventions, AreKept) {
-  for (const Row& row : rows()) {
+  for (const GradientConventionsRow& row : gradient_conventions_rows()) {
     SCOPED_TRACE(row.run.op + ", " + row.point);
     std::vector<Tensor> gradients = gradients_of(row.run);
     ASSERT_EQ(gradients.size(), row.gradients.size());
@@ -150,7 +150,8 @@ TEST(GradientConventions, TheTableAndTheTestHaveTheSameRows) {
     written.insert(line.substr(2, second - 2));
   }
   written.erase("operator | point");
-  for (const Row& row : rows()) tested.insert(row.op + " | " + row.point);
+  for (const GradientConventionsRow& row : gradient_conventions_rows())
+    tested.insert(row.op + " | " + row.point);
   EXPECT_EQ(written, tested);
 }
 

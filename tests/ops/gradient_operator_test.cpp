@@ -14,8 +14,8 @@ namespace {
 using Names = std::vector<std::string>;
 
 // A model of double scalars, or vectors.
-struct Model : ModelMaker {
-  explicit Model(const Names& inputs, const std::vector<std::string>& dims = {}) {
+struct GradientModel : ModelMaker {
+  explicit GradientModel(const Names& inputs, const std::vector<std::string>& dims = {}) {
     auto* import = model.add_opset_import();
     import->set_domain("ai.onnx.preview.training");
     import->set_version(1);
@@ -65,8 +65,8 @@ struct Model : ModelMaker {
 };
 
 // h = w x, y = h h z.
-Model product() {
-  Model m({"w", "x", "z"});
+GradientModel product() {
+  GradientModel m({"w", "x", "z"});
   m.node("Mul", {"w", "x"}, {"h"});
   m.node("Mul", {"h", "h"}, {"hh"});
   m.node("Mul", {"hh", "z"}, {"y"});
@@ -76,7 +76,7 @@ Model product() {
 constexpr double w = 2, x = 3, z = 5, h = w * x;
 
 TEST(GradientOperator, OfIndependentValues) {
-  Model m = product();
+  GradientModel m = product();
   m.gradient({"w", "z", "x"}, {"dw", "dz"}, {"w", "z"}, "y", {"x"});
   m.output("dw");
   m.output("dz");
@@ -84,7 +84,7 @@ TEST(GradientOperator, OfIndependentValues) {
 }
 
 TEST(GradientOperator, OfValuesOnTheWay) {
-  Model m = product();
+  GradientModel m = product();
   m.gradient({"h", "z"}, {"dh", "dz"}, {"h", "z"}, "y");
   m.output("dh");
   m.output("dz");
@@ -92,7 +92,7 @@ TEST(GradientOperator, OfValuesOnTheWay) {
 }
 
 TEST(GradientOperator, AtAnotherPoint) {
-  Model m = product();
+  GradientModel m = product();
   m.gradient({"x", "w"}, {"dh", "dz"}, {"h", "z"}, "y");
   m.output("dh");
   m.output("dz");
@@ -101,7 +101,7 @@ TEST(GradientOperator, AtAnotherPoint) {
 }
 
 TEST(GradientOperator, HoldsNamedValuesFast) {
-  Model m = product();
+  GradientModel m = product();
   // y = h hh z with h and hh independent of each other.
   m.node("Mul", {"y", "h"}, {"u"});
   m.gradient({"h", "hh", "z"}, {"dh", "dhh"}, {"h", "hh"}, "u", {"z"});
@@ -111,7 +111,7 @@ TEST(GradientOperator, HoldsNamedValuesFast) {
 }
 
 TEST(GradientOperator, OneInputForSeveralNames) {
-  Model m = product();
+  GradientModel m = product();
   m.gradient({"w", "w", "w"}, {"dw", "dx"}, {"w", "x"}, "y", {"z"});
   m.output("dw");
   m.output("dx");
@@ -119,7 +119,7 @@ TEST(GradientOperator, OneInputForSeveralNames) {
 }
 
 TEST(GradientOperator, OfHigherOrder) {
-  Model m({"x"});
+  GradientModel m({"x"});
   m.node("Mul", {"x", "x"}, {"x2"});
   m.node("Mul", {"x2", "x2"}, {"x4"});
   m.gradient({"x"}, {"d1"}, {"x"}, "x4");
@@ -131,14 +131,14 @@ TEST(GradientOperator, OfHigherOrder) {
 }
 
 TEST(GradientOperator, OutputsMayBeLeftOut) {
-  Model m = product();
+  GradientModel m = product();
   m.gradient({"w", "x", "z"}, {"", "dx"}, {"w", "x", "z"}, "y");
   m.output("dx");
   EXPECT_EQ(m.run({w, x, z}), (std::vector<double>{2 * h * w * z}));
 }
 
 TEST(GradientOperator, OfATensorIsThatOfItsSum) {
-  Model m({"a"}, {"3"});
+  GradientModel m({"a"}, {"3"});
   m.node("Mul", {"a", "a"}, {"y"});
   m.gradient({"a"}, {"da"}, {"a"}, "y");
   m.output("da");
@@ -148,7 +148,7 @@ TEST(GradientOperator, OfATensorIsThatOfItsSum) {
 }
 
 TEST(GradientOperator, IsDifferentiated) {
-  Model m = product();
+  GradientModel m = product();
   m.gradient({"x", "w"}, {"dh", "dz"}, {"h", "z"}, "y");
   m.output("dh");
   Graph g = import_model_bytes(m.bytes(), "", builtin_ops(), {});
@@ -156,16 +156,16 @@ TEST(GradientOperator, IsDifferentiated) {
 }
 
 TEST(GradientOperator, InsideASubgraph) {
-  Model m({"w"});
+  GradientModel m({"w"});
   m.initializer("yes", {1});
   auto& cast = m.node("Cast", {"yes"}, {"cond"});
-  Model::attribute(cast, "to", onnx::AttributeProto::INT).set_i(9);
+  GradientModel::attribute(cast, "to", onnx::AttributeProto::INT).set_i(9);
   auto& branch = m.node("If", {"cond"}, {"dw"});
   for (const char* name : {"then_branch", "else_branch"}) {
-    onnx::GraphProto& body = Model::body(branch, name);
+    onnx::GraphProto& body = GradientModel::body(branch, name);
     std::string square = std::string("s_") + name, result = std::string("d_") + name;
-    Model::add_node(*body.mutable_node(), "Mul", {"w", "w"}, {square});
-    Model::gradient(*body.mutable_node(), {"w"}, {result}, {"w"}, square);
+    GradientModel::add_node(*body.mutable_node(), "Mul", {"w", "w"}, {square});
+    GradientModel::gradient(*body.mutable_node(), {"w"}, {result}, {"w"}, square);
     body.add_output()->set_name(result);
   }
   m.output("dw");
@@ -174,7 +174,7 @@ TEST(GradientOperator, InsideASubgraph) {
 
 TEST(GradientOperator, WhatDoesNotFitIsNamed) {
   auto with = [](const Names& inputs, const Names& outputs, const Names& xs, const std::string& y) {
-    Model m = product();
+    GradientModel m = product();
     m.gradient(inputs, outputs, xs, y);
     m.output(outputs[0]);
     return m;
@@ -184,7 +184,7 @@ TEST(GradientOperator, WhatDoesNotFitIsNamed) {
   with({"w"}, {"d"}, {"w", "x"}, "y").expect_error("1 inputs given, xs and zs name 2");
   with({"w", "x"}, {"d"}, {"w", "w"}, "y").expect_error("'w' is named twice");
   with({"w"}, {"d", "e"}, {"w"}, "y").expect_error("2 outputs asked for, xs names 1");
-  Model m({"w"});
+  GradientModel m({"w"});
   m.node("Shape", {"w"}, {"s"});
   m.gradient({"w"}, {"d"}, {"w"}, "s");
   m.output("d");

@@ -2,15 +2,12 @@
 // ReverseSequence.
 #include <cmath>
 
+#include "support/lists.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
 
 namespace {
-
-Tensor ints(std::vector<int64_t> values) {
-  return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
-}
 
 Tensor indices(Dims dims, std::vector<int64_t> values) {
   return Tensor::of<int64_t>(std::move(dims), values);
@@ -105,9 +102,9 @@ TEST(ScatterElements, Gradients) {
         {.second_order = std::string(reduction) != "max"});
   }
   // One zero among the updates has a derivative, and takes everybody else's.
-  check_gradient(scatter_elements(Tensor::of<double>({2}, {2, 3}), ints({0, 0, 1}),
+  check_gradient(scatter_elements(Tensor::of<double>({2}, {2, 3}), int_list({0, 0, 1}),
                                   Tensor::of<double>({3}, {0, 4, 5}), 0, "mul"));
-  check_gradient(scatter_elements(Tensor::of<double>({2}, {2, 3}), ints({0, 0, 1}),
+  check_gradient(scatter_elements(Tensor::of<double>({2}, {2, 3}), int_list({0, 0, 1}),
                                   Tensor::of<double>({3}, {0, 0, 5}), 0, "mul"));
 }
 
@@ -127,7 +124,7 @@ TEST(ScatterND, PutsBlocks) {
 }
 
 TEST(Scatter, IsTheOldName) {
-  expect_close(run_op({"Scatter", {floats({3}, {1, 2, 3}), ints({1}), floats({1}, {9})}})[0],
+  expect_close(run_op({"Scatter", {floats({3}, {1, 2, 3}), int_list({1}), floats({1}, {9})}})[0],
                floats({3}, {1, 9, 3}));
   check_gradient({"Scatter",
                   {random_tensor({3, 2}, 1), Tensor::of<int64_t>({2, 2}, {2, 0, 1, 1}),
@@ -157,14 +154,16 @@ TEST(Trilu, KeepsATriangle) {
 
 TEST(OneHot, PutsOnAndOff) {
   Tensor values = floats({2}, {-1, 5});
-  expect_close(run_op({"OneHot", {ints({0, 2, -1, 3, -4}), Tensor::scalar<int64_t>(3), values}})[0],
-               floats({5, 3}, {5, -1, -1, -1, -1, 5, -1, -1, 5, -1, -1, -1, -1, -1, -1}));
+  expect_close(
+      run_op({"OneHot", {int_list({0, 2, -1, 3, -4}), Tensor::scalar<int64_t>(3), values}})[0],
+      floats({5, 3}, {5, -1, -1, -1, -1, 5, -1, -1, 5, -1, -1, -1, -1, -1, -1}));
   expect_close(
       run_op(
           {"OneHot", {floats({2}, {1, 0}), floats({1}, {2}), values}, {{"axis", int64_t{0}}}})[0],
       floats({2, 2}, {-1, 5, 5, -1}));
-  expect_error({"OneHot", {ints({0}), Tensor::scalar<int64_t>(-1), values}}, "depth is -1");
-  check_gradient({"OneHot", {ints({0, 2, 5}), Tensor::scalar<int64_t>(3), random_tensor({2}, 1)}});
+  expect_error({"OneHot", {int_list({0}), Tensor::scalar<int64_t>(-1), values}}, "depth is -1");
+  check_gradient(
+      {"OneHot", {int_list({0, 2, 5}), Tensor::scalar<int64_t>(3), random_tensor({2}, 1)}});
 }
 
 TEST(CumSum, SumsAlongAnAxis) {
@@ -197,7 +196,7 @@ TEST(Range, Counts) {
   auto range = [](Tensor a, Tensor b, Tensor c) { return run_op({"Range", {a, b, c}})[0]; };
   expect_close(
       range(Tensor::scalar<int64_t>(3), Tensor::scalar<int64_t>(10), Tensor::scalar<int64_t>(3)),
-      ints({3, 6, 9}));
+      int_list({3, 6, 9}));
   expect_close(
       range(Tensor::scalar<int32_t>(5), Tensor::scalar<int32_t>(0), Tensor::scalar<int32_t>(-2)),
       Tensor::of<int32_t>({3}, {5, 3, 1}));
@@ -205,14 +204,14 @@ TEST(Range, Counts) {
                floats({4}, {1, 1.25f, 1.5f, 1.75f}));
   expect_close(
       range(Tensor::scalar<int64_t>(3), Tensor::scalar<int64_t>(3), Tensor::scalar<int64_t>(1)),
-      ints({}));
+      int_list({}));
   expect_error(
       {"Range",
        {Tensor::scalar<int64_t>(0), Tensor::scalar<int64_t>(1), Tensor::scalar<int64_t>(0)}},
       "delta is 0");
   constexpr int64_t quarter = int64_t{1} << 62;
   expect_close(range(Tensor::scalar(INT64_MIN), Tensor::scalar(INT64_MAX), Tensor::scalar(quarter)),
-               ints({INT64_MIN, -quarter, 0, quarter}));
+               int_list({INT64_MIN, -quarter, 0, quarter}));
   expect_error({"Range", {Tensor::scalar(0.0), Tensor::scalar(1.0), Tensor::scalar(0.0)}},
                "no range goes from 0 to 1 by 0");
   check_gradient({"Range", {Tensor::scalar(0.5), Tensor::scalar(2.1), Tensor::scalar(0.3)}},
@@ -221,20 +220,20 @@ TEST(Range, Counts) {
 
 TEST(ReverseSequence, ReversesTheFirstSteps) {
   Tensor x = floats({3, 2}, {1, 2, 3, 4, 5, 6});
-  expect_close(run_op({"ReverseSequence", {x, ints({3, 2})}})[0],
+  expect_close(run_op({"ReverseSequence", {x, int_list({3, 2})}})[0],
                floats({3, 2}, {5, 4, 3, 2, 1, 6}));
   OpRun rows{"ReverseSequence",
-             {x, ints({2, 0, 1})},
+             {x, int_list({2, 0, 1})},
              {{"batch_axis", int64_t{0}}, {"time_axis", int64_t{1}}}};
   expect_close(run_op(rows)[0], floats({3, 2}, {2, 1, 3, 4, 5, 6}));
   Tensor text = Tensor::of<std::string>({2, 1}, {"a", "b"});
-  EXPECT_TRUE(identical(run_op({"ReverseSequence", {text, ints({2})}})[0],
+  EXPECT_TRUE(identical(run_op({"ReverseSequence", {text, int_list({2})}})[0],
                         Tensor::of<std::string>({2, 1}, {"b", "a"})));
-  expect_error({"ReverseSequence", {x, ints({4, 1})}}, "a length of 4, expected 0 to 3");
-  expect_error({"ReverseSequence", {x, ints({3})}}, "1 lengths, expected 2");
-  expect_error({"ReverseSequence", {x, ints({3, 2})}, {{"time_axis", int64_t{1}}}},
+  expect_error({"ReverseSequence", {x, int_list({4, 1})}}, "a length of 4, expected 0 to 3");
+  expect_error({"ReverseSequence", {x, int_list({3})}}, "1 lengths, expected 2");
+  expect_error({"ReverseSequence", {x, int_list({3, 2})}, {{"time_axis", int64_t{1}}}},
                "batch_axis 1 and time_axis 1");
-  check_gradient({"ReverseSequence", {random_tensor({4, 3, 2}, 1), ints({1, 4, 3})}},
+  check_gradient({"ReverseSequence", {random_tensor({4, 3, 2}, 1), int_list({1, 4, 3})}},
                  {.second_order = true});
 }
 

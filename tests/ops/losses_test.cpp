@@ -6,7 +6,7 @@ namespace onnxrun::testing {
 
 namespace {
 
-struct Case {
+struct LossesCase {
   const char* name;
   Dims x;
   std::vector<int64_t> classes;
@@ -14,7 +14,7 @@ struct Case {
   std::optional<int64_t> ignored = {};
 };
 
-const std::vector<Case> cases = {
+const std::vector<LossesCase> losses_cases = {
     {"plain", {3, 4}, {0, 3, 1}},
     {"weights", {3, 4}, {0, 3, 1}, true},
     {"ignored", {3, 4}, {0, -100, 1}, false, -100},
@@ -23,7 +23,7 @@ const std::vector<Case> cases = {
     {"two axes inside", {1, 3, 2, 2}, {0, 2, 7, 1}, true, 7},
 };
 
-OpRun run_of(const char* op, const Case& c, const char* reduction) {
+OpRun run_of(const char* op, const LossesCase& c, const char* reduction) {
   Dims dims = c.x;
   dims.erase(dims.begin() + 1);
   OpRun run{op,
@@ -36,7 +36,7 @@ OpRun run_of(const char* op, const Case& c, const char* reduction) {
 
 TEST(Losses, Gradients) {
   for (const char* op : {"NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"}) {
-    for (const Case& c : cases) {
+    for (const LossesCase& c : losses_cases) {
       for (const char* reduction : {"none", "sum", "mean"}) {
         SCOPED_TRACE(std::string(op) + ", " + c.name + ", " + reduction);
         check_gradient(run_of(op, c, reduction), {.second_order = true});
@@ -46,7 +46,7 @@ TEST(Losses, Gradients) {
 }
 
 TEST(Losses, GradientsThroughTheLogSoftmax) {
-  for (const Case& c : cases) {
+  for (const LossesCase& c : losses_cases) {
     SCOPED_TRACE(c.name);
     OpRun run = run_of("SoftmaxCrossEntropyLoss", c, "mean");
     run.outputs = 2;
@@ -57,7 +57,7 @@ TEST(Losses, GradientsThroughTheLogSoftmax) {
 TEST(Losses, GradientKernelsAgreeWithTheirDecompositions) {
   for (const char* op :
        {"onnxrun.NegativeLogLikelihoodLossGrad", "onnxrun.SoftmaxCrossEntropyLossGrad"}) {
-    for (const Case& c : cases) {
+    for (const LossesCase& c : losses_cases) {
       for (const char* reduction : {"none", "sum", "mean"}) {
         SCOPED_TRACE(std::string(op) + ", " + c.name + ", " + reduction);
         OpRun run = run_of(op, c, reduction);

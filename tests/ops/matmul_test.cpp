@@ -11,11 +11,11 @@ Tensor iota(Dims dims, double start = 0) {
   return t;
 }
 
-struct Case {
+struct MatmulCase {
   Dims a, b, y;
 };
 
-const std::vector<Case> cases = {
+const std::vector<MatmulCase> matmul_cases = {
     {{3}, {3}, {}},
     {{3}, {3, 2}, {2}},
     {{2, 3}, {3}, {2}},
@@ -36,7 +36,7 @@ const std::vector<Case> cases = {
 };
 
 TEST(MatMul, ShapesFollowNumpy) {
-  for (const Case& c : cases) {
+  for (const MatmulCase& c : matmul_cases) {
     SCOPED_TRACE(to_string(c.a) + to_string(c.b));
     EXPECT_EQ(run_op({"MatMul", {random_tensor(c.a, 1), random_tensor(c.b, 2)}})[0].dims(), c.y);
   }
@@ -80,7 +80,7 @@ TEST(MatMul, ShapesThatDoNotFitAreNamed) {
 }
 
 TEST(MatMul, Gradients) {
-  for (const Case& c : cases) {
+  for (const MatmulCase& c : matmul_cases) {
     SCOPED_TRACE(to_string(c.a) + to_string(c.b));
     check_gradient({"MatMul", {random_tensor(c.a, 1), random_tensor(c.b, 2)}},
                    {.second_order = true});

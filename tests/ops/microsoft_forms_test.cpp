@@ -5,17 +5,14 @@
 #include "passes/gradient.h"
 #include "support/decomposition.h"
 #include "support/graph_tester.h"
+#include "support/lists.h"
 #include "support/tested_operators.h"
 
 namespace onnxrun::testing {
 
 namespace {
 
-std::string ms(const char* name) { return std::string("com.microsoft.") + name; }
-
-Tensor list(const std::vector<int64_t>& values) {
-  return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
-}
+std::string microsoft(const char* name) { return std::string("com.microsoft.") + name; }
 
 // The gradient of the sum of the first output with respect to an input, of nodes that know no
 // double.
@@ -41,59 +38,62 @@ Tensor slope(const OpRun& run, size_t wrt) {
 
 TEST(MicrosoftForms, CDist) {
   Tensor a = Tensor::of<double>({2, 2}, {0, 0, 3, 4}), b = Tensor::of<double>({1, 2}, {0, 0});
-  expect_close(run_op({ms("CDist"), {a, b}})[0], Tensor::of<double>({2, 1}, {0, 25}));
+  expect_close(run_op({microsoft("CDist"), {a, b}})[0], Tensor::of<double>({2, 1}, {0, 25}));
   Attributes root{{"metric", std::string("euclidean")}};
-  expect_close(run_op({ms("CDist"), {a, b}, root})[0], Tensor::of<double>({2, 1}, {0, 5}));
+  expect_close(run_op({microsoft("CDist"), {a, b}, root})[0], Tensor::of<double>({2, 1}, {0, 5}));
   for (const Attributes& metric : {Attributes{}, root}) {
-    OpRun run{ms("CDist"), {random_tensor({3, 2}, 1), random_tensor({4, 2}, 2)}, metric};
+    OpRun run{microsoft("CDist"), {random_tensor({3, 2}, 1), random_tensor({4, 2}, 2)}, metric};
     expect_decomposes(run);
     check_gradient(run);
   }
-  expect_error({ms("CDist"), {a, random_tensor({1, 3}, 1)}}, "expected [");
-  expect_error({ms("CDist"), {a, random_tensor({3}, 1)}}, "expected rank 2");
-  expect_error({ms("CDist"), {a, b}, {{"metric", std::string("cosine")}}}, "'cosine'");
+  expect_error({microsoft("CDist"), {a, random_tensor({1, 3}, 1)}}, "expected [");
+  expect_error({microsoft("CDist"), {a, random_tensor({3}, 1)}}, "expected rank 2");
+  expect_error({microsoft("CDist"), {a, b}, {{"metric", std::string("cosine")}}}, "'cosine'");
 }
 
 TEST(MicrosoftForms, SizesThatElementsSay) {
   Tensor x = Tensor::of<double>({1, 2}, {3, 4});
-  OpRun pad{ms("Pad"), {x, list({1, 0, 0, 1}), Tensor::of<double>({1}, {9})}};
+  OpRun pad{microsoft("Pad"), {x, int_list({1, 0, 0, 1}), Tensor::of<double>({1}, {9})}};
   expect_close(run_op(pad)[0], Tensor::of<double>({2, 3}, {9, 9, 9, 3, 4, 9}));
   expect_decomposes(pad, 0, std::vector<size_t>{});
   check_gradient(pad, {.wrt = {0}});
-  pad.inputs[1] = list({1, 0, 0});
+  pad.inputs[1] = int_list({1, 0, 0});
   expect_error(pad, "3");
-  pad.inputs[1] = list({1, 0, 0, int64_t{1} << 62});
+  pad.inputs[1] = int_list({1, 0, 0, int64_t{1} << 62});
   expect_error(pad, "");
-  expect_error({ms("Pad"), {x, list({0, 0, 0, 0})}, {{"mode", std::string("wrap")}}}, "'wrap'");
+  expect_error({microsoft("Pad"), {x, int_list({0, 0, 0, 0})}, {{"mode", std::string("wrap")}}},
+               "'wrap'");
   Tensor from = Tensor::scalar(1.0), to = Tensor::of<double>({1}, {6}), by = Tensor::scalar(2.0);
-  expect_close(run_op({ms("Range"), {from, to, by}})[0], Tensor::of<double>({3}, {1, 3, 5}));
-  EXPECT_EQ(run_op({ms("Range"), {from, to}})[0].size(), 5);
-  expect_decomposes({ms("Range"), {from, to, by}}, 0, std::vector<size_t>{});
-  expect_error({ms("Range"), {from, to, Tensor::scalar(0.0)}}, "0");
-  expect_error({ms("Range"), {from, x}}, "expected one element");
-  std::vector<Tensor> unique = run_op({ms("Unique"), {list({3, 1, 3, 2, 1, 1})}, {}, 3});
-  expect_close(unique[0], list({3, 1, 2}));
-  expect_close(unique[1], list({0, 1, 0, 2, 1, 1}));
-  expect_close(unique[2], list({2, 3, 1}));
-  expect_decomposes({ms("Unique"), {list({3, 1, 3, 2})}, {}, 3}, 0, std::vector<size_t>{});
-  expect_error({ms("Unique"), {x}}, "expected rank 1");
+  expect_close(run_op({microsoft("Range"), {from, to, by}})[0], Tensor::of<double>({3}, {1, 3, 5}));
+  EXPECT_EQ(run_op({microsoft("Range"), {from, to}})[0].size(), 5);
+  expect_decomposes({microsoft("Range"), {from, to, by}}, 0, std::vector<size_t>{});
+  expect_error({microsoft("Range"), {from, to, Tensor::scalar(0.0)}}, "0");
+  expect_error({microsoft("Range"), {from, x}}, "expected one element");
+  std::vector<Tensor> unique = run_op({microsoft("Unique"), {int_list({3, 1, 3, 2, 1, 1})}, {}, 3});
+  expect_close(unique[0], int_list({3, 1, 2}));
+  expect_close(unique[1], int_list({0, 1, 0, 2, 1, 1}));
+  expect_close(unique[2], int_list({2, 3, 1}));
+  expect_decomposes({microsoft("Unique"), {int_list({3, 1, 3, 2})}, {}, 3}, 0,
+                    std::vector<size_t>{});
+  expect_error({microsoft("Unique"), {x}}, "expected rank 1");
 }
 
 TEST(MicrosoftForms, Places) {
   Tensor x = random_tensor({2, 3}, 1);
-  OpRun expand{ms("ExpandDims"), {x, Tensor::scalar(int32_t{-1})}};
+  OpRun expand{microsoft("ExpandDims"), {x, Tensor::scalar(int32_t{-1})}};
   EXPECT_EQ(run_op(expand)[0].dims(), (Dims{2, 3, 1}));
   expect_decomposes(expand, 0, std::vector<size_t>{});
   check_gradient(expand);
-  expect_error({ms("ExpandDims"), {x, Tensor::scalar(int32_t{3})}}, "axis 3");
-  expect_error({ms("ExpandDims"), {x, Tensor::of<int32_t>({2}, {0, 1})}}, "expected one element");
-  OpRun lower{ms("Trilu"), {x, Tensor::of<int64_t>({1}, {-1})}, {{"upper", int64_t{0}}}};
+  expect_error({microsoft("ExpandDims"), {x, Tensor::scalar(int32_t{3})}}, "axis 3");
+  expect_error({microsoft("ExpandDims"), {x, Tensor::of<int32_t>({2}, {0, 1})}},
+               "expected one element");
+  OpRun lower{microsoft("Trilu"), {x, Tensor::of<int64_t>({1}, {-1})}, {{"upper", int64_t{0}}}};
   expect_close(run_op(lower)[0],
                run_op({"Trilu", {x, Tensor::scalar<int64_t>(-1)}, lower.attributes})[0]);
   expect_decomposes(lower, 0, std::vector<size_t>{});
   check_gradient(lower, {.wrt = {0}});
-  expect_error({ms("Trilu"), {x, list({1, 2})}}, "expected one element");
-  OpRun sample{ms("GridSample"),
+  expect_error({microsoft("Trilu"), {x, int_list({1, 2})}}, "expected one element");
+  OpRun sample{microsoft("GridSample"),
                {random_tensor({1, 2, 3, 3}, 1), random_tensor({1, 2, 2, 2}, 2)},
                {{"align_corners", int64_t{1}}}};
   expect_close(run_op(sample)[0], run_op({"GridSample", sample.inputs, sample.attributes})[0]);
@@ -104,7 +104,7 @@ TEST(MicrosoftForms, Places) {
   sample.attributes = {};
   for (Tensor& t : sample.inputs) t = convert(t, DType::Int32);
   expect_error(sample, "would be rounded");
-  expect_error({ms("GridSample"), {x, x}}, "expected rank 4");
+  expect_error({microsoft("GridSample"), {x, x}}, "expected rank 4");
 }
 
 // A table of two rows: 16 times 1, 16 times 2; then 3 and 4.
@@ -114,9 +114,9 @@ TEST(MicrosoftForms, GatherBlockQuantized) {
     const uint8_t twice[] = {0x99, 0xAA, 0xBB, 0xCC};
     bytes.data<uint8_t>()[i] = twice[i / 8];
   }
-  Tensor scales = Tensor::of<float>({2, 2}, {1, 1, 1, 0.5f}), rows = list({1, -2});
+  Tensor scales = Tensor::of<float>({2, 2}, {1, 1, 1, 0.5f}), rows = int_list({1, -2});
   Attributes a{{"block_size", int64_t{16}}};
-  OpRun run{ms("GatherBlockQuantized"), {bytes, rows, scales}, a};
+  OpRun run{microsoft("GatherBlockQuantized"), {bytes, rows, scales}, a};
   Tensor y = run_op(run)[0];
   ASSERT_EQ(y.dims(), (Dims{2, 32}));
   const std::pair<int64_t, float> expected[] = {{0, 3}, {16, 2}, {32, 1}, {63, 2}};
@@ -125,7 +125,7 @@ TEST(MicrosoftForms, GatherBlockQuantized) {
   // Sixteen times what the codes stand for: the scales of both rows are read once.
   expect_close(slope(run, 2), Tensor::of<float>({2, 2}, {16, 32, 48, 64}));
 
-  run.inputs[1] = list({2});
+  run.inputs[1] = int_list({2});
   expect_error(run, "2");
   run.inputs[1] = rows;
   run.inputs[2] = Tensor::of<float>({2, 1}, {1, 1});
@@ -146,7 +146,7 @@ TEST(MicrosoftForms, GroupQueryAttention) {
   Tensor q = random_tensor({1, 3, 8}, 1), k = random_tensor({1, 3, 4}, 2),
          v = random_tensor({1, 3, 4}, 3);
   Tensor last = Tensor::of<int32_t>({1}, {2}), total = Tensor::scalar(int32_t{3});
-  OpRun run{ms("GroupQueryAttention"), {q, k, v, Tensor(), Tensor(), last, total}, heads, 3};
+  OpRun run{microsoft("GroupQueryAttention"), {q, k, v, Tensor(), Tensor(), last, total}, heads, 3};
   Attributes standard{{"q_num_heads", int64_t{4}}, {"kv_num_heads", int64_t{2}}};
   standard["is_causal"] = int64_t{1};
   expect_close(run_op(run)[0], run_op({"Attention", {q, k, v}, standard})[0], 1e-12);
@@ -178,7 +178,7 @@ TEST(MicrosoftForms, DynamicQuantizeLstm) {
   Tensor scale = Tensor::of<float>({2, 4}, {.01f, .02f, .03f, .04f, .02f, .01f, .02f, .03f});
   Attributes both{{"direction", std::string("bidirectional")}, {"hidden_size", int64_t{1}}};
   const Tensor none;
-  OpRun run{ms("DynamicQuantizeLSTM"),
+  OpRun run{microsoft("DynamicQuantizeLSTM"),
             {x, w, r, none, none, none, none, none, scale, zero, scale, zero},
             both,
             3};
@@ -215,7 +215,7 @@ std::vector<Row> microsoft_form_rows() {
   const In m({2, 3}), none;
   auto row = [](const char* name, std::vector<In> inputs, Attributes a = {}, size_t outputs = 1,
                 bool compared = true) {
-    return Row{ms(name), std::move(inputs), std::move(a), outputs, compared};
+    return Row{microsoft(name), std::move(inputs), std::move(a), outputs, compared};
   };
   return {
       row("DynamicQuantizeLSTM",

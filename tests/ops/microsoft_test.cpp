@@ -12,12 +12,12 @@ namespace {
 
 using Ints = std::vector<int64_t>;
 
-struct Case {
+struct MicrosoftCase {
   OpRun run;
   Tensor expected;
 };
 
-std::vector<Case> differentiable() {
+std::vector<MicrosoftCase> differentiable() {
   return {
       {{"com.microsoft.Gelu",
         {Tensor::of<float>({2, 3}, {0, 1.8f, -1.4f, 1.8f, -0.8f, -0.3f})},
@@ -159,7 +159,7 @@ std::vector<Case> differentiable() {
   };
 }
 
-std::vector<Case> quantized() {
+std::vector<MicrosoftCase> quantized() {
   return {
       {{"com.microsoft.QuantizeLinear",
         {Tensor::of<float>({2, 3}, {0, 1.8f, -1.4f, 1.8f, -0.8f, -0.3f}),
@@ -265,7 +265,7 @@ OpRun in_double(OpRun run) {
 std::string ms(const char* name) { return std::string("com.microsoft.") + name; }
 
 TEST(Microsoft, FunctionsGiveWhatOnnxRuntimeDoes) {
-  for (const Case& c : differentiable()) {
+  for (const MicrosoftCase& c : differentiable()) {
     SCOPED_TRACE(c.run.op);
     expect_close(run_op(c.run)[0], c.expected, 1e-5, 1e-6);
     expect_decomposes(in_double(c.run), 1e-12, std::vector<size_t>{});
@@ -274,7 +274,7 @@ TEST(Microsoft, FunctionsGiveWhatOnnxRuntimeDoes) {
 }
 
 TEST(Microsoft, QuantizedFunctionsGiveWhatOnnxRuntimeDoes) {
-  for (const Case& c : quantized()) {
+  for (const MicrosoftCase& c : quantized()) {
     SCOPED_TRACE(c.run.op);
     expect_close(run_op(c.run)[0], c.expected, 1e-5, 1e-6);
     expect_decomposes(c.run, 1e-6, std::vector<size_t>{});

@@ -19,15 +19,15 @@ using Ints = std::vector<int64_t>;
 
 std::string ml(const char* name) { return std::string("ai.onnx.ml.") + name; }
 
-Tensor rows() { return Tensor::of<float>({3, 3}, {1, -4, 2, 0, 0, 0, -1, -2, -3}); }
+Tensor ml_rows() { return Tensor::of<float>({3, 3}, {1, -4, 2, 0, 0, 0, -1, -2, -3}); }
 
-struct Case {
+struct MlCase {
   OpRun run;
   Tensor expected;
 };
 
-std::vector<Case> cases() {
-  Tensor x = rows(), two = Tensor::of<float>({2, 2}, {1, -4, 0, 0});
+std::vector<MlCase> ml_cases() {
+  Tensor x = ml_rows(), two = Tensor::of<float>({2, 2}, {1, -4, 0, 0});
   Floats weights = {0.1f, 0.2f, 0.3f, 0.4f};
   return {
       {{ml("Normalizer"), {x}}, Tensor::of<float>({3, 3}, {0.5f, -2, 1, 0, 0, 0, 1, 2, 3})},
@@ -59,7 +59,7 @@ std::vector<Case> cases() {
 
 // Results are float, however the input is given: differences need wide steps.
 TEST(MachineLearning, FeaturesAsOnnxRuntimeHasThem) {
-  for (const Case& c : cases()) {
+  for (const MlCase& c : ml_cases()) {
     SCOPED_TRACE(c.run.op);
     expect_close(run_op(c.run)[0], c.expected, 1e-5, 1e-6);
     expect_decomposes(c.run, 1e-6, std::vector<size_t>{});
@@ -72,13 +72,13 @@ TEST(MachineLearning, FeaturesAsOnnxRuntimeHasThem) {
 }
 
 TEST(MachineLearning, Binarizer) {
-  OpRun run{ml("Binarizer"), {rows()}, {{"threshold", 1.0f}}};
+  OpRun run{ml("Binarizer"), {ml_rows()}, {{"threshold", 1.0f}}};
   expect_close(run_op(run)[0], Tensor::of<float>({3, 3}, {0, 0, 1, 0, 0, 0, 0, 0, 0}));
   expect_decomposes(run, 0, std::vector<size_t>{});
 }
 
 TEST(MachineLearning, Rejects) {
-  Tensor x = rows(), scalar = Tensor::scalar(1.0f);
+  Tensor x = ml_rows(), scalar = Tensor::scalar(1.0f);
   expect_error({ml("Scaler"), {x}, {{"offset", Floats{1, 2}}}}, "'offset' has 2 numbers");
   expect_error({ml("Scaler"), {x}, {{"scale", Floats{}}}}, "'scale' has 0 numbers");
   expect_error({ml("Scaler"), {scalar}}, "expected features");

@@ -1,18 +1,15 @@
 // Expected values are those of ONNX's reference implementation.
+#include "support/lists.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
 
 namespace {
 
-Tensor floats(std::vector<float> values) {
-  return Tensor::of<float>({static_cast<int64_t>(values.size())}, values);
-}
+const Tensor x = float_list({1, 2}), g = float_list({0.5f, -1}), v = float_list({0.1f, 0.2f}),
+             h = float_list({0.3f, 0.4f});
 
-const Tensor x = floats({1, 2}), g = floats({0.5f, -1}), v = floats({0.1f, 0.2f}),
-             h = floats({0.3f, 0.4f});
-
-struct Case {
+struct OptimizersCase {
   std::string op;
   Attributes attributes;
   int64_t count;
@@ -30,27 +27,37 @@ Attributes momentum(const std::string& mode) {
   return {{"alpha", 0.9f}, {"beta", 0.5f}, {"mode", mode}, {"norm_coefficient", 0.01f}};
 }
 
-const std::vector<Case> cases = {
+const std::vector<OptimizersCase> optimizers_cases = {
     {"Adam",
      adam,
      3,
      {v, h},
-     {floats({0.9642338f, 1.9520998f}), floats({0.141f, 0.082f}), floats({0.299601f, 0.405604f})}},
+     {float_list({0.9642338f, 1.9520998f}), float_list({0.141f, 0.082f}),
+      float_list({0.299601f, 0.405604f})}},
     {"Adam",
      adam,
      0,
      {v, h},
-     {floats({0.9552081f, 1.9475772f}), floats({0.141f, 0.082f}), floats({0.299601f, 0.405604f})}},
-    {"Adagrad", adagrad, 3, {h}, {floats({0.9482715f, 2.064083f}), floats({0.5601f, 1.3604f})}},
+     {float_list({0.9552081f, 1.9475772f}), float_list({0.141f, 0.082f}),
+      float_list({0.299601f, 0.405604f})}},
+    {"Adagrad",
+     adagrad,
+     3,
+     {h},
+     {float_list({0.9482715f, 2.064083f}), float_list({0.5601f, 1.3604f})}},
     {"Momentum",
      momentum("standard"),
      3,
      {v},
-     {floats({0.9655f, 2.031f}), floats({0.345f, -0.31f})}},
-    {"Momentum", momentum("nesterov"), 0, {v}, {floats({0.895f, 2.17f}), floats({0.6f, -0.8f})}}};
+     {float_list({0.9655f, 2.031f}), float_list({0.345f, -0.31f})}},
+    {"Momentum",
+     momentum("nesterov"),
+     0,
+     {v},
+     {float_list({0.895f, 2.17f}), float_list({0.6f, -0.8f})}}};
 
 TEST(Optimizers, OneTensor) {
-  for (const Case& c : cases) {
+  for (const OptimizersCase& c : optimizers_cases) {
     SCOPED_TRACE(c.op + " at " + std::to_string(c.count));
     std::vector<Tensor> inputs = {Tensor::scalar(0.1f), Tensor::scalar(c.count), x, g};
     inputs.insert(inputs.end(), c.slots.begin(), c.slots.end());
@@ -61,7 +68,7 @@ TEST(Optimizers, OneTensor) {
 }
 
 TEST(Optimizers, SeveralTensors) {
-  for (const Case& c : cases) {
+  for (const OptimizersCase& c : optimizers_cases) {
     SCOPED_TRACE(c.op + " at " + std::to_string(c.count));
     std::vector<Tensor> inputs = {
         Tensor::scalar(0.1f), Tensor::scalar(c.count), x, x.view({2, 1}), g, g.view({2, 1})};
@@ -81,7 +88,7 @@ TEST(Optimizers, Reject) {
                "no whole number of tensors");
   expect_error({"ai.onnx.preview.training.Momentum", {rate, count, x, g, v}, momentum("heavy"), 2},
                "mode is 'heavy'");
-  expect_error({"ai.onnx.preview.training.Adagrad", {rate, count, x, floats({1}), h}, {}, 2},
+  expect_error({"ai.onnx.preview.training.Adagrad", {rate, count, x, float_list({1}), h}, {}, 2},
                "belongs to");
 }
 

@@ -1,12 +1,9 @@
+#include "support/lists.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
 
 namespace {
-
-Tensor ints(std::vector<int64_t> values) {
-  return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
-}
 
 Tensor floats(Dims dims, std::vector<float> values) {
   return Tensor::of<float>(std::move(dims), values);
@@ -14,9 +11,8 @@ Tensor floats(Dims dims, std::vector<float> values) {
 
 OpRun pad(Tensor x, std::vector<int64_t> pads, const std::string& mode = "constant",
           Tensor value = {}, Tensor axes = {}) {
-  return {"Pad",
-          {std::move(x), ints(std::move(pads)), std::move(value), std::move(axes)},
-          {{"mode", mode}}};
+  return {
+      "Pad", {std::move(x), int_list(pads), std::move(value), std::move(axes)}, {{"mode", mode}}};
 }
 
 TEST(Pad, EveryMode) {
@@ -48,7 +44,7 @@ TEST(Pad, SeveralAxes) {
   Tensor x = floats({2, 2}, {1, 2, 3, 4});
   expect_close(run_op(pad(x, {1, 0, 0, 1}, "constant", Tensor::scalar(9.0f)))[0],
                floats({3, 3}, {9, 9, 9, 1, 2, 9, 3, 4, 9}));
-  expect_close(run_op(pad(x, {1, 0}, "edge", {}, ints({-1})))[0],
+  expect_close(run_op(pad(x, {1, 0}, "edge", {}, int_list({-1})))[0],
                floats({2, 3}, {1, 1, 2, 3, 3, 4}));
   expect_close(run_op(pad(x, {1, 1, 0, 0}, "reflect"))[0],
                floats({3, 3}, {4, 3, 4, 2, 1, 2, 4, 3, 4}));

@@ -8,14 +8,14 @@ namespace {
 
 using Ints = std::vector<int64_t>;
 
-struct Case {
+struct PoolCase {
   const char* name;
   Dims x;
   Attributes attributes;
   Dims y;
 };
 
-const std::vector<Case> cases = {
+const std::vector<PoolCase> pool_cases = {
     {"plain", {2, 2, 4, 5}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}, {2, 2, 2, 2}},
     {"overlapping", {1, 1, 4, 5}, {{"kernel_shape", Ints{3, 2}}}, {1, 1, 2, 4}},
     {"pads",
@@ -64,7 +64,7 @@ const std::vector<Case> cases = {
 };
 
 TEST(Pool, ShapesAndGradients) {
-  for (const Case& c : cases) {
+  for (const PoolCase& c : pool_cases) {
     SCOPED_TRACE(c.name);
     for (const char* op : {"MaxPool", "AveragePool", "LpPool"}) {
       SCOPED_TRACE(op);
@@ -79,7 +79,7 @@ TEST(Pool, ShapesAndGradients) {
 }
 
 TEST(Pool, GradientKernelsAgreeWithTheirDecompositions) {
-  for (const Case& c : cases) {
+  for (const PoolCase& c : pool_cases) {
     SCOPED_TRACE(c.name);
     Tensor x = random_tensor(c.x, 1), dy = random_tensor(c.y, 2);
     // The sizes of a last window that reaches beyond the padding must be known.

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "support/lists.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -50,13 +51,13 @@ Tensor reference(const std::string& op, const Tensor& x, const std::vector<bool>
   return y;
 }
 
-struct Case {
+struct ReductionCase {
   Dims dims;
   std::vector<int64_t> axes;
 };
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all = {
+const std::vector<ReductionCase>& cases() {
+  static const std::vector<ReductionCase> all = {
       {{4}, {0}},       {{3, 4}, {1}},          {{3, 4}, {0}},
       {{2, 3, 4}, {1}}, {{2, 3, 4}, {0, 2}},    {{2, 3, 4}, {-1, 0}},
       {{2, 1, 3}, {1}}, {{2, 3, 2, 2}, {1, 3}}, {{1, 3, 1}, {0, 1, 2}},
@@ -66,30 +67,26 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-std::vector<bool> flags(const Case& c) {
+std::vector<bool> flags(const ReductionCase& c) {
   std::vector<bool> reduced(c.dims.size(), c.axes.empty());
   for (int64_t a : c.axes)
     reduced[static_cast<size_t>(normalize_axis(a, static_cast<int64_t>(c.dims.size())))] = true;
   return reduced;
 }
 
-Tensor list(const std::vector<int64_t>& v) {
-  return Tensor::of<int64_t>({static_cast<int64_t>(v.size())}, std::span<const int64_t>(v));
-}
-
 TEST(Reduction, AnyAxes) {
   for (const char* op : all_ops) {
-    for (const Case& c : cases()) {
+    for (const ReductionCase& c : cases()) {
       SCOPED_TRACE(op + to_string(c.dims) + " over " + to_string(c.axes));
       Tensor x = random_tensor(c.dims, 3, 0.5, 1.5);
-      Tensor kept = run_op({op, {x, list(c.axes)}})[0];
+      Tensor kept = run_op({op, {x, int_list(c.axes)}})[0];
       Tensor exact = reference(op, x, flags(c));
       expect_close(kept, exact, 1e-12, 1e-12);
-      Tensor pruned = run_op({op, {x, list(c.axes)}, {{"keepdims", int64_t{0}}}})[0];
+      Tensor pruned = run_op({op, {x, int_list(c.axes)}, {{"keepdims", int64_t{0}}}})[0];
       EXPECT_TRUE(identical(pruned.view(kept.dims()), kept));
       EXPECT_EQ(pruned.rank(),
                 x.rank() - (c.axes.empty() ? x.rank() : static_cast<int64_t>(c.axes.size())));
-      Tensor single = run_op({op, {convert(x, DType::Float32), list(c.axes)}})[0];
+      Tensor single = run_op({op, {convert(x, DType::Float32), int_list(c.axes)}})[0];
       expect_close(convert(single, DType::Float64), exact, 2e-6, 2e-6);
     }
   }
@@ -99,9 +96,11 @@ TEST(Reduction, LongRowsAreSplit) {
   Tensor x = random_tensor({2, 100000}, 3);
   for (const char* op : {"ReduceSum", "ReduceMax", "ReduceL2", "ReduceLogSumExp"}) {
     SCOPED_TRACE(op);
-    expect_close(run_op({op, {x, list({1})}})[0], reference(op, x, {false, true}), 1e-12, 1e-10);
+    expect_close(run_op({op, {x, int_list({1})}})[0], reference(op, x, {false, true}), 1e-12,
+                 1e-10);
     expect_close(run_op({op, {x}})[0], reference(op, x, {true, true}), 1e-12, 1e-10);
-    expect_close(run_op({op, {x, list({0})}})[0], reference(op, x, {true, false}), 1e-12, 1e-10);
+    expect_close(run_op({op, {x, int_list({0})}})[0], reference(op, x, {true, false}), 1e-12,
+                 1e-10);
   }
 }
 
@@ -119,15 +118,15 @@ TEST(Reduction, WithoutAxesAllOrNone) {
   expect_close(run_op({"ReduceSum", {x}, {{"keepdims", int64_t{0}}}})[0], Tensor::scalar(10.0f));
   Attributes noop = {{"noop_with_empty_axes", int64_t{1}}};
   expect_close(run_op({"ReduceSum", {x}, noop})[0], x);
-  expect_close(run_op({"ReduceSum", {x, list({})}, noop})[0], x);
-  expect_close(run_op({"ReduceSum", {x, list({})}})[0], Tensor::of<float>({1, 1}, {10}));
+  expect_close(run_op({"ReduceSum", {x, int_list({})}, noop})[0], x);
+  expect_close(run_op({"ReduceSum", {x, int_list({})}})[0], Tensor::of<float>({1, 1}, {10}));
   expect_close(run_op({"ReduceSumSquare", {x}, noop})[0], Tensor::of<float>({2, 2}, {1, 4, 9, 16}));
 }
 
 TEST(Reduction, OverNothing) {
   Tensor x(DType::Float32, {2, 0});
   auto of = [&](const char* op) {
-    return run_op({op, {x, list({1})}, {{"keepdims", int64_t{0}}}})[0];
+    return run_op({op, {x, int_list({1})}, {{"keepdims", int64_t{0}}}})[0];
   };
   auto both = [](float v) { return Tensor::of<float>({2}, {v, v}); };
   expect_close(of("ReduceSum"), both(0));
@@ -152,8 +151,10 @@ TEST(Reduction, IntegersAndBools) {
   expect_close(run_op({"ReduceL2", {y}})[0], Tensor::of<int64_t>({1}, {7}));
   expect_close(run_op({"ReduceProd", {y}})[0], Tensor::of<int64_t>({1}, {-14}));
   Tensor b = Tensor::of<bool>({2, 2}, {true, false, false, false});
-  expect_close(run_op({"ReduceMax", {b, list({1})}})[0], Tensor::of<bool>({2, 1}, {true, false}));
-  expect_close(run_op({"ReduceMin", {b, list({1})}})[0], Tensor::of<bool>({2, 1}, {false, false}));
+  expect_close(run_op({"ReduceMax", {b, int_list({1})}})[0],
+               Tensor::of<bool>({2, 1}, {true, false}));
+  expect_close(run_op({"ReduceMin", {b, int_list({1})}})[0],
+               Tensor::of<bool>({2, 1}, {false, false}));
 }
 
 TEST(Reduction, NanWinsAndInfinitiesAddUp) {
@@ -180,16 +181,16 @@ TEST(Reduction, OldOpsetsHaveAxesAsAttribute) {
 
 TEST(Reduction, WrongAxesAreNamed) {
   Tensor x = Tensor::of<float>({2, 2}, {1, 2, 3, 4});
-  expect_error({"ReduceSum", {x, list({2})}}, "axis 2");
-  expect_error({"ReduceSum", {x, list({1, -1})}}, "axis -1 is named twice in axes [1,-1]");
+  expect_error({"ReduceSum", {x, int_list({2})}}, "axis 2");
+  expect_error({"ReduceSum", {x, int_list({1, -1})}}, "axis -1 is named twice in axes [1,-1]");
 }
 
 TEST(Reduction, Gradients) {
-  const std::vector<Case> some = {{{4}, {0}},       {{3, 4}, {1}}, {{2, 3, 2}, {0, 2}},
-                                  {{2, 1, 3}, {1}}, {{}, {}},      {{2, 0, 3}, {2}},
-                                  {{2, 2}, {}}};
+  const std::vector<ReductionCase> some = {{{4}, {0}},       {{3, 4}, {1}}, {{2, 3, 2}, {0, 2}},
+                                           {{2, 1, 3}, {1}}, {{}, {}},      {{2, 0, 3}, {2}},
+                                           {{2, 2}, {}}};
   for (const char* op : all_ops) {
-    for (const Case& c : some) {
+    for (const ReductionCase& c : some) {
       for (int64_t keepdims : {0, 1}) {
         SCOPED_TRACE(op + to_string(c.dims) + " over " + to_string(c.axes) + " keepdims " +
                      std::to_string(keepdims));
@@ -197,7 +198,7 @@ TEST(Reduction, Gradients) {
         std::string name = op;
         options.second_order = name != "ReduceMax" && name != "ReduceMin" && name != "ReduceL1";
         std::vector<Tensor> inputs = {random_tensor(c.dims, 21, 0.5, 2)};
-        if (!c.axes.empty()) inputs.push_back(list(c.axes));
+        if (!c.axes.empty()) inputs.push_back(int_list(c.axes));
         check_gradient({op, inputs, {{"keepdims", keepdims}}}, options);
       }
     }
@@ -206,7 +207,7 @@ TEST(Reduction, Gradients) {
 
 TEST(Reduction, GradientOfProductsWithZeros) {
   check_gradient({"ReduceProd", {Tensor::of<double>({3}, {0, 2, 3})}});
-  check_gradient({"ReduceProd", {Tensor::of<double>({2, 2}, {0, 0, 1, 2}), list({1})}});
+  check_gradient({"ReduceProd", {Tensor::of<double>({2, 2}, {0, 0, 1, 2}), int_list({1})}});
 }
 
 }  // namespace

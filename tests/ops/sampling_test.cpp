@@ -3,16 +3,13 @@
 #include <cmath>
 
 #include "support/decomposition.h"
+#include "support/lists.h"
 
 namespace onnxrun::testing {
 
 namespace {
 
 using Ints = std::vector<int64_t>;
-
-Tensor list(Ints values) {
-  return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
-}
 
 TEST(GridSample, GradientsInEveryMode) {
   for (const char* mode : {"linear", "nearest", "cubic"}) {
@@ -147,7 +144,7 @@ Tensor regions() {
 }
 
 TEST(RoiAlign, Gradients) {
-  Tensor x = random_tensor({2, 2, 5, 6}, 1), images = list({0, 1, 1, 0});
+  Tensor x = random_tensor({2, 2, 5, 6}, 1), images = int_list({0, 1, 1, 0});
   for (const char* coordinates : {"half_pixel", "output_half_pixel"}) {
     for (int64_t ratio : {0, 2}) {
       Attributes a{{"coordinate_transformation_mode", std::string(coordinates)},
@@ -166,7 +163,7 @@ TEST(RoiAlign, Gradients) {
 }
 
 TEST(RoiAlign, OldCorners) {
-  Tensor x = random_tensor({2, 2, 5, 6}, 1), images = list({0, 1, 1, 0});
+  Tensor x = random_tensor({2, 2, 5, 6}, 1), images = int_list({0, 1, 1, 0});
   Attributes unmoved{{"coordinate_transformation_mode", std::string("output_half_pixel")}};
   expect_close(run_op({"RoiAlign", {x, regions(), images}, {}, 1, 10})[0],
                run_op({"RoiAlign", {x, regions(), images}, unmoved})[0]);
@@ -177,25 +174,27 @@ TEST(RoiAlign, Rejects) {
   auto run = [&](Tensor rois, Tensor images, Attributes a = {}) {
     return OpRun{"RoiAlign", {x, std::move(rois), std::move(images)}, std::move(a)};
   };
-  expect_error(run(roi, list({2})), "a region's image is 2, expected 0 to 1");
-  expect_error(run(roi, list({-1})), "a region's image is -1");
-  expect_error(run(roi, list({0, 1})), "does not go with");
-  expect_error(run(random_tensor({1, 5}, 1), list({0})), "expected [regions, 4]");
-  expect_error(run(Tensor::of<double>({1, 4}, {0, 0, NAN, 2}), list({0})), "corner is nan pixels");
-  expect_error(run(roi, list({0}), {{"sampling_ratio", int64_t{-1}}}), "sampling_ratio is -1");
-  expect_error(run(roi, list({0}), {{"output_width", int64_t{0}}}), "1 x 0 bins");
-  expect_error(run(roi, list({0}), {{"output_width", INT64_MAX}}), "bins");
-  expect_error(run(roi, list({0}), {{"mode", std::string("min")}}), "mode is 'min'");
-  expect_error({"RoiAlign", {random_tensor({1, 1, 0, 3}, 1), roi, list({0})}}, "has no pixels");
-  expect_error(run(Tensor::of<double>({1, 4}, {0, 0, 1e300, 2}), list({0})),
+  expect_error(run(roi, int_list({2})), "a region's image is 2, expected 0 to 1");
+  expect_error(run(roi, int_list({-1})), "a region's image is -1");
+  expect_error(run(roi, int_list({0, 1})), "does not go with");
+  expect_error(run(random_tensor({1, 5}, 1), int_list({0})), "expected [regions, 4]");
+  expect_error(run(Tensor::of<double>({1, 4}, {0, 0, NAN, 2}), int_list({0})),
+               "corner is nan pixels");
+  expect_error(run(roi, int_list({0}), {{"sampling_ratio", int64_t{-1}}}), "sampling_ratio is -1");
+  expect_error(run(roi, int_list({0}), {{"output_width", int64_t{0}}}), "1 x 0 bins");
+  expect_error(run(roi, int_list({0}), {{"output_width", INT64_MAX}}), "bins");
+  expect_error(run(roi, int_list({0}), {{"mode", std::string("min")}}), "mode is 'min'");
+  expect_error({"RoiAlign", {random_tensor({1, 1, 0, 3}, 1), roi, int_list({0})}}, "has no pixels");
+  expect_error(run(Tensor::of<double>({1, 4}, {0, 0, 1e300, 2}), int_list({0})),
                "corner is 1e+300 pix");
   // A large region costs no more than the image.
   for (const char* mode : {"avg", "max"}) {
     Attributes a{{"mode", std::string(mode)}};
-    run_op(run(Tensor::of<double>({1, 4}, {-9e11, -9e11, 8e11, 9e11}), list({0}), a));
-    run_op(run(Tensor::of<double>({1, 4}, {2, 2, 0, 0}), list({0}), a));
+    run_op(run(Tensor::of<double>({1, 4}, {-9e11, -9e11, 8e11, 9e11}), int_list({0}), a));
+    run_op(run(Tensor::of<double>({1, 4}, {2, 2, 0, 0}), int_list({0}), a));
   }
-  EXPECT_EQ(run_op(run(Tensor(DType::Float64, {0, 4}), list({})))[0].dims(), (Dims{0, 1, 1, 1}));
+  EXPECT_EQ(run_op(run(Tensor(DType::Float64, {0, 4}), int_list({})))[0].dims(),
+            (Dims{0, 1, 1, 1}));
 }
 
 TEST(MaxRoiPool, ValuesAndGradients) {

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "support/decomposition.h"
+#include "support/lists.h"
 
 namespace onnxrun::testing {
 
@@ -9,9 +10,6 @@ namespace {
 
 Tensor ints(Dims dims, std::vector<int64_t> values) {
   return Tensor::of<int64_t>(std::move(dims), values);
-}
-Tensor list(std::vector<int64_t> values) {
-  return ints({static_cast<int64_t>(values.size())}, values);
 }
 Tensor bools(std::vector<int> values) {
   Tensor t(DType::Bool, {static_cast<int64_t>(values.size())});
@@ -21,17 +19,17 @@ Tensor bools(std::vector<int> values) {
 
 TEST(TopK, OrderOfEqualAndUnordered) {
   Tensor x = Tensor::of<float>({5}, {1, 3, NAN, 3, 2});
-  auto largest = run_op({"TopK", {x, list({4})}, {}, 2});
-  EXPECT_TRUE(identical(largest[1], list({2, 1, 3, 4})));
-  auto smallest = run_op({"TopK", {x, list({3})}, {{"largest", int64_t{0}}}, 2});
-  EXPECT_TRUE(identical(smallest[1], list({0, 4, 1})));
+  auto largest = run_op({"TopK", {x, int_list({4})}, {}, 2});
+  EXPECT_TRUE(identical(largest[1], int_list({2, 1, 3, 4})));
+  auto smallest = run_op({"TopK", {x, int_list({3})}, {{"largest", int64_t{0}}}, 2});
+  EXPECT_TRUE(identical(smallest[1], int_list({0, 4, 1})));
   Attributes old{{"k", int64_t{1}}, {"axis", int64_t{0}}};
-  EXPECT_TRUE(identical(run_op({"TopK", {x}, old, 2, 1})[1], list({2})));
+  EXPECT_TRUE(identical(run_op({"TopK", {x}, old, 2, 1})[1], int_list({2})));
 }
 
 TEST(TopK, Gradient) {
   for (int64_t axis : {0, 1, -1}) {
-    OpRun run{"TopK", {random_tensor({3, 4, 3}, 1), list({2})}, {{"axis", axis}}, 2};
+    OpRun run{"TopK", {random_tensor({3, 4, 3}, 1), int_list({2})}, {{"axis", axis}}, 2};
     check_gradient(run, {.second_order = true});
     run.attributes["largest"] = int64_t{0};
     run.outputs = 1;
@@ -41,11 +39,12 @@ TEST(TopK, Gradient) {
 
 TEST(TopK, Rejects) {
   Tensor x = random_tensor({2, 3}, 1);
-  expect_error({"TopK", {x, list({4})}, {}, 2}, "K is 4, but axis -1 has 3 elements");
-  expect_error({"TopK", {x, list({-1})}, {}, 2}, "K is -1");
-  expect_error({"TopK", {x, list({1, 1})}, {}, 2}, "expected one number");
-  expect_error({"TopK", {x, list({1})}, {{"axis", int64_t{2}}}, 2}, "axis 2 is outside");
-  EXPECT_EQ(run_op({"TopK", {random_tensor({2, 0}, 1), list({0})}, {}, 2})[0].dims(), (Dims{2, 0}));
+  expect_error({"TopK", {x, int_list({4})}, {}, 2}, "K is 4, but axis -1 has 3 elements");
+  expect_error({"TopK", {x, int_list({-1})}, {}, 2}, "K is -1");
+  expect_error({"TopK", {x, int_list({1, 1})}, {}, 2}, "expected one number");
+  expect_error({"TopK", {x, int_list({1})}, {{"axis", int64_t{2}}}, 2}, "axis 2 is outside");
+  EXPECT_EQ(run_op({"TopK", {random_tensor({2, 0}, 1), int_list({0})}, {}, 2})[0].dims(),
+            (Dims{2, 0}));
 }
 
 TEST(Compress, ValuesAndGradient) {
@@ -67,11 +66,11 @@ TEST(Unique, NotANumberAndEmpty) {
   Tensor x = Tensor::of<float>({6}, {2, NAN, 1, NAN, 2, -INFINITY});
   auto out = run_op({"Unique", {x}, {}, 4});
   expect_close(out[0], Tensor::of<float>({4}, {-INFINITY, 1, 2, NAN}));
-  EXPECT_TRUE(identical(out[1], list({5, 2, 0, 1})));
-  EXPECT_TRUE(identical(out[2], list({2, 3, 1, 3, 2, 0})));
-  EXPECT_TRUE(identical(out[3], list({1, 1, 2, 2})));
-  EXPECT_TRUE(
-      identical(run_op({"Unique", {x}, {{"sorted", int64_t{0}}}, 4})[2], list({0, 1, 2, 1, 0, 3})));
+  EXPECT_TRUE(identical(out[1], int_list({5, 2, 0, 1})));
+  EXPECT_TRUE(identical(out[2], int_list({2, 3, 1, 3, 2, 0})));
+  EXPECT_TRUE(identical(out[3], int_list({1, 1, 2, 2})));
+  EXPECT_TRUE(identical(run_op({"Unique", {x}, {{"sorted", int64_t{0}}}, 4})[2],
+                        int_list({0, 1, 2, 1, 0, 3})));
   EXPECT_EQ(
       run_op({"Unique", {Tensor(DType::Float32, {0, 2})}, {{"axis", int64_t{0}}}, 4})[0].dims(),
       (Dims{0, 2}));
@@ -84,18 +83,19 @@ TEST(Unique, NotANumberAndEmpty) {
 TEST(NonMaxSuppression, Rejects) {
   Tensor boxes = Tensor::of<float>({1, 2, 4}, {0, 0, 1, 1, 0, 0, 1, 1}),
          scores = Tensor::of<float>({1, 1, 2}, {0.5f, NAN});
-  EXPECT_TRUE(identical(run_op({"NonMaxSuppression", {boxes, scores, list({5})}})[0],
+  EXPECT_TRUE(identical(run_op({"NonMaxSuppression", {boxes, scores, int_list({5})}})[0],
                         ints({1, 3}, {0, 0, 0})));
   EXPECT_EQ(run_op({"NonMaxSuppression", {boxes, scores}})[0].dims(), (Dims{0, 3}));
-  EXPECT_EQ(run_op({"NonMaxSuppression", {boxes, scores, list({-3})}})[0].dims(), (Dims{0, 3}));
+  EXPECT_EQ(run_op({"NonMaxSuppression", {boxes, scores, int_list({-3})}})[0].dims(), (Dims{0, 3}));
   expect_error({"NonMaxSuppression", {boxes, Tensor::of<float>({1, 1, 3}, {1, 1, 1})}},
                "do not fit");
   expect_error({"NonMaxSuppression", {Tensor(DType::Float32, {1, 2, 5}), scores}},
                "expected [batches, boxes, 4]");
   expect_error({"NonMaxSuppression", {boxes, Tensor(DType::Float32, {2})}},
                "expected [batches, classes, boxes]");
-  expect_error({"NonMaxSuppression", {boxes, scores, list({5}), Tensor::of<float>({1}, {1.5f})}},
-               "iou_threshold is 1.5");
+  expect_error(
+      {"NonMaxSuppression", {boxes, scores, int_list({5}), Tensor::of<float>({1}, {1.5f})}},
+      "iou_threshold is 1.5");
 }
 
 TEST(EyeLike, Diagonals) {
@@ -127,20 +127,20 @@ TEST(BitCast, EveryPairOfTypes) {
 TEST(TensorScatter, Gradients) {
   Tensor past = random_tensor({2, 2, 4, 3}, 1), update = random_tensor({2, 2, 2, 3}, 2);
   check_gradient({"TensorScatter", {past, update}}, {.second_order = true});
-  check_gradient({"TensorScatter", {past, update, list({1, 2})}}, {.second_order = true});
+  check_gradient({"TensorScatter", {past, update, int_list({1, 2})}}, {.second_order = true});
   check_gradient(
-      {"TensorScatter", {past, update, list({3, 6})}, {{"mode", std::string("circular")}}});
+      {"TensorScatter", {past, update, int_list({3, 6})}, {{"mode", std::string("circular")}}});
   check_gradient({"TensorScatter",
-                  {random_tensor({2, 5}, 1), random_tensor({2, 2}, 2), list({0, 3})},
+                  {random_tensor({2, 5}, 1), random_tensor({2, 2}, 2), int_list({0, 3})},
                   {{"axis", int64_t{1}}}});
 }
 
 TEST(TensorScatter, Rejects) {
   Tensor past = random_tensor({2, 4, 3}, 1), update = random_tensor({2, 2, 3}, 2);
-  expect_error({"TensorScatter", {past, update, list({0, 3})}}, "do not fit from 3 on");
-  expect_error({"TensorScatter", {past, update, list({0, INT64_MAX})}}, "do not fit from");
-  expect_error({"TensorScatter", {past, update, list({-1, 0})}}, "do not fit from -1 on");
-  expect_error({"TensorScatter", {past, update, list({0})}}, "expected one index for each");
+  expect_error({"TensorScatter", {past, update, int_list({0, 3})}}, "do not fit from 3 on");
+  expect_error({"TensorScatter", {past, update, int_list({0, INT64_MAX})}}, "do not fit from");
+  expect_error({"TensorScatter", {past, update, int_list({-1, 0})}}, "do not fit from -1 on");
+  expect_error({"TensorScatter", {past, update, int_list({0})}}, "expected one index for each");
   expect_error({"TensorScatter", {past, random_tensor({2, 5, 3}, 2)}}, "does not fit into");
   expect_error({"TensorScatter", {past, random_tensor({2, 2, 4}, 2)}}, "does not fit into");
   expect_error({"TensorScatter", {past, update}, {{"axis", int64_t{0}}}}, "axis 0 is the batch");
@@ -151,27 +151,30 @@ TEST(Col2Im, GradientsAndTranspose) {
   Attributes a{{"strides", std::vector<int64_t>{2, 1}},
                {"pads", std::vector<int64_t>{1, 0, 1, 1}},
                {"dilations", std::vector<int64_t>{1, 2}}};
-  OpRun run{"Col2Im", {random_tensor({2, 8, 9}, 1), list({5, 4}), list({2, 2})}, a};
+  OpRun run{"Col2Im", {random_tensor({2, 8, 9}, 1), int_list({5, 4}), int_list({2, 2})}, a};
   check_gradient(run, {.second_order = true});
-  OpRun back{"onnxrun.Im2Col", {random_tensor({2, 2, 5, 4}, 1), list({5, 4}), list({2, 2})}, a};
+  OpRun back{
+      "onnxrun.Im2Col", {random_tensor({2, 2, 5, 4}, 1), int_list({5, 4}), int_list({2, 2})}, a};
   expect_decomposes(back);
-  check_gradient({"Col2Im", {random_tensor({1, 2, 4}, 1), list({5}), list({2})}});
-  EXPECT_EQ(run_op({"Col2Im", {random_tensor({0, 4, 4}, 1), list({3, 3}), list({2, 2})}})[0].dims(),
+  check_gradient({"Col2Im", {random_tensor({1, 2, 4}, 1), int_list({5}), int_list({2})}});
+  EXPECT_EQ(run_op({"Col2Im", {random_tensor({0, 4, 4}, 1), int_list({3, 3}), int_list({2, 2})}})[0]
+                .dims(),
             (Dims{0, 1, 3, 3}));
 }
 
 TEST(Col2Im, Rejects) {
   Tensor x = random_tensor({1, 4, 4}, 1);
-  expect_error({"Col2Im", {x, list({3, 3}), list({2})}}, "differ in rank");
-  expect_error({"Col2Im", {x, list({3, 4}), list({2, 2})}}, "expected 6 blocks");
-  expect_error({"Col2Im", {x, list({3, 3}), list({2, 3})}}, "no whole number of blocks");
-  expect_error({"Col2Im", {x, list({3, -3}), list({2, 2})}}, "negative length");
-  expect_error({"Col2Im", {x, list({3, 3}), list({0, 2})}}, "block_shape is");
-  expect_error({"Col2Im", {x, list({3, INT64_MAX}), list({2, 2})}}, "do not fit image");
-  expect_error(
-      {"Col2Im", {x, list({3, 3}), list({2, 2})}, {{"strides", std::vector<int64_t>{0, 1}}}},
-      "attribute 'strides'");
-  expect_error({"Col2Im", {random_tensor({4, 4}, 1), list({3, 3}), list({2, 2})}},
+  expect_error({"Col2Im", {x, int_list({3, 3}), int_list({2})}}, "differ in rank");
+  expect_error({"Col2Im", {x, int_list({3, 4}), int_list({2, 2})}}, "expected 6 blocks");
+  expect_error({"Col2Im", {x, int_list({3, 3}), int_list({2, 3})}}, "no whole number of blocks");
+  expect_error({"Col2Im", {x, int_list({3, -3}), int_list({2, 2})}}, "negative length");
+  expect_error({"Col2Im", {x, int_list({3, 3}), int_list({0, 2})}}, "block_shape is");
+  expect_error({"Col2Im", {x, int_list({3, INT64_MAX}), int_list({2, 2})}}, "do not fit image");
+  expect_error({"Col2Im",
+                {x, int_list({3, 3}), int_list({2, 2})},
+                {{"strides", std::vector<int64_t>{0, 1}}}},
+               "attribute 'strides'");
+  expect_error({"Col2Im", {random_tensor({4, 4}, 1), int_list({3, 3}), int_list({2, 2})}},
                "expected [N, C * block, blocks]");
 }
 
@@ -188,7 +191,7 @@ TEST(CumProd, GradientsWithZeros) {
     }
   }
   expect_error({"CumProd", {zeros, Tensor::scalar<int64_t>(2)}}, "axis 2");
-  expect_error({"CumProd", {zeros, list({0, 1})}}, "expected one number");
+  expect_error({"CumProd", {zeros, int_list({0, 1})}}, "expected one number");
   EXPECT_EQ(run_op({"CumProd", {random_tensor({0, 2}, 1), axis}})[0].dims(), (Dims{0, 2}));
 }
 

@@ -11,7 +11,7 @@ namespace {
 
 enum class Slope { Smooth, Kinked, None };
 
-struct Row {
+struct UnaryRow {
   const char* op;
   std::function<double(double)> f;
   double low, high;  // where it is tried
@@ -21,8 +21,8 @@ struct Row {
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-const std::vector<Row>& rows() {
-  static const std::vector<Row> all = {
+const std::vector<UnaryRow>& rows() {
+  static const std::vector<UnaryRow> all = {
       {"Neg", [](double x) { return -x; }, -3, 3},
       {"Abs", [](double x) { return std::abs(x); }, -3, 3, Slope::Kinked},
       {"Sign", [](double x) { return (x > 0) - (x < 0); }, -3, 3, Slope::None},
@@ -117,7 +117,7 @@ const std::vector<Row>& rows() {
   return all;
 }
 
-Tensor expected(const Row& row, const Tensor& x) {
+Tensor expected(const UnaryRow& row, const Tensor& x) {
   Tensor y = x.clone();
   for (double& v : y.span<double>()) v = row.f(v);
   return y;
@@ -128,7 +128,7 @@ TEST(Unary, ValuesInEveryFloatType) {
                                                        {DType::Float32, 2e-6},
                                                        {DType::Float16, 2e-3},
                                                        {DType::BFloat16, 2e-2}};
-  for (const Row& row : rows()) {
+  for (const UnaryRow& row : rows()) {
     for (const auto& [dtype, tolerance] : types) {
       if (std::string(row.op) == "Shrink" && dtype == DType::BFloat16) continue;
       for (const Dims& dims : {Dims{}, Dims{0, 3}, Dims{1}, Dims{5, 67}}) {
@@ -157,7 +157,7 @@ TEST(Unary, LargeTensorsAreSplitByThreads) {
 }
 
 TEST(Unary, Gradients) {
-  for (const Row& row : rows()) {
+  for (const UnaryRow& row : rows()) {
     if (row.slope == Slope::None) continue;
     for (const Dims& dims : {Dims{}, Dims{2, 0}, Dims{3, 4}}) {
       SCOPED_TRACE(std::string(row.op) + to_string(dims));

@@ -1,15 +1,12 @@
 // Identity, Reshape, Flatten, Squeeze, Unsqueeze, Shape, Size.
 #include "base/error.h"
 #include "builtin_ops.h"
+#include "support/lists.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
 
 namespace {
-
-Tensor ints(std::vector<int64_t> values) {
-  return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
-}
 
 Tensor numbered(Dims dims) {
   Tensor t(DType::Float64, std::move(dims));
@@ -34,18 +31,18 @@ TEST(Reshape, WorksOutLengths) {
     Tensor in = numbered(c.in);
     Attributes attributes;
     if (c.allowzero) attributes["allowzero"] = int64_t{1};
-    expect_close(run_op({"Reshape", {in, ints(c.shape)}, attributes})[0], in.view(c.out));
+    expect_close(run_op({"Reshape", {in, int_list(c.shape)}, attributes})[0], in.view(c.out));
   }
 }
 
 TEST(Reshape, RejectsWhatDoesNotFit) {
-  expect_error({"Reshape", {numbered({2, 3}), ints({4})}},
+  expect_error({"Reshape", {numbered({2, 3}), int_list({4})}},
                "data 'in0' is double[2,3] does not fit shape [4]");
-  expect_error({"Reshape", {numbered({2, 3}), ints({-1, 4})}}, "does not fit shape [-1,4]");
-  expect_error({"Reshape", {numbered({2, 3}), ints({-1, -1})}}, "more than one -1");
-  expect_error({"Reshape", {numbered({2, 3}), ints({-2, 3})}}, "negative length");
-  expect_error({"Reshape", {numbered({2}), ints({2, 0})}}, "copies axis 1");
-  expect_error({"Reshape", {numbered({0, 3}), ints({0, -1})}, {{"allowzero", int64_t{1}}}},
+  expect_error({"Reshape", {numbered({2, 3}), int_list({-1, 4})}}, "does not fit shape [-1,4]");
+  expect_error({"Reshape", {numbered({2, 3}), int_list({-1, -1})}}, "more than one -1");
+  expect_error({"Reshape", {numbered({2, 3}), int_list({-2, 3})}}, "negative length");
+  expect_error({"Reshape", {numbered({2}), int_list({2, 0})}}, "copies axis 1");
+  expect_error({"Reshape", {numbered({0, 3}), int_list({0, -1})}, {{"allowzero", int64_t{1}}}},
                "a length 0 and a -1");
 }
 
@@ -56,12 +53,12 @@ TEST(Reshape, OpsetOneHasTheShapeAsAttribute) {
 }
 
 TEST(Squeeze, ChecksAxesThatOnlyTheRunKnows) {
-  expect_error({"Squeeze", {numbered({3}), ints({0})}}, "axis 0 has length 3");
-  expect_error({"Squeeze", {numbered({3}), ints({INT64_MIN})}}, "is not in [-1, 1)");
-  expect_error({"Squeeze", {numbered({1, 3}), ints({0, 0})}}, "name axis 0 twice");
-  expect_error({"Squeeze", {numbered({1, 3}), ints({5})}}, "axis 5 is not in [-2, 2)");
-  expect_error({"Squeeze", {numbered({1}), ints({0, 0})}}, "2 axes are given");
-  expect_close(run_op({"Squeeze", {numbered({1, 1}), ints({-1, 0})}})[0], numbered({}));
+  expect_error({"Squeeze", {numbered({3}), int_list({0})}}, "axis 0 has length 3");
+  expect_error({"Squeeze", {numbered({3}), int_list({INT64_MIN})}}, "is not in [-1, 1)");
+  expect_error({"Squeeze", {numbered({1, 3}), int_list({0, 0})}}, "name axis 0 twice");
+  expect_error({"Squeeze", {numbered({1, 3}), int_list({5})}}, "axis 5 is not in [-2, 2)");
+  expect_error({"Squeeze", {numbered({1}), int_list({0, 0})}}, "2 axes are given");
+  expect_close(run_op({"Squeeze", {numbered({1, 1}), int_list({-1, 0})}})[0], numbered({}));
 }
 
 TEST(Tensor, AViewHasAsManyElements) {
@@ -114,7 +111,7 @@ TEST(Shape, StartAndEndAreClamped) {
                                          {-9, 9, {2, 3, 4}}}) {
     Attributes attributes = {{"start", c.start}};
     if (c.end) attributes["end"] = *c.end;
-    expect_close(run_op({"Shape", {numbered({2, 3, 4})}, attributes})[0], ints(c.expected));
+    expect_close(run_op({"Shape", {numbered({2, 3, 4})}, attributes})[0], int_list(c.expected));
   }
   expect_close(run_op({"Size", {numbered({2, 3, 4})}})[0], Tensor::scalar<int64_t>(24));
 }
@@ -130,11 +127,11 @@ TEST(Views, ChangeTheShapeOnly) {
                                          {"Squeeze", {-1, 1}, {2, 3}},
                                          {"Unsqueeze", {0, -1}, {1, 2, 1, 3, 1, 1}},
                                          {"Unsqueeze", {3, 1}, {2, 1, 1, 1, 3, 1}}}) {
-    expect_close(run_op({c.op, {x, ints(c.axes)}})[0], x.view(c.out), 0, 0, c.op);
+    expect_close(run_op({c.op, {x, int_list(c.axes)}})[0], x.view(c.out), 0, 0, c.op);
     OpRun old{c.op, {x}, {{"axes", c.axes}}};
     old.opset = 11;
     expect_close(run_op(old)[0], x.view(c.out), 0, 0, c.op);
-    check_gradient({c.op, {random_tensor({2, 1, 3, 1}, 1), ints(c.axes)}});
+    check_gradient({c.op, {random_tensor({2, 1, 3, 1}, 1), int_list(c.axes)}});
   }
   expect_close(run_op({"Squeeze", {x}})[0], x.view({2, 3}));
   for (const auto& [axis, out] : std::vector<std::pair<int64_t, Dims>>{
@@ -144,20 +141,20 @@ TEST(Views, ChangeTheShapeOnly) {
   expect_close(run_op({"Identity", {x}})[0], x);
   check_gradient({"Flatten", {random_tensor({2, 3, 4}, 1)}}, {.second_order = true});
   check_gradient(
-      {"Reshape", {random_tensor({2, 0, 4}, 1), ints({4, 0})}, {{"allowzero", int64_t{1}}}});
+      {"Reshape", {random_tensor({2, 0, 4}, 1), int_list({4, 0})}, {{"allowzero", int64_t{1}}}});
   check_gradient({"Identity", {random_tensor({}, 1)}});
 }
 
 TEST(Views, RejectBadAxes) {
-  expect_error({"Squeeze", {numbered({2, 1}), ints({0})}}, "axis 0 has length 2");
-  expect_error({"Squeeze", {numbered({2, 1}), ints({2})}}, "axis 2 is not in [-2, 2)");
-  expect_error({"Unsqueeze", {numbered({2}), ints({0, -3})}}, "name axis 0 twice");
+  expect_error({"Squeeze", {numbered({2, 1}), int_list({0})}}, "axis 0 has length 2");
+  expect_error({"Squeeze", {numbered({2, 1}), int_list({2})}}, "axis 2 is not in [-2, 2)");
+  expect_error({"Unsqueeze", {numbered({2}), int_list({0, -3})}}, "name axis 0 twice");
   expect_error({"Flatten", {numbered({2})}, {{"axis", int64_t{2}}}}, "axis 2 is not in");
 }
 
 TEST(Views, MoveTextAndPackedElements) {
   Tensor text = Tensor::of<std::string>({2}, {"a", "b"});
-  EXPECT_TRUE(identical(run_op({"Reshape", {text, ints({2, 1})}})[0], text.view({2, 1})));
+  EXPECT_TRUE(identical(run_op({"Reshape", {text, int_list({2, 1})}})[0], text.view({2, 1})));
   Tensor packed = convert(numbered({3, 5}), DType::UInt4);
   EXPECT_TRUE(
       identical(run_op({"Flatten", {packed}, {{"axis", int64_t{0}}}})[0], packed.view({1, 15})));

@@ -2,11 +2,6 @@
 
 #include <google/protobuf/unknown_field_set.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "graph/infer_context.h"
 #include "graph/upgrade_context.h"
@@ -196,25 +191,6 @@ ModelMaker small_model() {
 
 void add_unknown(google::protobuf::Message& message, int number, const std::string& bytes) {
   message.GetReflection()->MutableUnknownFields(&message)->AddLengthDelimited(number, bytes);
-}
-
-TempDir::TempDir() {
-  std::string pattern = std::filesystem::temp_directory_path() / "onnxrun-test-XXXXXX";
-  if (!::mkdtemp(pattern.data())) ADD_FAILURE() << "no temporary folder";
-  path_ = std::filesystem::canonical(pattern);
-}
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-void TempDir::write(const std::string& name, const std::string& bytes) const {
-  std::ofstream(path(name), std::ios::binary) << bytes;
-}
-std::string TempDir::read(const std::string& name) const {
-  std::ifstream file(path(name), std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 }  // namespace onnxrun

@@ -10,6 +10,7 @@
 
 #include "graph/registry.h"
 #include "onnx_importer.h"
+#include "support/files.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -66,18 +67,6 @@ ModelMaker small_model();
 // not know.
 void add_unknown(google::protobuf::Message& message, int number, const std::string& bytes);
 
-// A folder that goes away with it.
-class TempDir {
- public:
-  TempDir();
-  ~TempDir();
-  std::string path(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-  void write(const std::string& name, const std::string& bytes) const;
-  std::string read(const std::string& name) const;
-
- private:
-  std::string path_;
-};
+using testing::TempDir;
 
 }  // namespace onnxrun

@@ -12,7 +12,7 @@
 namespace onnxrun::tool {
 namespace {
 
-struct Row {
+struct NodeCostRow {
   std::string op;
   std::vector<Shape> inputs;  // floats
   Attributes attributes;
@@ -24,7 +24,7 @@ const Dim n = Dim::symbol("n");
 
 // Where products are summed, they are those that torch.utils.flop_counter counts; a bias adds one
 // for each element of the output.
-const std::vector<Row> rows = {
+const std::vector<NodeCostRow> node_cost_rows = {
     {"MatMul", {{2, 3, 4}, {4, 5}}, {}, 2 * 2 * 3 * 4 * 5},
     {"MatMul", {{4}, {4}}, {}, 2 * 4},
     {"MatMul", {{n, 4}, {4, 5}}, {}, std::nullopt},
@@ -56,7 +56,7 @@ const std::vector<Row> rows = {
 };
 
 TEST(NodeCost, FlopsAreThoseOfTheFormulas) {
-  for (const Row& row : rows) {
+  for (const NodeCostRow& row : node_cost_rows) {
     Graph graph(builtin_ops());
     GraphBuilder builder(graph);
     std::vector<ValueId> inputs;

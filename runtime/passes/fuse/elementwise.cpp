@@ -214,9 +214,9 @@ std::vector<bool> kept_values(const Graph& graph) {
   return kept;
 }
 
-class Fuser {
+class ElementwiseFuser {
  public:
-  explicit Fuser(Graph& graph)
+  explicit ElementwiseFuser(Graph& graph)
       : graph_(graph),
         info_(graph.registry().find(private_domain, "Elementwise")),
         kept_(kept_values(graph)),
@@ -330,7 +330,7 @@ void fuse_elementwise(Graph& graph) {
   for (Node& node : graph.nodes) {
     for (Graph& body : node.bodies) fuse_elementwise(body);
   }
-  Fuser(graph).run();
+  ElementwiseFuser(graph).run();
 }
 
 void split_uneven_programs(Graph& graph) {

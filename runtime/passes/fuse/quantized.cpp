@@ -48,9 +48,10 @@ struct Source {
   const WorksOnLevels* mover;
 };
 
-class Fuser {
+class QuantizedFuser {
  public:
-  explicit Fuser(Graph& graph) : graph_(graph), builder_(graph), uses_(graph.use_counts()) {
+  explicit QuantizedFuser(Graph& graph)
+      : graph_(graph), builder_(graph), uses_(graph.use_counts()) {
     for (const Node& node : graph.nodes) {
       if (node.outputs.size() != 1 || node.captures > 0) continue;
       Source s(node);
@@ -265,7 +266,7 @@ void fuse_quantized(Graph& graph) {
     for (Graph& body : node.bodies) fuse_quantized(body);
     any |= dynamic_cast<const Dequantizes*>(node.op.get()) != nullptr;
   }
-  if (any) Fuser(graph).run();
+  if (any) QuantizedFuser(graph).run();
 }
 
 }  // namespace onnxrun

@@ -2,6 +2,8 @@
 #include "kernels/byte_products.h"
 
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
 
 #include <cmath>
 #include <random>
@@ -9,18 +11,24 @@
 
 #include "base/threads.h"
 #include "kernels/byte_sums.h"
-#include "support/kernel_cases.h"
 
 namespace onnxrun {
 namespace {
 
-class ByteProducts : public testing::EveryTarget {};
-INSTANTIATE_TEST_SUITE_P(Targets, ByteProducts, testing::every_target(), testing::target_name);
+class ByteProducts : public ::testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
 
-using testing::ByteList, testing::number;
+INSTANTIATE_TEST_SUITE_P(Targets, ByteProducts,
+                         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+
+using ByteList = std::vector<uint8_t>;
 
 // Extreme bytes are frequent: sums of their products are what narrow accumulators cannot hold.
-ByteList random_bytes(int64_t count, unsigned seed) {
+ByteList random_list(int64_t count, unsigned seed) {
   std::mt19937 generator(seed);
   ByteList v(static_cast<size_t>(count));
   for (uint8_t& x : v) {
@@ -32,36 +40,40 @@ ByteList random_bytes(int64_t count, unsigned seed) {
   return v;
 }
 
-struct Case {
+int64_t value_of(uint8_t byte, bool is_signed) {
+  return is_signed ? static_cast<int8_t>(byte) : byte;
+}
+
+struct ByteProductsCase {
   int64_t m, n, k;
   bool signed_a = false, signed_b = true;
   bool many_zeros = false;
 };
 
-std::ostream& operator<<(std::ostream& out, const Case& c) {
+std::ostream& operator<<(std::ostream& out, const ByteProductsCase& c) {
   return out << "m " << c.m << " n " << c.n << " k " << c.k << (c.signed_a ? " s8" : " u8")
              << (c.signed_b ? " s8" : " u8") << (c.many_zeros ? " zero points of all" : "");
 }
 
-struct Operands {
+struct ProductOperands {
   ByteList a, b, zero_a, zero_b;
 
-  explicit Operands(const Case& c)
-      : a(random_bytes(c.m * c.k, 1)),
-        b(random_bytes(c.k * c.n, 2)),
-        zero_a(random_bytes(c.many_zeros ? c.m : 1, 3)),
-        zero_b(random_bytes(c.many_zeros ? c.n : 1, 4)) {}
+  explicit ProductOperands(const ByteProductsCase& c)
+      : a(random_list(c.m * c.k, 1)),
+        b(random_list(c.k * c.n, 2)),
+        zero_a(random_list(c.many_zeros ? c.m : 1, 3)),
+        zero_b(random_list(c.many_zeros ? c.n : 1, 4)) {}
 
-  std::vector<int32_t> expected(const Case& c) const {
+  std::vector<int32_t> expected(const ByteProductsCase& c) const {
     std::vector<int32_t> y;
     for (int64_t i = 0; i < c.m; ++i) {
-      const int64_t za = number(zero_a[static_cast<size_t>(c.many_zeros ? i : 0)], c.signed_a);
+      const int64_t za = value_of(zero_a[static_cast<size_t>(c.many_zeros ? i : 0)], c.signed_a);
       for (int64_t j = 0; j < c.n; ++j) {
-        const int64_t zb = number(zero_b[static_cast<size_t>(c.many_zeros ? j : 0)], c.signed_b);
+        const int64_t zb = value_of(zero_b[static_cast<size_t>(c.many_zeros ? j : 0)], c.signed_b);
         int64_t sum = 0;
         for (int64_t p = 0; p < c.k; ++p) {
-          sum += (number(a[static_cast<size_t>(i * c.k + p)], c.signed_a) - za) *
-                 (number(b[static_cast<size_t>(p * c.n + j)], c.signed_b) - zb);
+          sum += (value_of(a[static_cast<size_t>(i * c.k + p)], c.signed_a) - za) *
+                 (value_of(b[static_cast<size_t>(p * c.n + j)], c.signed_b) - zb);
         }
         y.push_back(static_cast<int32_t>(sum));
       }
@@ -69,7 +81,7 @@ struct Operands {
     return y;
   }
 
-  std::vector<int32_t> product(const Case& c, Dots dots) const {
+  std::vector<int32_t> product(const ByteProductsCase& c, Dots dots) const {
     std::vector<int32_t> y(static_cast<size_t>(c.m * c.n), -7);
     std::vector<int32_t> memory(static_cast<size_t>(right_matrix_words(dots, c.k, c.n)));
     const RightMatrix right =
@@ -88,7 +100,7 @@ struct Operands {
 };
 
 TEST_P(ByteProducts, AreExact) {
-  std::vector<Case> cases;
+  std::vector<ByteProductsCase> cases;
   for (int64_t m : {1, 2, 3, 5, 8, 9, 67}) {
     for (int64_t n : {1, 7, 16, 33, 64, 100, 130}) {
       for (int64_t k : {0, 1, 3, 4, 6, 31, 65}) {
@@ -102,16 +114,16 @@ TEST_P(ByteProducts, AreExact) {
   }
   for (Dots dots : {Dots::Pairs, Dots::Quads}) {
     if (!has_dots(dots)) continue;
-    for (const Case& c : cases) {
-      const Operands x(c);
+    for (const ByteProductsCase& c : cases) {
+      const ProductOperands x(c);
       ASSERT_EQ(x.product(c, dots), x.expected(c)) << c << " terms " << static_cast<int>(dots);
     }
   }
 }
 
 TEST_P(ByteProducts, AreTheSameOnThreads) {
-  const Case c{150, 300, 200, false, true, true};
-  const Operands x(c);
+  const ByteProductsCase c{150, 300, 200, false, true, true};
+  const ProductOperands x(c);
   const ThreadScope threads(4);
   EXPECT_EQ(x.product(c, fastest_dots()), x.expected(c));
 }
@@ -133,7 +145,7 @@ TEST_P(ByteProducts, Requantize) {
         const float factor = list ? list[j] : 0.5F;
         const float level = std::nearbyint(static_cast<float>(sums[j]) * factor) + r.zero_point;
         const float low = is_signed ? -128 : 0;
-        EXPECT_EQ(number(y[j], is_signed), std::min(std::max(level, low), low + 255)) << sums[j];
+        EXPECT_EQ(value_of(y[j], is_signed), std::min(std::max(level, low), low + 255)) << sums[j];
       }
       EXPECT_EQ(y.back(), 0x55);
     }

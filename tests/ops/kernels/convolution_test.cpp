@@ -1,34 +1,45 @@
 #include "kernels/convolution.h"
 
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
 
 #include <random>
 #include <set>
+#include <string_view>
 
 #include "kernels/flat_convolver.h"
 #include "kernels/matrix_convolution.h"
-#include "support/kernel_cases.h"
 
 namespace onnxrun {
 namespace {
 
-using testing::applicable, testing::shape_of;
-using Case = testing::ConvCase;
+struct KernelConvolutionCase {
+  int64_t batch, groups, in_channels, out_channels;
+  Dims input, kernel, strides, dilations, pads;
+};
 
-// Every kernel applies to some of them.
-const std::vector<Case> cases = {
+// Every way to compute them is taken: by its own loops here, and as convolve() chooses.
+const std::vector<KernelConvolutionCase> kernel_convolution_cases = {
     {2, 1, 1, 1, {7}, {3}, {1}, {1}, {1}},
     {1, 2, 3, 2, {19}, {4}, {2}, {3}, {4}},
     {3, 1, 2, 5, {9, 8}, {3, 2}, {1, 1}, {1, 1}, {0, 0}},
     {2, 1, 3, 9, {10, 33}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {2, 3, 1, 1, {11, 9}, {3, 3}, {1, 1}, {2, 1}, {2, 1}},
     {2, 4, 1, 2, {12, 13}, {5, 3}, {2, 3}, {1, 1}, {2, 0}},
-    {1, 3, 1, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {9, 1, 4, 3, {8, 8}, {3, 3}, {2, 2}, {1, 2}, {1, 2}},
     {1, 1, 2, 17, {20, 40}, {1, 5}, {1, 1}, {1, 1}, {0, 2}},
     {1, 2, 2, 2, {4, 6, 9}, {2, 3, 2}, {1, 2, 1}, {1, 1, 2}, {1, 1, 0}},
     {1, 1, 1, 2, {3, 4, 3, 4}, {2, 2, 2, 2}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 0, 1}},
 };
+
+ConvShape shape_of(const KernelConvolutionCase& c) {
+  Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
+  for (size_t i = 0; i < w.rank(); ++i) {
+    w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
+  }
+  return {w, c.batch, c.groups, c.in_channels, c.out_channels};
+}
 
 template <typename T>
 std::vector<T> numbers(int64_t n, unsigned seed) {
@@ -47,97 +58,108 @@ void expect_near(const std::vector<T>& actual, const std::vector<T>& expected) {
   }
 }
 
-// Operands and results of the three functions.
 template <typename T>
-struct Operands {
-  ConvPlan plan;
-  std::vector<T> x, w, bias, dy;
+void compare(const KernelConvolutionCase& c) {
+  ConvShape s = shape_of(c);
+  ConvPlan plan(s);
+  ASSERT_TRUE(plan.flat);
+  int64_t in = s.x_at(s.batch, 0), out = s.y_at(s.batch, 0), weights = s.w_at(s.groups);
+  auto x = numbers<T>(in, 1), w = numbers<T>(weights, 2), dy = numbers<T>(out, 3);
+  auto bias = numbers<T>(s.groups * std::max(s.in_channels, s.out_channels), 4);
+  MatrixConvolution<T> matrix(s);
+  FlatConvolver<T> flat(s, *plan.flat);
 
-  explicit Operands(const Case& c)
-      : plan(shape_of(c)),
-        x(numbers<T>(shape().x_at(shape().batch, 0), 1)),
-        w(numbers<T>(shape().w_at(shape().groups), 2)),
-        bias(numbers<T>(shape().groups * std::max(shape().in_channels, shape().out_channels), 4)),
-        dy(numbers<T>(shape().y_at(shape().batch, 0), 3)) {}
-  const ConvShape& shape() const { return plan.shape; }
+  std::vector<T> expected(dy.size()), actual(dy.size());
+  matrix.forward(x.data(), w.data(), bias.data(), expected.data());
+  flat.forward(x.data(), w.data(), bias.data(), actual.data());
+  expect_near(actual, expected);
+  convolve(plan, x.data(), w.data(), bias.data(), actual.data());
+  expect_near(actual, expected);
 
-  std::vector<T> forward(const ConvForwardKernel<T>& kernel) const {
-    std::vector<T> y(dy.size());
-    kernel.run(plan, x.data(), w.data(), bias.data(), y.data(), nullptr);
-    return y;
-  }
-  std::vector<T> input_grad(const ConvInputGradKernel<T>& kernel) const {
-    std::vector<T> dx(x.size());
-    kernel.run(plan, dy.data(), w.data(), bias.data(), dx.data());
-    return dx;
-  }
-  std::vector<T> weight_grad(const ConvWeightGradKernel<T>& kernel) const {
-    std::vector<T> dw(w.size());
-    kernel.run(plan, x.data(), dy.data(), dw.data());
-    return dw;
-  }
-};
+  expected.resize(w.size());
+  actual.resize(w.size());
+  matrix.weight_grad(x.data(), dy.data(), expected.data());
+  flat.weight_grad(x.data(), dy.data(), actual.data());
+  expect_near(actual, expected);
+  convolve_weight_grad(plan, x.data(), dy.data(), actual.data());
+  expect_near(actual, expected);
 
-using Names = std::set<std::string_view>;
+  expected.resize(x.size());
+  actual.resize(x.size());
+  matrix.input_grad(dy.data(), w.data(), bias.data(), expected.data());
+  convolve_input_grad(plan, dy.data(), w.data(), bias.data(), actual.data());
+  expect_near(actual, expected);
+}
 
-// What the last of `kernels`, which always applies, computes all others must, too.
+// Every kernel that applies gives what the last of its list does, which always applies.
 template <typename T, typename List, typename F>
-void compare_all(const List& kernels, const ConvPlan& plan, Names& seen, const F& result) {
-  const auto fitting = applicable(kernels, plan);
-  const std::vector<T> expected = result(fitting.back());
-  for (const auto& kernel : fitting) {
+void compare_kernels(const List& kernels, const ConvPlan& plan, std::set<std::string_view>& seen,
+                     const F& result) {
+  const std::vector<T> expected = result(kernels.back());
+  for (const auto& kernel : kernels) {
+    if (!kernel.applies(plan)) continue;
     SCOPED_TRACE(kernel.name);
     seen.insert(kernel.name);
     expect_near(result(kernel), expected);
   }
 }
 
-struct Seen {
-  Names forward, input_grad, weight_grad;
-};
-
 template <typename T>
-void compare(const Case& c, Seen& seen) {
-  const Operands<T> o(c);
+void compare_lists(const KernelConvolutionCase& c, std::set<std::string_view>& seen) {
+  const ConvPlan plan(shape_of(c));
+  const ConvShape& s = plan.shape;
+  const auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2),
+             dy = numbers<T>(s.y_at(s.batch, 0), 3),
+             bias = numbers<T>(s.groups * std::max(s.in_channels, s.out_channels), 4);
   const ConvKernels<T> kernels = conv_kernels<T>();
-  compare_all<T>(kernels.forward, o.plan, seen.forward,
-                 [&](const auto& kernel) { return o.forward(kernel); });
-  compare_all<T>(kernels.input_grad, o.plan, seen.input_grad,
-                 [&](const auto& kernel) { return o.input_grad(kernel); });
-  compare_all<T>(kernels.weight_grad, o.plan, seen.weight_grad,
-                 [&](const auto& kernel) { return o.weight_grad(kernel); });
+  compare_kernels<T>(kernels.forward, plan, seen, [&](const auto& kernel) {
+    std::vector<T> y(dy.size());
+    kernel.run(plan, x.data(), w.data(), bias.data(), y.data(), nullptr);
+    return y;
+  });
+  compare_kernels<T>(kernels.input_grad, plan, seen, [&](const auto& kernel) {
+    std::vector<T> dx(x.size());
+    kernel.run(plan, dy.data(), w.data(), bias.data(), dx.data());
+    return dx;
+  });
+  compare_kernels<T>(kernels.weight_grad, plan, seen, [&](const auto& kernel) {
+    std::vector<T> dw(w.size());
+    kernel.run(plan, x.data(), dy.data(), dw.data());
+    return dw;
+  });
 }
 
-class Convolutions : public testing::EveryTarget {};
-INSTANTIATE_TEST_SUITE_P(Targets, Convolutions, testing::every_target(), testing::target_name);
+class Convolutions : public ::testing::TestWithParam<int64_t> {
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
+INSTANTIATE_TEST_SUITE_P(Targets, Convolutions,
+                         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
 
 TEST_P(Convolutions, EveryWayGivesTheSame) {
-  Seen seen;
-  for (size_t i = 0; i < cases.size(); ++i) {
+  for (size_t i = 0; i < kernel_convolution_cases.size(); ++i) {
     SCOPED_TRACE(i);
-    compare<float>(cases[i], seen);
-    compare<double>(cases[i], seen);
+    compare<float>(kernel_convolution_cases[i]);
+    compare<double>(kernel_convolution_cases[i]);
   }
-  EXPECT_EQ(seen.forward, (Names{"depthwise", "flat", "matrix"}));
-  EXPECT_EQ(seen.input_grad, (Names{"depthwise", "flat", "matrix"}));
-  EXPECT_EQ(seen.weight_grad, (Names{"flat", "matrix"}));
 }
 
-// Sums of no terms.
-TEST(ConvPlan, WithoutWeightsBiasesAreAllThereIs) {
-  const Operands<float> o({2, 2, 0, 3, {5}, {2}, {1}, {1}, {1}});
-  const auto& kernel = chosen(conv_kernels<float>().forward, o.plan);
-  EXPECT_EQ(kernel.name, "bias");
-  const std::vector<float> y = o.forward(kernel),
-                           matrix = o.forward(conv_kernels<float>().forward.back());
-  EXPECT_EQ(y, matrix);
-  EXPECT_EQ(y[0], o.bias[0]);
+TEST_P(Convolutions, EveryKernelOfTheListsGivesTheSame) {
+  std::set<std::string_view> seen;
+  std::vector<KernelConvolutionCase> cases = kernel_convolution_cases;
+  cases.push_back({1, 3, 1, 1, {12, 16}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+  for (const KernelConvolutionCase& c : cases) {
+    compare_lists<float>(c, seen);
+    compare_lists<double>(c, seen);
+  }
+  EXPECT_EQ(seen, (std::set<std::string_view>{"depthwise", "flat", "matrix"}));
 }
 
 // Lines of all lengths, kernels that are and are not unrolled, padding that cuts input off.
 template <typename T>
 void compare_depthwise() {
-  const std::vector<Case> depthwise = {
+  const std::vector<KernelConvolutionCase> depthwise = {
       {1, 3, 1, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
       {2, 2, 1, 3, {9, 31}, {3, 3}, {1, 1}, {1, 2}, {0, 2}},
       {1, 2, 1, 1, {13, 40}, {3, 3}, {2, 1}, {1, 1}, {1, 1}},
@@ -169,7 +191,7 @@ TEST_P(Convolutions, LinesHaveTheBitsOfPlanes) {
 
 // One image in padding of any size: the planes would be larger than the image by far.
 TEST(ConvPlan, HugeWindowsAreNoReasonForHugeMemory) {
-  Case c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
+  KernelConvolutionCase c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
   EXPECT_FALSE(ConvPlan(shape_of(c)).flat);
 }
 

@@ -16,23 +16,23 @@
 namespace onnxrun {
 namespace {
 
-class Gemm : public testing::TestWithParam<int64_t> {
+class Gemm : public ::testing::TestWithParam<int64_t> {
  protected:
   void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
   void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
 };
 
-INSTANTIATE_TEST_SUITE_P(Targets, Gemm, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+INSTANTIATE_TEST_SUITE_P(Targets, Gemm, ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
                          [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
 
-struct Case {
+struct GemmCase {
   bool trans_a, trans_b;
   int64_t m, n, k;
   double alpha = 1, beta = 0;
   int64_t extra = 0;  // how much longer the rows of all matrices are than need be
 };
 
-std::ostream& operator<<(std::ostream& out, const Case& c) {
+std::ostream& operator<<(std::ostream& out, const GemmCase& c) {
   return out << (c.trans_a ? "T" : "N") << (c.trans_b ? "T" : "N") << " m " << c.m << " n " << c.n
              << " k " << c.k << " alpha " << c.alpha << " beta " << c.beta << " extra " << c.extra;
 }
@@ -52,11 +52,11 @@ std::vector<T> random_values(int64_t count, unsigned seed) {
 }
 
 template <typename T>
-struct Operands {
+struct GemmOperands {
   int64_t lda, ldb, ldc;
   std::vector<T> a, b, c;
 
-  explicit Operands(const Case& s)
+  explicit GemmOperands(const GemmCase& s)
       : lda((s.trans_a ? s.m : s.k) + s.extra),
         ldb((s.trans_b ? s.k : s.n) + s.extra),
         ldc(s.n + s.extra),
@@ -64,14 +64,14 @@ struct Operands {
         b(random_values<T>((s.trans_b ? s.n : s.k) * ldb, 2)),
         c(random_values<T>(s.m * ldc, 3)) {}
 
-  void multiply(const Case& s) {
+  void multiply(const GemmCase& s) {
     gemm<T>(s.trans_a, s.trans_b, s.m, s.n, s.k, static_cast<T>(s.alpha), a.data(), lda, b.data(),
             ldb, static_cast<T>(s.beta), c.data(), ldc);
   }
-  T a_at(const Case& s, int64_t i, int64_t p) const {
+  T a_at(const GemmCase& s, int64_t i, int64_t p) const {
     return a[static_cast<size_t>(s.trans_a ? p * lda + i : i * lda + p)];
   }
-  T b_at(const Case& s, int64_t p, int64_t j) const {
+  T b_at(const GemmCase& s, int64_t p, int64_t j) const {
     return b[static_cast<size_t>(s.trans_b ? j * ldb + p : p * ldb + j)];
   }
   T c_at(int64_t i, int64_t j) const { return c[static_cast<size_t>(i * ldc + j)]; }
@@ -84,10 +84,10 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
 }
 
 template <typename T>
-void expect_product(const Case& s) {
-  SCOPED_TRACE(testing::Message() << s << " of " << typeid(T).name());
-  Operands<T> x(s);
-  Operands<T> old = x;
+void expect_product(const GemmCase& s) {
+  SCOPED_TRACE(::testing::Message() << s << " of " << typeid(T).name());
+  GemmOperands<T> x(s);
+  GemmOperands<T> old = x;
   // What must not be read: C if beta is 0.
   if (s.beta == 0) std::fill(x.c.begin(), x.c.end(), std::numeric_limits<T>::quiet_NaN());
   x.multiply(s);
@@ -113,8 +113,8 @@ void expect_product(const Case& s) {
   }
 }
 
-std::vector<Case> cases() {
-  std::vector<Case> all;
+std::vector<GemmCase> gemm_cases() {
+  std::vector<GemmCase> all;
   for (bool ta : {false, true}) {
     for (bool tb : {false, true}) {
       for (int64_t m : {0, 1, 2, 3, 5, 8, 13, 17}) {
@@ -140,7 +140,7 @@ std::vector<Case> cases() {
 }
 
 TEST_P(Gemm, IsTheProduct) {
-  const std::vector<Case> all = cases();
+  const std::vector<GemmCase> all = gemm_cases();
   for (size_t i = 0; i < all.size(); i += thinning) {
     expect_product<float>(all[i]);
     expect_product<double>(all[i]);
@@ -149,10 +149,10 @@ TEST_P(Gemm, IsTheProduct) {
 
 // Rows one by one, columns one by one and transposed copies give the bits of the whole product.
 template <typename T>
-void expect_same_bits_in_parts(const Case& s) {
-  SCOPED_TRACE(testing::Message() << s << " of " << typeid(T).name());
-  Operands<T> whole(s);
-  Operands<T> parts = whole;
+void expect_same_bits_in_parts(const GemmCase& s) {
+  SCOPED_TRACE(::testing::Message() << s << " of " << typeid(T).name());
+  GemmOperands<T> whole(s);
+  GemmOperands<T> parts = whole;
   whole.multiply(s);
   std::vector<T> column(static_cast<size_t>(s.m * s.n));
   for (int64_t i = 0; i < s.m; ++i) {
@@ -162,16 +162,16 @@ void expect_same_bits_in_parts(const Case& s) {
             parts.ldc);
   }
   ASSERT_TRUE(same_bits(whole.c, parts.c)) << "by rows";
-  parts = Operands<T>(s);
+  parts = GemmOperands<T>(s);
   for (int64_t j = 0; j < s.n; ++j) {
     const T* b = parts.b.data() + (s.trans_b ? j * parts.ldb : j);
     gemm<T>(s.trans_a, s.trans_b, s.m, 1, s.k, static_cast<T>(s.alpha), parts.a.data(), parts.lda,
             b, parts.ldb, static_cast<T>(s.beta), parts.c.data() + j, parts.ldc);
   }
   ASSERT_TRUE(same_bits(whole.c, parts.c)) << "by columns";
-  Case plain = s;
+  GemmCase plain = s;
   plain.trans_a = plain.trans_b = false;
-  Operands<T> copy(plain);
+  GemmOperands<T> copy(plain);
   for (int64_t i = 0; i < s.m; ++i) {
     for (int64_t p = 0; p < s.k; ++p) {
       copy.a[static_cast<size_t>(i * copy.lda + p)] = whole.a_at(s, i, p);
@@ -189,10 +189,10 @@ void expect_same_bits_in_parts(const Case& s) {
 TEST_P(Gemm, ElementsDoNotDependOnTheShapeAround) {
   for (bool ta : {false, true}) {
     for (bool tb : {false, true}) {
-      for (const Case& s : std::vector<Case>{{ta, tb, 4, 3, 5, 0.7, 0.3},
-                                             {ta, tb, 9, 21, 300, 1, 0},
-                                             {ta, tb, 40, 150, 270, -2, 1},
-                                             {ta, tb, 3, 700, 64, 1, 0}}) {
+      for (const GemmCase& s : std::vector<GemmCase>{{ta, tb, 4, 3, 5, 0.7, 0.3},
+                                                     {ta, tb, 9, 21, 300, 1, 0},
+                                                     {ta, tb, 40, 150, 270, -2, 1},
+                                                     {ta, tb, 3, 700, 64, 1, 0}}) {
         expect_same_bits_in_parts<float>(s);
         expect_same_bits_in_parts<double>(s);
       }
@@ -201,12 +201,12 @@ TEST_P(Gemm, ElementsDoNotDependOnTheShapeAround) {
 }
 
 TEST_P(Gemm, ElementsDoNotDependOnThreads) {
-  for (const Case& s : std::vector<Case>{{false, true, 300, 333, 290, 1, 1},
-                                         {false, false, 5, 2100, 400},
-                                         {false, false, 9000, 10, 64},
-                                         {true, false, 200, 200, 600},
-                                         {false, true, 1, 3000, 600}}) {
-    Operands<float> one(s), four(s);
+  for (const GemmCase& s : std::vector<GemmCase>{{false, true, 300, 333, 290, 1, 1},
+                                                 {false, false, 5, 2100, 400},
+                                                 {false, false, 9000, 10, 64},
+                                                 {true, false, 200, 200, 600},
+                                                 {false, true, 1, 3000, 600}}) {
+    GemmOperands<float> one(s), four(s);
     one.multiply(s);
     {
       ThreadScope scope(4);
@@ -217,12 +217,12 @@ TEST_P(Gemm, ElementsDoNotDependOnThreads) {
 }
 
 template <typename T>
-void expect_same_bits_packed(const Case& s) {
-  SCOPED_TRACE(testing::Message() << s << " of " << typeid(T).name());
-  Operands<T> plain(s);
+void expect_same_bits_packed(const GemmCase& s) {
+  SCOPED_TRACE(::testing::Message() << s << " of " << typeid(T).name());
+  GemmOperands<T> plain(s);
   plain.multiply(s);
   for (const bool from_back : {false, true}) {
-    Operands<T> packed(s);
+    GemmOperands<T> packed(s);
     std::vector<T> panels(static_cast<size_t>(packed_elements<T>(s.k, s.n)));
     pack_columns(matrix_view(packed.b.data(), packed.ldb, s.trans_b), s.k, s.n, panels.data());
     gemm_packed(GemmArgs<T>{s.m,
@@ -240,7 +240,7 @@ void expect_same_bits_packed(const Case& s) {
 }
 
 TEST_P(Gemm, PackedColumnsGiveTheSameBits) {
-  const std::vector<Case> all = cases();
+  const std::vector<GemmCase> all = gemm_cases();
   for (size_t i = 0; i < all.size(); i += 3 * thinning) {
     expect_same_bits_packed<float>(all[i]);
     expect_same_bits_packed<double>(all[i]);
@@ -254,11 +254,11 @@ TEST_P(Gemm, PackedColumnsGiveTheSameBits) {
 }
 
 TEST(IntegerGemm, WrapsAround) {
-  Case s{false, true, 9, 5, 40, 3, 2, 1};
+  GemmCase s{false, true, 9, 5, 40, 3, 2, 1};
   for (bool ta : {false, true}) {
     s.trans_a = ta;
-    Operands<int32_t> x(s);
-    Operands<int32_t> old = x;
+    GemmOperands<int32_t> x(s);
+    GemmOperands<int32_t> old = x;
     x.multiply(s);
     for (int64_t i = 0; i < s.m; ++i) {
       for (int64_t j = 0; j < s.n; ++j) {

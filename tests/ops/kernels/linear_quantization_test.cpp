@@ -2,6 +2,8 @@
 #include "kernels/linear_quantization.h"
 
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,14 +12,19 @@
 #include <vector>
 
 #include "base/threads.h"
-#include "support/kernel_cases.h"
 
 namespace onnxrun {
 namespace {
 
-class LinearQuantization : public testing::EveryTarget {};
-INSTANTIATE_TEST_SUITE_P(Targets, LinearQuantization, testing::every_target(),
-                         testing::target_name);
+class LinearQuantization : public ::testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Targets, LinearQuantization,
+                         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
 
 std::vector<float> numbers(size_t n, float most, unsigned seed) {
   std::mt19937 random(seed);
@@ -33,7 +40,9 @@ int32_t level(float x, float scale, int32_t zero, bool is_signed) {
   return static_cast<int32_t>(std::min(std::max(low, y), low + 255));
 }
 
-using testing::number;
+int32_t level_of(uint8_t byte, bool is_signed) {
+  return is_signed ? static_cast<int8_t>(byte) : byte;
+}
 
 TEST_P(LinearQuantization, RoundsAsAPlainLoop) {
   for (size_t n : {1, 15, 16, 63, 64, 65, 200}) {
@@ -57,8 +66,8 @@ TEST_P(LinearQuantization, RoundsAsAPlainLoop) {
         for (size_t i = 0; i < n; ++i) {
           const float scale = lists ? scales[i] : 0.25F;
           const int32_t zero = lists ? zeros[i] : 11;
-          ASSERT_EQ(number(y[i], is_signed), level(x[i], scale, zero, is_signed)) << x[i];
-          ASSERT_EQ(back[i], static_cast<float>(number(y[i], is_signed) - zero) * scale) << i;
+          ASSERT_EQ(level_of(y[i], is_signed), level(x[i], scale, zero, is_signed)) << x[i];
+          ASSERT_EQ(back[i], static_cast<float>(level_of(y[i], is_signed) - zero) * scale) << i;
         }
         EXPECT_EQ(y[n], 0x5a);
         EXPECT_EQ(back[n], 9);
@@ -77,7 +86,7 @@ TEST_P(LinearQuantization, NaNIsTheLowestLevel) {
 TEST_P(LinearQuantization, Range) {
   for (size_t n : {1, 5, 64, 100, 257}) {
     std::vector<float> x = numbers(n, 9, 3);
-    const Range range = range_of(x.data(), static_cast<int64_t>(n));
+    const Extent range = range_of(x.data(), static_cast<int64_t>(n));
     EXPECT_EQ(range.low, *std::ranges::min_element(x));
     EXPECT_EQ(range.high, *std::ranges::max_element(x));
     for (size_t at : {size_t{0}, n / 2, n - 1}) {

@@ -21,12 +21,12 @@ struct SumReducer {
   static float finish(Acc a, int64_t) { return static_cast<float>(a); }
 };
 
-struct Case {
+struct ReductionKernelCase {
   Dims dims;
   std::vector<bool> reduced;
 };
 
-const std::vector<Case> cases = {
+const std::vector<ReductionKernelCase> reduction_kernel_cases = {
     {{7, 9}, {false, true}},
     {{3, 5, 140}, {true, false, false}},
     {{3, 5, 140}, {false, true, false}},
@@ -37,7 +37,7 @@ const std::vector<Case> cases = {
     {{6}, {false}},
 };
 
-std::vector<float> numbers(int64_t n) {
+std::vector<float> floats_to_reduce(int64_t n) {
   std::mt19937 random(1);
   std::uniform_real_distribution<float> uniform(-1, 1);
   std::vector<float> values(static_cast<size_t>(n));
@@ -46,7 +46,8 @@ std::vector<float> numbers(int64_t n) {
 }
 
 // The output that each element goes into, in order.
-std::vector<double> plain_sums(const Case& c, const std::vector<float>& x, int64_t outputs) {
+std::vector<double> plain_sums(const ReductionKernelCase& c, const std::vector<float>& x,
+                               int64_t outputs) {
   std::vector<double> y(static_cast<size_t>(outputs), 0);
   for (size_t i = 0; i < x.size(); ++i) {
     auto rest = static_cast<int64_t>(i);
@@ -66,9 +67,9 @@ std::vector<double> plain_sums(const Case& c, const std::vector<float>& x, int64
 TEST(ReduceKernels, EveryOneThatAppliesGivesTheSums) {
   const ThreadScope threads(3);
   std::set<std::string_view> seen;
-  for (const Case& c : cases) {
+  for (const ReductionKernelCase& c : reduction_kernel_cases) {
     const ReduceLayout layout(c.dims, c.reduced);
-    const std::vector<float> x = numbers(element_count(c.dims));
+    const std::vector<float> x = floats_to_reduce(element_count(c.dims));
     const std::vector<double> expected = plain_sums(c, x, layout.outputs());
     for (const auto& kernel : reduce_kernels<SumReducer, float>) {
       if (!kernel.applies(layout)) continue;

@@ -1,6 +1,8 @@
 #include "kernels/vector_math.h"
 
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <bit>
@@ -12,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "support/kernel_cases.h"
 #include "support/thinning.h"
 
 namespace onnxrun {
@@ -41,10 +42,17 @@ long double gelu_tanh_l(long double x) {
 }
 
 // Every test runs once for each instruction set of this processor.
-class VectorMath : public testing::EveryTarget {};
-INSTANTIATE_TEST_SUITE_P(Targets, VectorMath, testing::every_target(), testing::target_name);
+class VectorMath : public ::testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
 
-struct Row {
+INSTANTIATE_TEST_SUITE_P(Targets, VectorMath,
+                         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+
+struct VectorMathRow {
   std::string name;
   Vectorised<float> f;
   Vectorised<double> d;
@@ -53,15 +61,15 @@ struct Row {
 };
 
 template <typename T>
-Vectorised<T> pick(const Row& row) {
+Vectorised<T> pick(const VectorMathRow& row) {
   if constexpr (std::is_same_v<T, float>)
     return row.f;
   else
     return row.d;
 }
 
-const std::vector<Row>& rows() {
-  static const std::vector<Row> all = {
+const std::vector<VectorMathRow>& rows() {
+  static const std::vector<VectorMathRow> all = {
       {"exp", vexp, vexp, [](long double x) { return std::exp(x); }},
       {"expm1", vexpm1, vexpm1, [](long double x) { return std::expm1(x); }},
       {"log", vlog, vlog, [](long double x) { return std::log(x); }},
@@ -121,7 +129,7 @@ std::vector<T> sweep() {
 }
 
 template <typename T>
-void expect_within_ulps(const Row& row, const std::vector<T>& x) {
+void expect_within_ulps(const VectorMathRow& row, const std::vector<T>& x) {
   std::vector<T> y(x.size());
   pick<T>(row)(x.data(), y.data(), static_cast<int64_t>(x.size()));
   double worst = 0;
@@ -138,7 +146,7 @@ void expect_within_ulps(const Row& row, const std::vector<T>& x) {
 TEST_P(VectorMath, WithinAFewUlps) {
   std::vector<float> xf = sweep<float>();
   std::vector<double> xd = sweep<double>();
-  for (const Row& row : rows()) {
+  for (const VectorMathRow& row : rows()) {
     expect_within_ulps(row, xf);
     expect_within_ulps(row, xd);
   }
@@ -155,7 +163,7 @@ std::vector<T> specials() {
 }
 
 TEST_P(VectorMath, SpecialValues) {
-  for (const Row& row : rows()) {
+  for (const VectorMathRow& row : rows()) {
     expect_within_ulps(row, specials<float>());
     expect_within_ulps(row, specials<double>());
   }
@@ -163,7 +171,7 @@ TEST_P(VectorMath, SpecialValues) {
 
 // The same bits for an element wherever it stands, however many there are, in place or not.
 template <typename T>
-void expect_position_independent(const Row& row) {
+void expect_position_independent(const VectorMathRow& row) {
   std::vector<T> x;
   for (int i = 0; i < 67; ++i) x.push_back(static_cast<T>(std::sin(i) * std::exp(i % 17 - 8)));
   x[13] = T(1e12);
@@ -183,7 +191,7 @@ void expect_position_independent(const Row& row) {
 }
 
 TEST_P(VectorMath, ResultsDoNotDependOnPosition) {
-  for (const Row& row : rows()) {
+  for (const VectorMathRow& row : rows()) {
     expect_position_independent<float>(row);
     expect_position_independent<double>(row);
   }

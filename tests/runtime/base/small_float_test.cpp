@@ -121,7 +121,7 @@ TEST(SmallFloat, Float8FollowsTheTablesOfCast) {
            {e5, 61440, 0x7b, 0x7c}, {e5, 61439, 0x7b, 0x7b},  {e5, nan, 0x7e, 0x7e},
            {e5uz, -0.0f, 0, 0},     {e5uz, inf, 0x7f, 0x80},  {e5uz, -1e9f, 0xff, 0x80},
        }) {
-    SCOPED_TRACE(testing::Message()
+    SCOPED_TRACE(::testing::Message()
                  << "format " << static_cast<int>(r.format) << " of " << r.value);
     EXPECT_EQ(float_to_float8_bits(r.value, r.format, true), r.saturated);
     EXPECT_EQ(float_to_float8_bits(r.value, r.format, false), r.unsaturated);

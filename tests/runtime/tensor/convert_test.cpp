@@ -13,13 +13,13 @@ namespace {
 constexpr double inf = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-struct Row {
+struct ConvertRow {
   DType to;
   std::vector<double> values, expected;
 };
 
 TEST(Convert, FloatToOthers) {
-  for (const Row& r : std::vector<Row>{
+  for (const ConvertRow& r : std::vector<ConvertRow>{
            {DType::Int32,
             {-1.9, 1.9, 3e9, -3e9, nan, inf},
             {-1, 1, -0x1p31, -0x1p31, -0x1p31, -0x1p31}},

@@ -14,7 +14,7 @@ namespace onnxrun::testing {
 
 namespace {
 
-struct Row {
+struct LossRow {
   const char* loss;
   Dims dims;
   std::vector<double> output, target;
@@ -24,7 +24,7 @@ struct Row {
 
 // The loss and its gradient with respect to the output, as torch.nn.functional (2.13, float64)
 // computes them; hinge is relu(1 - y t).mean(), nll_probs the nll_loss of clamped logarithms.
-const std::vector<Row> rows = {
+const std::vector<LossRow> loss_rows = {
     {"mse",
      {4},
      {1e+150, -1e+150, 0.0, 3.0},
@@ -127,7 +127,7 @@ Tensor classes(const Dims& dims, const std::vector<int64_t>& values) {
 }
 
 TEST(Loss, IsFinitePyTorchsAtTheEndsOfItsRange) {
-  for (const Row& row : rows) {
+  for (const LossRow& row : loss_rows) {
     SCOPED_TRACE(row.loss);
     const bool indices = find_loss(row.loss).class_indices;
     Tensor target = doubles(indices ? Dims{row.dims[0]} : row.dims, row.target);

@@ -9,7 +9,7 @@
 namespace onnxrun {
 namespace {
 
-struct Row {
+struct MetricsRow {
   const char* metric;
   Tensor output, target;
   double expected;
@@ -24,7 +24,7 @@ Tensor i(Dims dims, std::initializer_list<int64_t> values) {
 TEST(Metrics, AreTheirFormulas) {
   const Tensor scores = f({4, 3}, {5, 1, 0, 0, 2, 1, 1, 2, 3, 9, 8, 7});
   const Tensor labels = i({4}, {0, 2, 2, 1});
-  const Row rows[] = {
+  const MetricsRow rows[] = {
       {"accuracy", scores, labels, 0.5},
       {"top1", scores, labels, 0.5},
       {"top2", scores, labels, 1},
@@ -61,7 +61,7 @@ TEST(Metrics, AreTheirFormulas) {
       {"rmse", f({2}, {1, 4}), f({2}, {2, 2}), std::sqrt(2.5)},
       {"r2", f({3}, {1, 2, 4}), f({3}, {1, 2, 3}), 0.5},
   };
-  for (const Row& row : rows) {
+  for (const MetricsRow& row : rows) {
     Metrics metrics({row.metric}, row.options);
     metrics.add(row.output, row.target);
     EXPECT_NEAR(metrics.results()[0].value, row.expected, 1e-12)
