@@ -47,8 +47,11 @@ struct StoredTraining::Impl {
 
   Impl(const Model& model, const StoredTrainingOptions& o)
       : options(o), training(read_training(model)), signature(model.graph().registry()) {
-    control.max_memory = options.max_memory;
-    control.max_loop_iterations = options.max_loop_iterations;
+    if (!options.session.outputs.empty()) {
+      fail(ErrorKind::Usage, "a step gives all its outputs; there is no option 'outputs' here");
+    }
+    control.max_memory = options.session.max_memory;
+    control.max_loop_iterations = options.session.max_loop_iterations;
     LimitedRun limited = limits();
     for (auto& p : training.initializations) initializations.push_back(prepared(std::move(p)));
     for (auto& p : training.steps) {
@@ -60,7 +63,9 @@ struct StoredTraining::Impl {
     reset();
   }
 
-  LimitedRun limits() { return {control, options.timeout_seconds, options.max_tensor_bytes}; }
+  LimitedRun limits() {
+    return {control, options.session.timeout_seconds, options.session.max_tensor_bytes};
+  }
 
   void reset() {
     state.clear();
@@ -99,10 +104,11 @@ struct StoredTraining::Impl {
       if (is_float(type.dtype)) graph.guards.push_back(graph.outputs[k]);
     }
     made.plan = std::make_unique<BoundPlan>(
-        lower(std::move(graph), {.optimize = options.optimize, .max_memory = options.max_memory}),
-        PlanOptions{.optimize = options.optimize,
-                    .max_memory = options.max_memory,
-                    .products = options.products},
+        lower(std::move(graph),
+              {.optimize = options.session.optimize, .max_memory = options.session.max_memory}),
+        PlanOptions{.optimize = options.session.optimize,
+                    .max_memory = options.session.max_memory,
+                    .products = options.session.products},
         std::vector<Tensor>());
     return made;
   }
@@ -172,7 +178,7 @@ std::vector<ValueInfo> StoredTraining::inputs() const {
 const std::vector<std::string>& StoredTraining::output_names() const { return impl_->outputs; }
 
 void StoredTraining::initialize() {
-  ThreadScope threads(impl_->options.threads);
+  ThreadScope threads(impl_->options.session.threads);
   LimitedRun limited = impl_->limits();
   std::vector<Tensor> before = impl_->state;
   int64_t steps = impl_->steps;
@@ -187,7 +193,7 @@ void StoredTraining::initialize() {
 }
 
 NamedValues StoredTraining::step(const NamedValues& inputs) {
-  ThreadScope threads(impl_->options.threads);
+  ThreadScope threads(impl_->options.session.threads);
   LimitedRun limited = impl_->limits();
   impl_->check_names(inputs);
   std::vector<Tensor> now = impl_->state;

@@ -12,6 +12,7 @@ namespace {
 
 struct ReluRule {
   static constexpr auto function = ElementFunction::Relu;
+  static constexpr double lower_bound = 0;
   static constexpr DTypeSet types = dtypes::floats | dtypes::signed_ints;
   template <typename T>
   T one(T x) const {

@@ -12,8 +12,13 @@ namespace onnxrun {
 
 namespace {
 
-class Clip final : public Op {
+class Clip final : public Op, public LimitsInput {
  public:
+  Bounds bounds(const std::vector<ValueId>& inputs) const override {
+    auto bound = [&](size_t i) { return Bound{i < inputs.size() ? inputs[i] : no_value}; };
+    return {bound(1), bound(2)};
+  }
+
   void infer(InferContext& c) const override {
     infer_same(c);
     check_limits(c, 1);

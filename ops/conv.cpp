@@ -3,6 +3,7 @@
 #include "emit/plain_transposed_convolution.h"
 #include "graph/channel_map.h"
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "kernels/compute_buffers.h"
 #include "limited_form.h"
 
@@ -22,7 +23,7 @@ ValueId bias_gradient(GradientContext& g, int64_t rank) {
 
 int64_t known_rank(GradientContext& g) { return std::max(g.rank(g.input(0)), g.rank(g.input(1))); }
 
-class Conv : public ConvFamily, public WeighsChannels, public TakesLimits {
+class Conv : public ConvFamily, public WeighsChannels, public TakesLimits, public HasQuantizedForm {
  public:
   static constexpr std::string_view plain_name = "Conv";
   static constexpr size_t first_limit = 3;
@@ -32,6 +33,19 @@ class Conv : public ConvFamily, public WeighsChannels, public TakesLimits {
 
   std::optional<ChannelWeights> channel_weights(const Dims& w) const override {
     return ChannelWeights{.channels = w[0], .inner = element_count(Dims(w.begin() + 1, w.end()))};
+  }
+
+  int64_t scale_axis() const override { return 0; }
+  std::optional<QuantizedForm> quantized_form(const Graph& graph,
+                                              const QuantizedOperands& o) const override {
+    const Tensor* w = graph.constant(o.w.levels);
+    const int64_t rank = graph.value(o.x.levels).type.rank();
+    const bool fits = w && rank >= 3 && rank == w->rank();
+    if (!fits || o.y.scale == no_value) return std::nullopt;
+    return QuantizedForm{"QLinearConv",
+                         {o.x.levels, o.x.scale, o.x.zero_point, o.w.levels, o.w.scale,
+                          o.w.zero_point, o.y.scale, o.y.zero_point, o.bias},
+                         write_attributes(*this, Conv())};
   }
 
   void infer(InferContext& c) const override {

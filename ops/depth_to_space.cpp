@@ -1,6 +1,7 @@
 // DepthToSpace, SpaceToDepth: blocks of pixels and channels trade places.
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
+#include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/data_movement.h"
@@ -71,7 +72,7 @@ class BlockOp : public Op {
   };
 };
 
-class DepthToSpace final : public BlockOp {
+class DepthToSpace final : public BlockOp, public WorksOnLevels {
  public:
   // Undone by SpaceToDepth, which knows mode CRD only from opset 28 on: channels are put in that
   // order behind it.

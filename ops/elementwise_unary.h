@@ -6,6 +6,7 @@
 #include "graph/element_function.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
+#include "graph/limited_product.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/array_functions.h"
@@ -49,17 +50,33 @@ struct ElementwiseOf<Rule> : Elementwise {
   ElementFunction element_function() const override { return Rule::function; }
 };
 
+template <typename Rule>
+concept HasLowerBound = requires {
+  Rule::lower_bound;
+};
+
+// What a rule's operator says of its bounds, if it limits its input.
+template <typename Rule>
+struct LimitsOf {};
+template <HasLowerBound Rule>
+struct LimitsOf<Rule> : LimitsInput {
+  Bounds bounds(const std::vector<ValueId>&) const override {
+    return {.low = {.number = Rule::lower_bound}};
+  }
+};
+
 // y = f(x). A Rule has
 //   static constexpr DTypeSet types;                              what it computes
 //   template <typename T> void apply(const T*, T*, int64_t) const  on arrays, or
 //   template <typename T> T one(T) const                           on one element
 //   static constexpr ElementFunction function                      if it is one of these
+//   static constexpr double lower_bound                            if that is all it does
 // and, where there is one,
 //   void gradient(GradientContext&) const;
 //   void attributes(AttributeVisitor&);
 //   Dim content(const Dim&) const                                  on a symbolic length.
 template <typename Rule>
-class UnaryOp final : public Op, public ElementwiseOf<Rule> {
+class UnaryOp final : public Op, public ElementwiseOf<Rule>, public LimitsOf<Rule> {
  public:
   void attributes(AttributeVisitor& v) override {
     if constexpr (requires { rule_.attributes(v); }) rule_.attributes(v);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "kernels/data_movement.h"
 #include "kernels/index_places.h"
@@ -23,7 +24,7 @@ struct GatherPlan final : KernelState {
   }
 };
 
-class Gather final : public Op {
+class Gather final : public Op, public WorksOnLevels {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis_, "the axis to choose along");

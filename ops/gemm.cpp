@@ -6,6 +6,7 @@
 #include "emit/matrix_products.h"
 #include "graph/channel_map.h"
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/broadcast.h"
@@ -25,7 +26,7 @@ struct GemmState final : KernelState {
   std::string_view kernel() const override { return by_openblas ? "openblas" : ""; }
 };
 
-class Gemm : public Op, public WeighsChannels, public TakesLimits {
+class Gemm : public Op, public WeighsChannels, public TakesLimits, public HasQuantizedForm {
  public:
   static constexpr std::string_view plain_name = "Gemm";
   static constexpr size_t first_limit = 3;
@@ -37,6 +38,17 @@ class Gemm : public Op, public WeighsChannels, public TakesLimits {
     if (beta_ != 1) return std::nullopt;
     return trans_b_ ? ChannelWeights{.channels = b[0], .inner = b[1]}
                     : ChannelWeights{.outer = b[0], .channels = b[1]};
+  }
+
+  int64_t scale_axis() const override { return trans_b_ ? 0 : 1; }
+  std::optional<QuantizedForm> quantized_form(const Graph& graph,
+                                              const QuantizedOperands& o) const override {
+    const bool fits = graph.constant(o.w.levels) && graph.value(o.x.levels).type.rank() == 2;
+    if (!fits || trans_a_ || alpha_ != 1 || beta_ != 1) return std::nullopt;
+    return QuantizedForm{"com.microsoft.QGemm",
+                         {o.x.levels, o.x.scale, o.x.zero_point, o.w.levels, o.w.scale,
+                          o.w.zero_point, o.bias, o.y.scale, o.y.zero_point},
+                         {{"transB", int64_t{trans_b_}}}};
   }
 
   void attributes(AttributeVisitor& v) override {

@@ -2,6 +2,7 @@
 #include "base/threads.h"
 #include "emit/matrix_products.h"
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "kernels/compute_buffers.h"
 #include "kernels/openblas.h"
@@ -133,8 +134,28 @@ class MatrixOp : public Op {
 };
 
 // d(A B) = dA B + A dB, with vectors as matrices of one row (A) or column (B).
-class MatMul final : public MatrixOp {
+class MatMul final : public MatrixOp, public HasQuantizedForm {
  public:
+  int64_t scale_axis() const override { return 1; }
+  std::optional<QuantizedForm> quantized_form(const Graph& graph,
+                                              const QuantizedOperands& o) const override {
+    const int64_t rank = graph.value(o.w.levels).type.rank();
+    if (graph.value(o.x.levels).type.rank() < 2 || rank < 2) return std::nullopt;
+    // Lists of scales are those of the columns of one matrix.
+    const Tensor* scales = graph.constant(o.w.scale);
+    if (rank != 2 && !(scales && scales->size() == 1)) return std::nullopt;
+    if (o.y.scale == no_value) {
+      return QuantizedForm{
+          "com.microsoft.MatMulIntegerToFloat",
+          {o.x.levels, o.w.levels, o.x.scale, o.w.scale, o.x.zero_point, o.w.zero_point},
+          {}};
+    }
+    return QuantizedForm{"QLinearMatMul",
+                         {o.x.levels, o.x.scale, o.x.zero_point, o.w.levels, o.w.scale,
+                          o.w.zero_point, o.y.scale, o.y.zero_point},
+                         {}};
+  }
+
   size_t lowest_rank() const override { return 1; }
 
   void gradient(GradientContext& g) const override {

@@ -1,5 +1,6 @@
 // MaxPool, GlobalMaxPool, and onnxrun.MaxPoolGrad.
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "kernels/compute_buffers.h"
 #include "kernels/max_planes.h"
 #include "kernels/scratch.h"
@@ -9,7 +10,7 @@ namespace onnxrun {
 
 namespace {
 
-class MaxPool final : public PoolFamily {
+class MaxPool final : public PoolFamily, public WorksOnLevels {
  public:
   void own_attributes(AttributeVisitor& v) override {
     v.visit("storage_order", column_major_, "indices count columns first");
@@ -24,22 +25,26 @@ class MaxPool final : public PoolFamily {
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     auto state = plan(c.input(0).dims());
     state->padded = PaddedPlane::of(state->window());
+    dispatch_pooled(c.input(0).dtype(), [&]<typename T>() {
+      using C = ComputeType<T>;
+      state->name = c.has_output(1) ? chosen(place_kernels<C>, *state).name
+                                    : chosen(max_kernels<C>, *state).name;
+    });
     return state;
   }
 
   void run(RunContext& c) const override {
     const auto& s = c.state<PoolState>();
-    dispatch<float, double, float16, bfloat16, int8_t, uint8_t>(
-        c.input(0).dtype(), [&]<typename T>() {
-          ComputeInput<T> x(c.input(0));
-          if (!c.has_output(1)) {
-            ComputeOutput<T> y(c.output(0));
-            largest_of_windows(s, x.data(), y.data());
-            return y.store();
-          }
-          T* y = c.has_output(0) ? c.output(0).data<T>() : nullptr;
-          with_indices(s, x.data(), c.input(0).data<T>(), y, c.output(1).data<int64_t>());
-        });
+    dispatch_pooled(c.input(0).dtype(), [&]<typename T>() {
+      ComputeInput<T> x(c.input(0));
+      if (!c.has_output(1)) {
+        ComputeOutput<T> y(c.output(0));
+        largest_of_windows(s, x.data(), y.data());
+        return y.store();
+      }
+      T* y = c.has_output(0) ? c.output(0).data<T>() : nullptr;
+      with_indices(s, x.data(), c.input(0).data<T>(), y, c.output(1).data<int64_t>());
+    });
   }
 
   void gradient(GradientContext& g) const override {
@@ -47,18 +52,18 @@ class MaxPool final : public PoolFamily {
   }
 
  private:
+  template <typename F>
+  static void dispatch_pooled(DType dtype, const F& f) {
+    dispatch<float, double, float16, bfloat16, int8_t, uint8_t>(dtype, f);
+  }
+
   template <typename C>
   static void largest_of_windows(const PoolState& s, const C* x, C* y) {
     const int64_t in = s.window().input_size(), out = s.window().output_size();
-    if constexpr (std::is_floating_point_v<C> || sizeof(C) == 1) {
-      if (s.padded) {
-        return for_each_range(s.planes, s.work(), [&](int64_t begin, int64_t end) {
-          max_planes(*s.padded, x + begin * in, y + begin * out, end - begin);
-        });
-      }
-    }
-    for_each_plane(s.planes, s.work(),
-                   [&](int64_t p) { max_plane<C>(s.walk, x + p * in, y + p * out); });
+    const MaxKernel<C>& kernel = chosen(max_kernels<C>, s);
+    for_each_range(s.planes, s.work(), [&](int64_t begin, int64_t end) {
+      kernel.run(s, x + begin * in, y + begin * out, end - begin);
+    });
   }
 
   template <typename T, typename C>
@@ -67,7 +72,7 @@ class MaxPool final : public PoolFamily {
     for_each_plane(s.planes, s.work(), [&](int64_t p) {
       Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
       auto* at = scratch.as<Place<C>>();
-      argmax_plane(s.walk, s.plane(), x + p * in, at);
+      argmax_plane(s, x + p * in, at);
       int64_t* index = indices + p * out;
       for (int64_t i = 0; i < out; ++i) {
         if (y) y[p * out + i] = at[i] < 0 ? lowest<T>() : values[p * in + at[i]];
@@ -131,6 +136,9 @@ class MaxPoolGrad final : public PoolFamily {
     if (window_.kernel_shape) {
       auto state = plan(x);
       state->padded = PaddedPlane::of(state->window());
+      dispatch_float(c.input(1).dtype(), [&]<typename T>() {
+        state->name = chosen(place_kernels<ComputeType<T>>, *state).name;
+      });
       return state;
     }
     auto state = std::make_unique<PoolState>();
@@ -151,7 +159,7 @@ class MaxPoolGrad final : public PoolFamily {
       for_each_plane(s.planes, s.work(), [&](int64_t p) {
         Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
         auto* at = scratch.as<Place<C>>();
-        argmax_plane(s.walk, s.plane(), x.data() + p * in, at);
+        argmax_plane(s, x.data() + p * in, at);
         auto* plane = dx.data() + p * in;
         std::fill_n(plane, in, 0);
         for (int64_t i = 0; i < out; ++i) {

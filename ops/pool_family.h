@@ -10,15 +10,10 @@
 
 namespace onnxrun {
 
-struct PoolState final : KernelState {
-  PlaneWalk walk;
-  std::optional<PaddedPlane> padded;  // for pools that can go line by line
-  int64_t planes = 0;
-  std::vector<double> counts;  // elements of each window, where the pool needs them
+struct PoolState final : KernelState, PoolPlan {
+  std::string_view kernel() const override { return name; }
 
-  const Window& window() const { return walk.window(); }
-  const PaddedPlane* plane() const { return padded ? &*padded : nullptr; }
-  int64_t work() const { return window().kernel_size() * window().output_size(); }
+  std::string_view name;
 };
 
 class PoolFamily : public Op {

@@ -37,8 +37,11 @@ class ScalingOp : public ComposedOp {
   QuantizedAxis axis_;
 };
 
-class QuantizeLinear final : public ScalingOp {
+class QuantizeLinear final : public ScalingOp, public Quantizes {
  public:
+  QuantizedAxis quantized_axis() const override { return axis_; }
+  bool divides_as_scale() const override { return precision_ == DType::Undefined; }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis_.axis, "of scales that are one for each place");
     v.visit("block_size", axis_.block, "elements along the axis that share a scale; 0: no blocks");
@@ -99,8 +102,10 @@ class QuantizeLinear final : public ScalingOp {
   bool saturate_ = true;
 };
 
-class DequantizeLinear final : public ScalingOp {
+class DequantizeLinear final : public ScalingOp, public Dequantizes {
  public:
+  QuantizedAxis quantized_axis() const override { return axis_; }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis_.axis, "of scales that are one for each place");
     v.visit("block_size", axis_.block, "elements along the axis that share a scale; 0: no blocks");
@@ -214,8 +219,11 @@ class FakeQuantize final : public ComposedOp {
   DType type_ = DType::UInt8;
 };
 
-class DynamicQuantizeLinear final : public ComposedOp {
+class DynamicQuantizeLinear final : public ComposedOp, public Quantizes {
  public:
+  QuantizedAxis quantized_axis() const override { return {}; }
+  bool chooses_scale() const override { return true; }
+
   void infer(InferContext& c) const override {
     if (c.shape(0) && element_count(*c.shape(0)) == Dim(0)) {
       c.reject("{} has no elements to scale by", c.describe_input(0));

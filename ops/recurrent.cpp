@@ -270,7 +270,10 @@ namespace {
 using In = RecurrentInput;
 
 struct RecurrentState final : KernelState {
+  std::string_view kernel() const override { return name; }
+
   RecurrentProblem problem;
+  std::string_view name;
   // R packed, if it is constant.
   std::vector<float> floats;
   std::vector<double> doubles;
@@ -316,6 +319,7 @@ class Recurrent final : public Op {
       }
       RecurrentForward<C> arrays;
       arrays.r_packed = state->packed_or_null<C>();
+      state->name = recurrence_kernel(state->problem, arrays.r_packed != nullptr).name;
       ScratchLayout layout;
       recurrent_forward(state->problem, arrays, layout);
       c.request_scratch(layout.bytes());

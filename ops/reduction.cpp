@@ -289,8 +289,11 @@ struct LogSumExp {
 };
 
 struct ReduceState final : KernelState {
+  std::string_view kernel() const override { return name; }
+
   // None if the axes are only known when it runs.
   std::optional<ReduceLayout> layout;
+  std::string_view name;
 };
 
 template <typename Rule, typename F>
@@ -338,7 +341,9 @@ class Reduce final : public Op {
     if (c.has_input(1) && !c.constant(1)) return state;
     state->layout = layout(c.input(0), c.constant(1));
     dispatch_reduced<Rule>(c.input(0).dtype(), [&]<typename T>() {
-      c.request_scratch(reduce_scratch<typename Rule::template Reducer<T>>(*state->layout));
+      const auto& kernel = chosen(kernels<T>, *state->layout);
+      c.request_scratch(kernel.scratch_bytes(*state->layout));
+      state->name = kernel.name;
     });
     return state;
   }
@@ -354,6 +359,9 @@ class Reduce final : public Op {
   }
 
  private:
+  template <typename T>
+  static constexpr const auto& kernels = reduce_kernels<typename Rule::template Reducer<T>, T>;
+
   ReduceLayout layout(const Tensor& x, const Tensor* axes) const {
     std::vector<int64_t> list = axes ? to_int64s(*axes) : std::vector<int64_t>{};
     return ReduceLayout(x.dims(), reduced_axes(list, x.dims().size(), noop_));
@@ -362,13 +370,13 @@ class Reduce final : public Op {
   static void run_with(RunContext& c, const ReduceLayout& l, std::byte* scratch) {
     const Tensor& x = c.input(0);
     dispatch_reduced<Rule>(x.dtype(), [&]<typename T>() {
-      using Reducer = typename Rule::template Reducer<T>;
+      const ReduceKernel<T>& kernel = chosen(kernels<T>, l);
       std::vector<double> own;
-      if (int64_t bytes = scratch ? 0 : reduce_scratch<Reducer>(l)) {
+      if (int64_t bytes = scratch ? 0 : kernel.scratch_bytes(l)) {
         own.resize(static_cast<size_t>(bytes) / sizeof(double) + 1);
         scratch = reinterpret_cast<std::byte*>(own.data());
       }
-      reduce<Reducer>(l, x.data<T>(), c.output(0).data<T>(), scratch);
+      kernel.run(l, x.data<T>(), c.output(0).data<T>(), scratch);
     });
   }
 

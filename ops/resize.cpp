@@ -7,6 +7,7 @@
 #include "graph/upgrade_context.h"
 #include "kernels/composed.h"
 #include "kernels/data_movement.h"
+#include "kernels/kernel_list.h"
 #include "kernels/resample.h"
 #include "kernels/resampling.h"
 #include "kernels/shape_rules.h"
@@ -19,12 +20,41 @@ namespace {
 constexpr double max_length = 9e15;
 
 struct ResizeState final : KernelState {
+  std::string_view kernel() const override { return name; }
+
   bool known = false;  // false if only the run knows them
   AxisTaps axes;
+  bool is_nearest = false;
+  double outside = 0;
+  std::string_view name;
+};
+
+template <typename T>
+using ResizeKernel = Kernel<ResizeState, const RunControl&, const Tensor&, Tensor&>;
+template <typename T>
+constexpr ResizeKernel<T> resize_kernels[] = {
+    {"places", [](const ResizeState& s) { return s.is_nearest; },
+     [](const ResizeState& s, const RunControl&, const Tensor& x, Tensor& y) {
+       const T outside = narrowed<T>(static_cast<WideType<T>>(s.outside));
+       pick<T>(s.axes, x.dims(), y.dims(), x.data<T>(), outside, y.data<T>());
+     }},
+    {"sums along axes", always<ResizeState>,
+     [](const ResizeState& s, const RunControl& control, const Tensor& x, Tensor& y) {
+       resample<T>(control, s.axes, x, s.outside, y);
+     }},
+};
+template <>
+constexpr ResizeKernel<std::string> resize_kernels<std::string>[] = {
+    {"places", always<ResizeState>,
+     [](const ResizeState& s, const RunControl&, const Tensor& x, Tensor& y) {
+       pick<std::string>(s.axes, x.dims(), y.dims(), x.data<std::string>(), "",
+                         y.data<std::string>());
+     }},
 };
 
 template <typename F>
 void dispatch_basic(DType dtype, F&& f) {
+  if (dtype == DType::String) return f.template operator()<std::string>();
   dispatch<float, double, float16, bfloat16, uint8_t, int8_t, uint16_t, int16_t, int32_t, int64_t,
            uint32_t, uint64_t, bool, std::complex<float>, std::complex<double>>(dtype, f);
 }
@@ -136,6 +166,8 @@ class ResizeFamily : public Op {
   std::unique_ptr<ResizeState> state_for(const std::vector<ResampledAxis>& axes) const {
     auto state = std::make_unique<ResizeState>();
     state->known = true;
+    state->is_nearest = mode_ == "nearest";
+    state->outside = static_cast<double>(extrapolation_);
     Resampling how{mode_,      nearest_mode_,   coordinates_, static_cast<double>(cubic_a_),
                    antialias_, exclude_outside_};
     for (const ResampledAxis& a : axes) {
@@ -249,7 +281,10 @@ class Resize final : public ResizeFamily {
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     if (!is_constant(c)) return std::make_unique<ResizeState>();
-    return state_for(geometry_of(c, c.input(0).dims()));
+    auto state = state_for(geometry_of(c, c.input(0).dims()));
+    dispatch_basic(c.input(0).dtype(),
+                   [&]<typename T>() { state->name = chosen(resize_kernels<T>, *state).name; });
+    return state;
   }
 
   void run(RunContext& c) const override {
@@ -302,15 +337,8 @@ class Resize final : public ResizeFamily {
   void run(RunContext& c, const ResizeState& state) const {
     const Tensor& x = c.input(0);
     Tensor& y = c.output(0);
-    if (mode_ == "nearest" && x.dtype() == DType::String) {
-      return pick<std::string>(state.axes, x.dims(), y.dims(), x.data<std::string>(), "",
-                               y.data<std::string>());
-    }
     dispatch_basic(x.dtype(), [&]<typename T>() {
-      double fill = static_cast<double>(extrapolation_);
-      if (mode_ != "nearest") return resample<T>(c.control(), state.axes, x, fill, y);
-      T outside = narrowed<T>(static_cast<WideType<T>>(fill));
-      pick<T>(state.axes, x.dims(), y.dims(), x.data<T>(), outside, y.data<T>());
+      chosen(resize_kernels<T>, state).run(state, c.control(), x, y);
     });
   }
 };

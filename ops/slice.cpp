@@ -4,6 +4,7 @@
 
 #include "emit/scatter_back.h"
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/data_movement.h"
@@ -125,7 +126,7 @@ struct SlicePlan {
   StridedCopy copy;
 };
 
-class Slice final : public Op {
+class Slice final : public Op, public WorksOnLevels {
  public:
   void infer(InferContext& c) const override {
     for (size_t i = 1; i < c.num_inputs(); ++i) {

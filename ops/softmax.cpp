@@ -6,6 +6,7 @@
 #include "axis_rows.h"
 #include "kernels/array_functions.h"
 #include "kernels/broadcast.h"
+#include "kernels/kernel_list.h"
 #include "kernels/scratch.h"
 #include "kernels/vector_math.h"
 
@@ -165,6 +166,18 @@ struct HardmaxRule {
   }
 };
 
+// Of elements as they lie: x, y.
+template <typename T>
+using SoftmaxKernel = Kernel<AxisSplit, const T*, T*>;
+
+struct SoftmaxState final : KernelState {
+  explicit SoftmaxState(const AxisSplit& s) : split(s) {}
+  std::string_view kernel() const override { return name; }
+
+  AxisSplit split;
+  std::string_view name;
+};
+
 template <typename Rule>
 class SoftmaxOp final : public Op {
  public:
@@ -177,11 +190,19 @@ class SoftmaxOp final : public Op {
     infer_same(c);
   }
 
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    auto state = std::make_unique<SoftmaxState>(AxisSplit(c.input(0).dims(), axis_));
+    dispatch_float(c.input(0).dtype(),
+                   [&]<typename T>() { state->name = chosen(kernels<T>, state->split).name; });
+    return state;
+  }
+
   void run(RunContext& c) const override {
     const Tensor& x = c.input(0);
+    const AxisSplit& split = c.state<SoftmaxState>().split;
     if (x.size() == 0) return;
     dispatch_float(x.dtype(), [&]<typename T>() {
-      run_as(AxisSplit(x.dims(), axis_), x.data<T>(), c.output(0).data<T>());
+      chosen(kernels<T>, split).run(split, x.data<T>(), c.output(0).data<T>());
     });
   }
 
@@ -197,10 +218,7 @@ class SoftmaxOp final : public Op {
 
  private:
   template <typename T>
-  static void run_as(const AxisSplit& s, const T* x, T* y) {
-    if constexpr (std::is_same_v<T, ComputeType<T>>) {
-      if (s.inner == 1) return run_rows(s, x, y);
-    }
+  static void run_columns(const AxisSplit& s, const T* x, T* y) {
     const int64_t tiles = (s.inner + tile - 1) / tile;
     auto piece = [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; ++unit) {
@@ -251,6 +269,16 @@ class SoftmaxOp final : public Op {
       }
     }
   }
+
+  template <typename T>
+  static constexpr SoftmaxKernel<T> kernels[] = {
+      {"rows", [](const AxisSplit& s) { return s.inner == 1 && std::is_same_v<T, ComputeType<T>>; },
+       [](const AxisSplit& s, const T* x, T* y) {
+         if constexpr (std::is_same_v<T, ComputeType<T>>) run_rows(s, x, y);
+       }},
+      {"columns", always<AxisSplit>,
+       [](const AxisSplit& s, const T* x, T* y) { run_columns(s, x, y); }},
+  };
 
   int64_t axis_ = -1;
 };

@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "kernels/data_movement.h"
 #include "kernels/shape_rules.h"
@@ -10,7 +11,7 @@ namespace onnxrun {
 
 namespace {
 
-class Transpose final : public Op {
+class Transpose final : public Op, public WorksOnLevels {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("perm", perm_, "axis i of the output is axis perm[i] of the input; reversed if absent");

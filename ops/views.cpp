@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/gradient_context.h"
+#include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/shape_rules.h"
@@ -30,7 +31,7 @@ class Identity final : public ViewOp {
   void gradient(GradientContext& g) const override { g.set(0, g.grad(0)); }
 };
 
-class Reshape final : public ViewOp {
+class Reshape final : public ViewOp, public WorksOnLevels {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("allowzero", allowzero_, "a 0 in the shape is a length, not a copy of the input's");
@@ -114,7 +115,7 @@ class Reshape final : public ViewOp {
   bool allowzero_ = false;
 };
 
-class Flatten final : public ViewOp {
+class Flatten final : public ViewOp, public WorksOnLevels {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis_, "the first axis that goes into the second dimension");
@@ -135,7 +136,7 @@ class Flatten final : public ViewOp {
   int64_t axis_ = 1;
 };
 
-class Squeeze final : public ViewOp {
+class Squeeze final : public ViewOp, public WorksOnLevels {
  public:
   void infer(InferContext& c) const override {
     set_output_with_content(c, c.dtype(0), c.shape(0) ? squeezed(c, *c.shape(0)) : std::nullopt);
@@ -174,7 +175,7 @@ class Squeeze final : public ViewOp {
   }
 };
 
-class Unsqueeze final : public ViewOp {
+class Unsqueeze final : public ViewOp, public WorksOnLevels {
  public:
   void infer(InferContext& c) const override {
     set_output_with_content(c, c.dtype(0), c.shape(0) ? unsqueezed(c, *c.shape(0)) : std::nullopt);

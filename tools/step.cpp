@@ -14,6 +14,7 @@
 #include "model_loading.h"
 #include "onnxrun/stored_training.h"
 #include "tensor/tensor.h"
+#include "training/loss_average.h"
 
 namespace onnxrun::tool {
 
@@ -26,26 +27,19 @@ class Means {
     for (const auto& [name, value] : outputs) {
       if (!value.is_tensor() || value.tensor.size() != 1 || !is_float(value.tensor.dtype()))
         continue;
-      Sum& sum = sums_[name];
-      sum.total += to_doubles(value.tensor).front() * static_cast<double>(samples);
-      sum.samples += samples;
+      means_.try_emplace(name, Reduction::Mean)
+          .first->second.add(to_doubles(value.tensor).front(), samples);
     }
   }
 
   std::map<std::string, double> values() const {
-    std::map<std::string, double> means;
-    for (const auto& [name, sum] : sums_) {
-      means[name] = sum.total / static_cast<double>(sum.samples);
-    }
-    return means;
+    std::map<std::string, double> values;
+    for (const auto& [name, mean] : means_) values[name] = mean.value();
+    return values;
   }
 
  private:
-  struct Sum {
-    double total = 0;
-    int64_t samples = 0;
-  };
-  std::map<std::string, Sum> sums_;
+  std::map<std::string, LossAverage> means_;
 };
 
 class Step final : public Command {
@@ -100,15 +94,7 @@ class Step final : public Command {
 
  private:
   StoredTrainingOptions training_options() const {
-    SessionOptions session = common_.session_options();
-    return {.seed = common_.seed,
-            .threads = session.threads,
-            .products = session.products,
-            .optimize = session.optimize,
-            .max_memory = session.max_memory,
-            .max_tensor_bytes = session.max_tensor_bytes,
-            .max_loop_iterations = session.max_loop_iterations,
-            .timeout_seconds = session.timeout_seconds};
+    return {.seed = common_.seed, .session = common_.session_options()};
   }
 
   void run(StoredTraining& training) {

@@ -19,22 +19,11 @@ onnxrun_status onnxrun_stored_training_new(const onnxrun_model* model,
                                            const onnxrun_options* options,
                                            onnxrun_stored_training** training) {
   return guarded([&] {
-    onnxrun::SessionOptions session;
     onnxrun::StoredTrainingOptions chosen;
     OptionReader reader(options);
-    read_options(reader, session);
+    read_options(reader, chosen.session);
     reader.read("seed", chosen.seed);
     reader.finish();
-    if (!session.outputs.empty()) {
-      onnxrun::fail(onnxrun::ErrorKind::Usage, "there is no option 'outputs' here");
-    }
-    chosen.threads = session.threads;
-    chosen.products = session.products;
-    chosen.optimize = session.optimize;
-    chosen.max_memory = session.max_memory;
-    chosen.max_tensor_bytes = session.max_tensor_bytes;
-    chosen.max_loop_iterations = session.max_loop_iterations;
-    chosen.timeout_seconds = session.timeout_seconds;
     give(std::make_unique<onnxrun_stored_training>(onnxrun_stored_training{
              onnxrun::StoredTraining(need(model, "the model").model, chosen)}),
          training);

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,14 +15,8 @@ namespace onnxrun {
 struct StoredTrainingOptions {
   // Of all random numbers without a seed in the file; they differ from step to step.
   uint64_t seed = 0;
-  // As in SessionOptions, for each step.
-  int threads = 1;
-  Products products = Products::Own;
-  bool optimize = true;
-  int64_t max_memory = default_max_memory();
-  int64_t max_tensor_bytes = INT64_MAX;
-  int64_t max_loop_iterations = 20'000'000;
-  std::optional<double> timeout_seconds = {};
+  // How each step runs; its outputs are all there are, so that none are named here.
+  SessionOptions session = {};
 };
 
 // ModelProto.training_info (ONNX IR, "Training Related Information"): graphs that give some of the

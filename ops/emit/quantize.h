@@ -1,18 +1,12 @@
 // Linear quantization as standard operators, for every operator that quantizes.
 #pragma once
 
+#include "graph/quantized_form.h"
 #include "kernels/composed.h"
 
 namespace onnxrun {
 
 inline constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
-
-// How scales and zero points lie over a tensor: one for all (any axis), one for each place of an
-// axis, or, with a block size, one for each block along it.
-struct QuantizedAxis {
-  int64_t axis = 1;
-  int64_t block = 0;
-};
 
 // y = (x - zero_point) * scale, computed in float at least. `zero_point` may be no_value.
 ValueId emit_dequantize(const Emit& e, ValueId x, ValueId scale, ValueId zero_point,

@@ -71,6 +71,22 @@ struct Quantized {
 
 }  // namespace
 
+template <typename Result>
+constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
+    {"pixels", [](const ByteConvolution& c) { return c.is_identity_; },
+     [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
+       c.run_pixels(o, part, result);
+     }},
+    {"flat windows", [](const ByteConvolution& c) { return c.flat_.has_value(); },
+     [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
+       c.run_flat(o, part, result);
+     }},
+    {"copied windows", always<ByteConvolution>,
+     [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
+       c.run_copied(o, part, result);
+     }},
+};
+
 ByteConvolution::ByteConvolution(ConvShape s, Dots dots)
     : shape_(std::move(s)),
       terms_(shape_.weight_rows()),
@@ -78,10 +94,8 @@ ByteConvolution::ByteConvolution(ConvShape s, Dots dots)
       dots_(dots),
       is_identity_(shape_.window.is_identity()) {
   if (!is_identity_) flat_ = FlatWindows::of(shape_.window, shape_.in_channels, plane_limits);
-}
-
-std::string_view ByteConvolution::kernel() const {
-  return dots_ == Dots::Quads ? "8-bit dot products" : "16-bit dot products";
+  name_ = std::string(chosen(kernels<Sums>, *this).name) + " by " +
+          (dots_ == Dots::Quads ? "8-bit" : "16-bit") + " dot products";
 }
 
 int64_t ByteConvolution::weight_words() const { return channels() * (words() + 1); }
@@ -102,10 +116,10 @@ SumCorrection ByteConvolution::correction(const Operands& o, int64_t channel) co
 }
 
 template <typename Result>
-void ByteConvolution::run_columns(const Operands& o, const Columns& c, int64_t image, int64_t group,
+void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Part& part,
                                   const Result& result) const {
   if (c.readable_behind && terms() > 0 && shape_.out_channels <= few_channels) {
-    return run_few_channels(o, c, image, group, result);
+    return run_few_channels(o, c, part, result);
   }
   const int64_t width = panel_columns(), size = c.end - c.begin;
   const int64_t panels = panels_of(size), ld = panels * width;
@@ -120,21 +134,21 @@ void ByteConvolution::run_columns(const Operands& o, const Columns& c, int64_t i
   const bool any_zero = !o.zero_w.is_zero();
   if (any_zero) sum_columns(dots_, right, panels, words(), column_sums);
   for (int64_t row = 0; row < out; row += most_rows) {
-    const int64_t count = std::min(most_rows, out - row), first = group * out + row;
+    const int64_t count = std::min(most_rows, out - row), first = part.group * out + row;
     multiply_words(dots_, o.weights + first * words(), count, right, panels, words(), sums, ld);
     for (int64_t i = 0; i < count; ++i) {
       const int64_t channel = first + i;
       SumCorrection correct = correction(o, channel);
       if (any_zero) correct.columns = column_sums;
-      const int64_t plane = (image * channels() + channel) * outputs_;
+      const int64_t plane = (part.image * channels() + channel) * outputs_;
       result.take(flat_, channel, plane, c.begin, size, sums + i * ld, correct);
     }
   }
 }
 
 template <typename Result>
-void ByteConvolution::run_few_channels(const Operands& o, const Columns& c, int64_t image,
-                                       int64_t group, const Result& result) const {
+void ByteConvolution::run_few_channels(const Operands& o, const Columns& c, const Part& part,
+                                       const Result& result) const {
   const int64_t size = c.end - c.begin, ld = ceil_of(size, FlatWindows::slack) * FlatWindows::slack;
   Scratch scratch(static_cast<size_t>(2 * ld) * sizeof(int32_t));
   auto *sums = scratch.as<int32_t>(), *column_sums = sums + ld;
@@ -149,56 +163,65 @@ void ByteConvolution::run_few_channels(const Operands& o, const Columns& c, int6
     multiply(row.data(), column_sums);
   }
   for (int64_t i = 0; i < shape_.out_channels; ++i) {
-    const int64_t channel = group * shape_.out_channels + i;
+    const int64_t channel = part.group * shape_.out_channels + i;
     multiply(o.weights + channel * words(), sums);
     SumCorrection correct = correction(o, channel);
     if (any_zero) correct.columns = column_sums;
-    const int64_t plane = (image * channels() + channel) * outputs_;
+    const int64_t plane = (part.image * channels() + channel) * outputs_;
     result.take(flat_, channel, plane, c.begin, size, sums, correct);
   }
 }
 
-template <typename Result>
-void ByteConvolution::run_windows(const Operands& o, int64_t begin, int64_t end, int64_t image,
-                                  int64_t group, const Result& result) const {
-  const int64_t ld = end - begin;
-  Scratch scratch(static_cast<size_t>(terms() * ld));
-  auto* windows = scratch.as<uint8_t>();
-  im2col(shape_.window, o.x.data + shape_.x_at(image, group), shape_.in_channels, begin, end,
-         windows, ld, o.zero_x);
-  std::vector<const uint8_t*> rows;
-  for (int64_t p = 0; p < terms(); ++p) rows.push_back(windows + p * ld);
-  run_columns(o, {rows.data(), 0, begin, end, false}, image, group, result);
-}
-
-template <typename Result>
-void ByteConvolution::run_group(const Operands& o, int64_t image, int64_t group,
-                                const Result& result) const {
-  const uint8_t* x = o.x.data + shape_.x_at(image, group);
-  const int64_t plane = flat_ ? flat_->plane_size() : shape_.window.input_size();
-  Scratch scratch(flat_ ? static_cast<size_t>(shape_.in_channels * plane + FlatWindows::slack) : 0);
-  if (flat_) flat_->pack_input(x, shape_.in_channels, scratch.as<uint8_t>(), o.zero_x);
-  std::vector<const uint8_t*> rows;
-  for (int64_t c = 0; c < shape_.in_channels; ++c) {
-    if (is_identity_) rows.push_back(x + c * plane);
-    if (!flat_) continue;
-    for (int64_t offset : flat_->offsets()) {
-      rows.push_back(scratch.as<uint8_t>() + c * plane + offset);
-    }
-  }
+template <typename F>
+void ByteConvolution::for_each_piece(const F& f) const {
   const int64_t fitting = piece_words / std::max<int64_t>(1, words()) / FlatWindows::slack;
   const int64_t piece = std::clamp(fitting * FlatWindows::slack, fewest_columns, most_columns);
   const int64_t pieces = ceil_of(columns(), piece);
   const int64_t grain = grain_of(shape_.group_work() / static_cast<double>(pieces));
   parallel_for(pieces, grain, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) {
-      const int64_t begin = i * piece, end = std::min(columns(), begin + piece);
-      if (flat_ || is_identity_) {
-        run_columns(o, {rows.data(), begin, begin, end, flat_.has_value()}, image, group, result);
-      } else {
-        run_windows(o, begin, end, image, group, result);
-      }
-    }
+    for (int64_t i = first; i < last; ++i) f(i * piece, std::min(columns(), (i + 1) * piece));
+  });
+}
+
+template <typename Result>
+void ByteConvolution::run_pixels(const Operands& o, const Part& part, const Result& result) const {
+  const uint8_t* x = o.x.data + shape_.x_at(part.image, part.group);
+  std::vector<const uint8_t*> rows;
+  for (int64_t c = 0; c < shape_.in_channels; ++c) {
+    rows.push_back(x + c * shape_.window.input_size());
+  }
+  for_each_piece([&](int64_t begin, int64_t end) {
+    run_columns(o, {rows.data(), begin, begin, end, false}, part, result);
+  });
+}
+
+template <typename Result>
+void ByteConvolution::run_flat(const Operands& o, const Part& part, const Result& result) const {
+  const int64_t plane = flat_->plane_size();
+  Scratch scratch(static_cast<size_t>(shape_.in_channels * plane + FlatWindows::slack));
+  auto* planes = scratch.as<uint8_t>();
+  flat_->pack_input(o.x.data + shape_.x_at(part.image, part.group), shape_.in_channels, planes,
+                    o.zero_x);
+  std::vector<const uint8_t*> rows;
+  for (int64_t c = 0; c < shape_.in_channels; ++c) {
+    for (int64_t offset : flat_->offsets()) rows.push_back(planes + c * plane + offset);
+  }
+  for_each_piece([&](int64_t begin, int64_t end) {
+    run_columns(o, {rows.data(), begin, begin, end, true}, part, result);
+  });
+}
+
+template <typename Result>
+void ByteConvolution::run_copied(const Operands& o, const Part& part, const Result& result) const {
+  const uint8_t* x = o.x.data + shape_.x_at(part.image, part.group);
+  for_each_piece([&](int64_t begin, int64_t end) {
+    const int64_t ld = end - begin;
+    Scratch scratch(static_cast<size_t>(terms() * ld));
+    auto* windows = scratch.as<uint8_t>();
+    im2col(shape_.window, x, shape_.in_channels, begin, end, windows, ld, o.zero_x);
+    std::vector<const uint8_t*> rows;
+    for (int64_t p = 0; p < terms(); ++p) rows.push_back(windows + p * ld);
+    run_columns(o, {rows.data(), 0, begin, end, false}, part, result);
   });
 }
 
@@ -206,9 +229,11 @@ template <typename Result>
 void ByteConvolution::run(const Operands& o, const Result& result) const {
   if (outputs_ == 0 || shape_.out_channels == 0) return;
   const int64_t grain = grain_of(shape_.group_work());
+  const auto& kernel = chosen(kernels<Result>, *this);
   parallel_for(shape_.batch * shape_.groups, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      run_group(o, i / shape_.groups, i % shape_.groups, result);
+    for (int64_t i = begin; i < end; ++i) {
+      kernel.run(*this, o, {i / shape_.groups, i % shape_.groups}, result);
+    }
   });
 }
 

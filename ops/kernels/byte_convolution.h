@@ -3,12 +3,14 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "kernels/byte_products.h"
 #include "kernels/byte_sums.h"
 #include "kernels/conv_shape.h"
 #include "kernels/flat_windows.h"
+#include "kernels/kernel_list.h"
 
 namespace onnxrun {
 
@@ -24,7 +26,7 @@ class ByteConvolution {
  public:
   explicit ByteConvolution(ConvShape s, Dots dots = fastest_dots());
 
-  std::string_view kernel() const;
+  std::string_view kernel() const { return name_; }
 
   // Words of the weights as run() takes them.
   int64_t weight_words() const;
@@ -44,8 +46,26 @@ class ByteConvolution {
  private:
   template <typename Result>
   void run(const Operands& o, const Result& result) const;
+  struct Part {
+    int64_t image, group;
+  };
   template <typename Result>
-  void run_group(const Operands& o, int64_t image, int64_t group, const Result& result) const;
+  using GroupKernel = Kernel<ByteConvolution, const Operands&, const Part&, const Result&>;
+  template <typename Result>
+  static const GroupKernel<Result> kernels[3];
+
+  // Calls f(begin, end) with columns that cover all, in parallel where they are many.
+  template <typename F>
+  void for_each_piece(const F& f) const;
+  // Windows of one element, which are columns as they lie.
+  template <typename Result>
+  void run_pixels(const Operands& o, const Part& part, const Result& result) const;
+  // Columns are flat indices of padded planes.
+  template <typename Result>
+  void run_flat(const Operands& o, const Part& part, const Result& result) const;
+  // Columns are windows that are copied out of the image.
+  template <typename Result>
+  void run_copied(const Operands& o, const Part& part, const Result& result) const;
   // Columns [begin, end) of the outputs, which are those of `rows` from `offset` on; behind them
   // may be memory to read.
   struct Columns {
@@ -54,16 +74,12 @@ class ByteConvolution {
     bool readable_behind;
   };
   template <typename Result>
-  void run_columns(const Operands& o, const Columns& c, int64_t image, int64_t group,
+  void run_columns(const Operands& o, const Columns& c, const Part& part,
                    const Result& result) const;
   // The same for groups with so few output channels that columns are read once.
   template <typename Result>
-  void run_few_channels(const Operands& o, const Columns& c, int64_t image, int64_t group,
+  void run_few_channels(const Operands& o, const Columns& c, const Part& part,
                         const Result& result) const;
-  // The same of windows that are copied out of the group's part of the image.
-  template <typename Result>
-  void run_windows(const Operands& o, int64_t begin, int64_t end, int64_t image, int64_t group,
-                   const Result& result) const;
   SumCorrection correction(const Operands& o, int64_t channel) const;
 
   // Output columns of a group: flat indices or windows.
@@ -77,6 +93,7 @@ class ByteConvolution {
   Dots dots_;
   std::optional<FlatWindows> flat_;
   bool is_identity_;
+  std::string name_;
 };
 
 }  // namespace onnxrun

@@ -1,7 +1,6 @@
 #include "kernels/convolution.h"
 
 #include <algorithm>
-#include <iterator>
 
 #include "kernels/channel_convolver.h"
 #include "kernels/flat_convolver.h"
@@ -91,26 +90,10 @@ void convolve_channels(const ConvShape& s, const ConvLines& lines, bool of_input
   convolver.convolve(from, packed.as<T>(), bias, to);
 }
 
-// One way to compute a convolution or one of its gradients; Arguments are those of a function of
-// convolution.h. Of a list, the first that applies is run.
-template <typename... Arguments>
-struct ConvKernel {
-  std::string_view name;
-  bool (*applies)(const ConvPlan& p);
-  void (*run)(const ConvPlan& p, Arguments... arguments);
-};
-
-bool always(const ConvPlan&) { return true; }
 bool without_weights(const ConvPlan& p) { return !p.shape.has_weights(); }
 
-template <typename List>
-const auto& chosen(const List& kernels, const ConvPlan& p) {
-  return *std::find_if(std::begin(kernels), std::end(kernels),
-                       [&](const auto& kernel) { return kernel.applies(p); });
-}
-
 template <typename T>
-constexpr ConvKernel<const T*, const T*, const T*, T*, const Limits<T>*> forward_kernels[] = {
+constexpr ConvForwardKernel<T> forward_kernels[] = {
     {"bias", without_weights,
      [](const ConvPlan& p, const T*, const T*, const T* bias, T* y, const Limits<T>* limits) {
        const ConvShape& s = p.shape;
@@ -132,14 +115,14 @@ constexpr ConvKernel<const T*, const T*, const T*, T*, const Limits<T>*> forward
      [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
        FlatConvolver<T>(p.shape, *p.flat, limits).forward(x, w, bias, y);
      }},
-    {"matrix", always,
+    {"matrix", always<ConvPlan>,
      [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
        MatrixConvolution<T>(p.shape).forward(x, w, bias, y, limits);
      }},
 };
 
 template <typename T>
-constexpr ConvKernel<const T*, const T*, const T*, T*> input_grad_kernels[] = {
+constexpr ConvInputGradKernel<T> input_grad_kernels[] = {
     {"bias", without_weights,
      [](const ConvPlan& p, const T*, const T*, const T* bias, T* dx) {
        const ConvShape& s = p.shape;
@@ -159,14 +142,14 @@ constexpr ConvKernel<const T*, const T*, const T*, T*> input_grad_kernels[] = {
        TransposedWeights<T> reversed(p.shape, w);
        FlatConvolver<T>(p.transposed, *p.flat_transposed).forward(dy, reversed.data(), bias, dx);
      }},
-    {"matrix", always,
+    {"matrix", always<ConvPlan>,
      [](const ConvPlan& p, const T* dy, const T* w, const T* bias, T* dx) {
        MatrixConvolution<T>(p.shape).input_grad(dy, w, bias, dx);
      }},
 };
 
 template <typename T>
-constexpr ConvKernel<const T*, const T*, T*> weight_grad_kernels[] = {
+constexpr ConvWeightGradKernel<T> weight_grad_kernels[] = {
     {"nothing", without_weights, [](const ConvPlan&, const T*, const T*, T*) {}},
     {"channels", [](const ConvPlan& p) { return p.lines_of_weights.has_value(); },
      [](const ConvPlan& p, const T* x, const T* dy, T* dw) {
@@ -176,7 +159,7 @@ constexpr ConvKernel<const T*, const T*, T*> weight_grad_kernels[] = {
      [](const ConvPlan& p, const T* x, const T* dy, T* dw) {
        FlatConvolver<T>(p.shape, *p.flat).weight_grad(x, dy, dw);
      }},
-    {"matrix", always,
+    {"matrix", always<ConvPlan>,
      [](const ConvPlan& p, const T* x, const T* dy, T* dw) {
        MatrixConvolution<T>(p.shape).weight_grad(x, dy, dw);
      }},
@@ -236,6 +219,15 @@ void ConvPlan::keep_weights(const Tensor& w) {
     packed = Tensor(w.dtype(), {convolver.packed_size()});
     convolver.pack_weights(w.data<T>(), packed.data<T>());
   });
+}
+
+template <>
+ConvKernels<float> conv_kernels<float>() {
+  return {forward_kernels<float>, input_grad_kernels<float>, weight_grad_kernels<float>};
+}
+template <>
+ConvKernels<double> conv_kernels<double>() {
+  return {forward_kernels<double>, input_grad_kernels<double>, weight_grad_kernels<double>};
 }
 
 std::string_view ConvPlan::forward_kernel() const {

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "kernels/conv_lines.h"
 #include "kernels/conv_shape.h"
 #include "kernels/depthwise_convolution.h"
 #include "kernels/flat_windows.h"
+#include "kernels/kernel_list.h"
 #include "kernels/limits.h"
 
 namespace onnxrun {
@@ -63,5 +65,25 @@ void convolve_input_grad(const ConvPlan& p, const double* dy, const double* w, c
 // The gradient of w.
 void convolve_weight_grad(const ConvPlan& p, const float* x, const float* dy, float* dw);
 void convolve_weight_grad(const ConvPlan& p, const double* x, const double* dy, double* dw);
+
+// What the functions above choose from, with their arguments.
+template <typename T>
+using ConvForwardKernel = Kernel<ConvPlan, const T*, const T*, const T*, T*, const Limits<T>*>;
+template <typename T>
+using ConvInputGradKernel = Kernel<ConvPlan, const T*, const T*, const T*, T*>;
+template <typename T>
+using ConvWeightGradKernel = Kernel<ConvPlan, const T*, const T*, T*>;
+template <typename T>
+struct ConvKernels {
+  std::span<const ConvForwardKernel<T>> forward;
+  std::span<const ConvInputGradKernel<T>> input_grad;
+  std::span<const ConvWeightGradKernel<T>> weight_grad;
+};
+template <typename T>
+ConvKernels<T> conv_kernels();
+template <>
+ConvKernels<float> conv_kernels<float>();
+template <>
+ConvKernels<double> conv_kernels<double>();
 
 }  // namespace onnxrun

@@ -3,10 +3,14 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/threads.h"
 #include "kernels/im2col.h"
+#include "kernels/kernel_list.h"
 #include "kernels/max_planes.h"
 #include "kernels/scratch.h"
 
@@ -114,20 +118,65 @@ void walk_places(const PlaneWalk& walk, const T* x, Place<T>* at) {
   });
 }
 
-// Where in the plane each window's largest element lies, the first of equals; -1 if it holds none.
-// `padded` is the window's plane, or null. Throws Limit for a plane with more positions than
-// Place<T> counts.
+// How a pool goes over its planes.
+struct PoolPlan {
+  PlaneWalk walk;
+  std::optional<PaddedPlane> padded;  // for pools that can go line by line
+  int64_t planes = 0;
+  std::vector<double> counts;  // elements of each window, where the pool needs them
+
+  const Window& window() const { return walk.window(); }
+  int64_t work() const { return window().kernel_size() * window().output_size(); }
+};
+
 template <typename T>
-void argmax_plane(const PlaneWalk& walk, const PaddedPlane* padded, const T* x, Place<T>* at) {
+concept HasMaxLines = std::is_floating_point_v<T> || sizeof(T) == 1;
+
+// The largest element of each window of `planes` planes: x, y, planes.
+template <typename T>
+using MaxKernel = Kernel<PoolPlan, const T*, T*, int64_t>;
+template <typename T>
+constexpr MaxKernel<T> walk_max = {
+    "walk", always<PoolPlan>, [](const PoolPlan& p, const T* x, T* y, int64_t planes) {
+      const int64_t in = p.window().input_size(), out = p.window().output_size();
+      for (int64_t i = 0; i < planes; ++i) max_plane<T>(p.walk, x + i * in, y + i * out);
+    }};
+template <typename T>
+constexpr MaxKernel<T> max_kernels[] = {walk_max<T>};
+template <HasMaxLines T>
+constexpr MaxKernel<T> max_kernels<T>[] = {
+    {"lines", [](const PoolPlan& p) { return p.padded.has_value(); },
+     [](const PoolPlan& p, const T* x, T* y, int64_t planes) {
+       max_planes(*p.padded, x, y, planes);
+     }},
+    walk_max<T>};
+
+// Where in a plane the first of the largest elements of each window is; -1 where none exceeds the
+// lowest value: x, at.
+template <typename T>
+using PlaceKernel = Kernel<PoolPlan, const T*, Place<T>*>;
+template <typename T>
+constexpr PlaceKernel<T> walk_to_places = {
+    "walk", always<PoolPlan>,
+    [](const PoolPlan& p, const T* x, Place<T>* at) { walk_places(p.walk, x, at); }};
+template <typename T>
+constexpr PlaceKernel<T> place_kernels[] = {walk_to_places<T>};
+template <std::floating_point T>
+constexpr PlaceKernel<T> place_kernels<T>[] = {
+    {"lines", [](const PoolPlan& p) { return p.padded.has_value(); },
+     [](const PoolPlan& p, const T* x, Place<T>* at) { max_places(*p.padded, x, at, 1); }},
+    walk_to_places<T>};
+
+// Where in the plane each window's largest element lies, the first of equals; -1 if it holds none.
+// Throws Limit for a plane with more positions than Place<T> counts.
+template <typename T>
+void argmax_plane(const PoolPlan& p, const T* x, Place<T>* at) {
+  const PlaneWalk& walk = p.walk;
   if (walk.window().input_size() > std::numeric_limits<Place<T>>::max()) {
     fail(ErrorKind::Limit, "a plane of {} elements, at most {} are supported",
          walk.window().input_size(), std::numeric_limits<Place<T>>::max());
   }
-  if constexpr (std::is_floating_point_v<T>) {
-    padded ? max_places(*padded, x, at, 1) : walk_places(walk, x, at);
-  } else {
-    walk_places(walk, x, at);
-  }
+  chosen(place_kernels<T>, p).run(p, x, at);
   const int64_t size = walk.window().output_size();
   if (std::find(at, at + size, -1) == at + size) return;
   // Windows of nothing but the lowest value (or padding).

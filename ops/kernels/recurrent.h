@@ -47,6 +47,14 @@ void recurrent_forward(const RecurrentProblem& p, const RecurrentForward<float>&
 void recurrent_forward(const RecurrentProblem& p, const RecurrentForward<double>& a,
                        ScratchLayout& scratch);
 
+// How the products with r read it, of a list of which the first that applies is taken.
+struct RecurrenceKernel {
+  std::string_view name;
+  bool (*applies)(const RecurrentProblem& p, bool is_packed);  // r is packed already
+  bool packs;                                                  // in working memory, every run
+};
+const RecurrenceKernel& recurrence_kernel(const RecurrentProblem& p, bool is_packed);
+
 // r laid out for the products of every step, and how many elements that takes.
 template <typename T>
 int64_t packed_recurrence(const RecurrentProblem& p);

@@ -41,6 +41,12 @@ void for_each_state_product(const RecurrentProblem& p, const F& f) {
   }
 }
 
+constexpr RecurrenceKernel recurrence_kernels[] = {
+    {"R packed once", [](const RecurrentProblem&, bool is_packed) { return is_packed; }, false},
+    {"R packed every run", [](const RecurrentProblem& p, bool) { return p.steps > 1; }, true},
+    {"R where it lies", [](const RecurrentProblem&, bool) { return true; }, false},
+};
+
 template <typename T>
 class Forward {
  public:
@@ -59,8 +65,7 @@ class Forward {
     bool second = p_.cell().has_second_product();
     reset_ = scratch.take_if<T>(second, {p_.directions, p_.batch, n_});
     raw_ = scratch.take_if<T>(!a_.gates, {p_.directions, chunk_, p_.batch, kept_, n_});
-    // For one step the product reads r where it is.
-    bool packs = !a_.r_packed && p_.steps > 1;
+    const bool packs = recurrence_kernel(p_, a_.r_packed != nullptr).packs;
     for_each_state_product<T>(p_, [&](int64_t d, const StateProduct& product, int64_t at) {
       packed_at_[static_cast<size_t>(2 * d + (product.gate > 0))] = at;
     });
@@ -252,6 +257,11 @@ void pack(const RecurrentProblem& p, const T* r, T* packed) {
 }
 
 }  // namespace
+
+const RecurrenceKernel& recurrence_kernel(const RecurrentProblem& p, bool is_packed) {
+  return *std::ranges::find_if(recurrence_kernels,
+                               [&](const auto& kernel) { return kernel.applies(p, is_packed); });
+}
 
 void recurrent_forward(const RecurrentProblem& p, const RecurrentForward<float>& a,
                        ScratchLayout& scratch) {

@@ -9,6 +9,7 @@
 #include "base/dtype.h"
 #include "base/shape.h"
 #include "kernels/broadcast.h"
+#include "kernels/kernel_list.h"
 
 namespace onnxrun {
 
@@ -198,27 +199,41 @@ void reduce_columns(const ReduceLayout& l, const T* x, T* y, int64_t begin, int6
   }
 }
 
-// y = the reduction of x; `scratch` has reduce_scratch<Reducer>(layout) bytes, aligned to 64.
-template <typename Reducer, typename T>
-void reduce(const ReduceLayout& l, const T* x, T* y, std::byte* scratch) {
-  if (l.outputs() == 0) return;
-  if (reduce_scratch<Reducer>(l) > 0) {
-    return reduce_split<Reducer>(l, x, y, reinterpret_cast<typename Reducer::Acc*>(scratch));
-  }
-  const bool rows = l.row_is_reduced();
-  const int64_t tiles = (l.row() + reduce_columns_width - 1) / reduce_columns_width;
-  const int64_t units = rows ? l.outputs() : l.outputs() / l.row() * tiles;
-  const int64_t work =
-      std::max<int64_t>(1, rows ? l.count() : l.rows() * std::min(l.row(), reduce_columns_width));
-  auto piece = [&](int64_t begin, int64_t end) {
-    if (rows) {
-      reduce_rows<Reducer>(l, x, y, begin, end);
-    } else {
-      reduce_columns<Reducer>(l, x, y, begin, end);
-    }
-  };
+// Calls piece(begin, end) on units of `work` elements that cover all, in parallel where there are
+// many.
+template <typename F>
+void for_each_reduced(int64_t units, int64_t work, const F& piece) {
+  work = std::max<int64_t>(1, work);
   if (units <= elementwise_grain / work) return piece(0, units);
   parallel_for(units, std::max<int64_t>(1, elementwise_grain / work), piece);
 }
+
+// y = the reduction of x: x, y, scratch, which is aligned to 64.
+template <typename T>
+using ReduceKernel = Kernel<ReduceLayout, const T*, T*, std::byte*>;
+template <typename Reducer, typename T>
+constexpr ReduceKernel<T> reduce_kernels[] = {
+    {"nothing", [](const ReduceLayout& l) { return l.outputs() == 0; },
+     [](const ReduceLayout&, const T*, T*, std::byte*) {}},
+    {"pieces of rows", [](const ReduceLayout& l) { return reduce_scratch<Reducer>(l) > 0; },
+     [](const ReduceLayout& l, const T* x, T* y, std::byte* scratch) {
+       reduce_split<Reducer>(l, x, y, reinterpret_cast<typename Reducer::Acc*>(scratch));
+     },
+     reduce_scratch<Reducer>},
+    {"rows", [](const ReduceLayout& l) { return l.row_is_reduced(); },
+     [](const ReduceLayout& l, const T* x, T* y, std::byte*) {
+       for_each_reduced(l.outputs(), l.count(), [&](int64_t begin, int64_t end) {
+         reduce_rows<Reducer>(l, x, y, begin, end);
+       });
+     }},
+    {"columns", [](const ReduceLayout& l) { return !l.row_is_reduced(); },
+     [](const ReduceLayout& l, const T* x, T* y, std::byte*) {
+       const int64_t tiles = (l.row() + reduce_columns_width - 1) / reduce_columns_width;
+       const int64_t work = l.rows() * std::min(l.row(), reduce_columns_width);
+       for_each_reduced(l.outputs() / l.row() * tiles, work, [&](int64_t begin, int64_t end) {
+         reduce_columns<Reducer>(l, x, y, begin, end);
+       });
+     }},
+};
 
 }  // namespace onnxrun

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "graph/builder.h"
-#include "graph/node_attributes.h"
+#include "graph/quantized_form.h"
 
 namespace onnxrun {
 
@@ -14,9 +14,7 @@ class Joiner {
   explicit Joiner(Graph& graph) : graph_(graph) {
     for (const Node& node : graph.nodes) {
       for (ValueId v : node.outputs) {
-        if (v != no_value)
-          producers_[v] = {&node.info->spec, node.inputs, node.outputs,
-                           is_quantizer(node) ? attributes_of(node) : Attributes()};
+        if (v != no_value) producers_[v] = {&node.info->spec, node.op, node.inputs, node.outputs};
       }
     }
   }
@@ -38,14 +36,9 @@ class Joiner {
  private:
   struct Producer {
     const OpSpec* spec;
+    OpPtr op;
     std::vector<ValueId> inputs, outputs;
-    Attributes attributes;
   };
-
-  static bool is_quantizer(const Node& node) {
-    return node.info->spec.name == "QuantizeLinear" ||
-           node.info->spec.name == "DynamicQuantizeLinear";
-  }
 
   const Producer* producer(ValueId v) const {
     auto it = producers_.find(v);
@@ -69,32 +62,27 @@ class Joiner {
     return x && y && identical(*x, *y);
   }
 
-  static int64_t number(const Attributes& a, const char* name, int64_t otherwise) {
-    auto it = a.find(name);
-    return it == a.end() ? otherwise : std::get<int64_t>(it->second);
-  }
-
   const Producer* quantizer_of(const Node& node) const {
-    if (node.info->spec.name != "DequantizeLinear" || node.inputs.size() < 2) return nullptr;
+    const auto* dequantizes = dynamic_cast<const Dequantizes*>(node.op.get());
+    if (!dequantizes || node.inputs.size() < 2) return nullptr;
     const Producer* q = producer(node.inputs[0]);
+    const auto* quantizes = q ? dynamic_cast<const Quantizes*>(q->op.get()) : nullptr;
+    if (!quantizes) return nullptr;
     ValueId zero_point = node.inputs.size() > 2 ? node.inputs[2] : no_value;
     auto input = [&](size_t i) { return i < q->inputs.size() ? q->inputs[i] : no_value; };
-    if (q && q->spec->name == "DynamicQuantizeLinear") {
+    if (quantizes->chooses_scale()) {
       return same(node.inputs[1], q->outputs[1]) && same(zero_point, q->outputs[2]) ? q : nullptr;
     }
-    if (!q || q->spec->name != "QuantizeLinear") return nullptr;
-    Attributes own = attributes_of(node);
-    bool alike = number(own, "axis", 1) == number(q->attributes, "axis", 1) &&
-                 number(own, "block_size", 0) == number(q->attributes, "block_size", 0);
+    const bool alike = dequantizes->quantized_axis() == quantizes->quantized_axis();
     return alike && same(node.inputs[1], input(1)) && same(zero_point, input(2)) ? q : nullptr;
   }
 
   void append_joined(const Node& node, const Producer& q) {
     GraphBuilder b(graph_);
-    Attributes own = attributes_of(node);
+    const QuantizedAxis scales = dynamic_cast<const Dequantizes&>(*node.op).quantized_axis();
     DType type = graph_.value(node.outputs[0]).type.dtype;
-    Attributes attributes{{"axis", number(own, "axis", 1)},
-                          {"block_size", number(own, "block_size", 0)},
+    Attributes attributes{{"axis", scales.axis},
+                          {"block_size", scales.block},
                           {"quantized", static_cast<int64_t>(b.dtype(node.inputs[0]))}};
     b.add("onnxrun.FakeQuantize",
           {b.cast(q.inputs[0], type), b.cast(node.inputs[1], type),

@@ -20,18 +20,14 @@ class Limiter {
 
   void run() {
     for (Node& node : graph_.nodes) {
-      Node* product = is_limit(node) ? product_of(node) : nullptr;
-      if (product) join(*product, node);
+      const auto* limits = dynamic_cast<const LimitsInput*>(node.op.get());
+      Node* product = limits ? product_of(node) : nullptr;
+      if (product) join(*product, node, limits->bounds(node.inputs));
     }
     std::erase_if(graph_.nodes, [](const Node& n) { return n.op == nullptr; });
   }
 
  private:
-  static bool is_limit(const Node& node) {
-    const OpSpec& spec = node.info->spec;
-    return spec.domain.empty() && (spec.name == "Relu" || spec.name == "Clip");
-  }
-
   // The product that `node` alone reads; null if there is none.
   Node* product_of(const Node& node) {
     const ValueId v = node.inputs[0];
@@ -45,7 +41,7 @@ class Limiter {
   }
 
   // Where the limit stood, whose bounds may be computed after the product was.
-  void join(Node& product, Node& limit) {
+  void join(Node& product, Node& limit, const Bounds& bounds) {
     const auto& form = dynamic_cast<const TakesLimits&>(*product.op);
     Node joined;
     joined.info = &graph_.registry().get(form.limited_form());
@@ -55,24 +51,24 @@ class Limiter {
     joined.name = std::move(product.name);
     joined.inputs = std::move(product.inputs);
     joined.inputs.resize(form.operands(), no_value);
-    if (limit.info->spec.name == "Relu") {
-      joined.inputs.push_back(zero(graph_.value(limit.outputs[0]).type.dtype));
-    } else {
-      joined.inputs.insert(joined.inputs.end(), limit.inputs.begin() + 1, limit.inputs.end());
-    }
+    const DType dtype = graph_.value(limit.outputs[0]).type.dtype;
+    joined.inputs.push_back(value_of(bounds.low, dtype));
+    joined.inputs.push_back(value_of(bounds.high, dtype));
+    if (joined.inputs.back() == no_value) joined.inputs.pop_back();
     joined.outputs = std::move(limit.outputs);
     product.op = nullptr;
     limit = std::move(joined);
   }
 
-  ValueId zero(DType dtype) {
-    auto [at, is_new] = zeros_.try_emplace(dtype, no_value);
-    if (is_new) at->second = GraphBuilder(graph_).scalar(0, dtype);
+  ValueId value_of(const Bound& bound, DType dtype) {
+    if (!bound.number) return bound.value;
+    auto [at, is_new] = numbers_.try_emplace({dtype, *bound.number}, no_value);
+    if (is_new) at->second = GraphBuilder(graph_).scalar(*bound.number, dtype);
     return at->second;
   }
 
   Graph& graph_;
-  std::map<DType, ValueId> zeros_;
+  std::map<std::pair<DType, double>, ValueId> numbers_;
   std::vector<int> uses_, producers_;
 };
 

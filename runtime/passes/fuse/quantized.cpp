@@ -1,7 +1,6 @@
 #include "passes/fuse/quantized.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -11,31 +10,42 @@
 #include <vector>
 
 #include "graph/builder.h"
-#include "graph/node_attributes.h"
+#include "graph/limited_product.h"
+#include "graph/quantized_form.h"
 
 namespace onnxrun {
 
 namespace {
 
 constexpr DTypeSet bytes = {DType::Int8, DType::UInt8};
-// Of bytes they give what they give of the floats that the bytes stand for.
-constexpr std::array<std::string_view, 9> movers = {
-    "Reshape", "Transpose", "Flatten", "Squeeze",      "Unsqueeze",
-    "Slice",   "Gather",    "MaxPool", "DepthToSpace",
-};
 
-// A node that others are fused with; nodes themselves are moved meanwhile.
+// A node that others are fused with; nodes themselves are moved meanwhile. Of what an operator may
+// be, pointers are null for what it is not.
 struct Source {
-  std::string_view op;
-  std::vector<ValueId> inputs;
-  Attributes attributes;
+  explicit Source(const Node& node)
+      : op(node.op),
+        info(node.info),
+        inputs(node.inputs),
+        quantizes(dynamic_cast<const Quantizes*>(op.get())),
+        dequantizes(dynamic_cast<const Dequantizes*>(op.get())),
+        limits(dynamic_cast<const LimitsInput*>(op.get())),
+        product(dynamic_cast<const LimitedProduct*>(op.get())
+                    ? nullptr
+                    : dynamic_cast<const HasQuantizedForm*>(op.get())),
+        mover(dynamic_cast<const WorksOnLevels*>(op.get())) {}
 
+  bool is_of_interest() const { return quantizes || dequantizes || limits || product || mover; }
   ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : no_value; }
-  template <typename T>
-  T attribute(const char* name, T otherwise) const {
-    auto it = attributes.find(name);
-    return it == attributes.end() ? otherwise : std::get<T>(it->second);
-  }
+  QuantizedOperand operand() const { return {input(0), input(1), input(2)}; }
+
+  OpPtr op;
+  const OpInfo* info;
+  std::vector<ValueId> inputs;
+  const Quantizes* quantizes;
+  const Dequantizes* dequantizes;
+  const LimitsInput* limits;
+  const HasQuantizedForm* product;
+  const WorksOnLevels* mover;
 };
 
 class QuantizedFuser {
@@ -43,8 +53,9 @@ class QuantizedFuser {
   explicit QuantizedFuser(Graph& graph)
       : graph_(graph), builder_(graph), uses_(graph.use_counts()) {
     for (const Node& node : graph.nodes) {
-      if (!is_of_interest(node)) continue;
-      sources_[node.outputs[0]] = {node.info->spec.name, node.inputs, attributes_of(node)};
+      if (node.outputs.size() != 1 || node.captures > 0) continue;
+      Source s(node);
+      if (s.is_of_interest()) sources_.emplace(node.outputs[0], std::move(s));
     }
     for (const Node& node : graph.nodes) {
       if (const auto product = product_before(node)) quantized_.insert(*product);
@@ -55,22 +66,14 @@ class QuantizedFuser {
     std::vector<Node> nodes = std::move(graph_.nodes);
     graph_.nodes.clear();
     for (Node& node : nodes) {
-      if (!is_of_interest(node) || !fuse(node)) graph_.nodes.push_back(std::move(node));
+      if (!is_source(node) || !fuse(node)) graph_.nodes.push_back(std::move(node));
     }
   }
 
  private:
-  static bool is_of_interest(const Node& node) {
-    const OpSpec& spec = node.info->spec;
-    if (!spec.domain.empty() || node.outputs.size() != 1 || node.captures > 0) return false;
-    const std::string_view name = spec.name;
-    return name == "DequantizeLinear" || name == "QuantizeLinear" || name == "Relu" ||
-           is_product(name) || std::ranges::find(movers, name) != movers.end();
+  bool is_source(const Node& node) const {
+    return node.outputs.size() == 1 && sources_.count(node.outputs[0]) > 0;
   }
-  static bool is_product(std::string_view name) {
-    return name == "Conv" || name == "MatMul" || name == "Gemm";
-  }
-
   const Source* source(ValueId v) const {
     auto it = sources_.find(v);
     return it == sources_.end() ? nullptr : &it->second;
@@ -95,26 +98,30 @@ class QuantizedFuser {
     return scale && scale->size() == 1 && zero && has_plain_types(s, quantized_value, number);
   }
   bool has_plain_types(const Source& s, ValueId quantized_value, ValueId number) const {
+    const bool plain = s.quantizes ? s.quantizes->divides_as_scale() : true;
     return bytes.contains(dtype(quantized_value)) && dtype(number) == DType::Float32 &&
-           s.attribute<int64_t>("block_size", 0) == 0 && s.attribute<int64_t>("precision", 0) == 0;
+           axis_of(s).block == 0 && plain;
+  }
+  static QuantizedAxis axis_of(const Source& s) {
+    return s.quantizes ? s.quantizes->quantized_axis() : s.dequantizes->quantized_axis();
   }
   DType dtype(ValueId v) const { return graph_.value(v).type.dtype; }
 
-  // The DequantizeLinear of bytes, of one scale, that made `v`.
+  // What made `v` of bytes with one scale.
   const Source* dequantized(ValueId v) const {
-    const Source* s = v == no_value ? nullptr : source(v);
-    if (!s || s->op != "DequantizeLinear") return nullptr;
+    const Source* s = source(v);
+    if (!s || !s->dequantizes) return nullptr;
     return is_plain(*s, s->inputs[0], v) ? s : nullptr;
   }
   // The same of constant bytes, whose scales may go with the places of `axis`.
   const Source* weight(ValueId v, int64_t axis) const {
     if (const Source* s = dequantized(v)) return s;
-    const Source* s = v == no_value ? nullptr : source(v);
-    if (!s || s->op != "DequantizeLinear" || !graph_.constant(s->inputs[0])) return nullptr;
+    const Source* s = source(v);
+    if (!s || !s->dequantizes || !graph_.constant(s->inputs[0])) return nullptr;
     const bool zero = s->input(2) == no_value || graph_.constant(s->input(2));
     if (!scales(s->input(1)) || !zero || !has_plain_types(*s, s->inputs[0], v)) return nullptr;
     const int64_t rank = graph_.constant(s->inputs[0])->rank();
-    const int64_t at = s->attribute<int64_t>("axis", 1);
+    const int64_t at = axis_of(*s).axis;
     return (at < 0 ? at + rank : at) == axis ? s : nullptr;
   }
 
@@ -122,7 +129,7 @@ class QuantizedFuser {
   std::optional<ValueId> bias(ValueId v, const Source& x, const Source& w) const {
     if (v == no_value) return no_value;
     const Source* b = source(v);
-    if (!b || b->op != "DequantizeLinear" || b->attribute<int64_t>("block_size", 0) != 0) return {};
+    if (!b || !b->dequantizes || axis_of(*b).block != 0) return {};
     const Tensor *whole = graph_.constant(b->inputs[0]), *scale = scales(b->input(1));
     if (!whole || whole->dtype() != DType::Int32 || whole->rank() != 1 || !scale) return {};
     const Tensor* zero = b->input(2) == no_value ? nullptr : graph_.constant(b->input(2));
@@ -141,29 +148,16 @@ class QuantizedFuser {
     return b->inputs[0];
   }
 
-  struct Operands {
-    const Source *x, *w;
-    ValueId bias;
-  };
-  std::optional<Operands> operands(const Source& product) const {
-    const bool conv = product.op == "Conv", gemm = product.op == "Gemm";
-    const Source* x = dequantized(product.input(0));
-    const int64_t trans_b = gemm ? product.attribute<int64_t>("transB", 0) : 0;
-    const Source* w = weight(product.input(1), conv || trans_b != 0 ? 0 : 1);
-    if (!x || !w || dtype(product.inputs[0]) != DType::Float32) return {};
-    const bool constant = graph_.constant(w->inputs[0]) != nullptr;
-    const int64_t ranks[] = {builder_.rank(x->inputs[0]), builder_.rank(w->inputs[0])};
-    if (conv && (!constant || ranks[0] < 3 || ranks[0] != ranks[1])) return {};
-    if (gemm &&
-        (!constant || product.attribute<int64_t>("transA", 0) != 0 ||
-         product.attribute<float>("alpha", 1) != 1 || product.attribute<float>("beta", 1) != 1)) {
-      return {};
-    }
-    if (!conv && (ranks[0] < 2 || ranks[1] < 2)) return {};
-    // Lists of scales are those of the columns of one matrix.
-    if (!conv && scales(w->input(1))->size() > 1 && ranks[1] != 2) return {};
-    const auto b = bias(product.input(2), *x, *w);
-    return b ? std::optional(Operands{x, w, *b}) : std::nullopt;
+  // Those of a product whose result `q` quantizes, unless that is null.
+  std::optional<QuantizedOperands> operands(const Source& s, const Source* q) const {
+    const Source* x = dequantized(s.input(0));
+    const Source* w = weight(s.input(1), s.product->scale_axis());
+    if (!x || !w || dtype(s.inputs[0]) != DType::Float32) return {};
+    const auto b = bias(s.input(2), *x, *w);
+    if (!b) return {};
+    QuantizedOperands o{.x = x->operand(), .w = w->operand(), .bias = *b};
+    if (q) o.y = {.scale = q->input(1), .zero_point = q->input(2)};
+    return s.product->quantized_form(graph_, o) ? std::optional(o) : std::nullopt;
   }
 
   static int64_t lowest(DType type) { return type == DType::Int8 ? -128 : 0; }
@@ -173,93 +167,81 @@ class QuantizedFuser {
     return t->dtype() == DType::Int8 ? t->data<int8_t>()[0] : t->data<uint8_t>()[0];
   }
 
-  // What a QuantizeLinear reads but for a Relu that it does itself.
+  // What a QuantizeLinear reads but for a lower bound of 0 that its range does, too.
   ValueId quantized_input(const Node& node) const {
     const Source& q = sources_.at(node.outputs[0]);
     const Source* before = source(node.inputs[0]);
-    const bool clips = before && before->op == "Relu" && is_read_once(node.inputs[0]) &&
+    const bool clips = before && before->limits && is_above_zero(before->limits, before->inputs) &&
+                       is_read_once(node.inputs[0]) &&
                        zero_point(q) == lowest(dtype(node.outputs[0]));
     return clips ? before->inputs[0] : node.inputs[0];
   }
+  static bool is_above_zero(const LimitsInput* limits, const std::vector<ValueId>& inputs) {
+    const auto [low, high] = limits->bounds(inputs);
+    return low.number == 0 && high.value == no_value && !high.number;
+  }
 
   bool is_quantizer(const Node& node) const {
-    const Source* q = is_of_interest(node) ? source(node.outputs[0]) : nullptr;
-    return q && q->op == "QuantizeLinear" && is_plain(*q, node.outputs[0], node.inputs[0]);
+    const Source* q = is_source(node) ? source(node.outputs[0]) : nullptr;
+    return q && q->quantizes && !q->quantizes->chooses_scale() &&
+           is_plain(*q, node.outputs[0], node.inputs[0]);
   }
 
   // The product that a QuantizeLinear becomes one with.
   std::optional<ValueId> product_before(const Node& node) const {
     if (!is_quantizer(node)) return {};
     const ValueId v = quantized_input(node);
-    const Source* product = source(v);
-    const bool fits = product && is_product(product->op) && is_read_once(v) && operands(*product);
+    const Source* s = source(v);
+    const bool fits = s && s->product && is_read_once(v) && operands(*s, source(node.outputs[0]));
     return fits ? std::optional(v) : std::nullopt;
   }
 
   bool fuse(const Node& node) {
     if (is_quantizer(node)) return fuse_quantizer(node);
     const Source& s = sources_.at(node.outputs[0]);
-    const bool is_done = quantized_.count(node.outputs[0]) > 0;
-    if (is_done || (s.op != "MatMul" && s.op != "Gemm")) return false;
-    const auto o = operands(s);
-    if (!o) return false;
-    emit(node, s, *o, nullptr);
-    return true;
+    if (!s.product || quantized_.count(node.outputs[0]) > 0) return false;
+    const auto o = operands(s, nullptr);
+    if (o) emit(node, s, *o);
+    return o.has_value();
   }
 
   bool fuse_quantizer(const Node& node) {
     const Source& q = sources_.at(node.outputs[0]);
     if (const auto v = product_before(node)) {
-      const Source& product = *source(*v);
-      emit(node, product, *operands(product), &q);
+      emit(node, *source(*v), *operands(*source(*v), &q));
       return true;
     }
     const Source* mover = is_read_once(node.inputs[0]) ? source(node.inputs[0]) : nullptr;
-    if (!mover || std::ranges::find(movers, mover->op) == movers.end()) return false;
+    if (!mover || !mover->mover) return false;
     const Source* x = dequantized(mover->inputs[0]);
     const bool same = x && dtype(x->inputs[0]) == dtype(node.outputs[0]) &&
                       identical(scale_of(*x), scale_of(q)) && zero_point(*x) == zero_point(q);
     if (!same) return false;
     std::vector<ValueId> inputs = mover->inputs;
     inputs[0] = x->inputs[0];
-    replace(node, mover->op, inputs, mover->attributes);
+    replace(node, {mover->info->qualified_name(), inputs,
+                   write_attributes(*mover->op, *mover->info->make())});
     return true;
   }
   Tensor scale_of(const Source& s) const {
     return Tensor::scalar(graph_.constant(s.input(1))->data<float>()[0]);
   }
 
-  // Zero points that are left out are those of this type.
-  ValueId zero_of(const Source& s, DType type) {
-    if (s.input(2) != no_value) return s.input(2);
-    return builder_.scalar(0, type);
+  // Zero points that are left out are those of the levels' type.
+  void set_zero(QuantizedOperand& operand, DType type) {
+    if (operand.zero_point == no_value) operand.zero_point = builder_.scalar(0, type);
   }
 
-  // The product in place of `node`, quantized as `q` does it unless that is null.
-  void emit(const Node& node, const Source& product, const Operands& o, const Source* q) {
-    const ValueId x = o.x->inputs[0], w = o.w->inputs[0];
-    const ValueId x_zero = zero_of(*o.x, dtype(x)), w_zero = zero_of(*o.w, dtype(w));
-    const ValueId x_scale = o.x->input(1), w_scale = o.w->input(1);
-    const ValueId y_scale = q ? q->input(1) : no_value;
-    const ValueId y_zero = q ? zero_of(*q, dtype(node.outputs[0])) : no_value;
-    if (product.op == "Conv") {
-      replace(node, "QLinearConv",
-              {x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, o.bias},
-              product.attributes);
-    } else if (product.op == "Gemm") {
-      replace(node, "com.microsoft.QGemm",
-              {x, x_scale, x_zero, w, w_scale, w_zero, o.bias, y_scale, y_zero},
-              {{"transB", product.attribute<int64_t>("transB", 0)}});
-    } else if (q) {
-      replace(node, "QLinearMatMul", {x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero}, {});
-    } else {
-      replace(node, "com.microsoft.MatMulIntegerToFloat", {x, w, x_scale, w_scale, x_zero, w_zero},
-              {});
-    }
+  // The product in place of `node`, which gives its result or that quantized.
+  void emit(const Node& node, const Source& s, QuantizedOperands o) {
+    set_zero(o.x, dtype(o.x.levels));
+    set_zero(o.w, dtype(o.w.levels));
+    if (o.y.scale != no_value) set_zero(o.y, dtype(node.outputs[0]));
+    replace(node, *s.product->quantized_form(graph_, o));
   }
 
-  void replace(const Node& node, std::string_view op, std::vector<ValueId> inputs,
-               Attributes attributes) {
+  void replace(const Node& node, QuantizedForm form) {
+    auto& [op, inputs, attributes] = form;
     while (!inputs.empty() && inputs.back() == no_value) inputs.pop_back();
     builder_.add_n(op, std::move(inputs), 1,
                    {.attributes = std::move(attributes), .name = node.name});
@@ -282,7 +264,7 @@ void fuse_quantized(Graph& graph) {
   bool any = false;
   for (Node& node : graph.nodes) {
     for (Graph& body : node.bodies) fuse_quantized(body);
-    any |= node.info->spec.name == "DequantizeLinear";
+    any |= dynamic_cast<const Dequantizes*>(node.op.get()) != nullptr;
   }
   if (any) QuantizedFuser(graph).run();
 }

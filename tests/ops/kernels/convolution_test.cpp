@@ -5,6 +5,8 @@
 #include <hwy/targets.h>
 
 #include <random>
+#include <set>
+#include <string_view>
 
 #include "kernels/channel_convolver.h"
 #include "kernels/flat_convolver.h"
@@ -90,6 +92,44 @@ void compare(const KernelConvolutionCase& c) {
   expect_near(actual, expected);
 }
 
+// Every kernel that applies gives what the last of its list does, which always applies.
+template <typename T, typename List, typename F>
+void compare_kernels(const List& kernels, const ConvPlan& plan, std::set<std::string_view>& seen,
+                     const F& result) {
+  const std::vector<T> expected = result(kernels.back());
+  for (const auto& kernel : kernels) {
+    if (!kernel.applies(plan)) continue;
+    SCOPED_TRACE(kernel.name);
+    seen.insert(kernel.name);
+    expect_near(result(kernel), expected);
+  }
+}
+
+template <typename T>
+void compare_lists(const KernelConvolutionCase& c, std::set<std::string_view>& seen) {
+  const ConvPlan plan(shape_of(c));
+  const ConvShape& s = plan.shape;
+  const auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2),
+             dy = numbers<T>(s.y_at(s.batch, 0), 3),
+             bias = numbers<T>(s.groups * std::max(s.in_channels, s.out_channels), 4);
+  const ConvKernels<T> kernels = conv_kernels<T>();
+  compare_kernels<T>(kernels.forward, plan, seen, [&](const auto& kernel) {
+    std::vector<T> y(dy.size());
+    kernel.run(plan, x.data(), w.data(), bias.data(), y.data(), nullptr);
+    return y;
+  });
+  compare_kernels<T>(kernels.input_grad, plan, seen, [&](const auto& kernel) {
+    std::vector<T> dx(x.size());
+    kernel.run(plan, dy.data(), w.data(), bias.data(), dx.data());
+    return dx;
+  });
+  compare_kernels<T>(kernels.weight_grad, plan, seen, [&](const auto& kernel) {
+    std::vector<T> dw(w.size());
+    kernel.run(plan, x.data(), dy.data(), dw.data());
+    return dw;
+  });
+}
+
 class Convolutions : public ::testing::TestWithParam<int64_t> {
   void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
   void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
@@ -108,7 +148,7 @@ TEST_P(Convolutions, EveryWayGivesTheSame) {
 
 // Blocks of one and two vectors, full and not; lines in several pieces, with and without padding;
 // phases that meet few positions or none; windows that cut input off.
-const std::vector<Case> many_channels = {
+const std::vector<KernelConvolutionCase> many_channels = {
     {2, 1, 3, 16, {5, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {9, 1, 17, 33, {6, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {1, 2, 12, 40, {9, 31}, {3, 5}, {1, 1}, {1, 1}, {0, 0}},
@@ -123,7 +163,7 @@ const std::vector<Case> many_channels = {
 };
 
 template <typename T>
-void compare_channels(const Case& c) {
+void compare_channels(const KernelConvolutionCase& c) {
   const ConvShape s = shape_of(c);
   const auto lines = ConvLines::of_output(s.window, s.in_channels);
   const auto lines_of_input = ConvLines::of_input(s.window, s.out_channels);
@@ -205,6 +245,18 @@ TEST(ConvPlan, KeepsConstantWeightsPacked) {
   kept.resize(packed_each_time.size());
   convolve(plan, x.data(), nullptr, nullptr, kept.data());
   EXPECT_EQ(kept, packed_each_time);
+}
+
+TEST_P(Convolutions, EveryKernelOfTheListsGivesTheSame) {
+  std::set<std::string_view> seen;
+  std::vector<KernelConvolutionCase> cases = kernel_convolution_cases;
+  cases.push_back(many_channels[1]);
+  cases.push_back({1, 3, 1, 1, {12, 16}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+  for (const KernelConvolutionCase& c : cases) {
+    compare_lists<float>(c, seen);
+    compare_lists<double>(c, seen);
+  }
+  EXPECT_EQ(seen, (std::set<std::string_view>{"channels", "depthwise", "flat", "matrix"}));
 }
 
 // Lines of all lengths, kernels that are and are not unrolled, padding that cuts input off.
