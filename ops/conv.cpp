@@ -43,7 +43,9 @@ class Conv : public ConvFamily, public WeighsChannels, public TakesLimits {
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
-    return plan(c.input(0).dims(), c.input(1).dims(), &ConvPlan::forward_kernel);
+    auto state = plan(c.input(0).dims(), c.input(1).dims(), &ConvPlan::forward_kernel);
+    if (const Tensor* w = c.constant(1)) state->plan.keep_weights(*w);
+    return state;
   }
 
   void run(RunContext& c) const override { compute<false>(c); }

@@ -1,6 +1,7 @@
 // onnxrun.Elementwise: a program of elementwise functions, as passes/fuse makes it of a chain of
 // operators.
 #include "expression_state.h"
+#include "graph/checks_ahead.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -9,7 +10,7 @@ namespace onnxrun {
 
 namespace {
 
-class ElementwiseProgram final : public Op {
+class ElementwiseProgram final : public Op, public ChecksAhead {
  public:
   void attributes(AttributeVisitor& v) override {
     v.required("functions", functions_, "of each call, named as the operators");
@@ -51,6 +52,16 @@ class ElementwiseProgram final : public Op {
   }
 
   void run(RunContext& c) const override { run_expression(c); }
+
+  std::optional<size_t> first_not_finite(const RunContext& c) const override {
+    std::array<const void*, Expression::most_inputs> inputs;  // NOLINT: as many as there are
+    for (size_t i = 0; i < c.num_inputs(); ++i) inputs[i] = c.input(i).raw();
+    std::optional<size_t> found =
+        c.state<ExpressionState>().expression.first_not_finite(inputs.data());
+    // Counted among those that are there.
+    for (size_t o = 0; found && o <= *found; ++o) *found += c.has_output(o) ? 0 : 1;
+    return found;
+  }
 
   void decompose(DecomposeContext& d) const override {
     const Program p = program(d.num_inputs());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "kernels/channel_convolver.h"
 #include "kernels/flat_convolver.h"
 #include "kernels/matrix_convolution.h"
 
@@ -10,6 +11,8 @@ namespace onnxrun {
 
 namespace {
 
+// Weights that may be in memory twice.
+constexpr int64_t most_kept_weights = 1 << 18;
 // Elements of x for each window up to which the transposed convolution is worth it.
 constexpr int64_t most_inputs_a_window = 4;
 
@@ -65,6 +68,29 @@ void fill_planes(int64_t images, int64_t channels, int64_t plane, const T* bias,
   }
 }
 
+// Whether vectors of `channels` channels, which sum `terms` terms each, are worth it: most lanes
+// are channels, all but a few where there are flat planes, which waste none.
+bool fill_vectors(int64_t channels, int64_t terms, bool has_flat) {
+  constexpr int64_t longest_vector = 16, fewest_channels = 12, most_weights = 1 << 18;
+  const int64_t lanes = ceil_of(channels, longest_vector) * longest_vector;
+  return channels >= fewest_channels && 10 * channels >= (has_flat ? 9 : 7) * lanes &&
+         terms <= most_weights / (2 * longest_vector);
+}
+
+// Sums that are long enough to make up for writing the channels apart.
+bool is_long_sum(const Window& w, int64_t terms) {
+  return w.kernel_size() > 1 ? terms >= 100 : w.strides.back() > 1 && terms >= 16;
+}
+
+template <typename T>
+void convolve_channels(const ConvShape& s, const ConvLines& lines, bool of_input, const T* from,
+                       const T* w, const T* bias, T* to, const Limits<T>* limits = nullptr) {
+  const ChannelConvolver<T> convolver(s, lines, of_input, limits);
+  const Scratch packed(static_cast<size_t>(convolver.packed_size()) * sizeof(T));
+  convolver.pack_weights(w, packed.as<T>());
+  convolver.convolve(from, packed.as<T>(), bias, to);
+}
+
 // One way to compute a convolution or one of its gradients; Arguments are those of a function of
 // convolution.h. Of a list, the first that applies is run.
 template <typename... Arguments>
@@ -94,6 +120,14 @@ constexpr ConvKernel<const T*, const T*, const T*, T*, const Limits<T>*> forward
      [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
        convolve_depthwise(p.shape, *p.depthwise, x, w, bias, y, limits);
      }},
+    {"channels", [](const ConvPlan& p) { return p.lines.has_value(); },
+     [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
+       if (!p.packed.defined()) {
+         return convolve_channels(p.shape, *p.lines, false, x, w, bias, y, limits);
+       }
+       ChannelConvolver<T>(p.shape, *p.lines, false, limits)
+           .convolve(x, p.packed.data<T>(), bias, y);
+     }},
     {"flat", [](const ConvPlan& p) { return p.flat.has_value(); },
      [](const ConvPlan& p, const T* x, const T* w, const T* bias, T* y, const Limits<T>* limits) {
        FlatConvolver<T>(p.shape, *p.flat, limits).forward(x, w, bias, y);
@@ -116,6 +150,10 @@ constexpr ConvKernel<const T*, const T*, const T*, T*> input_grad_kernels[] = {
        TransposedWeights<T> reversed(p.shape, w);
        convolve_depthwise(p.transposed, *p.depthwise_transposed, dy, reversed.data(), bias, dx);
      }},
+    {"channels", [](const ConvPlan& p) { return p.lines_of_input.has_value(); },
+     [](const ConvPlan& p, const T* dy, const T* w, const T* bias, T* dx) {
+       convolve_channels(p.shape, *p.lines_of_input, true, dy, w, bias, dx);
+     }},
     {"flat", [](const ConvPlan& p) { return p.flat_transposed.has_value(); },
      [](const ConvPlan& p, const T* dy, const T* w, const T* bias, T* dx) {
        TransposedWeights<T> reversed(p.shape, w);
@@ -130,6 +168,10 @@ constexpr ConvKernel<const T*, const T*, const T*, T*> input_grad_kernels[] = {
 template <typename T>
 constexpr ConvKernel<const T*, const T*, T*> weight_grad_kernels[] = {
     {"nothing", without_weights, [](const ConvPlan&, const T*, const T*, T*) {}},
+    {"channels", [](const ConvPlan& p) { return p.lines_of_weights.has_value(); },
+     [](const ConvPlan& p, const T* x, const T* dy, T* dw) {
+       ChannelConvolver<T>(p.shape, *p.lines_of_weights, false).weight_grad(x, dy, dw);
+     }},
     {"flat", [](const ConvPlan& p) { return p.is_weight_grad_flat; },
      [](const ConvPlan& p, const T* x, const T* dy, T* dw) {
        FlatConvolver<T>(p.shape, *p.flat).weight_grad(x, dy, dw);
@@ -147,12 +189,53 @@ ConvPlan::ConvPlan(ConvShape s) : shape(std::move(s)) {
   flat = FlatWindows::of(shape.window, shape.in_channels);
   if (flat) depthwise = depthwise_plane(shape);
   is_weight_grad_flat = flat && shape.window.output_size() >= 2 * shape.in_channels;
+  choose_transposed();
+  choose_lines();
+}
+
+void ConvPlan::choose_transposed() {
   if (!has_unit_strides(shape.window)) return;
   transposed = transpose(shape);
   // Elements of x that few windows see would mostly be multiplied with padding.
   if (shape.window.input_size() > most_inputs_a_window * shape.window.output_size()) return;
   flat_transposed = FlatWindows::of(transposed.window, transposed.in_channels);
   if (flat_transposed) depthwise_transposed = depthwise_plane(transposed);
+}
+
+void ConvPlan::choose_lines() {
+  const Window& w = shape.window;
+  const int64_t in = shape.in_channels, out = shape.out_channels, positions = w.kernel_size();
+  if (w.is_identity()) return;
+  // Writing weights into vectors takes as long as a few pixels.
+  constexpr int64_t enough_pixels = 128;
+  const bool is_small = in * positions <= most_kept_weights / out;
+  if (fill_vectors(out, in * positions, flat.has_value()) && is_long_sum(w, in * positions) &&
+      (is_small || w.output_size() >= enough_pixels)) {
+    lines = ConvLines::of_output(w, in);
+  }
+  if (fill_vectors(in, out * positions, flat_transposed.has_value()) && positions > 1 &&
+      is_long_sum(w, out * positions) && (is_small || w.input_size() >= enough_pixels)) {
+    lines_of_input = ConvLines::of_input(w, out);
+  }
+  // Sums over few windows of many channels are better products.
+  if (fill_vectors(out, in * positions, false) && is_small) {
+    lines_of_weights = ConvLines::of_output(w, in);
+  }
+}
+
+void ConvPlan::keep_weights(const Tensor& w) {
+  // Beside many windows packing costs nothing, and large weights would be in memory twice.
+  constexpr int64_t most_windows = 2048;
+  if (!lines || shape.batch * shape.window.output_size() > most_windows ||
+      w.size() > most_kept_weights ||
+      (w.dtype() != DType::Float32 && w.dtype() != DType::Float64)) {
+    return;
+  }
+  dispatch<float, double>(w.dtype(), [&]<typename T>() {
+    const ChannelConvolver<T> convolver(shape, *lines, false);
+    packed = Tensor(w.dtype(), {convolver.packed_size()});
+    convolver.pack_weights(w.data<T>(), packed.data<T>());
+  });
 }
 
 std::string_view ConvPlan::forward_kernel() const {

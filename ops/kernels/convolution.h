@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "kernels/conv_lines.h"
 #include "kernels/conv_shape.h"
 #include "kernels/depthwise_convolution.h"
 #include "kernels/flat_windows.h"
@@ -11,8 +12,8 @@
 
 namespace onnxrun {
 
-// A convolution and how it is best computed: small images by FlatWindows, others as products with
-// matrices of windows.
+// A convolution and how it is best computed: with many output channels by vectors of these, small
+// images by FlatWindows, others as products with matrices of windows.
 struct ConvPlan {
   ConvShape shape;
   std::optional<FlatWindows> flat;
@@ -24,14 +25,25 @@ struct ConvPlan {
   // if the windows' strides are 1.
   ConvShape transposed;
   std::optional<FlatWindows> flat_transposed;
+  // Where vectors of channels are the best way of each.
+  std::optional<ConvLines> lines, lines_of_input, lines_of_weights;
+  // The weights as the forward kernel reads them, unless they are packed for every run.
+  Tensor packed;
 
   ConvPlan() = default;
   explicit ConvPlan(ConvShape s);
+
+  // For weights that are the same in every run.
+  void keep_weights(const Tensor& w);
 
   // Names of the kernels that the three functions below run.
   std::string_view forward_kernel() const;
   std::string_view input_grad_kernel() const;
   std::string_view weight_grad_kernel() const;
+
+ private:
+  void choose_transposed();
+  void choose_lines();
 };
 
 // y = x * w + bias within limits; `bias` may be null. Uses the threads of the caller's ThreadScope;

@@ -1,9 +1,11 @@
 #include "kernels/expression.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "base/threads.h"
+#include "kernels/finite_numbers.h"
 #include "kernels/scratch.h"
 
 namespace onnxrun {
@@ -159,10 +161,48 @@ void Expression::run_range(Block block, int64_t end) const {
   // One function that needs no register takes all at once.
   const bool is_whole = steps_.size() == 1 && registers_ == 0;
   const int64_t length = is_whole ? end - block.at : largest_register / number_width_;
+  std::array<std::byte*, most_calls> to;  // NOLINT: as many are set as there are outputs
   for (; block.at < end; block.at += length) {
     block.size = std::min(length, end - block.at);
-    run_block(block);
+    find_targets(block, to.data());
+    run_block(block, to.data());
+    if (has_risks_) move_staged(block, to.data());
   }
+}
+
+std::optional<size_t> Expression::first_not_finite(const void* const* inputs) const {
+  std::atomic<size_t> first = outputs_.size();
+  parallel_for(size_, elementwise_grain, [&](int64_t begin, int64_t end) {
+    Scratch own((static_cast<size_t>(registers_) + outputs_.size()) *
+                static_cast<size_t>(register_bytes_));
+    const auto found = first_not_finite({inputs, nullptr, own.as<std::byte>(), begin, 0}, end);
+    size_t least = first.load(std::memory_order_relaxed);
+    while (found && *found < least && !first.compare_exchange_weak(least, *found)) {
+    }
+  });
+  return first < outputs_.size() ? std::optional(first.load()) : std::nullopt;
+}
+
+// From block.at to `end`; outputs go to registers behind all others.
+std::optional<size_t> Expression::first_not_finite(Block block, int64_t end) const {
+  std::array<std::byte*, most_calls> to;  // NOLINT: as many are set as there are outputs
+  for (size_t o = 0; o < outputs_.size(); ++o) {
+    to[o] = block.registers + (registers_ + static_cast<int>(o)) * register_bytes_;
+  }
+  size_t first = outputs_.size();
+  const int64_t length = largest_register / number_width_;
+  for (; block.at < end; block.at += length) {
+    block.size = std::min(length, end - block.at);
+    run_block(block, to.data());
+    for (size_t o = 0; o < first; ++o) {
+      if (outputs_[o].width != number_width_) continue;
+      const bool finite = number_width_ == 4
+                              ? are_finite(reinterpret_cast<const float*>(to[o]), block.size)
+                              : are_finite(reinterpret_cast<const double*>(to[o]), block.size);
+      if (!finite) first = o;
+    }
+  }
+  return first < outputs_.size() ? std::optional(first) : std::nullopt;
 }
 
 // Where this block's elements of each input lie.
@@ -203,11 +243,9 @@ void Expression::find_targets(const Block& block, std::byte** to) const {
   }
 }
 
-void Expression::run_block(const Block& block) const {
-  std::array<Source, most_inputs> from;   // NOLINT: as many are set as there are
-  std::array<std::byte*, most_calls> to;  // NOLINT
+void Expression::run_block(const Block& block, std::byte* const* to) const {
+  std::array<Source, most_inputs> from;  // NOLINT: as many are set as there are
   find_sources(block, from.data());
-  find_targets(block, to.data());
   auto memory = [&](const Place& place) {
     return place.kind == Place::Kind::Output ? to[place.index]
                                              : block.registers + place.index * register_bytes_;
@@ -226,7 +264,10 @@ void Expression::run_block(const Block& block) const {
     }
     step.function(operands.data(), repeated, memory(step.to), block.size);
   }
-  if (!has_risks_) return;
+}
+
+// What could not be written where it belongs while inputs lay there.
+void Expression::move_staged(const Block& block, std::byte* const* to) const {
   for (size_t o = 0; o < outputs_.size(); ++o) {
     std::byte* target = static_cast<std::byte*>(block.outputs[o]) + block.at * outputs_[o].width;
     if (to[o] == target) continue;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -47,6 +48,9 @@ class Expression {
   // ones use the threads of the caller's ThreadScope.
   void run(const void* const* inputs, void* const* outputs, std::byte* scratch) const;
 
+  // The first output in which run() would leave a number that is not finite.
+  std::optional<size_t> first_not_finite(const void* const* inputs) const;
+
  private:
   // Where a call finds an operand or leaves its result.
   struct Place {
@@ -84,7 +88,9 @@ class Expression {
   void run_range(Block block, int64_t end) const;
   void find_sources(const Block& block, Source* from) const;
   void find_targets(const Block& block, std::byte** to) const;
-  void run_block(const Block& block) const;
+  void run_block(const Block& block, std::byte* const* to) const;
+  void move_staged(const Block& block, std::byte* const* to) const;
+  std::optional<size_t> first_not_finite(Block block, int64_t end) const;
 
   int64_t number_width_;
   int64_t size_;

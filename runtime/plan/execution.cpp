@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "graph/checks_ahead.h"
 #include "graph/infer_context.h"
 #include "graph/run_scope.h"
 #include "graph/value_type.h"
@@ -403,15 +404,25 @@ static std::string guard_text(const Graph& graph, ValueId v) {
 }
 
 void Execution::check_guards(const RunControl& control) {
-  for (ValueId v : plan_->graph().guards) {
+  for (ValueId v : plan_->guards()) {
     if (!all_finite(values_[static_cast<size_t>(v)].tensor)) {
       blame_first_node(control, guard_text(plan_->graph(), v));
     }
   }
+  for (size_t s = static_cast<size_t>(plan_->commit_at()); s < steps_.size(); ++s) {
+    if (!plan_->steps()[s].is_checked_ahead) continue;
+    RunningStep& step = *steps_[s];
+    step.context.set_control(&control);
+    const auto output = dynamic_cast<const ChecksAhead&>(*step.op).first_not_finite(step.context);
+    if (output)
+      blame_first_node(control, guard_text(plan_->graph(), step.node->outputs[*output]), s,
+                       *output);
+  }
 }
 
 // Nothing has been committed, so the same run once more finds the same numbers, one node at a time.
-void Execution::blame_first_node(const RunControl& control, const std::string& guard) {
+void Execution::blame_first_node(const RunControl& control, const std::string& guard, size_t ahead,
+                                 size_t output) {
   for (size_t s = 0; s < static_cast<size_t>(plan_->commit_at()); ++s) {
     run_steps(s, s + 1, control);
     for (size_t i = 0; i < steps_[s]->outputs.size(); ++i) {
@@ -422,6 +433,10 @@ void Execution::blame_first_node(const RunControl& control, const std::string& g
       fail(ErrorKind::Numeric, "{} is not finite; the first value that is not is {}", guard,
            blamed_value(plan_->graph(), *steps_[s]->node, steps_[s]->inputs, i));
     }
+  }
+  if (ahead < steps_.size()) {
+    fail(ErrorKind::Numeric, "{} is not finite; the first value that is not is {}", guard,
+         blamed_value(plan_->graph(), *steps_[ahead]->node, steps_[ahead]->inputs, output));
   }
   fail(ErrorKind::Numeric, "{} is not finite, as the model's inputs or weights are not", guard);
 }

@@ -82,7 +82,9 @@ class Execution {
   Tensor new_result(const Tensor& like, const RunControl& control) const;
   void make_outputs(const RunControl& control);
   void check_guards(const RunControl& control);
-  [[noreturn]] void blame_first_node(const RunControl& control, const std::string& guard);
+  // The guard is a value, or output `output` of step `ahead`.
+  [[noreturn]] void blame_first_node(const RunControl& control, const std::string& guard,
+                                     size_t ahead = SIZE_MAX, size_t output = 0);
   void copy_results(const RunControl& control);
 
   std::shared_ptr<const Plan> plan_;

@@ -10,6 +10,7 @@
 #include "passes/fold.h"
 #include "passes/fuse/elementwise.h"
 #include "passes/remove_noops.h"
+#include "plan/step_order.h"
 
 namespace onnxrun {
 
@@ -47,7 +48,7 @@ class PlanCompiler {
       remove_noops(graph_);
       remove_dead_nodes(graph_);
     }
-    order_steps();
+    add_steps();
     assign_buffers();
     alias_state();
     merge_in_place();
@@ -62,7 +63,7 @@ class PlanCompiler {
 
  private:
   void specialize(std::span<const Type> inputs);
-  void order_steps();
+  void add_steps();
   bool is_static(const Node& node) const;
   void assign_buffers();
   void alias_state();
@@ -106,39 +107,20 @@ void PlanCompiler::specialize(std::span<const Type> inputs) {
   }
 }
 
-// Steps that only state depends on come last, so that a failed check leaves the state untouched.
-void PlanCompiler::order_steps() {
-  std::vector<int> producers = graph_.producers();
-  std::vector<bool> head(graph_.nodes.size(), false), live(graph_.nodes.size(), false);
-  auto mark = [&](ValueId root, std::vector<bool>& marked) {
-    std::vector<ValueId> stack{root};
-    while (!stack.empty()) {
-      ValueId v = stack.back();
-      stack.pop_back();
-      int n = v == no_value ? -1 : producers[static_cast<size_t>(v)];
-      if (n < 0 || marked[static_cast<size_t>(n)]) continue;
-      marked[static_cast<size_t>(n)] = true;
-      const auto& in = graph_.nodes[static_cast<size_t>(n)].inputs;
-      stack.insert(stack.end(), in.begin(), in.end());
+void PlanCompiler::add_steps() {
+  StepOrder order = order_steps(graph_, plan_->options_.optimize);
+  plan_->guards_ = std::move(order.guards);
+  for (const std::vector<size_t>* nodes : {&order.head, &order.commit}) {
+    plan_->commit_at_ = static_cast<int>(plan_->steps_.size());
+    for (size_t n : *nodes) {
+      Step step;
+      step.node = static_cast<int>(n);
+      step.is_checked_ahead = order.is_checked_ahead[n];
+      for (size_t k = 0; k < graph_.nodes[n].bodies.size(); ++k) {
+        step.bodies.push_back(std::make_unique<PlanCache>());
+      }
+      plan_->steps_.push_back(std::move(step));
     }
-  };
-  for (ValueId v : graph_.outputs) mark(v, head);
-  for (ValueId v : graph_.guards) mark(v, head);
-  for (const StateBinding& s : graph_.state) mark(s.out, live);
-  auto add = [&](size_t n) {
-    Step step;
-    step.node = static_cast<int>(n);
-    for (size_t k = 0; k < graph_.nodes[n].bodies.size(); ++k) {
-      step.bodies.push_back(std::make_unique<PlanCache>());
-    }
-    plan_->steps_.push_back(std::move(step));
-  };
-  for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-    if (head[n]) add(n);
-  }
-  plan_->commit_at_ = static_cast<int>(plan_->steps_.size());
-  for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-    if (live[n] && !head[n]) add(n);
   }
 }
 
@@ -214,7 +196,7 @@ std::vector<int> PlanCompiler::last_reads() const {
   for (size_t s = 0; s < plan_->steps_.size(); ++s) {
     for (ValueId v : node(s).inputs) read(v, static_cast<int>(s));
   }
-  for (ValueId v : graph_.guards) read(v, plan_->commit_at_);
+  for (ValueId v : plan_->guards_) read(v, plan_->commit_at_);
   for (ValueId v : graph_.outputs) read(v, INT32_MAX);
   for (const StateBinding& b : graph_.state) read(b.out, INT32_MAX);
   return last;
@@ -335,7 +317,7 @@ void PlanCompiler::find_lifetimes() {
     for (ValueId v : node(static_cast<size_t>(s)).inputs) touch(v, s);
     for (ValueId v : node(static_cast<size_t>(s)).outputs) touch(v, s);
   }
-  for (ValueId v : graph_.guards) touch(v, plan_->commit_at_);
+  for (ValueId v : plan_->guards_) touch(v, plan_->commit_at_);
   for (const Plan::Copy& c : plan_->copies_) touch(c.from, end);
   for (const Buffer& b : plan_->buffers_) {
     if (b.kind != Buffer::Kind::Dynamic || b.last < 0 || b.last >= end) continue;

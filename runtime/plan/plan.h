@@ -55,6 +55,7 @@ struct Step {
   int node = 0;  // index into Plan::graph().nodes
   bool dynamic = false;
   bool idle = false;  // static, and its outputs have no elements: there is nothing to run
+  bool is_checked_ahead = false;
   std::unique_ptr<KernelState> state;
   int64_t scratch = 0;
   // Dynamic values nobody reads after this step.
@@ -77,8 +78,10 @@ class Plan {
   const std::vector<Buffer>& buffers() const { return buffers_; }
   // Index into buffers(), or -1 for values the plan does not use.
   int buffer_of(ValueId v) const { return buffer_of_[static_cast<size_t>(v)]; }
-  // Steps from here on move state; guards are checked before.
+  // Steps from here on move state. Before, these values are checked, and what the steps would give
+  // that are checked ahead.
   int commit_at() const { return commit_at_; }
+  const std::vector<ValueId>& guards() const { return guards_; }
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t scratch_bytes() const { return scratch_bytes_; }
   // Outputs and state whose value has its buffer elsewhere: copied when all steps are done.
@@ -106,6 +109,7 @@ class Plan {
   std::vector<Copy> copies_;
   std::vector<RuntimeValue> prototypes_;
   int commit_at_ = 0;
+  std::vector<ValueId> guards_;
   int64_t arena_bytes_ = 0;
   int64_t scratch_bytes_ = 0;
   bool has_dynamic_ = false;

@@ -6,6 +6,7 @@
 
 #include <random>
 
+#include "kernels/channel_convolver.h"
 #include "kernels/flat_convolver.h"
 #include "kernels/matrix_convolution.h"
 
@@ -105,6 +106,107 @@ TEST_P(Convolutions, EveryWayGivesTheSame) {
   }
 }
 
+// Blocks of one and two vectors, full and not; lines in several pieces, with and without padding;
+// phases that meet few positions or none; windows that cut input off.
+const std::vector<Case> many_channels = {
+    {2, 1, 3, 16, {5, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {9, 1, 17, 33, {6, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {1, 2, 12, 40, {9, 31}, {3, 5}, {1, 1}, {1, 1}, {0, 0}},
+    {2, 1, 16, 16, {11, 14}, {3, 3}, {2, 2}, {1, 1}, {1, 1}},
+    {1, 1, 13, 20, {8, 17}, {1, 1}, {2, 3}, {1, 1}, {0, 0}},
+    {1, 1, 18, 31, {10, 19}, {3, 2}, {2, 4}, {2, 1}, {3, 0}},
+    {1, 1, 12, 24, {7, 240}, {2, 3}, {1, 1}, {1, 2}, {1, 2}},
+    {2, 3, 14, 15, {130}, {7}, {1}, {2}, {5}},
+    {8, 1, 12, 12, {3, 5, 6}, {2, 3, 3}, {1, 2, 1}, {1, 1, 1}, {1, 1, 1}},
+    {1, 1, 12, 16, {9, 26}, {3, 3}, {1, 1}, {1, 1}, {-2, -3}},
+    {2, 1, 12, 16, {3, 2, 4, 5}, {2, 2, 2, 2}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 0, 1}},
+};
+
+template <typename T>
+void compare_channels(const Case& c) {
+  const ConvShape s = shape_of(c);
+  const auto lines = ConvLines::of_output(s.window, s.in_channels);
+  const auto lines_of_input = ConvLines::of_input(s.window, s.out_channels);
+  ASSERT_TRUE(lines && lines_of_input);
+  const auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2);
+  const auto dy = numbers<T>(s.y_at(s.batch, 0), 3);
+  const auto bias = numbers<T>(s.groups * std::max(s.in_channels, s.out_channels), 4);
+  const Limits<T> limits{-1, 2};
+  const MatrixConvolution<T> matrix(s);
+  const ChannelConvolver<T> forward(s, *lines, false, &limits), backward(s, *lines_of_input, true);
+  std::vector<T> packed(static_cast<size_t>(forward.packed_size()));
+
+  std::vector<T> expected(dy.size()), actual(dy.size());
+  forward.pack_weights(w.data(), packed.data());
+  forward.convolve(x.data(), packed.data(), bias.data(), actual.data());
+  matrix.forward(x.data(), w.data(), bias.data(), expected.data(), &limits);
+  expect_near(actual, expected);
+  if (const auto flat = FlatWindows::of(s.window, s.in_channels)) {
+    FlatConvolver<T>(s, *flat, &limits).forward(x.data(), w.data(), bias.data(), expected.data());
+    EXPECT_EQ(actual, expected);
+  }
+
+  expected.assign(w.size(), 0);
+  actual.assign(w.size(), 0);
+  forward.weight_grad(x.data(), dy.data(), actual.data());
+  matrix.weight_grad(x.data(), dy.data(), expected.data());
+  expect_near(actual, expected);
+
+  expected.assign(x.size(), 0);
+  actual.assign(x.size(), 0);
+  packed.resize(static_cast<size_t>(backward.packed_size()));
+  backward.pack_weights(w.data(), packed.data());
+  for (const T* b : {static_cast<const T*>(nullptr), bias.data()}) {
+    backward.convolve(dy.data(), packed.data(), b, actual.data());
+    matrix.input_grad(dy.data(), w.data(), b, expected.data());
+    expect_near(actual, expected);
+  }
+}
+
+TEST_P(Convolutions, VectorsOfChannelsGiveTheSame) {
+  for (size_t i = 0; i < many_channels.size(); ++i) {
+    SCOPED_TRACE(i);
+    compare_channels<float>(many_channels[i]);
+    compare_channels<double>(many_channels[i]);
+  }
+}
+
+// As many threads as there may be share lines, images or parts of the batch.
+TEST(ConvPlan, VectorsOfChannelsHaveTheSameBitsOnAnyNumberOfThreads) {
+  for (int64_t batch : {1, 9}) {
+    const ConvShape s = shape_of({batch, 1, 32, 48, {40, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+    const ConvPlan plan(s);
+    ASSERT_TRUE(plan.lines && plan.lines_of_input && plan.lines_of_weights);
+    const auto x = numbers<float>(s.x_at(batch, 0), 1), w = numbers<float>(s.w_at(1), 2);
+    const auto dy = numbers<float>(s.y_at(batch, 0), 3);
+    std::vector<std::vector<float>> first;
+    for (int threads : {1, 2, 3, 8}) {
+      const ThreadScope scope(threads);
+      std::vector<float> y(dy.size()), dx(x.size()), dw(w.size());
+      convolve(plan, x.data(), w.data(), nullptr, y.data());
+      convolve_input_grad(plan, dy.data(), w.data(), nullptr, dx.data());
+      convolve_weight_grad(plan, x.data(), dy.data(), dw.data());
+      if (first.empty()) first = {y, dx, dw};
+      EXPECT_EQ(first, (std::vector{y, dx, dw})) << threads << " threads";
+    }
+  }
+}
+
+TEST(ConvPlan, KeepsConstantWeightsPacked) {
+  const ConvShape s = shape_of({2, 2, 16, 32, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+  ConvPlan plan(s);
+  const auto x = numbers<float>(s.x_at(s.batch, 0), 1), w = numbers<float>(s.w_at(2), 2);
+  std::vector<float> packed_each_time(static_cast<size_t>(s.y_at(s.batch, 0))), kept;
+  convolve(plan, x.data(), w.data(), nullptr, packed_each_time.data());
+  Tensor weights(DType::Float32, {64, 16, 3, 3});
+  std::copy(w.begin(), w.end(), weights.data<float>());
+  plan.keep_weights(weights);
+  ASSERT_TRUE(plan.packed.defined());
+  kept.resize(packed_each_time.size());
+  convolve(plan, x.data(), nullptr, nullptr, kept.data());
+  EXPECT_EQ(kept, packed_each_time);
+}
+
 // Lines of all lengths, kernels that are and are not unrolled, padding that cuts input off.
 template <typename T>
 void compare_depthwise() {
@@ -142,6 +244,8 @@ TEST_P(Convolutions, LinesHaveTheBitsOfPlanes) {
 TEST(ConvPlan, HugeWindowsAreNoReasonForHugeMemory) {
   KernelConvolutionCase c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
   EXPECT_FALSE(ConvPlan(shape_of(c)).flat);
+  EXPECT_FALSE(ConvLines::of_output(shape_of(c).window, 1));
+  EXPECT_FALSE(ConvLines::of_input(shape_of(c).window, 1));
 }
 
 }  // namespace

@@ -1,0 +1,254 @@
+#include "kernels/channel_convolution.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/channel_convolution.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "kernels/simd-inl.h"
+#include "kernels/transpose-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace onnxrun::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Pixels whose sums are held in registers, of one or two vectors each.
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
+constexpr int most_pixels(int vectors) { return vectors == 1 ? 8 : 6; }
+#else
+constexpr int most_pixels(int) { return 14; }
+#endif
+
+template <typename T>
+HWY_INLINE int64_t lanes_of() {
+  return static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
+}
+
+// Calls f.operator()<P>() with P = count, which is at most `most`.
+template <int most, int P = 1, class F>
+HWY_INLINE void with_count(int64_t count, const F& f) {
+  if constexpr (P < most) {
+    if (count != P) return with_count<most, P + 1>(count, f);
+  }
+  f.template operator()<P>();
+}
+
+// Cuts [0, count) into pieces of nearly the same length, at most `most`: f.operator()<P>(begin).
+template <int most, class F>
+HWY_INLINE void in_pieces(int64_t count, const F& f) {
+  int64_t pieces = (count + most - 1) / most;
+  for (int64_t begin = 0; pieces > 0; --pieces) {
+    const int64_t size = (count - begin + pieces - 1) / pieces;
+    with_count<most>(size, [&]<int P>() HWY_ATTR { f.template operator()<P>(begin); });
+    begin += size;
+  }
+}
+
+template <int V, int P, typename T>
+HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
+  const hn::ScalableTag<T> d;
+  using Vector = hn::Vec<decltype(d)>;
+  const int64_t lanes = lanes_of<T>();
+  Vector sum[P][V];
+  HWY_UNROLL(16)
+  for (int p = 0; p < P; ++p) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < V; ++v) sum[p][v] = hn::LoadU(d, f.bias + v * lanes);
+  }
+  const int64_t step = f.step, width = V * lanes;
+  const T* plane = f.planes + pixel * step;
+  const T* weights = f.weights;
+  for (int64_t c = 0; c < f.channels; ++c) {
+    for (const LineTap& tap : f.taps) {
+      const T* x = plane + tap.input;
+      const T* w = weights + tap.position * width;
+      Vector weight[V];
+      for (int v = 0; v < V; ++v) weight[v] = hn::LoadU(d, w + v * lanes);
+      HWY_UNROLL(16)
+      for (int p = 0; p < P; ++p) {
+        const Vector in = hn::Set(d, x[p * step]);
+        for (int v = 0; v < V; ++v) sum[p][v] = hn::MulAdd(in, weight[v], sum[p][v]);
+      }
+    }
+    plane += f.plane_size;
+    weights += f.positions * width;
+  }
+  const VectorLimits limited(d, f.limits);
+  T* out = f.out + pixel * f.out_step;
+  HWY_UNROLL(16)
+  for (int p = 0; p < P; ++p) {
+    HWY_UNROLL(2)
+    for (int v = 0; v < V; ++v) {
+      hn::StoreU(limited(sum[p][v]), d, out + p * f.out_step + v * lanes);
+    }
+  }
+}
+
+template <int V, typename T>
+void convolve_vectors(const ChannelLine<T>& f) {
+  in_pieces<most_pixels(V)>(
+      f.pixels, [&]<int P>(int64_t pixel) HWY_ATTR { convolve_pixels<V, P>(f, pixel); });
+}
+
+template <typename T>
+void convolve(const ChannelLine<T>& f) {
+  if (f.width == lanes_of<T>()) return convolve_vectors<1>(f);
+  convolve_vectors<2>(f);
+}
+
+template <int V, int K, typename T>
+HWY_INLINE void add_gradient(const ChannelGradient<T>& g, int64_t first) {
+  const hn::ScalableTag<T> d;
+  using Vector = hn::Vec<decltype(d)>;
+  const int64_t lanes = lanes_of<T>(), width = V * lanes, step = g.step;
+  Vector sum[K][V];
+  const T* x[K];
+  for (int k = 0; k < K; ++k) {
+    x[k] = g.planes + g.list[static_cast<size_t>(first + k)].input;
+    for (int v = 0; v < V; ++v) sum[k][v] = hn::Zero(d);
+  }
+  const T* out = g.out;
+  for (int64_t line = 0; line < g.lines; ++line) {
+    const int64_t end = line * g.line_step + g.pixels * step;
+    for (int64_t at = line * g.line_step; at < end; at += step, out += width) {
+      Vector dy[V];
+      for (int v = 0; v < V; ++v) dy[v] = hn::LoadU(d, out + v * lanes);
+      for (int k = 0; k < K; ++k) {
+        const Vector in = hn::Set(d, x[k][at]);
+        for (int v = 0; v < V; ++v) sum[k][v] = hn::MulAdd(in, dy[v], sum[k][v]);
+      }
+    }
+  }
+  for (int k = 0; k < K; ++k) {
+    T* to = g.weights + g.list[static_cast<size_t>(first + k)].at * width;
+    for (int v = 0; v < V; ++v) {
+      hn::StoreU(hn::Add(hn::LoadU(d, to + v * lanes), sum[k][v]), d, to + v * lanes);
+    }
+  }
+}
+
+template <int V, typename T>
+void add_gradient_vectors(const ChannelGradient<T>& g) {
+  in_pieces<most_pixels(V)>(static_cast<int64_t>(g.list.size()),
+                            [&]<int K>(int64_t first) HWY_ATTR { add_gradient<V, K>(g, first); });
+}
+
+template <typename T>
+void gradient(const ChannelGradient<T>& g) {
+  if (g.width == lanes_of<T>()) return add_gradient_vectors<1>(g);
+  add_gradient_vectors<2>(g);
+}
+
+template <typename T>
+void gather(const ChannelRows<const T>& from, T* to) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of<T>();
+  for (int64_t at = 0; at < from.count; at += lanes) {
+    T* column = to + at;
+    for_each_column<1>(from.rows + at * from.row_step, from.row_step,
+                       HWY_MIN(lanes, from.count - at), from.columns,
+                       [&](int64_t p, int, hn::Vec<decltype(d)> x)
+                           HWY_ATTR { hn::StoreU(x, d, column + p * from.width); });
+  }
+}
+
+template <typename T>
+void scatter(const T* from, const ChannelRows<T>& to) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of<T>();
+  for (int64_t at = 0; at < to.columns; at += lanes) {
+    const int64_t count = HWY_MIN(lanes, to.columns - at);
+    T* row = to.rows + at;
+    for_each_column<1>(from + at * to.width, to.width, count, to.count,
+                       [&](int64_t r, int, hn::Vec<decltype(d)> x) HWY_ATTR {
+                         if (count == lanes) return hn::StoreU(x, d, row + r * to.row_step);
+                         store_first(d, x, row + r * to.row_step, static_cast<size_t>(count));
+                       });
+  }
+}
+
+template <typename T>
+void pad(const ConvLines& lines, const T* x, T* plane) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = lanes_of<T>(), length = lines.source_length(), pitch = lines.pitch();
+  const int64_t whole = length / lanes * lanes;
+  const auto rest = static_cast<size_t>(length - whole);
+  T* to = plane + lines.left();
+  for (int64_t line = 0; line < lines.source_lines(); ++line, x += length, to += pitch) {
+    for (int64_t i = 0; i < whole; i += lanes) hn::StoreU(hn::LoadU(d, x + i), d, to + i);
+    if (rest > 0) store_first(d, load_first(d, x + whole, rest), to + whole, rest);
+  }
+}
+
+int64_t lanes_float() { return lanes_of<float>(); }
+int64_t lanes_double() { return lanes_of<double>(); }
+void gather_float(const ChannelRows<const float>& from, float* lanes) { gather(from, lanes); }
+void gather_double(const ChannelRows<const double>& from, double* lanes) { gather(from, lanes); }
+void scatter_float(const float* lanes, const ChannelRows<float>& to) { scatter(lanes, to); }
+void scatter_double(const double* lanes, const ChannelRows<double>& to) { scatter(lanes, to); }
+void pad_float(const ConvLines& l, const float* channel, float* plane) { pad(l, channel, plane); }
+void pad_double(const ConvLines& l, const double* channel, double* plane) {
+  pad(l, channel, plane);
+}
+void convolve_float(const ChannelLine<float>& line) { convolve(line); }
+void convolve_double(const ChannelLine<double>& line) { convolve(line); }
+void gradient_float(const ChannelGradient<float>& g) { gradient(g); }
+void gradient_double(const ChannelGradient<double>& g) { gradient(g); }
+
+}  // namespace onnxrun::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace onnxrun {
+
+HWY_EXPORT(lanes_float);
+HWY_EXPORT(lanes_double);
+HWY_EXPORT(gather_float);
+HWY_EXPORT(gather_double);
+HWY_EXPORT(scatter_float);
+HWY_EXPORT(scatter_double);
+HWY_EXPORT(pad_float);
+HWY_EXPORT(pad_double);
+HWY_EXPORT(convolve_float);
+HWY_EXPORT(convolve_double);
+HWY_EXPORT(gradient_float);
+HWY_EXPORT(gradient_double);
+
+template <>
+int64_t channel_lanes<float>() {
+  return HWY_DYNAMIC_DISPATCH(lanes_float)();
+}
+template <>
+int64_t channel_lanes<double>() {
+  return HWY_DYNAMIC_DISPATCH(lanes_double)();
+}
+void gather_channels(const ChannelRows<const float>& from, float* lanes) {
+  HWY_DYNAMIC_DISPATCH(gather_float)(from, lanes);
+}
+void gather_channels(const ChannelRows<const double>& from, double* lanes) {
+  HWY_DYNAMIC_DISPATCH(gather_double)(from, lanes);
+}
+void scatter_channels(const float* lanes, const ChannelRows<float>& to) {
+  HWY_DYNAMIC_DISPATCH(scatter_float)(lanes, to);
+}
+void scatter_channels(const double* lanes, const ChannelRows<double>& to) {
+  HWY_DYNAMIC_DISPATCH(scatter_double)(lanes, to);
+}
+void pad_lines(const ConvLines& lines, const float* channel, float* plane) {
+  HWY_DYNAMIC_DISPATCH(pad_float)(lines, channel, plane);
+}
+void pad_lines(const ConvLines& lines, const double* channel, double* plane) {
+  HWY_DYNAMIC_DISPATCH(pad_double)(lines, channel, plane);
+}
+void convolve_line(const ChannelLine<float>& line) { HWY_DYNAMIC_DISPATCH(convolve_float)(line); }
+void convolve_line(const ChannelLine<double>& line) { HWY_DYNAMIC_DISPATCH(convolve_double)(line); }
+void add_channel_gradient(const ChannelGradient<float>& g) {
+  HWY_DYNAMIC_DISPATCH(gradient_float)(g);
+}
+void add_channel_gradient(const ChannelGradient<double>& g) {
+  HWY_DYNAMIC_DISPATCH(gradient_double)(g);
+}
+
+}  // namespace onnxrun
+#endif  // HWY_ONCE

@@ -1,0 +1,66 @@
+// Which elements of its input a line of a convolution's output is made of.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "kernels/window.h"
+
+namespace onnxrun {
+
+// What one position of the kernel meets along a line: pixel p of it, `input` + p * step() of the
+// padded plane.
+struct LineTap {
+  int64_t input = 0;
+  int64_t position = 0;  // of the kernel, in row-major order
+};
+
+// A channel as a padded plane: lines along the last axis with zeros on both sides, so that every
+// pixel of a line meets the same positions there. Positions of other axes that meet padding are
+// left out instead. Pixels of the gradient of an input lie in phases, by their remainder modulo the
+// stride: those of one phase meet the same positions.
+class ConvLines {
+ public:
+  // Of the windows of `w`; or of the input that they are on, whose elements are the sums of the
+  // windows that met them. None for lines that are short, and planes that are mostly padding or
+  // larger than caches.
+  static std::optional<ConvLines> of_output(const Window& w, int64_t channels);
+  static std::optional<ConvLines> of_input(const Window& w, int64_t channels);
+
+  int64_t lines() const { return lines_; }
+  int64_t length() const { return target_.back(); }
+  int64_t phases() const { return phases_; }
+  // Pixels phase, phase + phases(), ... of a line.
+  int64_t pixels(int64_t phase) const { return (length() - phase + phases_ - 1) / phases_; }
+  int64_t step() const { return step_; }
+
+  // In the order of a convolution's sum; replaces what `taps` holds.
+  void find_taps(int64_t line, int64_t phase, std::vector<LineTap>& taps) const;
+
+  // Lines and elements of a channel as it lies in memory, and padded.
+  int64_t source_lines() const { return source_lines_; }
+  int64_t source_length() const { return source_.back(); }
+  bool is_padded() const { return pitch_ != source_length(); }
+  int64_t left() const { return left_; }
+  int64_t pitch() const { return pitch_; }
+  // From one padded channel to the next.
+  int64_t plane_size() const;
+
+ private:
+  ConvLines(const Window& w, bool of_input);
+  bool fits(int64_t channels) const;
+  void find_columns(int64_t phase);
+  // What element `at` of axis i meets at position k of the kernel, unless it is padding.
+  std::optional<int64_t> met(size_t i, int64_t at, int64_t k) const;
+
+  Window window_;
+  bool of_input_;
+  Dims source_, target_;
+  int64_t lines_, source_lines_, phases_, step_;
+  int64_t left_ = 0, pitch_ = 0;
+  // Positions of the last axis that each phase meets, with what its first pixel meets there.
+  std::vector<std::vector<LineTap>> columns_;
+};
+
+}  // namespace onnxrun
