@@ -119,7 +119,7 @@ class SequenceDims final : public Op {
 };
 
 const TypeConstraint any{"V", dtypes::floats, dtypes::floats, dtypes::floats};
-const TypeConstraint sequences{"S", {}, dtypes::basic};
+const TypeConstraint any_sequences{"S", {}, dtypes::basic};
 
 }  // namespace
 
@@ -147,7 +147,7 @@ void register_sequence_private(OpRegistry& r) {
                        .since = {1},
                        .inputs = {{"sequence", "S"}},
                        .outputs = {{"lengths", "I"}},
-                       .types = {sequences, {"I", DType::Int64}},
+                       .types = {any_sequences, {"I", DType::Int64}},
                        .gradient = GradientState::NotDifferentiable,
                        .decomposes = true});
 }

@@ -16,7 +16,7 @@ using Floats = std::optional<std::vector<float>>;
 using Strings = std::optional<std::vector<std::string>>;
 
 // A list of numbers in float, or as a tensor in float or double.
-std::vector<double> numbers(const Floats& floats, const std::optional<Tensor>& tensor) {
+std::vector<double> doubles_of(const Floats& floats, const std::optional<Tensor>& tensor) {
   if (tensor) return to_doubles(*tensor);
   return floats ? std::vector<double>(floats->begin(), floats->end()) : std::vector<double>();
 }
@@ -55,7 +55,7 @@ class TreeOp : public ForestOp {
   std::unique_ptr<Forest> grow() const override {
     auto forest = std::make_unique<Forest>();
     forest->targets = static_cast<size_t>(targets());
-    forest->base = numbers(base_, base_tensor_);
+    forest->base = doubles_of(base_, base_tensor_);
     Places places = number_nodes();
     add_nodes(*forest, places);
     add_weights(*forest, places);
@@ -99,7 +99,7 @@ class TreeOp : public ForestOp {
   }
 
   void add_nodes(Forest& forest, const Places& places) const {
-    std::vector<double> values = numbers(values_, values_tensor_);
+    std::vector<double> values = doubles_of(values_, values_tensor_);
     check_length("nodes_values", values.size(), ids_->size());
     for (size_t i = 0; i < ids_->size(); ++i) {
       Forest::Node node;
@@ -125,7 +125,7 @@ class TreeOp : public ForestOp {
   // The weights of one leaf lie side by side, in the order of the file. Old converters give nodes
   // that are no leaves weights, too, which count for nothing.
   void add_weights(Forest& forest, const Places& places) const {
-    std::vector<double> weights = numbers(weights_, weights_tensor_);
+    std::vector<double> weights = doubles_of(weights_, weights_tensor_);
     size_t n = weights.size();
     if (size_of(weight_targets_) != n || size_of(weight_nodes_) != n ||
         size_of(weight_trees_) != n) {
@@ -188,7 +188,7 @@ class TreeEnsembleRegressor final : public TreeOp {
     aggregate();
     score_transform(transform_);
     check_targets(c, targets());
-    size_t base = numbers(base_, base_tensor_).size();
+    size_t base = doubles_of(base_, base_tensor_).size();
     if (base > 0) check_length("base_values", base, static_cast<size_t>(targets()));
     c.set_output(0, DType::Float32, Shape{rows, Dim(targets())});
   }
@@ -241,7 +241,7 @@ class TreeEnsembleClassifier final : public TreeOp {
       c.reject("{} integers and {} strings are the classes' names", size_of(ints_),
                size_of(strings_));
     }
-    size_t base = numbers(base_, base_tensor_).size();
+    size_t base = doubles_of(base_, base_tensor_).size();
     if (base > 1 || (base == 1 && targets() > 2)) {
       check_length("base_values", base, static_cast<size_t>(targets()));
     }

@@ -34,7 +34,7 @@ const std::vector<KernelConvolutionCase> kernel_convolution_cases = {
     {1, 1, 1, 2, {3, 4, 3, 4}, {2, 2, 2, 2}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 0, 1}},
 };
 
-ConvShape shape_of(const KernelConvolutionCase& c) {
+ConvShape kernel_shape_of(const KernelConvolutionCase& c) {
   Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
   for (size_t i = 0; i < w.rank(); ++i) {
     w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
@@ -61,7 +61,7 @@ void expect_near(const std::vector<T>& actual, const std::vector<T>& expected) {
 
 template <typename T>
 void compare(const KernelConvolutionCase& c) {
-  ConvShape s = shape_of(c);
+  ConvShape s = kernel_shape_of(c);
   ConvPlan plan(s);
   ASSERT_TRUE(plan.flat);
   int64_t in = s.x_at(s.batch, 0), out = s.y_at(s.batch, 0), weights = s.w_at(s.groups);
@@ -107,7 +107,7 @@ void compare_kernels(const List& kernels, const ConvPlan& plan, std::set<std::st
 
 template <typename T>
 void compare_lists(const KernelConvolutionCase& c, std::set<std::string_view>& seen) {
-  const ConvPlan plan(shape_of(c));
+  const ConvPlan plan(kernel_shape_of(c));
   const ConvShape& s = plan.shape;
   const auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2),
              dy = numbers<T>(s.y_at(s.batch, 0), 3),
@@ -164,7 +164,7 @@ const std::vector<KernelConvolutionCase> many_channels = {
 
 template <typename T>
 void compare_channels(const KernelConvolutionCase& c) {
-  const ConvShape s = shape_of(c);
+  const ConvShape s = kernel_shape_of(c);
   const auto lines = ConvLines::of_output(s.window, s.in_channels);
   const auto lines_of_input = ConvLines::of_input(s.window, s.out_channels);
   ASSERT_TRUE(lines && lines_of_input);
@@ -214,7 +214,8 @@ TEST_P(Convolutions, VectorsOfChannelsGiveTheSame) {
 // As many threads as there may be share lines, images or parts of the batch.
 TEST(ConvPlan, VectorsOfChannelsHaveTheSameBitsOnAnyNumberOfThreads) {
   for (int64_t batch : {1, 9}) {
-    const ConvShape s = shape_of({batch, 1, 32, 48, {40, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+    const ConvShape s =
+        kernel_shape_of({batch, 1, 32, 48, {40, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
     const ConvPlan plan(s);
     ASSERT_TRUE(plan.lines && plan.lines_of_input && plan.lines_of_weights);
     const auto x = numbers<float>(s.x_at(batch, 0), 1), w = numbers<float>(s.w_at(1), 2);
@@ -233,7 +234,7 @@ TEST(ConvPlan, VectorsOfChannelsHaveTheSameBitsOnAnyNumberOfThreads) {
 }
 
 TEST(ConvPlan, KeepsConstantWeightsPacked) {
-  const ConvShape s = shape_of({2, 2, 16, 32, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+  const ConvShape s = kernel_shape_of({2, 2, 16, 32, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
   ConvPlan plan(s);
   const auto x = numbers<float>(s.x_at(s.batch, 0), 1), w = numbers<float>(s.w_at(2), 2);
   std::vector<float> packed_each_time(static_cast<size_t>(s.y_at(s.batch, 0))), kept;
@@ -273,7 +274,7 @@ void compare_depthwise() {
   };
   for (size_t i = 0; i < depthwise.size(); ++i) {
     SCOPED_TRACE(i);
-    ConvShape s = shape_of(depthwise[i]);
+    ConvShape s = kernel_shape_of(depthwise[i]);
     ConvPlan plan(s);
     ASSERT_TRUE(plan.flat && plan.depthwise);
     auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2);
@@ -295,9 +296,9 @@ TEST_P(Convolutions, LinesHaveTheBitsOfPlanes) {
 // One image in padding of any size: the planes would be larger than the image by far.
 TEST(ConvPlan, HugeWindowsAreNoReasonForHugeMemory) {
   KernelConvolutionCase c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
-  EXPECT_FALSE(ConvPlan(shape_of(c)).flat);
-  EXPECT_FALSE(ConvLines::of_output(shape_of(c).window, 1));
-  EXPECT_FALSE(ConvLines::of_input(shape_of(c).window, 1));
+  EXPECT_FALSE(ConvPlan(kernel_shape_of(c)).flat);
+  EXPECT_FALSE(ConvLines::of_output(kernel_shape_of(c).window, 1));
+  EXPECT_FALSE(ConvLines::of_input(kernel_shape_of(c).window, 1));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace {
 int inferred = 0;
 
 // Identity that counts how often it is inferred.
-class Counted final : public Op {
+class CountedIdentity final : public Op {
  public:
   void infer(InferContext& c) const override {
     ++inferred;
@@ -30,13 +30,13 @@ const OpRegistry& registry() {
   static const OpRegistry made = [] {
     OpRegistry r;
     for (const OpInfo* info : builtin_ops().all()) r.add(info->spec, info->make);
-    r.add<Counted>({.name = "Counted",
-                    .domain = "test",
-                    .doc = "counts",
-                    .since = {1},
-                    .inputs = {{"x", "T"}},
-                    .outputs = {{"y", "T"}},
-                    .types = {{"T", dtypes::all}}});
+    r.add<CountedIdentity>({.name = "Counted",
+                            .domain = "test",
+                            .doc = "counts",
+                            .since = {1},
+                            .inputs = {{"x", "T"}},
+                            .outputs = {{"y", "T"}},
+                            .types = {{"T", dtypes::all}}});
     return r;
   }();
   return made;

@@ -21,7 +21,7 @@ namespace onnxrun::testing {
 
 namespace {
 
-struct Product {
+struct ProductCase {
   std::string op;
   Dims x, w, bias;  // no bias where it has no axes
   Attributes attributes = {};
@@ -38,12 +38,12 @@ Tensor numbers(const Dims& dims, uint32_t seed, DType dtype) {
 }
 
 // `p`, then a limit.
-struct Net {
+struct LimitedNet {
   Graph graph{builtin_ops()};
   GraphBuilder b{graph};
   ValueId product;
 
-  Net(const Product& p, DType dtype, const Bounds& bounds, bool symbolic = false) {
+  LimitedNet(const ProductCase& p, DType dtype, const Bounds& bounds, bool symbolic = false) {
     Shape shape = to_shape(p.x);
     if (symbolic) shape[0] = Dim::symbol("n");
     std::vector<ValueId> inputs{graph.add_input("x", Type::tensor(dtype, shape)),
@@ -63,7 +63,7 @@ struct Net {
   }
 };
 
-size_t nodes_after(Graph& graph) {
+size_t nodes_after_limits(Graph& graph) {
   fuse_limits(graph);
   verify(graph);
   return graph.nodes.size();
@@ -80,13 +80,13 @@ std::string kernel_of(const Graph& graph) {
 }
 
 // Every kernel, whole vectors and rests of them, one block of terms and several.
-const std::vector<Product>& products() {
+const std::vector<ProductCase>& products() {
   static const Attributes grouped{{"group", int64_t{4}}};
   static const Attributes pads{{"pads", std::vector<int64_t>{1, 1, 1, 1}}};
   static const Attributes depthwise{{"group", int64_t{4}},
                                     {"pads", std::vector<int64_t>{1, 1, 1, 1}}};
   static const Attributes transposed{{"transB", int64_t{1}}, {"alpha", 0.5f}};
-  static const std::vector<Product> list = {
+  static const std::vector<ProductCase> list = {
       {"Conv", {1, 4, 9, 17}, {4, 1, 3, 3}, {4}, depthwise},
       {"Conv", {2, 4, 8, 14}, {4, 1, 5, 2}, {}, grouped},
       {"Conv", {2, 3, 11, 13}, {5, 3, 3, 3}, {5}, pads},
@@ -109,15 +109,15 @@ TEST(FuseLimits, KeepEveryBitInOneNode) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<Bounds> limits = {{}, {0, 0.75}, {-0.25}, {nan, 0.5}, {0.5, -0.5}, {nan, nan}};
   std::set<std::string> kernels;
-  for (const Product& p : products()) {
+  for (const ProductCase& p : products()) {
     for (DType dtype : {DType::Float32, DType::Float64}) {
       const Tensor x = numbers(p.x, 3, dtype);
       for (const Bounds& bounds : limits) {
         SCOPED_TRACE(p.op + " " + to_string(p.x) + " " + to_string(p.w) + " " +
                      std::string(to_string(dtype)));
-        const Net net(p, dtype, bounds);
+        const LimitedNet net(p, dtype, bounds);
         Graph fused = net.graph;
-        ASSERT_EQ(nodes_after(fused), 1u);
+        ASSERT_EQ(nodes_after_limits(fused), 1u);
         EXPECT_EQ(fused.outputs, net.graph.outputs);
         kernels.insert(kernel_of(fused));
         const Tensor expected = run_graph(net.graph, {x})[0];
@@ -132,14 +132,14 @@ TEST(FuseLimits, KeepEveryBitInOneNode) {
 }
 
 TEST(FuseLimits, TakeSumsOfNothing) {
-  const Product rows[] = {{"Gemm", {2, 0}, {0, 3}, {3}},
-                          {"Conv", {1, 0, 4, 4}, {2, 0, 3, 3}, {2}},
-                          {"Conv", {0, 2, 4, 4}, {2, 2, 3, 3}, {2}}};
-  for (const Product& p : rows) {
+  const ProductCase rows[] = {{"Gemm", {2, 0}, {0, 3}, {3}},
+                              {"Conv", {1, 0, 4, 4}, {2, 0, 3, 3}, {2}},
+                              {"Conv", {0, 2, 4, 4}, {2, 2, 3, 3}, {2}}};
+  for (const ProductCase& p : rows) {
     SCOPED_TRACE(p.op);
-    const Net net(p, DType::Float32, {-0.01, 0.01});
+    const LimitedNet net(p, DType::Float32, {-0.01, 0.01});
     Graph fused = net.graph;
-    ASSERT_EQ(nodes_after(fused), 1u);
+    ASSERT_EQ(nodes_after_limits(fused), 1u);
     const Tensor x(DType::Float32, p.x);
     expect_same_bits(run_graph(fused, {x})[0], run_graph(net.graph, {x})[0]);
   }
@@ -147,10 +147,10 @@ TEST(FuseLimits, TakeSumsOfNothing) {
 
 TEST(FuseLimits, ShortFloatsAndLengthsThatAreKnownLater) {
   for (DType dtype : {DType::Float16, DType::BFloat16, DType::Float32}) {
-    for (const Product& p : {products()[2], products()[11]}) {
-      const Net net(p, dtype, {0, 0.7}, true);
+    for (const ProductCase& p : {products()[2], products()[11]}) {
+      const LimitedNet net(p, dtype, {0, 0.7}, true);
       Graph fused = net.graph;
-      ASSERT_EQ(nodes_after(fused), 1u);
+      ASSERT_EQ(nodes_after_limits(fused), 1u);
       for (int64_t n : {1, 2, 5}) {
         Dims dims = p.x;
         dims[0] = n;
@@ -162,35 +162,35 @@ TEST(FuseLimits, ShortFloatsAndLengthsThatAreKnownLater) {
 }
 
 TEST(FuseLimits, BoundsMayBeComputed) {
-  Net net(products()[2], DType::Float64, {});
+  LimitedNet net(products()[2], DType::Float64, {});
   const ValueId low = net.graph.add_input("low", Type::tensor(DType::Float64, Shape{}));
   const ValueId clipped =
       net.b.add("Clip", {net.product, net.b.add("Neg", {low}), net.b.add("Exp", {low})});
   net.graph.outputs = {clipped};
   std::erase_if(net.graph.nodes, [](const Node& n) { return n.info->spec.name == "Relu"; });
   Graph fused = net.graph;
-  EXPECT_EQ(nodes_after(fused), 3u);
+  EXPECT_EQ(nodes_after_limits(fused), 3u);
   const std::vector<Tensor> inputs{random_tensor(products()[2].x, 3), Tensor::scalar(0.3)};
   expect_same_bits(run_graph(fused, inputs)[0], run_graph(net.graph, inputs)[0]);
 }
 
 TEST(FuseLimits, LeaveProductsThatOthersRead) {
-  Net read(products()[2], DType::Float32, {}), given(products()[2], DType::Float32, {});
+  LimitedNet read(products()[2], DType::Float32, {}), given(products()[2], DType::Float32, {});
   read.graph.outputs.push_back(read.b.add("Neg", {read.product}));
-  EXPECT_EQ(nodes_after(read.graph), 3u);
+  EXPECT_EQ(nodes_after_limits(read.graph), 3u);
   given.graph.outputs.push_back(given.product);
-  EXPECT_EQ(nodes_after(given.graph), 2u);
+  EXPECT_EQ(nodes_after_limits(given.graph), 2u);
 }
 
 TEST(FuseLimits, LeaveIntegersOtherProductsAndSecondLimits) {
-  Net integers({"Gemm", {2, 3}, {3, 2}, {}}, DType::Int32, {0, 5});
-  EXPECT_EQ(nodes_after(integers.graph), 2u);
-  Net transposed({"ConvTranspose", {1, 2, 4}, {2, 3, 2}, {}}, DType::Float32, {});
-  EXPECT_EQ(nodes_after(transposed.graph), 2u);
-  Net twice(products()[2], DType::Float32, {});
+  LimitedNet integers({"Gemm", {2, 3}, {3, 2}, {}}, DType::Int32, {0, 5});
+  EXPECT_EQ(nodes_after_limits(integers.graph), 2u);
+  LimitedNet transposed({"ConvTranspose", {1, 2, 4}, {2, 3, 2}, {}}, DType::Float32, {});
+  EXPECT_EQ(nodes_after_limits(transposed.graph), 2u);
+  LimitedNet twice(products()[2], DType::Float32, {});
   twice.graph.outputs = {twice.limit(twice.graph.outputs[0], {0.1, 0.2})};
   const Graph whole = twice.graph;
-  EXPECT_EQ(nodes_after(twice.graph), 2u);
+  EXPECT_EQ(nodes_after_limits(twice.graph), 2u);
   const Tensor x = numbers(products()[2].x, 3, DType::Float32);
   expect_same_bits(run_graph(twice.graph, {x})[0], run_graph(whole, {x})[0]);
 }

@@ -17,13 +17,13 @@ namespace onnxrun::testing {
 namespace {
 
 // A graph as quantizers write it: bytes in, bytes or floats out.
-struct Net {
+struct QuantizedNet {
   Graph graph{builtin_ops()};
   GraphBuilder b{graph};
   ValueId x;
   float x_scale = 0.02F;
 
-  explicit Net(const Dims& dims) {
+  explicit QuantizedNet(const Dims& dims) {
     x = graph.add_input("x", Type::tensor(DType::UInt8, to_shape(dims)));
   }
 
@@ -79,7 +79,7 @@ struct Net {
 using Names = std::vector<std::string>;
 
 TEST(FuseQuantized, Convolution) {
-  Net net({2, 3, 7, 6});
+  QuantizedNet net({2, 3, 7, 6});
   ValueId w = net.weights({4, 3, 3, 3}, 0, {0.01F, 0.02F, 0.005F, 0.03F});
   ValueId bias = net.bias({10, -2000, 300, 0}, {0.01F, 0.02F, 0.005F, 0.03F});
   ValueId y =
@@ -90,7 +90,7 @@ TEST(FuseQuantized, Convolution) {
 }
 
 TEST(FuseQuantized, ReluThatTheZeroPointDoesNotDo) {
-  Net net({1, 2, 5});
+  QuantizedNet net({1, 2, 5});
   ValueId y = net.b.add("Conv", {net.input(), net.weights({2, 2, 3}, 0, {0.01F, 0.02F})});
   net.graph.outputs = {net.quantize(net.b.add("Relu", {y}), 0.05F, 3)};
   const Names names = net.operators_after();
@@ -100,7 +100,7 @@ TEST(FuseQuantized, ReluThatTheZeroPointDoesNotDo) {
 
 TEST(FuseQuantized, MatricesOfBothKinds) {
   for (bool quantized : {false, true}) {
-    Net net({3, 2, 5});
+    QuantizedNet net({3, 2, 5});
     ValueId y = net.b.add("MatMul", {net.input(), net.weights({5, 2}, 1, {0.01F, 0.02F})});
     net.graph.outputs = {quantized ? net.quantize(y, 0.04F, 100) : y};
     EXPECT_EQ(net.operators_after(), Names{quantized ? "QLinearMatMul" : "MatMulIntegerToFloat"});
@@ -110,7 +110,7 @@ TEST(FuseQuantized, MatricesOfBothKinds) {
 
 TEST(FuseQuantized, Gemm) {
   for (bool quantized : {false, true}) {
-    Net net({3, 5});
+    QuantizedNet net({3, 5});
     ValueId w = net.weights({4, 5}, 0, {0.01F, 0.02F, 0.005F, 0.03F});
     ValueId bias = net.bias({10, -2000, 300, 0}, {0.01F, 0.02F, 0.005F, 0.03F});
     ValueId y = net.b.add("Gemm", {net.input(), w, bias}, {{"transB", int64_t{1}}});
@@ -121,7 +121,7 @@ TEST(FuseQuantized, Gemm) {
 }
 
 TEST(FuseQuantized, MovesBytesBetweenEqualScales) {
-  Net net({1, 2, 4, 6});
+  QuantizedNet net({1, 2, 4, 6});
   ValueId y =
       net.b.add("MaxPool", {net.input(0.3F, 7)}, {{"kernel_shape", std::vector<int64_t>{2, 2}}});
   y = net.b.add("DequantizeLinear", {net.quantize(y, 0.3F, 7), net.scale(0.3F), net.zero(7)});
@@ -132,26 +132,26 @@ TEST(FuseQuantized, MovesBytesBetweenEqualScales) {
 
 // What must stay as it is: a result that others read, biases and scales of another kind.
 TEST(FuseQuantized, LeavesOthers) {
-  auto products = [](const Net& net) {
+  auto products = [](const QuantizedNet& net) {
     const Names names = net.operators_after();
     return std::count(names.begin(), names.end(), "Conv");
   };
   const std::vector<float> scales{0.01F, 0.02F};
   {
-    Net net({1, 2, 5});
+    QuantizedNet net({1, 2, 5});
     ValueId y = net.b.add("Conv", {net.input(), net.weights({2, 2, 3}, 0, scales)});
     net.graph.outputs = {net.quantize(y, 0.05F, 3), y};
     EXPECT_EQ(products(net), 1);
   }
   {
-    Net net({1, 2, 5});
+    QuantizedNet net({1, 2, 5});
     ValueId bias = net.bias({5, 6}, {0.01F, 0.03F});
     ValueId y = net.b.add("Conv", {net.input(), net.weights({2, 2, 3}, 0, scales), bias});
     net.graph.outputs = {net.quantize(y, 0.05F, 3)};
     EXPECT_EQ(products(net), 1);
   }
   {
-    Net net({1, 2, 5});
+    QuantizedNet net({1, 2, 5});
     ValueId y = net.b.add("Conv", {net.input(), net.weights({2, 2, 3}, 1, scales)});
     net.graph.outputs = {net.quantize(y, 0.05F, 3)};
     EXPECT_EQ(products(net), 1);
