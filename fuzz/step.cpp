@@ -11,7 +11,9 @@ namespace {
 
 // A value of the declared type, 2 for lengths that are open; none for what is no small tensor.
 std::optional<Tensor> fitting(const Type& type) {
-  if (!type.is_tensor() || type.dtype == DType::Undefined || type.rank() > 6) return std::nullopt;
+  if (!type.is_tensor() || type.dtype == DType::Undefined || !type.shape || type.rank() > 6) {
+    return std::nullopt;
+  }
   Dims dims;
   int64_t count = 1;
   for (const Dim& d : *type.shape) {

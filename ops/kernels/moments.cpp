@@ -15,7 +15,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // As lane_sum(): f(i, count) is a vector of the terms from i on, the first `count` of them if that
 // is less than a vector's lanes and 0 behind.
 template <typename T, class F>
-HWY_INLINE double vector_sum(int64_t n, const F& f) {
+HWY_INLINE double lane_vector_sum(int64_t n, const F& f) {
   const hn::ScalableTag<T> d;
   constexpr int64_t together = 16, block = 1024;
   constexpr auto lanes = static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
@@ -55,27 +55,27 @@ HWY_INLINE hn::Vec<D> first_of(D d, hn::Vec<D> x, int64_t count) {
 }
 
 template <typename T>
-double sum(const T* x, int64_t n) {
+double row_sum(const T* x, int64_t n) {
   const hn::ScalableTag<T> d;
-  return vector_sum<T>(
+  return lane_vector_sum<T>(
       n, [&](int64_t i, int64_t count) HWY_ATTR { return load_some(d, x + i, count); });
 }
 
 template <typename T>
-double squares(const T* x, int64_t n, T centre) {
+double row_squares(const T* x, int64_t n, T centre) {
   const hn::ScalableTag<T> d;
   const auto c = hn::Set(d, centre);
-  return vector_sum<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+  return lane_vector_sum<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
     const auto distance = hn::Sub(load_some(d, x + i, count), c);
     return first_of(d, hn::Mul(distance, distance), count);
   });
 }
 
 template <typename T>
-double products(const T* dy, const T* x, int64_t n, T centre) {
+double row_products(const T* dy, const T* x, int64_t n, T centre) {
   const hn::ScalableTag<T> d;
   const auto c = hn::Set(d, centre);
-  return vector_sum<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+  return lane_vector_sum<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
     const auto distance = hn::Sub(load_some(d, x + i, count), c);
     return first_of(d, hn::Mul(load_some(d, dy + i, count), distance), count);
   });
@@ -117,15 +117,19 @@ void normalize_gradient(const NormalizedRowGradient<T>& r, const T* dy, const T*
   });
 }
 
-double sum_float(const float* x, int64_t n) { return sum(x, n); }
-double sum_double(const double* x, int64_t n) { return sum(x, n); }
-double squares_float(const float* x, int64_t n, float centre) { return squares(x, n, centre); }
-double squares_double(const double* x, int64_t n, double centre) { return squares(x, n, centre); }
-double products_float(const float* dy, const float* x, int64_t n, float centre) {
-  return products(dy, x, n, centre);
+double row_sum_float(const float* x, int64_t n) { return row_sum(x, n); }
+double row_sum_double(const double* x, int64_t n) { return row_sum(x, n); }
+double row_squares_float(const float* x, int64_t n, float centre) {
+  return row_squares(x, n, centre);
 }
-double products_double(const double* dy, const double* x, int64_t n, double centre) {
-  return products(dy, x, n, centre);
+double row_squares_double(const double* x, int64_t n, double centre) {
+  return row_squares(x, n, centre);
+}
+double row_products_float(const float* dy, const float* x, int64_t n, float centre) {
+  return row_products(dy, x, n, centre);
+}
+double row_products_double(const double* dy, const double* x, int64_t n, double centre) {
+  return row_products(dy, x, n, centre);
 }
 void normalize_float(const NormalizedRow<float>& r, const float* x, int64_t n, float* y) {
   normalize(r, x, n, y);
@@ -133,12 +137,12 @@ void normalize_float(const NormalizedRow<float>& r, const float* x, int64_t n, f
 void normalize_double(const NormalizedRow<double>& r, const double* x, int64_t n, double* y) {
   normalize(r, x, n, y);
 }
-void gradient_float(const NormalizedRowGradient<float>& r, const float* dy, const float* x,
-                    int64_t n, float* dx) {
+void normalize_gradient_float(const NormalizedRowGradient<float>& r, const float* dy,
+                              const float* x, int64_t n, float* dx) {
   normalize_gradient(r, dy, x, n, dx);
 }
-void gradient_double(const NormalizedRowGradient<double>& r, const double* dy, const double* x,
-                     int64_t n, double* dx) {
+void normalize_gradient_double(const NormalizedRowGradient<double>& r, const double* dy,
+                               const double* x, int64_t n, double* dx) {
   normalize_gradient(r, dy, x, n, dx);
 }
 
@@ -148,30 +152,30 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace onnxrun {
 
-HWY_EXPORT(sum_float);
-HWY_EXPORT(sum_double);
-HWY_EXPORT(squares_float);
-HWY_EXPORT(squares_double);
-HWY_EXPORT(products_float);
-HWY_EXPORT(products_double);
+HWY_EXPORT(row_sum_float);
+HWY_EXPORT(row_sum_double);
+HWY_EXPORT(row_squares_float);
+HWY_EXPORT(row_squares_double);
+HWY_EXPORT(row_products_float);
+HWY_EXPORT(row_products_double);
 HWY_EXPORT(normalize_float);
 HWY_EXPORT(normalize_double);
-HWY_EXPORT(gradient_float);
-HWY_EXPORT(gradient_double);
+HWY_EXPORT(normalize_gradient_float);
+HWY_EXPORT(normalize_gradient_double);
 
-double sum_of(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_float)(x, n); }
-double sum_of(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_double)(x, n); }
+double sum_of(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(row_sum_float)(x, n); }
+double sum_of(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(row_sum_double)(x, n); }
 double sum_of_squares(const float* x, int64_t n, float centre) {
-  return HWY_DYNAMIC_DISPATCH(squares_float)(x, n, centre);
+  return HWY_DYNAMIC_DISPATCH(row_squares_float)(x, n, centre);
 }
 double sum_of_squares(const double* x, int64_t n, double centre) {
-  return HWY_DYNAMIC_DISPATCH(squares_double)(x, n, centre);
+  return HWY_DYNAMIC_DISPATCH(row_squares_double)(x, n, centre);
 }
 double sum_of_products(const float* dy, const float* x, int64_t n, float centre) {
-  return HWY_DYNAMIC_DISPATCH(products_float)(dy, x, n, centre);
+  return HWY_DYNAMIC_DISPATCH(row_products_float)(dy, x, n, centre);
 }
 double sum_of_products(const double* dy, const double* x, int64_t n, double centre) {
-  return HWY_DYNAMIC_DISPATCH(products_double)(dy, x, n, centre);
+  return HWY_DYNAMIC_DISPATCH(row_products_double)(dy, x, n, centre);
 }
 void normalize_row(const NormalizedRow<float>& r, const float* x, int64_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(normalize_float)(r, x, n, y);
@@ -181,11 +185,11 @@ void normalize_row(const NormalizedRow<double>& r, const double* x, int64_t n, d
 }
 void normalize_row_gradient(const NormalizedRowGradient<float>& r, const float* dy, const float* x,
                             int64_t n, float* dx) {
-  HWY_DYNAMIC_DISPATCH(gradient_float)(r, dy, x, n, dx);
+  HWY_DYNAMIC_DISPATCH(normalize_gradient_float)(r, dy, x, n, dx);
 }
 void normalize_row_gradient(const NormalizedRowGradient<double>& r, const double* dy,
                             const double* x, int64_t n, double* dx) {
-  HWY_DYNAMIC_DISPATCH(gradient_double)(r, dy, x, n, dx);
+  HWY_DYNAMIC_DISPATCH(normalize_gradient_double)(r, dy, x, n, dx);
 }
 
 }  // namespace onnxrun
