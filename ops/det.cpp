@@ -1,9 +1,11 @@
 // Det, and onnxrun.Cofactor, its gradient.
 #include <cmath>
+#include <iterator>
 #include <numeric>
 
 #include "base/threads.h"
 #include "kernels/composed.h"
+#include "kernels/finite_numbers.h"
 #include "kernels/openblas.h"
 
 namespace onnxrun {
@@ -121,7 +123,7 @@ void cofactors(const RunControl& control, Matrix matrix, int64_t n, double* out)
 // The same from the inverse; false where the matrix is too near a singular one for that.
 bool cofactors_by_openblas(Matrix matrix, int64_t n, double* out) {
   constexpr double least_ratio = 1e-6;
-  if (!are_finite(matrix)) return false;
+  if (!are_finite(matrix.data(), std::ssize(matrix))) return false;
   const OpenBlasFactors f(matrix.data(), n);
   if (!f.is_regular() || f.pivot_ratio() < least_ratio) return false;
   const double det = f.determinant();
@@ -184,8 +186,9 @@ class Det final : public Op {
   void run(RunContext& c) const override {
     Tensor& y = c.output(0);
     for_each_matrix(c, y.size(), [&](Matrix m, int64_t n, int64_t k) {
-      double det = c.is_prepared() && are_finite(m) ? OpenBlasFactors(m.data(), n).determinant()
-                                                    : determinant(c.control(), std::move(m), n);
+      double det = c.is_prepared() && are_finite(m.data(), std::ssize(m))
+                       ? OpenBlasFactors(m.data(), n).determinant()
+                       : determinant(c.control(), std::move(m), n);
       dispatch_float(y.dtype(), [&]<typename T>() { y.data<T>()[k] = narrow<T>(det); });
     });
   }

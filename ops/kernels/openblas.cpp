@@ -187,10 +187,6 @@ OpenBlasFrom::~OpenBlasFrom() { least_work = previous_; }
 void openblas_gemm(const GemmArgs<float>& args) { multiply(args, library().sgemm); }
 void openblas_gemm(const GemmArgs<double>& args) { multiply(args, library().dgemm); }
 
-bool are_finite(std::span<const double> numbers) {
-  return std::all_of(numbers.begin(), numbers.end(), [](double v) { return std::isfinite(v); });
-}
-
 // LAPACK's matrices are column-major: it sees the transposed one.
 OpenBlasFactors::OpenBlasFactors(double* matrix, int64_t n)
     : a_(matrix),

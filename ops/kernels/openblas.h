@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 
 #include "graph/run_context.h"
@@ -70,8 +69,6 @@ void gemm_by(bool by_openblas, bool trans_a, bool trans_b, int64_t m, int64_t n,
   }
   gemm(args);
 }
-
-bool are_finite(std::span<const double> numbers);
 
 // P A = L U of a matrix of n x n numbers that are finite, in place of it.
 class OpenBlasFactors {

@@ -1,10 +1,12 @@
 // com.microsoft: Inverse.
 #include <cmath>
+#include <iterator>
 
 #include "base/threads.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
+#include "kernels/finite_numbers.h"
 #include "kernels/openblas.h"
 #include "tensor/tensor.h"
 
@@ -82,8 +84,9 @@ class Inverse final : public Op {
     parallel_for(x.size() / (n * n), 1, [&](int64_t begin, int64_t end) {
       for (int64_t m = begin; m < end; ++m) {
         std::vector<double> a(all.begin() + m * n * n, all.begin() + (m + 1) * n * n);
-        const bool done =
-            c.is_prepared() && are_finite(a) ? invert_by_openblas(a, n) : invert(c.control(), a, n);
+        const bool done = c.is_prepared() && are_finite(a.data(), std::ssize(a))
+                              ? invert_by_openblas(a, n)
+                              : invert(c.control(), a, n);
         if (!done) fail(ErrorKind::BadInput, "matrix {} is singular", m);
         dispatch<float, double, float16>(y.dtype(), [&]<typename T>() {
           for (int64_t i = 0; i < n * n; ++i) {
