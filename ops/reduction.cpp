@@ -341,7 +341,7 @@ class Reduce final : public Op {
     if (c.has_input(1) && !c.constant(1)) return state;
     state->layout = layout(c.input(0), c.constant(1));
     dispatch_reduced<Rule>(c.input(0).dtype(), [&]<typename T>() {
-      const auto& kernel = chosen(kernels<T>, *state->layout);
+      const ReduceKernel<T>& kernel = kernel_for<T>(*state->layout);
       c.request_scratch(kernel.scratch_bytes(*state->layout));
       state->name = kernel.name;
     });
@@ -360,7 +360,9 @@ class Reduce final : public Op {
 
  private:
   template <typename T>
-  static constexpr const auto& kernels = reduce_kernels<typename Rule::template Reducer<T>, T>;
+  static const ReduceKernel<T>& kernel_for(const ReduceLayout& l) {
+    return chosen(reduce_kernels<typename Rule::template Reducer<T>, T>, l);
+  }
 
   ReduceLayout layout(const Tensor& x, const Tensor* axes) const {
     std::vector<int64_t> list = axes ? to_int64s(*axes) : std::vector<int64_t>{};
@@ -370,7 +372,7 @@ class Reduce final : public Op {
   static void run_with(RunContext& c, const ReduceLayout& l, std::byte* scratch) {
     const Tensor& x = c.input(0);
     dispatch_reduced<Rule>(x.dtype(), [&]<typename T>() {
-      const ReduceKernel<T>& kernel = chosen(kernels<T>, l);
+      const ReduceKernel<T>& kernel = kernel_for<T>(l);
       std::vector<double> own;
       if (int64_t bytes = scratch ? 0 : kernel.scratch_bytes(l)) {
         own.resize(static_cast<size_t>(bytes) / sizeof(double) + 1);

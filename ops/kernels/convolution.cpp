@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/dtype.h"
 #include "kernels/channel_convolver.h"
 #include "kernels/flat_convolver.h"
 #include "kernels/matrix_convolution.h"

@@ -11,6 +11,7 @@
 #include "kernels/flat_windows.h"
 #include "kernels/kernel_list.h"
 #include "kernels/limits.h"
+#include "tensor/tensor.h"
 
 namespace onnxrun {
 
