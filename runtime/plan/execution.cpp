@@ -70,6 +70,9 @@ Execution::Execution(std::shared_ptr<const Plan> plan, std::vector<Tensor> state
     }
     if (step.dynamic) find_last_uses(*running, static_cast<int>(steps_.size()));
     point_context(*running, step.state.get(), scratch_.raw(), nullptr);
+    if (step.is_checked_ahead) {
+      asked_.push_back({steps_.size(), dynamic_cast<const ChecksAhead*>(running->op)});
+    }
     steps_.push_back(std::move(running));
   }
   for (size_t c = 0; c < plan_->copies().size(); ++c) {
@@ -409,14 +412,13 @@ void Execution::check_guards(const RunControl& control) {
       blame_first_node(control, guard_text(plan_->graph(), v));
     }
   }
-  for (size_t s = static_cast<size_t>(plan_->commit_at()); s < steps_.size(); ++s) {
-    if (!plan_->steps()[s].is_checked_ahead) continue;
-    RunningStep& step = *steps_[s];
+  for (const AskedStep& asked : asked_) {
+    RunningStep& step = *steps_[asked.step];
     step.context.set_control(&control);
-    const auto output = dynamic_cast<const ChecksAhead&>(*step.op).first_not_finite(step.context);
-    if (output)
-      blame_first_node(control, guard_text(plan_->graph(), step.node->outputs[*output]), s,
-                       *output);
+    const std::optional<size_t> output = asked.op->first_not_finite(step.context);
+    if (!output) continue;
+    blame_first_node(control, guard_text(plan_->graph(), step.node->outputs[*output]), asked.step,
+                     *output);
   }
 }
 

@@ -10,6 +10,7 @@
 
 namespace onnxrun {
 
+class ChecksAhead;
 struct RunningStep;
 
 // Owns the memory a plan runs on. Used by one thread at a time; different executions of one plan
@@ -92,6 +93,12 @@ class Execution {
   Tensor scratch_;
   std::vector<RuntimeValue> values_;
   std::vector<std::unique_ptr<RunningStep>> steps_;
+  // Those that are asked what they would give before state moves.
+  struct AskedStep {
+    size_t step;
+    const ChecksAhead* op;
+  };
+  std::vector<AskedStep> asked_;
   std::vector<Tensor> state_;
   std::vector<RuntimeValue> outputs_;
   std::vector<bool> bound_;
