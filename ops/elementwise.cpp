@@ -54,8 +54,7 @@ class ElementwiseProgram final : public Op, public ChecksAhead {
   void run(RunContext& c) const override { run_expression(c); }
 
   std::optional<size_t> first_not_finite(const RunContext& c) const override {
-    std::array<const void*, Expression::most_inputs> inputs;  // NOLINT: as many as there are
-    for (size_t i = 0; i < c.num_inputs(); ++i) inputs[i] = c.input(i).raw();
+    const ExpressionInputs inputs = expression_inputs(c);
     std::optional<size_t> found =
         c.state<ExpressionState>().expression.first_not_finite(inputs.data());
     // Counted among those that are there.

@@ -33,10 +33,17 @@ inline Program call_of(ElementFunction f) {
   return {operands_of(f), {{f, {0, 1, 2}}}, {operands_of(f)}};
 }
 
-inline void run_expression(const RunContext& c) {
-  std::array<const void*, Expression::most_inputs> inputs;  // NOLINT: as many as there are
-  std::array<void*, Expression::most_calls> outputs;        // NOLINT
+using ExpressionInputs = std::array<const void*, Expression::most_inputs>;
+
+inline ExpressionInputs expression_inputs(const RunContext& c) {
+  ExpressionInputs inputs;  // NOLINT: as many are set as there are
   for (size_t i = 0; i < c.num_inputs(); ++i) inputs[i] = c.input(i).raw();
+  return inputs;
+}
+
+inline void run_expression(const RunContext& c) {
+  const ExpressionInputs inputs = expression_inputs(c);
+  std::array<void*, Expression::most_calls> outputs;  // NOLINT
   size_t there = 0;
   for (size_t o = 0; o < c.num_outputs(); ++o) {
     if (c.has_output(o)) outputs[there++] = c.output(o).raw();

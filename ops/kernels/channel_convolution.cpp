@@ -97,15 +97,21 @@ void convolve(const ChannelLine<T>& f) {
   convolve_vectors<2>(f);
 }
 
+// Weights first, first + 1, ... of all channels' taps.
 template <int V, int K, typename T>
 HWY_INLINE void add_gradient(const ChannelGradient<T>& g, int64_t first) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   const int64_t lanes = lanes_of<T>(), width = V * lanes, step = g.step;
+  const auto taps = static_cast<int64_t>(g.taps.size());
   Vector sum[K][V];
   const T* x[K];
+  T* to[K];
   for (int k = 0; k < K; ++k) {
-    x[k] = g.planes + g.list[static_cast<size_t>(first + k)].input;
+    const int64_t channel = (first + k) / taps;
+    const LineTap& tap = g.taps[static_cast<size_t>((first + k) % taps)];
+    x[k] = g.planes + channel * g.plane_size + tap.input;
+    to[k] = g.weights + (channel * g.positions + tap.position) * width;
     for (int v = 0; v < V; ++v) sum[k][v] = hn::Zero(d);
   }
   const T* out = g.out;
@@ -121,16 +127,15 @@ HWY_INLINE void add_gradient(const ChannelGradient<T>& g, int64_t first) {
     }
   }
   for (int k = 0; k < K; ++k) {
-    T* to = g.weights + g.list[static_cast<size_t>(first + k)].at * width;
     for (int v = 0; v < V; ++v) {
-      hn::StoreU(hn::Add(hn::LoadU(d, to + v * lanes), sum[k][v]), d, to + v * lanes);
+      hn::StoreU(hn::Add(hn::LoadU(d, to[k] + v * lanes), sum[k][v]), d, to[k] + v * lanes);
     }
   }
 }
 
 template <int V, typename T>
 void add_gradient_vectors(const ChannelGradient<T>& g) {
-  in_pieces<most_pixels(V)>(static_cast<int64_t>(g.list.size()),
+  in_pieces<most_pixels(V)>(g.channels * static_cast<int64_t>(g.taps.size()),
                             [&]<int K>(int64_t first) HWY_ATTR { add_gradient<V, K>(g, first); });
 }
 

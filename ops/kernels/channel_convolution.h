@@ -51,23 +51,21 @@ struct ChannelLine {
 void convolve_line(const ChannelLine<float>& line);
 void convolve_line(const ChannelLine<double>& line);
 
-// What one weight of all output channels meets: pixels of `lines` lines.
+// The same lines with the cotangents of their sums.
 template <typename T>
 struct ChannelGradient {
-  struct Weight {
-    int64_t input;  // where the first pixel lies
-    int64_t at;     // of the weight, in vectors of `width`
-  };
-  std::span<const Weight> list;
-  const T* planes;
+  std::span<const LineTap> taps;
+  const T* planes;  // from pixel 0 of the first line on
+  int64_t plane_size, channels;
   int64_t step, line_step;  // between pixels, and lines, of planes
-  const T* out;             // [lines][pixels][width], the cotangents
-  int64_t lines, pixels, width;
-  T* weights;
+  const T* out;             // [lines][pixels][width]
+  int64_t lines, pixels;
+  T* weights;  // [channels][positions][width]
+  int64_t positions, width;
 };
 
-// weights[w.at] += the sum over lines and pixels of out * planes[w.input + line * line_step + pixel
-// * step], for each w of the list.
+// weights[c][t.position] += the sum over lines and pixels p of out * planes[c][t.input + line *
+// line_step + p * step], for each channel c and tap t.
 void add_channel_gradient(const ChannelGradient<float>& g);
 void add_channel_gradient(const ChannelGradient<double>& g);
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <optional>
 #include <vector>
 
 #include "base/threads.h"
@@ -170,9 +169,12 @@ class ChannelConvolver {
         lines_.phases() == 1 ? std::min(most_pixels, lines_.length()) : lines_.length();
     Scratch scratch(static_cast<size_t>((chunk + 1) * widest) * sizeof(T));
     T *block_bias = scratch.as<T>(), *sums = block_bias + widest;
-    std::vector<LineTap> taps;
+    const std::vector<ConvLines::Run>& runs = lines_.runs();
+    auto run = runs.begin();
     for (int64_t row = begin; row < end; ++row) {
       const int64_t b = row / lines_.lines(), line = row % lines_.lines();
+      if (line == 0) run = runs.begin();
+      while (line >= run->first + run->lines) ++run;
       if (row == begin || line == 0) {
         std::fill_n(block_bias, widest, T{0});
         if (bias) {
@@ -183,10 +185,9 @@ class ChannelConvolver {
       for (int64_t at = 0; at < lines_.length(); at += chunk) {
         const int64_t pixels = std::min(chunk, lines_.length() - at);
         for (int64_t phase = 0; phase < std::min(lines_.phases(), pixels); ++phase) {
-          lines_.find_taps(line, phase, taps);
           const int64_t some = lines_.phases() == 1 ? pixels : lines_.pixels(phase);
-          convolve_line({.taps = taps,
-                         .planes = planes + at * lines_.step(),
+          convolve_line({.taps = run->taps[static_cast<size_t>(phase)],
+                         .planes = planes + (line - run->first) * run->step + at * lines_.step(),
                          .plane_size = plane_step(),
                          .channels = in_,
                          .step = lines_.step(),
@@ -210,44 +211,10 @@ class ChannelConvolver {
 
   int64_t plane_step() const { return lines_.is_padded() ? lines_.plane_size() : source_size(); }
 
-  // Lines whose taps are those of the first, each the same way further on.
-  struct Run {
-    int64_t first = 0, lines = 1, step = 0;
-    std::vector<typename ChannelGradient<T>::Weight> weights;
-  };
-
-  std::vector<Run> all_runs() const {
-    const int64_t most = std::max<int64_t>(1, most_pixels / lines_.length());
-    std::vector<Run> runs;
-    std::vector<LineTap> taps, next;
-    for (int64_t line = 0; line < lines_.lines(); line += runs.back().lines) {
-      Run run{.first = line};
-      lines_.find_taps(line, 0, taps);
-      for (; run.lines < most && line + run.lines < lines_.lines(); ++run.lines) {
-        lines_.find_taps(line + run.lines, 0, next);
-        if (run.lines == 1 && !next.empty() && !taps.empty()) {
-          run.step = next[0].input - taps[0].input;
-        }
-        const auto continues = [&](const LineTap& a, const LineTap& b) {
-          return b.position == a.position && b.input == a.input + run.lines * run.step;
-        };
-        if (!std::equal(taps.begin(), taps.end(), next.begin(), next.end(), continues)) break;
-      }
-      for (int64_t c = 0; c < in_; ++c) {
-        for (const LineTap& tap : taps) {
-          run.weights.push_back({tap.input + c * plane_step(), c * positions_ + tap.position});
-        }
-      }
-      runs.push_back(std::move(run));
-    }
-    return runs;
-  }
-
   // The sums of group g over images [first, last) for blocks [block, end).
   void add_images(const T* x, const T* dy, T* sums, int64_t first, int64_t last, int64_t g,
                   int64_t block, int64_t end) const {
     const int64_t out = s_.window.output_size();
-    const std::vector<Run> runs = all_runs();
     Scratch scratch(plane_bytes() + static_cast<size_t>(out * 2 * blocks_.lanes) * sizeof(T));
     T *cotangents = scratch.as<T>(), *memory = cotangents + out * 2 * blocks_.lanes;
     std::fill_n(memory, plane_elements(), T{0});
@@ -263,23 +230,29 @@ class ChannelConvolver {
                          .columns = out,
                          .width = blocks_.width(b)},
                         cotangents);
-        add_image(runs, planes, cotangents, blocks_.width(b), sums + weights_at(g, b));
+        add_image(planes, cotangents, blocks_.width(b), sums + weights_at(g, b));
       }
     }
   }
 
-  void add_image(const std::vector<Run>& runs, const T* planes, const T* cotangents, int64_t width,
-                 T* sums) const {
-    for (const Run& run : runs) {
-      add_channel_gradient({.list = run.weights,
-                            .planes = planes,
-                            .step = lines_.step(),
-                            .line_step = run.step,
-                            .out = cotangents + run.first * lines_.length() * width,
-                            .lines = run.lines,
-                            .pixels = lines_.length(),
-                            .width = width,
-                            .weights = sums});
+  void add_image(const T* planes, const T* cotangents, int64_t width, T* sums) const {
+    // Lines that are summed together, their cotangents in a first-level cache.
+    const int64_t most = std::max<int64_t>(1, most_pixels / lines_.length());
+    for (const ConvLines::Run& run : lines_.runs()) {
+      for (int64_t line = 0; line < run.lines; line += most) {
+        add_channel_gradient({.taps = run.taps[0],
+                              .planes = planes + line * run.step,
+                              .plane_size = plane_step(),
+                              .channels = in_,
+                              .step = lines_.step(),
+                              .line_step = run.step,
+                              .out = cotangents + (run.first + line) * lines_.length() * width,
+                              .lines = std::min(most, run.lines - line),
+                              .pixels = lines_.length(),
+                              .weights = sums,
+                              .positions = positions_,
+                              .width = width});
+      }
     }
   }
 

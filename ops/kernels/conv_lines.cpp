@@ -17,6 +17,24 @@ constexpr int64_t cache_way = 1024, cache_line = 16;
 
 int64_t lines_of(const Dims& dims) { return element_count(Dims(dims.begin(), dims.end() - 1)); }
 
+// Whether a line of these taps is the next of the run; its second line says what the step is.
+bool continues(ConvLines::Run& run, const std::vector<std::vector<LineTap>>& taps) {
+  std::optional<int64_t> step;
+  if (run.lines > 1) step = run.step;
+  for (size_t phase = 0; phase < taps.size(); ++phase) {
+    const auto next = [&](const LineTap& a, const LineTap& b) {
+      if (!step) step = b.input - a.input;
+      return a.position == b.position && b.input == a.input + run.lines * *step;
+    };
+    const std::vector<LineTap>& first = run.taps[phase];
+    if (!std::equal(first.begin(), first.end(), taps[phase].begin(), taps[phase].end(), next)) {
+      return false;
+    }
+  }
+  run.step = step.value_or(0);
+  return true;
+}
+
 }  // namespace
 
 ConvLines::ConvLines(const Window& w, bool of_input)
@@ -66,14 +84,25 @@ int64_t ConvLines::plane_size() const {
   return is_padded() && size % cache_way == 0 ? size + cache_line : size;
 }
 
-std::optional<ConvLines> ConvLines::of_output(const Window& w, int64_t channels) {
-  const ConvLines lines(w, false);
-  return lines.fits(channels) ? std::optional(lines) : std::nullopt;
+std::optional<ConvLines> ConvLines::of(const Window& w, bool of_input, int64_t channels) {
+  ConvLines lines(w, of_input);
+  if (!lines.fits(channels)) return std::nullopt;
+  lines.find_runs();
+  return lines;
 }
 
-std::optional<ConvLines> ConvLines::of_input(const Window& w, int64_t channels) {
-  const ConvLines lines(w, true);
-  return lines.fits(channels) ? std::optional(lines) : std::nullopt;
+void ConvLines::find_runs() {
+  for (int64_t line = 0; line < lines_; ++line) {
+    std::vector<std::vector<LineTap>> taps;
+    for (int64_t phase = 0; phase < static_cast<int64_t>(columns_.size()); ++phase) {
+      taps.push_back(taps_of(line, phase));
+    }
+    if (line > 0 && continues(runs_.back(), taps)) {
+      ++runs_.back().lines;
+    } else {
+      runs_.push_back({.first = line, .taps = std::move(taps)});
+    }
+  }
 }
 
 std::optional<int64_t> ConvLines::met(size_t i, int64_t at, int64_t k) const {
@@ -86,8 +115,8 @@ std::optional<int64_t> ConvLines::met(size_t i, int64_t at, int64_t k) const {
   return element >= 0 && element < source_[i] ? std::optional(element) : std::nullopt;
 }
 
-void ConvLines::find_taps(int64_t line, int64_t phase, std::vector<LineTap>& taps) const {
-  taps.clear();
+std::vector<LineTap> ConvLines::taps_of(int64_t line, int64_t phase) const {
+  std::vector<LineTap> taps;
   const size_t inner = window_.rank() - 1;
   std::array<int64_t, max_spatial_axes> at;  // NOLINT: as many are set as there are axes
   for (size_t i = inner; i-- > 0; line /= target_[i]) at[i] = line % target_[i];
@@ -108,6 +137,7 @@ void ConvLines::find_taps(int64_t line, int64_t phase, std::vector<LineTap>& tap
           {source + left_ + column.input, position * window_.kernel.back() + column.position});
     }
   }
+  return taps;
 }
 
 }  // namespace onnxrun

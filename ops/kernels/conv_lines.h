@@ -25,8 +25,12 @@ class ConvLines {
   // Of the windows of `w`; or of the input that they are on, whose elements are the sums of the
   // windows that met them. None for lines that are short, and planes that are mostly padding or
   // larger than caches.
-  static std::optional<ConvLines> of_output(const Window& w, int64_t channels);
-  static std::optional<ConvLines> of_input(const Window& w, int64_t channels);
+  static std::optional<ConvLines> of_output(const Window& w, int64_t channels) {
+    return of(w, false, channels);
+  }
+  static std::optional<ConvLines> of_input(const Window& w, int64_t channels) {
+    return of(w, true, channels);
+  }
 
   int64_t lines() const { return lines_; }
   int64_t length() const { return target_.back(); }
@@ -35,8 +39,14 @@ class ConvLines {
   int64_t pixels(int64_t phase) const { return (length() - phase + phases_ - 1) / phases_; }
   int64_t step() const { return step_; }
 
-  // In the order of a convolution's sum; replaces what `taps` holds.
-  void find_taps(int64_t line, int64_t phase, std::vector<LineTap>& taps) const;
+  // Neighbouring lines that meet the same positions, each `step` elements behind the one before.
+  // The taps of every phase are those of the first line, in the order of a convolution's sum.
+  struct Run {
+    int64_t first = 0, lines = 1, step = 0;
+    std::vector<std::vector<LineTap>> taps;
+  };
+  // All lines, in order.
+  const std::vector<Run>& runs() const { return runs_; }
 
   // Lines and elements of a channel as it lies in memory, and padded.
   int64_t source_lines() const { return source_lines_; }
@@ -49,7 +59,10 @@ class ConvLines {
 
  private:
   ConvLines(const Window& w, bool of_input);
+  static std::optional<ConvLines> of(const Window& w, bool of_input, int64_t channels);
   bool fits(int64_t channels) const;
+  void find_runs();
+  std::vector<LineTap> taps_of(int64_t line, int64_t phase) const;
   void find_columns(int64_t phase);
   // What element `at` of axis i meets at position k of the kernel, unless it is padding.
   std::optional<int64_t> met(size_t i, int64_t at, int64_t k) const;
@@ -61,6 +74,7 @@ class ConvLines {
   int64_t left_ = 0, pitch_ = 0;
   // Positions of the last axis that each phase meets, with what its first pixel meets there.
   std::vector<std::vector<LineTap>> columns_;
+  std::vector<Run> runs_;
 };
 
 }  // namespace onnxrun

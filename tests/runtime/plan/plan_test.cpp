@@ -135,6 +135,36 @@ TEST(Execution, StepsOfStaticShapesAllocateNothing) {
   EXPECT_EQ(allocations(), before);
 }
 
+// A convolution of as many channels as vectors of them are for, and both of its gradients.
+TEST(Execution, ConvolutionsAllocateNothing) {
+  if (!counts_allocations()) GTEST_SKIP() << "allocations are not counted here";
+  Graph graph(builtin_ops());
+  const Type image = Type::tensor(DType::Float32, Shape{2, 16, 9, 9});
+  ValueId x = graph.add_input("x", image), dy = graph.add_input("dy", image);
+  ValueId w = graph.add_input("w", Type::tensor(DType::Float32, Shape{16, 16, 3, 3}));
+  GraphBuilder b(graph);
+  const Attributes padded = {{"pads", std::vector<int64_t>{1, 1, 1, 1}}};
+  graph.outputs = {b.add("Conv", {x, w}, padded),
+                   b.add("onnxrun.ConvInputGrad", {dy, w, b.ints({2, 16, 9, 9})}, padded),
+                   b.add("onnxrun.ConvWeightGrad", {x, dy, b.ints({16, 16, 3, 3})}, padded)};
+  auto plan = Plan::compile(graph, types_of(graph, 0));
+  EXPECT_NE(plan->to_string().find("by channels"), std::string::npos) << plan->to_string();
+  Execution execution(plan);
+  for (size_t k = 0; k < 3; ++k) {
+    Tensor t(DType::Float32, to_dims(*graph.value(graph.inputs[k]).type.shape));
+    std::fill_n(t.data<float>(), t.size(), 0.5f);
+    execution.bind_input(k, t);
+    execution.bind_output(
+        k,
+        Tensor(DType::Float32, to_dims(*plan->graph().value(plan->graph().outputs[k]).type.shape)));
+  }
+  RunControl control;
+  execution.run(control);
+  const int64_t before = allocations();
+  for (int i = 0; i < 10; ++i) execution.run(control);
+  EXPECT_EQ(allocations(), before);
+}
+
 TEST(Execution, KeepsStateWhenALossIsNotFinite) {
   BoundStep step(4);
   step.x.data<float>()[0] = std::numeric_limits<float>::infinity();

@@ -1,0 +1,112 @@
+// Sums and rows of normalisations on every instruction set.
+#include "kernels/moments.h"
+
+#include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+#include <limits>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "kernels/finite_numbers.h"
+#include "kernels/normalize.h"
+
+namespace onnxrun {
+namespace {
+
+class NormalizedRows : public testing::TestWithParam<int64_t> {
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
+INSTANTIATE_TEST_SUITE_P(Targets, NormalizedRows,
+                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+
+// Around vectors, sixteen lanes and blocks.
+constexpr int64_t row_lengths[] = {1, 3, 7, 15, 16, 17, 31, 64, 100, 1023, 1024, 1025, 3000};
+
+template <typename T>
+std::vector<T> row_numbers(int64_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(-3, 5);
+  std::vector<T> values(static_cast<size_t>(n));
+  for (T& v : values) v = static_cast<T>(uniform(random));
+  return values;
+}
+
+template <typename T>
+void expect_sums_of_lanes() {
+  for (int64_t n : row_lengths) {
+    SCOPED_TRACE(n);
+    const auto xs = row_numbers<T>(n, 1), dys = row_numbers<T>(n, 2);
+    const T *x = xs.data(), *dy = dys.data();
+    const T centre = T(0.7);
+    EXPECT_EQ(sum_of(x, n), lane_sum<T>(n, [&](int64_t i) { return x[i]; }));
+    EXPECT_EQ(sum_of_squares(x, n, centre),
+              lane_sum<T>(n, [&](int64_t i) { return (x[i] - centre) * (x[i] - centre); }));
+    EXPECT_EQ(sum_of_products(dy, x, n, centre),
+              lane_sum<T>(n, [&](int64_t i) { return dy[i] * (x[i] - centre); }));
+  }
+}
+
+TEST_P(NormalizedRows, SumsHaveTheBitsOfLanes) {
+  expect_sums_of_lanes<float>();
+  expect_sums_of_lanes<double>();
+}
+
+template <typename T>
+void expect_rows() {
+  const NormalizedRow<T> row{T(0.3), T(1.7), T(-0.2)};
+  const NormalizedRowGradient<T> gradient{T(0.3), T(1.7), T(0.1), T(0.05)};
+  for (int64_t n : row_lengths) {
+    SCOPED_TRACE(n);
+    const auto x = row_numbers<T>(n, 1), dy = row_numbers<T>(n, 2);
+    // What lies behind the row stays.
+    std::vector<T> y(x.size() + 1, T(9)), dx = y, y_expected = y, dx_expected = y;
+    for (size_t i = 0; i < x.size(); ++i) {
+      y_expected[i] = (x[i] - row.mean) * row.factor + row.bias;
+      dx_expected[i] =
+          (dy[i] - gradient.mean_dy - (x[i] - gradient.mean) * gradient.slope) * gradient.factor;
+    }
+    normalize_row(row, x.data(), n, y.data());
+    normalize_row_gradient(gradient, dy.data(), x.data(), n, dx.data());
+    EXPECT_EQ(y, y_expected);
+    EXPECT_EQ(dx, dx_expected);
+  }
+}
+
+TEST_P(NormalizedRows, AreWhatTheirFormulasSay) {
+  expect_rows<float>();
+  expect_rows<double>();
+}
+
+template <typename T>
+void expect_finite() {
+  using Limits = std::numeric_limits<T>;
+  for (int64_t n : row_lengths) {
+    SCOPED_TRACE(n);
+    auto x = row_numbers<T>(n, 1);
+    x[0] = Limits::max();
+    EXPECT_TRUE(are_finite(x.data(), n));
+    for (size_t i = 0; i < x.size(); i += 1 + x.size() / 40) {
+      for (T bad : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN()}) {
+        const T good = std::exchange(x[i], bad);
+        EXPECT_FALSE(are_finite(x.data(), n)) << i;
+        x[i] = good;
+      }
+    }
+    // Not looked at.
+    x.push_back(Limits::quiet_NaN());
+    EXPECT_TRUE(are_finite(x.data(), n));
+  }
+}
+
+TEST_P(NormalizedRows, NumbersThatAreNotFiniteAreFound) {
+  expect_finite<float>();
+  expect_finite<double>();
+}
+
+}  // namespace
+}  // namespace onnxrun
