@@ -90,10 +90,11 @@ T& need(T* pointer, const char* what) {
   return *pointer;
 }
 std::string need_text(const char* text, const char* what);
-// Hands a new handle to the caller.
+// Hands a new handle to the caller, who has to have a place for it.
 template <typename T>
 void give(std::unique_ptr<T> made, T** handle) {
-  need(handle, "the result") = made.release();
+  T*& place = need(handle, "the result");
+  place = made.release();
 }
 
 // A tensor over the caller's memory; strings are copied. Throws BadInput for what is no tensor.
