@@ -16,11 +16,20 @@ namespace {
 
 // What both gradients are asked to make: a tensor whose shape is the third input.
 class ConvGrad : public ConvFamily {
- protected:
-  std::optional<Shape> wanted_shape(const InferContext& c) const {
-    if (auto content = c.content(2)) return content;
-    return std::nullopt;
+ public:
+  void infer(InferContext& c) const override {
+    auto r = rank(c, {0, 1});
+    std::optional<Shape> wanted = c.content(2);
+    if (wanted && r && wanted->size() != *r)
+      c.reject("a gradient of {} axes, expected {}", wanted->size(), *r);
+    if (wanted && c.shape(0) && c.shape(1)) check(c, *wanted);
+    if (!wanted && r) wanted = Shape(*r);
+    c.set_output(0, c.dtype(0), std::move(wanted));
   }
+
+ protected:
+  // Rejects inputs whose gradient cannot have the wanted shape; all shapes are known.
+  virtual void check(const InferContext& c, const Shape& wanted) const = 0;
 
   // The output of the convolution that this is a gradient of must be what was given.
   void check_windows(const InferContext& c, const Shape& x, const Shape& w, const Shape& y) const {
@@ -64,16 +73,6 @@ class ConvGrad : public ConvFamily {
 
 class ConvInputGrad final : public ConvGrad {
  public:
-  void infer(InferContext& c) const override {
-    auto r = rank(c, {0, 1});
-    auto shape = wanted_shape(c);
-    if (shape && r && shape->size() != *r)
-      c.reject("a gradient of {} axes, expected {}", shape->size(), *r);
-    if (shape && c.shape(0) && c.shape(1)) check_windows(c, *shape, *c.shape(1), *c.shape(0));
-    if (!shape && r) shape = Shape(*r);
-    c.set_output(0, c.dtype(0), std::move(shape));
-  }
-
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     return plan(c.output(0).dims(), c.input(1).dims(), &ConvPlan::input_grad_kernel);
   }
@@ -119,20 +118,15 @@ class ConvInputGrad final : public ConvGrad {
     ValueId cropped = b.add("Slice", {full, begin, b.add("Add", {begin, in}), b.ints(axes)});
     d.set(0, b.add("Pad", {cropped, concat(b, {zeros, b.ints(Dims(n, 0)), zeros, end})}));
   }
+
+ private:
+  void check(const InferContext& c, const Shape& dx) const override {
+    check_windows(c, dx, *c.shape(1), *c.shape(0));
+  }
 };
 
 class ConvWeightGrad final : public ConvGrad {
  public:
-  void infer(InferContext& c) const override {
-    auto r = rank(c, {0, 1});
-    auto shape = wanted_shape(c);
-    if (shape && r && shape->size() != *r)
-      c.reject("a gradient of {} axes, expected {}", shape->size(), *r);
-    if (shape && c.shape(0) && c.shape(1)) check_windows(c, *c.shape(0), *shape, *c.shape(1));
-    if (!shape && r) shape = Shape(*r);
-    c.set_output(0, c.dtype(0), std::move(shape));
-  }
-
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     return plan(c.input(0).dims(), c.output(0).dims(), &ConvPlan::weight_grad_kernel);
   }
@@ -183,6 +177,10 @@ class ConvWeightGrad final : public ConvGrad {
   }
 
  private:
+  void check(const InferContext& c, const Shape& dw) const override {
+    check_windows(c, *c.shape(0), dw, *c.shape(1));
+  }
+
   // X with its padding, and with at least as much behind it as the last window needs.
   ValueId padded(GraphBuilder& b, ValueId x, ValueId dy, const Dims& k) const {
     size_t n = k.size();

@@ -9,7 +9,7 @@
 namespace onnxrun {
 
 // One way to compute what an operator does. Of a list, the first that applies to a problem runs;
-// the last always applies.
+// every problem has one that does.
 template <typename Problem, typename... Arguments>
 struct Kernel {
   std::string_view name;  // for people, who read plans

@@ -10,16 +10,12 @@
 
 #include "base/threads.h"
 #include "kernels/matrix_convolution.h"
+#include "support/convolution_cases.h"
 
 namespace onnxrun {
 namespace {
 
-struct ByteConvolutionCase {
-  int64_t batch, groups, in_channels, out_channels;
-  Dims input, kernel, strides, dilations, pads;
-};
-
-const std::vector<ByteConvolutionCase> byte_convolution_cases = {
+const std::vector<ConvolutionCase> byte_convolution_cases = {
     {2, 1, 1, 1, {7}, {3}, {1}, {1}, {1}},
     {1, 2, 3, 2, {19}, {4}, {2}, {3}, {4}},
     {3, 1, 2, 5, {9, 8}, {3, 2}, {1, 1}, {1, 1}, {0, 0}},
@@ -35,14 +31,6 @@ const std::vector<ByteConvolutionCase> byte_convolution_cases = {
     {2, 1, 5, 4, {3, 3}, {3, 3}, {1, 1}, {1, 1}, {0, 0}},     // one window
     {1, 1, 5, 4, {2, 2}, {5, 5}, {1, 1}, {1, 1}, {3, 3}},     // mostly padding
 };
-
-ConvShape shape_of(const ByteConvolutionCase& c) {
-  Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
-  for (size_t i = 0; i < w.rank(); ++i) {
-    w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
-  }
-  return {w, c.batch, c.groups, c.in_channels, c.out_channels};
-}
 
 using ByteList = std::vector<uint8_t>;
 
@@ -61,8 +49,8 @@ struct Operands {
   ByteList x, w, zero_w;
   uint8_t zero_x = 0x93;
 
-  Operands(const ByteConvolutionCase& c, bool sx, bool sw, bool many_zeros)
-      : shape(shape_of(c)),
+  Operands(const ConvolutionCase& c, bool sx, bool sw, bool many_zeros)
+      : shape(c.shape()),
         signed_x(sx),
         signed_w(sw),
         x(random_bytes(shape.x_at(shape.batch, 0), 1)),
@@ -133,16 +121,16 @@ TEST_P(ByteConvolutions, AreExact) {
 
 TEST_P(ByteConvolutions, AreTheSameOnThreads) {
   const ThreadScope threads(4);
-  for (const ByteConvolutionCase& c :
-       {ByteConvolutionCase{1, 1, 24, 40, {30, 40}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
-        ByteConvolutionCase{2, 96, 1, 1, {30, 40}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}}) {
+  for (const ConvolutionCase& c :
+       {ConvolutionCase{1, 1, 24, 40, {30, 40}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+        ConvolutionCase{2, 96, 1, 1, {30, 40}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}}) {
     const Operands o(c, false, true, true);
     EXPECT_EQ(o.sums(fastest_dots()), o.expected());
   }
 }
 
 TEST_P(ByteConvolutions, AreQuantized) {
-  for (const ByteConvolutionCase& c : byte_convolution_cases) {
+  for (const ConvolutionCase& c : byte_convolution_cases) {
     const Operands o(c, false, true, false);
     std::vector<int32_t> bias;
     std::vector<float> factors;

@@ -11,17 +11,13 @@
 #include "kernels/channel_convolver.h"
 #include "kernels/flat_convolver.h"
 #include "kernels/matrix_convolution.h"
+#include "support/convolution_cases.h"
 
 namespace onnxrun {
 namespace {
 
-struct KernelConvolutionCase {
-  int64_t batch, groups, in_channels, out_channels;
-  Dims input, kernel, strides, dilations, pads;
-};
-
 // Every way to compute them is taken: by its own loops here, and as convolve() chooses.
-const std::vector<KernelConvolutionCase> kernel_convolution_cases = {
+const std::vector<ConvolutionCase> kernel_convolution_cases = {
     {2, 1, 1, 1, {7}, {3}, {1}, {1}, {1}},
     {1, 2, 3, 2, {19}, {4}, {2}, {3}, {4}},
     {3, 1, 2, 5, {9, 8}, {3, 2}, {1, 1}, {1, 1}, {0, 0}},
@@ -33,14 +29,6 @@ const std::vector<KernelConvolutionCase> kernel_convolution_cases = {
     {1, 2, 2, 2, {4, 6, 9}, {2, 3, 2}, {1, 2, 1}, {1, 1, 2}, {1, 1, 0}},
     {1, 1, 1, 2, {3, 4, 3, 4}, {2, 2, 2, 2}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 0, 1}},
 };
-
-ConvShape kernel_shape_of(const KernelConvolutionCase& c) {
-  Window w{c.input, {}, c.kernel, c.strides, c.dilations, c.pads, c.pads};
-  for (size_t i = 0; i < w.rank(); ++i) {
-    w.output.push_back((c.input[i] + 2 * c.pads[i] - w.extent(i)) / c.strides[i] + 1);
-  }
-  return {w, c.batch, c.groups, c.in_channels, c.out_channels};
-}
 
 template <typename T>
 std::vector<T> numbers(int64_t n, unsigned seed) {
@@ -60,8 +48,8 @@ void expect_near(const std::vector<T>& actual, const std::vector<T>& expected) {
 }
 
 template <typename T>
-void compare(const KernelConvolutionCase& c) {
-  ConvShape s = kernel_shape_of(c);
+void compare(const ConvolutionCase& c) {
+  ConvShape s = c.shape();
   ConvPlan plan(s);
   ASSERT_TRUE(plan.flat);
   int64_t in = s.x_at(s.batch, 0), out = s.y_at(s.batch, 0), weights = s.w_at(s.groups);
@@ -106,8 +94,8 @@ void compare_kernels(const List& kernels, const ConvPlan& plan, std::set<std::st
 }
 
 template <typename T>
-void compare_lists(const KernelConvolutionCase& c, std::set<std::string_view>& seen) {
-  const ConvPlan plan(kernel_shape_of(c));
+void compare_lists(const ConvolutionCase& c, std::set<std::string_view>& seen) {
+  const ConvPlan plan(c.shape());
   const ConvShape& s = plan.shape;
   const auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2),
              dy = numbers<T>(s.y_at(s.batch, 0), 3),
@@ -148,7 +136,7 @@ TEST_P(Convolutions, EveryWayGivesTheSame) {
 
 // Blocks of one and two vectors, full and not; lines in several pieces, with and without padding;
 // phases that meet few positions or none; windows that cut input off.
-const std::vector<KernelConvolutionCase> many_channels = {
+const std::vector<ConvolutionCase> many_channels = {
     {2, 1, 3, 16, {5, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {9, 1, 17, 33, {6, 7}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {1, 2, 12, 40, {9, 31}, {3, 5}, {1, 1}, {1, 1}, {0, 0}},
@@ -163,8 +151,8 @@ const std::vector<KernelConvolutionCase> many_channels = {
 };
 
 template <typename T>
-void compare_channels(const KernelConvolutionCase& c) {
-  const ConvShape s = kernel_shape_of(c);
+void compare_channels(const ConvolutionCase& c) {
+  const ConvShape s = c.shape();
   const auto lines = ConvLines::of_output(s.window, s.in_channels);
   const auto lines_of_input = ConvLines::of_input(s.window, s.out_channels);
   ASSERT_TRUE(lines && lines_of_input);
@@ -215,7 +203,7 @@ TEST_P(Convolutions, VectorsOfChannelsGiveTheSame) {
 TEST(ConvPlan, VectorsOfChannelsHaveTheSameBitsOnAnyNumberOfThreads) {
   for (int64_t batch : {1, 9}) {
     const ConvShape s =
-        kernel_shape_of({batch, 1, 32, 48, {40, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+        ConvolutionCase{batch, 1, 32, 48, {40, 30}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}.shape();
     const ConvPlan plan(s);
     ASSERT_TRUE(plan.lines && plan.lines_of_input && plan.lines_of_weights);
     const auto x = numbers<float>(s.x_at(batch, 0), 1), w = numbers<float>(s.w_at(1), 2);
@@ -234,7 +222,7 @@ TEST(ConvPlan, VectorsOfChannelsHaveTheSameBitsOnAnyNumberOfThreads) {
 }
 
 TEST(ConvPlan, KeepsConstantWeightsPacked) {
-  const ConvShape s = kernel_shape_of({2, 2, 16, 32, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
+  const ConvShape s = ConvolutionCase{2, 2, 16, 32, {8, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}.shape();
   ConvPlan plan(s);
   const auto x = numbers<float>(s.x_at(s.batch, 0), 1), w = numbers<float>(s.w_at(2), 2);
   std::vector<float> packed_each_time(static_cast<size_t>(s.y_at(s.batch, 0))), kept;
@@ -250,10 +238,10 @@ TEST(ConvPlan, KeepsConstantWeightsPacked) {
 
 TEST_P(Convolutions, EveryKernelOfTheListsGivesTheSame) {
   std::set<std::string_view> seen;
-  std::vector<KernelConvolutionCase> cases = kernel_convolution_cases;
+  std::vector<ConvolutionCase> cases = kernel_convolution_cases;
   cases.push_back({2, 1, 16, 32, {6, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
   cases.push_back({1, 3, 1, 1, {12, 16}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
-  for (const KernelConvolutionCase& c : cases) {
+  for (const ConvolutionCase& c : cases) {
     compare_lists<float>(c, seen);
     compare_lists<double>(c, seen);
   }
@@ -263,7 +251,7 @@ TEST_P(Convolutions, EveryKernelOfTheListsGivesTheSame) {
 // Lines of all lengths, kernels that are and are not unrolled, padding that cuts input off.
 template <typename T>
 void compare_depthwise() {
-  const std::vector<KernelConvolutionCase> depthwise = {
+  const std::vector<ConvolutionCase> depthwise = {
       {1, 3, 1, 1, {12, 12}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
       {2, 2, 1, 3, {9, 31}, {3, 3}, {1, 1}, {1, 2}, {0, 2}},
       {1, 2, 1, 1, {13, 40}, {3, 3}, {2, 1}, {1, 1}, {1, 1}},
@@ -274,7 +262,7 @@ void compare_depthwise() {
   };
   for (size_t i = 0; i < depthwise.size(); ++i) {
     SCOPED_TRACE(i);
-    ConvShape s = kernel_shape_of(depthwise[i]);
+    ConvShape s = depthwise[i].shape();
     ConvPlan plan(s);
     ASSERT_TRUE(plan.flat && plan.depthwise);
     auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2);
@@ -295,10 +283,10 @@ TEST_P(Convolutions, LinesHaveTheBitsOfPlanes) {
 
 // One image in padding of any size: the planes would be larger than the image by far.
 TEST(ConvPlan, HugeWindowsAreNoReasonForHugeMemory) {
-  KernelConvolutionCase c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
-  EXPECT_FALSE(ConvPlan(kernel_shape_of(c)).flat);
-  EXPECT_FALSE(ConvLines::of_output(kernel_shape_of(c).window, 1));
-  EXPECT_FALSE(ConvLines::of_input(kernel_shape_of(c).window, 1));
+  ConvolutionCase c{1, 1, 1, 1, {2}, {2}, {1 << 20}, {1 << 29}, {1 << 29}};
+  EXPECT_FALSE(ConvPlan(c.shape()).flat);
+  EXPECT_FALSE(ConvLines::of_output(c.shape().window, 1));
+  EXPECT_FALSE(ConvLines::of_input(c.shape().window, 1));
 }
 
 }  // namespace

@@ -4,10 +4,11 @@
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 
-#include <cmath>
 #include <limits>
 #include <random>
+#include <ranges>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/pooling.h"
@@ -51,36 +52,72 @@ INSTANTIATE_TEST_SUITE_P(Targets, MaxPlanes,
                          ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
                          [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
 
+constexpr int64_t planes = 3;
+
+PoolPlan plan_of(const MaxPlanesCase& c) {
+  PoolPlan plan;
+  plan.walk = PlaneWalk(window_of(c));
+  plan.padded = PaddedPlane::of(plan.window());
+  plan.planes = planes;
+  return plan;
+}
+
+// Random elements of all planes, exactly as many as there are: a sanitizer sees what is read
+// behind.
+template <typename T>
+std::vector<T> elements_of(const PoolPlan& plan) {
+  std::vector<T> x(static_cast<size_t>(planes * plan.window().input_size()));
+  std::mt19937 random(1);
+  if constexpr (std::is_floating_point_v<T>) {
+    std::uniform_real_distribution<double> uniform(-1, 1);
+    for (T& v : x) v = static_cast<T>(uniform(random));
+    x[x.size() / 2] = std::numeric_limits<T>::quiet_NaN();
+    x[x.size() / 3] = -std::numeric_limits<T>::infinity();
+  } else {
+    for (T& v : x) v = static_cast<T>(random());
+  }
+  return x;
+}
+
+template <typename T>
+void expect_same(const std::vector<T>& actual, const std::vector<T>& expected) {
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const bool both_nan = actual[i] != actual[i] && expected[i] != expected[i];
+    ASSERT_TRUE(both_nan || actual[i] == expected[i])
+        << "element " << i << ": " << +actual[i] << ", expected " << +expected[i];
+  }
+}
+
+// Every kernel applies to these cases, and gives what the last does, element by element.
 template <typename T>
 void compare(const MaxPlanesCase& c) {
-  constexpr int64_t planes = 3;
-  const PlaneWalk walk(window_of(c));
-  const auto padded = PaddedPlane::of(walk.window());
-  ASSERT_TRUE(padded);
-  const int64_t in = walk.window().input_size(), out = walk.window().output_size();
-  // Exactly as long as it is: a sanitizer sees what is read behind.
-  std::vector<T> x(static_cast<size_t>(planes * in));
-  std::mt19937 random(1);
-  std::uniform_real_distribution<double> uniform(-1, 1);
-  for (T& v : x) v = static_cast<T>(uniform(random));
-  x[x.size() / 2] = std::numeric_limits<T>::quiet_NaN();
-  x[x.size() / 3] = -std::numeric_limits<T>::infinity();
-  std::vector<T> expected(static_cast<size_t>(planes * out)), actual(expected.size());
-  for (int64_t p = 0; p < planes; ++p)
-    max_plane(walk, x.data() + p * in, expected.data() + p * out);
-  max_planes(*padded, x.data(), actual.data(), planes);
-  for (size_t i = 0; i < expected.size(); ++i) {
-    if (std::isnan(expected[i])) {
-      ASSERT_TRUE(std::isnan(actual[i])) << i;
-    } else {
-      ASSERT_EQ(actual[i], expected[i]) << i;
-    }
+  const PoolPlan plan = plan_of(c);
+  const std::vector<T> x = elements_of<T>(plan);
+  std::vector<T> expected;
+  for (const MaxKernel<T>& kernel : std::views::reverse(max_kernels<T>)) {
+    SCOPED_TRACE(kernel.name);
+    ASSERT_TRUE(kernel.applies(plan));
+    std::vector<T> y(static_cast<size_t>(planes * plan.window().output_size()));
+    kernel.run(plan, x.data(), y.data(), planes);
+    if (expected.empty()) expected = y;
+    expect_same(y, expected);
   }
-  std::vector<Place<T>> walked(expected.size()), places(expected.size());
-  for (int64_t p = 0; p < planes; ++p)
-    walk_places(walk, x.data() + p * in, walked.data() + p * out);
-  max_places(*padded, x.data(), places.data(), planes);
-  ASSERT_EQ(places, walked);
+}
+
+template <typename T>
+void compare_places(const MaxPlanesCase& c) {
+  const PoolPlan plan = plan_of(c);
+  const std::vector<T> x = elements_of<T>(plan);
+  const int64_t in = plan.window().input_size(), out = plan.window().output_size();
+  std::vector<Place<T>> expected;
+  for (const PlaceKernel<T>& kernel : std::views::reverse(place_kernels<T>)) {
+    SCOPED_TRACE(kernel.name);
+    ASSERT_TRUE(kernel.applies(plan));
+    std::vector<Place<T>> at(static_cast<size_t>(planes * out));
+    for (int64_t p = 0; p < planes; ++p) kernel.run(plan, x.data() + p * in, at.data() + p * out);
+    if (expected.empty()) expected = at;
+    ASSERT_EQ(at, expected);
+  }
 }
 
 TEST_P(MaxPlanes, AsElementByElement) {
@@ -88,24 +125,9 @@ TEST_P(MaxPlanes, AsElementByElement) {
     SCOPED_TRACE(i);
     compare<float>(max_planes_cases[i]);
     compare<double>(max_planes_cases[i]);
+    compare_places<float>(max_planes_cases[i]);
+    compare_places<double>(max_planes_cases[i]);
   }
-}
-
-template <typename T>
-void compare_bytes(const MaxPlanesCase& c) {
-  constexpr int64_t planes = 3;
-  const PlaneWalk walk(window_of(c));
-  const auto padded = PaddedPlane::of(walk.window());
-  ASSERT_TRUE(padded);
-  const int64_t in = walk.window().input_size(), out = walk.window().output_size();
-  std::vector<T> x(static_cast<size_t>(planes * in));
-  std::mt19937 random(1);
-  for (T& v : x) v = static_cast<T>(random());
-  std::vector<T> expected(static_cast<size_t>(planes * out)), actual(expected.size());
-  for (int64_t p = 0; p < planes; ++p)
-    max_plane(walk, x.data() + p * in, expected.data() + p * out);
-  max_planes(*padded, x.data(), actual.data(), planes);
-  ASSERT_EQ(actual, expected);
 }
 
 TEST_P(MaxPlanes, OfBytes) {
@@ -113,8 +135,8 @@ TEST_P(MaxPlanes, OfBytes) {
   all.push_back({{17, 150}, {3, 3}, {1, 1}, {1, 1}, {1, 1}});
   for (size_t i = 0; i < all.size(); ++i) {
     SCOPED_TRACE(i);
-    compare_bytes<int8_t>(all[i]);
-    compare_bytes<uint8_t>(all[i]);
+    compare<int8_t>(all[i]);
+    compare<uint8_t>(all[i]);
   }
 }
 
