@@ -91,6 +91,7 @@ void expect_same(const std::vector<T>& actual, const std::vector<T>& expected) {
 // Every kernel applies to these cases, and gives what the last does, element by element.
 template <typename List, typename F>
 void compare_kernels(const List& kernels, const PoolPlan& plan, const F& result) {
+  ASSERT_GT(std::size(kernels), 1U);
   const auto expected = result(*std::rbegin(kernels));
   for (const auto& kernel : kernels) {
     SCOPED_TRACE(kernel.name);
