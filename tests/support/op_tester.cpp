@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <random>
+#include <span>
 
 #include "base/error.h"
 #include "builtin_ops.h"
@@ -68,19 +69,40 @@ std::vector<Tensor> given(const OpRun& run) {
   return tensors;
 }
 
-std::vector<Tensor> execute(const Graph& graph, const std::vector<Tensor>& inputs, bool optimize) {
-  std::vector<Type> types;
-  for (size_t i = 0; i < graph.inputs.size(); ++i) {
-    const Type& declared = graph.value(graph.inputs[i]).type;
-    types.push_back(declared.has_shape() ? input_type(inputs[i], Feed::Static) : declared);
+// A graph compiled for inputs of the types of these, to be run with any of such types.
+class Compiled {
+ public:
+  Compiled(const Graph& graph, const std::vector<Tensor>& inputs, bool optimize)
+      : graph_(graph),
+        execution_(Plan::compile(graph, types_of(graph, inputs), {.optimize = optimize})) {}
+
+  std::vector<Tensor> run(std::span<const Tensor> inputs) {
+    for (size_t i = 0; i < graph_.inputs.size(); ++i) execution_.bind_input(i, inputs[i]);
+    RunControl control;
+    execution_.run(control);
+    std::vector<Tensor> results;
+    for (size_t k = 0; k < graph_.outputs.size(); ++k) {
+      results.push_back(execution_.output(k).tensor);
+    }
+    return results;
   }
-  Execution execution(Plan::compile(graph, types, {.optimize = optimize}));
-  for (size_t i = 0; i < graph.inputs.size(); ++i) execution.bind_input(i, inputs[i]);
-  RunControl control;
-  execution.run(control);
-  std::vector<Tensor> results;
-  for (size_t k = 0; k < graph.outputs.size(); ++k) results.push_back(execution.output(k).tensor);
-  return results;
+
+ private:
+  static std::vector<Type> types_of(const Graph& graph, const std::vector<Tensor>& inputs) {
+    std::vector<Type> types;
+    for (size_t i = 0; i < graph.inputs.size(); ++i) {
+      const Type& declared = graph.value(graph.inputs[i]).type;
+      types.push_back(declared.has_shape() ? input_type(inputs[i], Feed::Static) : declared);
+    }
+    return types;
+  }
+
+  const Graph& graph_;
+  Execution execution_;
+};
+
+std::vector<Tensor> execute(const Graph& graph, const std::vector<Tensor>& inputs, bool optimize) {
+  return Compiled(graph, inputs, optimize).run(inputs);
 }
 
 void expect_identical(const std::vector<Tensor>& a, const std::vector<Tensor>& b, const char* how) {
@@ -180,13 +202,12 @@ Differentiated differentiate(Graph graph, std::vector<Tensor> feeds, const std::
   return {std::move(graph), std::move(feeds), wrt};
 }
 
-double weighted_sum(const Graph& graph, const std::vector<Tensor>& feeds, size_t own_inputs,
-                    const std::vector<Tensor>& cotangents) {
-  std::vector<Tensor> outputs = execute(
-      graph, {feeds.begin(), feeds.begin() + static_cast<std::ptrdiff_t>(own_inputs)}, true);
+// The sum of the double outputs' elements, each times its cotangent.
+double weighted_sum(Compiled& function, std::span<const Tensor> inputs,
+                    std::span<const Tensor> cotangents) {
   double sum = 0;
   size_t at = 0;
-  for (const Tensor& y : outputs) {
+  for (const Tensor& y : function.run(inputs)) {
     if (y.dtype() != DType::Float64) continue;
     const Tensor& c = cotangents[at++];
     for (int64_t i = 0; i < y.size(); ++i) sum += y.data<double>()[i] * c.data<double>()[i];
@@ -194,25 +215,25 @@ double weighted_sum(const Graph& graph, const std::vector<Tensor>& feeds, size_t
   return sum;
 }
 
-void compare_with_differences(const Graph& function, const Differentiated& d,
+void compare_with_differences(const Graph& graph, const Differentiated& d,
                               const GradientOptions& options, const std::string& label) {
   std::vector<Tensor> gradients = execute(d.graph, d.feeds, true);
-  size_t own = function.inputs.size();
-  std::vector<Tensor> cotangents(d.feeds.begin() + static_cast<std::ptrdiff_t>(own), d.feeds.end());
+  const size_t own = graph.inputs.size();
+  const std::span<const Tensor> cotangents = std::span(d.feeds).subspan(own);
+  Compiled function(graph, d.feeds, true);
   for (size_t w = 0; w < d.wrt.size(); ++w) {
     size_t input = d.wrt[w];
     ASSERT_EQ(gradients[w].type_text(), d.feeds[input].type_text()) << label << ", input " << input;
     double largest = 1;
     for (double g : gradients[w].span<double>()) largest = std::max(largest, std::abs(g));
+    std::vector<Tensor> moved(d.feeds.begin(), d.feeds.begin() + static_cast<std::ptrdiff_t>(own));
     for (int64_t i = 0; i < d.feeds[input].size(); ++i) {
-      std::vector<Tensor> moved = d.feeds;
-      moved[input] = d.feeds[input].clone();
-      double x = moved[input].data<double>()[i];
-      moved[input].data<double>()[i] = x + options.step;
-      double up = weighted_sum(function, moved, own, cotangents);
-      moved[input].data<double>()[i] = x - options.step;
-      double down = weighted_sum(function, moved, own, cotangents);
-      double numeric = (up - down) / (2 * options.step);
+      auto value_at = [&](double step) {
+        moved[input] = d.feeds[input].clone();
+        moved[input].data<double>()[i] += step;
+        return weighted_sum(function, moved, cotangents);
+      };
+      double numeric = (value_at(options.step) - value_at(-options.step)) / (2 * options.step);
       double rule = gradients[w].data<double>()[i];
       ASSERT_NEAR(rule, numeric, options.tolerance * largest)
           << label << ", gradient of input " << input << " at element " << i;
