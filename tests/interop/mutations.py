@@ -57,13 +57,9 @@ def link(target, path):
         path.symlink_to(target)
 
 
-def limited():
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-
-
 def complaint(binary, args):
     """The exit code, and what is wrong with this end; "" if nothing."""
-    done = subprocess.run([binary, *args], capture_output=True, preexec_fn=limited, timeout=120)
+    done = subprocess.run([binary, *args], capture_output=True, timeout=120)
     text = done.stderr.decode(errors="replace")
     errors = [line for line in text.splitlines() if not line.startswith("onnxrun: warning: ")]
     good = done.returncode in DOCUMENTED and (
@@ -73,6 +69,8 @@ def complaint(binary, args):
 
 
 def main():
+    # What is started has the limit, too.
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     binary, data, first, last = sys.argv[1], pathlib.Path(sys.argv[2]), *map(int, sys.argv[3:5])
     models, arrays = valid_files(data)
     limits = ["--timeout", "10s", "--max-memory", "256M", "--max-loop-iterations", "10000", "--threads", "1"]
