@@ -5,6 +5,10 @@ tables.py PATH/onnxrun [--update README.md] [--json FILE] [--rounds N] [PATTERN.
 Models are exported afresh. Before anything is timed, results are compared: the losses of the first
 five steps, or the outputs. Then all take turns, round after round; of each round's best times the
 best counts. PyTorch runs eagerly; ONNX Runtime and OpenVINO with their inputs bound.
+
+A row's floor is what its products and its memory take at least at what onnxrun_peak, beside the
+program, measures: multiplications at the peak, inputs, outputs, weights and their state once at the
+speed of copying four megabytes. What is not a product is not counted, so no program reaches it.
 """
 
 import argparse
@@ -20,6 +24,7 @@ try:
     import nets
     import numpy as np
     import torch
+    from torch.utils.flop_counter import FlopCounterMode
 except ImportError as missing:
     sys.exit(f"the tables of larger nets are left out: {missing}")
 
@@ -52,8 +57,53 @@ class Onnxrun:
         return json.loads(report)["latency_us"]["min"] * 1e-6
 
 
-def torch_step(case, net, x, target):
-    loss_of, optimizer = case.torch_loss(), case.torch_optimizer(net)
+class Peaks:
+    def __init__(self, program):
+        peak = program.with_name("onnxrun_peak")
+        self.found = json.loads(subprocess.check_output([peak])) if peak.exists() else None
+
+    def floor(self, operations, bytes_moved, kind="float"):
+        if self.found is None or not operations + bytes_moved:
+            return None
+        return max(operations / self.found[f"{kind}_operations"], bytes_moved / self.found["bytes"])
+
+
+def recurrent_products(weights, recurrences):
+    """Of a layer that the counter does not know: so many products with either matrix a step."""
+
+    def count(x, w, r, *_, **__):
+        return 2 * x[0] * x[1] * (weights * w[0] * w[1] + recurrences * r[0] * r[1])
+
+    return count
+
+
+# The gradient of a layer's input may not be wanted.
+OTHER_PRODUCTS = {
+    torch.ops.aten.mkldnn_rnn_layer: recurrent_products(1, 1),
+    torch.ops.aten.mkldnn_rnn_layer_backward: recurrent_products(1, 2),
+}
+
+
+def size_of(*tensors):
+    return sum(t.numel() * t.element_size() for t in tensors)
+
+
+def training_floor(peaks, step, net, optimizer, inputs):
+    with FlopCounterMode(display=False, custom_mapping=OTHER_PRODUCTS) as counter:
+        step()
+    state = [t for slots in optimizer.state.values() for t in slots.values() if torch.is_tensor(t)]
+    moved = size_of(*inputs) + 2 * size_of(*net.parameters(), *state)
+    return peaks.floor(counter.get_total_flops(), moved)
+
+
+def inference_floor(peaks, onnxrun, folder, inputs, output, net):
+    cost = json.loads(onnxrun.run("inspect", folder / "model.onnx", "--json"))["cost"]
+    moved = output.nbytes + sum(x.nbytes for x in inputs.values()) + size_of(*net.parameters())
+    return peaks.floor(cost["flops"], moved, "double" if output.dtype == np.float64 else "float")
+
+
+def torch_step(case, net, optimizer, x, target):
+    loss_of = case.torch_loss()
 
     def step():
         optimizer.zero_grad()
@@ -83,20 +133,22 @@ def check(name, ours, theirs, tolerance=2e-4):
         sys.exit(f"{name}: results differ by {worst}; nothing is timed")
 
 
-def training_row(onnxrun, case, folder, rounds):
+def training_row(onnxrun, peaks, case, folder, rounds):
     torch.manual_seed(0)
     net, x, target = case.net(), case.x(), case.target()
     nets.export(net, (x,), folder, training=True)
     np.save(folder / "target.npy", target.numpy())
     net.train()
-    step = torch_step(case, net, x, target)
+    optimizer = case.torch_optimizer(net)
+    step = torch_step(case, net, optimizer, x, target)
     check(case.name, losses(onnxrun, case, folder), [step() for _ in range(5)])
     target_option = ["--target", f"{folder}/target.npy"]
     times = {"onnxrun": [], "PyTorch": []}
     for _ in range(rounds):
         times["onnxrun"].append(onnxrun.time(folder, 1, "--train", *target_option, *case.options()))
         times["PyTorch"].append(best_time(step))
-    return {peer: min(values) for peer, values in times.items()}
+    floor = training_floor(peaks, step, net, optimizer, (x, target))
+    return floor, {peer: min(values) for peer, values in times.items()}
 
 
 def ort_call(folder, inputs):
@@ -130,9 +182,10 @@ def openvino_call(folder, inputs):
     return request.get_output_tensor(0).data.copy(), request.infer
 
 
-def inference_row(onnxrun, case, folder, rounds, peers):
+def inference_row(onnxrun, peaks, case, folder, rounds, peers):
     torch.manual_seed(0)
-    nets.export(case.net(), case.inputs, folder)
+    net = case.net()
+    nets.export(net, case.inputs, folder)
     inputs = {f"x{i}": x.numpy() for i, x in enumerate(case.inputs)}
     onnxrun.run(
         "run", folder / "model.onnx", *onnxrun.inputs(folder, len(inputs)), "-o", folder / "y.npy"
@@ -146,7 +199,8 @@ def inference_row(onnxrun, case, folder, rounds, peers):
         times["onnxrun"].append(onnxrun.time(folder, len(inputs)))
         for peer, call in calls.items():
             times.setdefault(peer, []).append(best_time(call))
-    return {peer: min(values) for peer, values in times.items()}
+    floor = inference_floor(peaks, onnxrun, folder, inputs, ours, net)
+    return floor, {peer: min(values) for peer, values in times.items()}
 
 
 def inference_peers():
@@ -168,10 +222,10 @@ def microseconds(seconds):
 
 
 def table(title, rows):
-    peers = list(dict.fromkeys(p for _, _, times in rows for p in times if p != "onnxrun"))
-    lines = [f"| {title}, µs | onnxrun | {' | '.join(peers)} | ours / best | goal | |",
-             "|---" * (len(peers) + 5) + "|"]  # fmt: skip
-    for name, goal, times in rows:
+    peers = list(dict.fromkeys(p for row in rows for p in row[-1] if p != "onnxrun"))
+    lines = [f"| {title}, µs | onnxrun | {' | '.join(peers)} | ours / best | goal | | floor |",
+             "|---" * (len(peers) + 6) + "|"]  # fmt: skip
+    for name, goal, floor, times in rows:
         others = [times[p] for p in peers if p in times]
         ratio = times["onnxrun"] / min(others) if others else None
         cells = [microseconds(times[p]) if p in times else "" for p in peers]
@@ -179,7 +233,7 @@ def table(title, rows):
         shown = "" if ratio is None else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
         lines.append(
             f"| {name} | {microseconds(times['onnxrun'])} | {' | '.join(cells)} "
-            f"| {shown} | {goal} | {reached} |"
+            f"| {shown} | {goal} | {reached} | {microseconds(floor) if floor else ''} |"
         )
     return "\n".join(lines)
 
@@ -193,7 +247,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_intermixed_args()
     torch.set_num_threads(1)
-    onnxrun, peers = Onnxrun(options.program.resolve()), inference_peers()
+    program = options.program.resolve()
+    onnxrun, peaks, peers = Onnxrun(program), Peaks(program), inference_peers()
 
     def wanted(case):
         return not options.patterns or any(p in case.name for p in options.patterns)
@@ -202,16 +257,17 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         for case in filter(wanted, nets.TRAINING):
-            times = training_row(onnxrun, case, work / nets.slug(case.name), options.rounds)
-            training.append((case.name, case.goal, times))
+            row = training_row(onnxrun, peaks, case, work / nets.slug(case.name), options.rounds)
+            training.append((case.name, case.goal, *row))
         for case in filter(wanted, nets.INFERENCE):
-            times = inference_row(onnxrun, case, work / nets.slug(case.name), options.rounds, peers)
-            inference.append((case.name, case.goal, times))
+            folder = work / nets.slug(case.name)
+            row = inference_row(onnxrun, peaks, case, folder, options.rounds, peers)
+            inference.append((case.name, case.goal, *row))
     tables = [table(*t) for t in (("training step", training), ("inference", inference)) if t[1]]
     text = "\n\n".join(tables)
     print(text)
     if options.json:
-        rows = [dict(name=n, goal=g, seconds=t) for n, g, t in training + inference]
+        rows = [dict(name=n, goal=g, floor=f, seconds=t) for n, g, f, t in training + inference]
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
     if options.update:
         page = re.sub(r"(<!-- larger -->\n).*(\n<!-- /larger -->)", lambda m: m[1] + text + m[2],
