@@ -11,7 +11,6 @@
 #include "base/error.h"
 #include "base/name_list.h"
 #include "base/random.h"
-#include "graph/node_attributes.h"
 
 namespace onnxrun {
 
@@ -28,40 +27,29 @@ uint64_t hash_of(const std::string& text) {
   return h;
 }
 
-// True if the weight's first axis counts inputs: B of a product that is not transposed.
-bool is_input_first(const Graph& graph, ValueId weight) {
+// How a weight's axes are used by the first operator that it is a weight of.
+WeightAxes axes_of(const Graph& graph, ValueId weight, size_t rank) {
   for (const Node& node : graph.nodes) {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (node.inputs[i] != weight || i != 1) continue;
-      const std::string_view name = node.info->spec.name;
-      if (name == "MatMul") return true;
-      if (name != "Gemm") continue;
-      return attribute_or<int64_t>(node, "transB", 0) == 0;
+      if (node.inputs[i] == weight && node.info->spec.role_of(i) == InputRole::Weight) {
+        return node.op->weight_axes(i, rank);
+      }
     }
   }
-  return false;
+  return {};
 }
 
-// Both fans as torch.nn.init counts them; of recurrent layers [directions, out, in].
+// Both fans as torch.nn.init counts them.
 Fans fans_of(const Graph& graph, ValueId weight, const std::string& name, const std::string& how) {
   const Dims& d = graph.initializers.at(weight).value.dims();
   if (d.size() < 2) {
     fail(ErrorKind::Usage, "{} needs a tensor with inputs and outputs, but '{}' is {}", how, name,
          graph.initializers.at(weight).value.type_text());
   }
-  for (const Node& node : graph.nodes) {
-    std::string_view op = node.info->spec.name;
-    bool recurrent = op == "LSTM" || op == "GRU" || op == "RNN";
-    bool reads = node.inputs.size() > 2 && (node.inputs[1] == weight || node.inputs[2] == weight);
-    if (recurrent && reads && d.size() == 3) {
-      return {static_cast<double>(d[2]), static_cast<double>(d[1])};
-    }
-  }
+  const WeightAxes axes = axes_of(graph, weight, d.size());
   double field = 1;
-  for (size_t i = 2; i < d.size(); ++i) field *= static_cast<double>(d[i]);
-  Fans fans{static_cast<double>(d[1]) * field, static_cast<double>(d[0]) * field};
-  if (d.size() == 2 && is_input_first(graph, weight)) std::swap(fans.in, fans.out);
-  return fans;
+  for (size_t i = axes.field; i < d.size(); ++i) field *= static_cast<double>(d[i]);
+  return {static_cast<double>(d.at(axes.in)) * field, static_cast<double>(d.at(axes.out)) * field};
 }
 
 // The numbers behind "NAME:", if there are two.

@@ -11,8 +11,6 @@ namespace onnxrun {
 
 namespace {
 
-constexpr int value_info_metadata = 4;
-
 // Values that nodes of the graph produce.
 std::unordered_set<ValueId> produced_values(const Graph& graph) {
   std::unordered_set<ValueId> produced;

@@ -26,7 +26,6 @@ namespace {
 
 using onnx::GraphProto;
 
-constexpr int value_info_metadata_field = 4;  // newer than the installed classes
 constexpr int64_t most_elements = int64_t{1} << 28;
 
 // The layer as the file has it.
@@ -254,8 +253,7 @@ class Replacer {
     onnx::ValueInfoProto info;
     info.set_name(added);
     *info.mutable_type() = write_type(Type::tensor(value.dtype(), to_shape(value.dims())));
-    write_metadata(info, value_info_metadata_field,
-                   {{std::string(export_mark::kind), "PARAMETER"}});
+    write_metadata(info, value_info_metadata, {{std::string(export_mark::kind), "PARAMETER"}});
     changes_.added.emplace_back(GraphProto::kValueInfoFieldNumber, info.SerializeAsString());
     renamed_[name] = added;
     return added;

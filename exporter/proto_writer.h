@@ -20,6 +20,9 @@ onnx::TypeProto write_type(const Type& type);
 
 onnx::AttributeProto write_attribute(const std::string& name, const AttributeValue& value);
 
+// Of ValueInfoProto, whose metadata the installed classes may not know.
+inline constexpr int value_info_metadata = 4;
+
 // Appends a repeated StringStringEntryProto field by its number, known to the installed classes or
 // not.
 void write_metadata(google::protobuf::Message& message, int number,

@@ -22,7 +22,6 @@ using onnx::GraphProto;
 
 // The default exporter of PyTorch merges no larger ones.
 constexpr int64_t largest_merged = 1024;
-constexpr int value_info_metadata_field = 4;  // newer than the installed classes
 constexpr int64_t first_ir_without_inputs = 4;
 
 struct Use {
@@ -328,7 +327,7 @@ class Unsharer {
     info.set_name(name);
     *info.mutable_type() = write_type(Type::tensor(value.dtype(), to_shape(value.dims())));
     if (!folded_from.empty()) {
-      write_metadata(info, value_info_metadata_field,
+      write_metadata(info, value_info_metadata,
                      {{std::string(export_mark::folded_from), folded_from}});
       changes_.added.emplace_back(GraphProto::kValueInfoFieldNumber, info.SerializeAsString());
     }

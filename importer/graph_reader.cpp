@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "input_file.h"
+#include "model_message.h"
 #include "node_order.h"
 #include "proto_fields.h"
 #include "type_reader.h"
@@ -39,8 +40,6 @@ int64_t node_limit(const ImportOptions& options) {
   int64_t fit = memory_limit(options.max_memory) / bytes_of_a_node;
   return std::min(options.max_nodes, std::max(few, fit));
 }
-
-constexpr int first_ir_without_listed_initializers = 4;
 
 }  // namespace
 

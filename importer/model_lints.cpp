@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "function_table.h"
 #include "graph_reader.h"
+#include "model_message.h"
 #include "proto_fields.h"
 
 namespace onnxrun {
@@ -19,7 +20,7 @@ namespace {
 using Nodes = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 using Names = std::unordered_set<std::string>;
 
-constexpr int64_t first_ir_with_functions = 8, first_ir_without_listed_initializers = 4;
+constexpr int64_t first_ir_with_functions = 8;
 
 // Operators that the standard has given up, and since when.
 const std::map<std::string, std::pair<int64_t, std::string>> deprecated = {

@@ -10,7 +10,7 @@ namespace onnxrun {
 
 namespace {
 
-constexpr int64_t tile = 64;
+constexpr int64_t arg_tile = 64;
 
 // Whether `b`, met after `a`, takes its place. NaN is the most extreme, as in numpy.
 template <int sign, typename C>
@@ -56,17 +56,17 @@ class ArgReduce final : public Op {
   template <typename T>
   void run_as(const AxisSplit& s, const T* x, int64_t* y) const {
     if (s.outer == 0 || s.inner == 0) return;
-    const int64_t tiles = (s.inner + tile - 1) / tile;
+    const int64_t tiles = (s.inner + arg_tile - 1) / arg_tile;
     auto piece = [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; ++unit) {
-        const int64_t outer = unit / tiles, column = unit % tiles * tile;
-        search(x + outer * s.length * s.inner + column, s, std::min(tile, s.inner - column),
+        const int64_t outer = unit / tiles, column = unit % tiles * arg_tile;
+        search(x + outer * s.length * s.inner + column, s, std::min(arg_tile, s.inner - column),
                y + outer * s.inner + column);
       }
     };
     const int64_t units = s.outer * tiles;
     const int64_t grain =
-        std::max<int64_t>(1, elementwise_grain / (s.length * std::min(tile, s.inner)));
+        std::max<int64_t>(1, elementwise_grain / (s.length * std::min(arg_tile, s.inner)));
     if (units <= grain) return piece(0, units);
     parallel_for(units, grain, piece);
   }
@@ -74,7 +74,7 @@ class ArgReduce final : public Op {
   template <typename T>
   void search(const T* x, const AxisSplit& s, int64_t width, int64_t* y) const {
     using C = ComputeType<T>;
-    std::array<C, tile> best;
+    std::array<C, arg_tile> best;
     for (int64_t j = 0; j < width; ++j) {
       best[static_cast<size_t>(j)] = static_cast<C>(x[j]);
       y[j] = 0;

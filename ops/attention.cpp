@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "emit/attention.h"
+#include "graph/cost.h"
 #include "kernels/shape_rules.h"
 
 namespace onnxrun {
@@ -15,6 +16,8 @@ struct Lengths {
 
 class Attention final : public ComposedOp {
  public:
+  Count operations(const CostContext& c) const override { return attention_operations(c); }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("is_causal", causal_, "queries see keys up to their own place only");
     v.visit("kv_num_heads", kv_heads_, "heads of keys and values of rank 3");

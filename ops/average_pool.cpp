@@ -35,6 +35,8 @@ class AverageFamily : public PoolFamily {
 
 class AveragePool final : public AverageFamily {
  public:
+  Count operations(const CostContext& c) const override { return window_operations(c); }
+
   void infer(InferContext& c) const override { c.set_output(0, c.dtype(0), pooled(c, c.shape(0))); }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
@@ -172,6 +174,8 @@ class AveragePoolGrad final : public AverageFamily {
 // (sum |x|^p)^(1/p)
 class LpPool final : public PoolFamily {
  public:
+  Count operations(const CostContext& c) const override { return window_operations(c); }
+
   void own_attributes(AttributeVisitor& v) override { v.visit("p", p_, "which norm"); }
 
   void infer(InferContext& c) const override {

@@ -10,7 +10,7 @@ namespace onnxrun {
 
 namespace {
 
-constexpr int64_t max_step = int64_t{1} << 31;
+constexpr int64_t max_col2im_step = int64_t{1} << 31;
 
 // Blocks that slide over an image: for each axis, kernel place and block the place in the image, -1
 // outside.
@@ -73,7 +73,8 @@ class BlockFamily : public Op {
     check(pads_, "pads", 2 * n, 0);
     Blocks result{image, kernel, {}, {}};
     for (size_t i = 0; i < n; ++i) {
-      if (image[i] < 0 || image[i] > max_step || kernel[i] < 1 || kernel[i] > max_step) {
+      if (image[i] < 0 || image[i] > max_col2im_step || kernel[i] < 1 ||
+          kernel[i] > max_col2im_step) {
         fail(ErrorKind::BadInput, "blocks {} do not fit image {}", to_string(kernel),
              to_string(image));
       }
@@ -107,7 +108,7 @@ class BlockFamily : public Op {
                     int64_t lowest) {
     if (!list) return;
     bool good = list->size() == n && std::all_of(list->begin(), list->end(), [&](int64_t v) {
-                  return v >= lowest && v <= max_step;
+                  return v >= lowest && v <= max_col2im_step;
                 });
     if (!good) {
       fail(ErrorKind::BadModel, "attribute '{}' is {}, expected {} numbers from {} on", name,

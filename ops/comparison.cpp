@@ -51,17 +51,17 @@ struct EqualRule {
   }
 };
 
-struct AndRule {
+struct LogicalAndRule {
   static constexpr DTypeSet types = dtypes::boolean;
   static bool apply(bool a, bool b) { return a && b; }
 };
 
-struct OrRule {
+struct LogicalOrRule {
   static constexpr DTypeSet types = dtypes::boolean;
   static bool apply(bool a, bool b) { return a || b; }
 };
 
-struct XorRule {
+struct LogicalXorRule {
   static constexpr DTypeSet types = dtypes::boolean;
   static bool apply(bool a, bool b) { return a != b; }
 };
@@ -114,8 +114,9 @@ class Comparison final : public BinaryOp, public ElementwiseOf<Rule> {
   static Dim compare(const Dim& a, const Dim& b) {
     if (a.is_known() && b.is_known()) return Rule::apply(a.value(), b.value());
     if constexpr (std::is_same_v<Rule, EqualRule>) return equal_symbolic(a, b);
-    if constexpr (std::is_same_v<Rule, AndRule>) return is(a, 0) || is(b, 0) ? Dim(0) : Dim();
-    if constexpr (std::is_same_v<Rule, OrRule>) return is(a, 1) || is(b, 1) ? Dim(1) : Dim();
+    if constexpr (std::is_same_v<Rule, LogicalAndRule>)
+      return is(a, 0) || is(b, 0) ? Dim(0) : Dim();
+    if constexpr (std::is_same_v<Rule, LogicalOrRule>) return is(a, 1) || is(b, 1) ? Dim(1) : Dim();
     return Dim();
   }
   static bool is(const Dim& d, int64_t value) { return d.is_known() && d.value() == value; }
@@ -162,9 +163,9 @@ void register_comparison(OpRegistry& r) {
   add_comparison<GreaterOrEqualRule>(r, "GreaterOrEqual", "a >= b with broadcasting", {12, 16});
   add_comparison<LessOrEqualRule>(r, "LessOrEqual", "a <= b with broadcasting", {12, 16});
   add_comparison<EqualRule>(r, "Equal", "a == b with broadcasting", {1, 7, 11, 13, 19});
-  add_comparison<AndRule>(r, "And", "a and b with broadcasting", {1, 7});
-  add_comparison<OrRule>(r, "Or", "a or b with broadcasting", {1, 7});
-  add_comparison<XorRule>(r, "Xor", "either a or b, with broadcasting", {1, 7});
+  add_comparison<LogicalAndRule>(r, "And", "a and b with broadcasting", {1, 7});
+  add_comparison<LogicalOrRule>(r, "Or", "a or b with broadcasting", {1, 7});
+  add_comparison<LogicalXorRule>(r, "Xor", "either a or b, with broadcasting", {1, 7});
   r.add<Not>({.name = "Not",
               .doc = "not x",
               .since = {1},

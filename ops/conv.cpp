@@ -2,6 +2,7 @@
 #include "conv_family.h"
 #include "emit/plain_transposed_convolution.h"
 #include "graph/channel_map.h"
+#include "graph/cost.h"
 #include "graph/gradient_context.h"
 #include "graph/quantized_form.h"
 #include "kernels/compute_buffers.h"
@@ -46,6 +47,10 @@ class Conv : public ConvFamily, public WeighsChannels, public TakesLimits, publi
                          {o.x.levels, o.x.scale, o.x.zero_point, o.w.levels, o.w.scale,
                           o.w.zero_point, o.y.scale, o.y.zero_point, o.bias},
                          write_attributes(*this, Conv())};
+  }
+
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.elements(1, 1), 2);
   }
 
   void infer(InferContext& c) const override {
@@ -102,6 +107,11 @@ class ConvTranspose final : public ConvFamily, public WeighsChannels {
 
   bool emit_plain(Graph& graph, Node& node) const override {
     return emit_plain_transposed_convolution(graph, node, group_);
+  }
+
+  Count operations(const CostContext& c) const override {
+    Count products = 2 * c.elements(0) * c.elements(1, 1);
+    return c.has_input(2) ? products + c.output_elements() : products;
   }
 
   void infer(InferContext& c) const override {

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "conv_family.h"
+#include "graph/cost.h"
 #include "graph/gradient_context.h"
 #include "kernels/compute_buffers.h"
 
@@ -73,6 +74,10 @@ class ConvGrad : public ConvFamily {
 
 class ConvInputGrad final : public ConvGrad {
  public:
+  Count operations(const CostContext& c) const override {
+    return 2 * c.elements(0) * c.elements(1, 1);
+  }
+
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     return plan(c.output(0).dims(), c.input(1).dims(), &ConvPlan::input_grad_kernel);
   }
@@ -127,6 +132,10 @@ class ConvInputGrad final : public ConvGrad {
 
 class ConvWeightGrad final : public ConvGrad {
  public:
+  Count operations(const CostContext& c) const override {
+    return 2 * c.elements(1) * elements_of(c.output(), 1);
+  }
+
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     return plan(c.input(0).dims(), c.output(0).dims(), &ConvPlan::weight_grad_kernel);
   }

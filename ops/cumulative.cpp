@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/threads.h"
+#include "graph/cost.h"
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
@@ -13,7 +14,7 @@ namespace onnxrun {
 
 namespace {
 
-struct SumRule {
+struct RunningSumRule {
   static constexpr int neutral = 0;
   template <typename C>
   static C apply(C a, C b) {
@@ -58,6 +59,10 @@ struct ProductRule {
 template <typename Rule>
 class Cumulative final : public Op {
  public:
+  Count operations(const CostContext& c) const override {
+    return is_float(c.input(0).dtype) ? c.elements(0) : 0;
+  }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("exclusive", exclusive_, "results leave out the element at their own place");
     v.visit("reverse", reverse_, "they run from the end");
@@ -141,8 +146,8 @@ void add_cumulative(OpRegistry& r, std::string_view name, std::string_view doc,
 }  // namespace
 
 void register_cumulative(OpRegistry& r) {
-  add_cumulative<SumRule>(r, "CumSum", "sums of all elements up to each place along an axis",
-                          {11, 14});
+  add_cumulative<RunningSumRule>(r, "CumSum", "sums of all elements up to each place along an axis",
+                                 {11, 14});
   add_cumulative<ProductRule>(r, "CumProd",
                               "products of all elements up to each place along an axis", {26});
 }

@@ -1,5 +1,6 @@
 // DeformConv.
 #include "emit/sampling.h"
+#include "graph/cost.h"
 #include "kernels/shape_rules.h"
 #include "kernels/window.h"
 
@@ -19,6 +20,10 @@ class DeformConv final : public ComposedOp {
     v.visit("offset_group", offset_group_, "groups of channels that share offsets");
     v.visit("pads", pads_, "padding before all axes, then behind all");
     v.visit("strides", strides_, "distance of windows on each axis");
+  }
+
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.elements(1, 1), 3);
   }
 
   void infer(InferContext& c) const override {

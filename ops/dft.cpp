@@ -12,7 +12,7 @@ namespace onnxrun {
 
 namespace {
 
-constexpr int64_t max_length = int64_t{1} << 40;
+constexpr int64_t max_dft_length = int64_t{1} << 40;
 
 using Complex = std::complex<double>;
 
@@ -116,7 +116,7 @@ class Dft final : public Op {
   int64_t default_length(int64_t own) const { return real_result() ? 2 * (own - 1) : own; }
 
   static void check_length(int64_t length) {
-    if (length < 1 || length > max_length) {
+    if (length < 1 || length > max_dft_length) {
       fail(ErrorKind::BadInput, "the transform's length is {}, expected 1 or more", length);
     }
   }

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "graph/cost.h"
 #include "kernels/composed.h"
 #include "passes/gradient.h"
 
@@ -251,6 +252,25 @@ class Einsum final : public ComposedOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.required("equation", equation_, "letters of each operand's axes, and of the result's");
+  }
+
+  // As many products of all operands as the labels have combinations.
+  Count operations(const CostContext& c) const override {
+    const Equation eq = parse(equation_);
+    std::map<char, Count> lengths;
+    for (size_t i = 0; i < eq.terms.size(); ++i) {
+      if (!c.input(i).shape) return std::nullopt;
+      const int64_t rank = c.input(i).rank();
+      const std::string labels = spread(eq.terms[i], ellipsis_axes(eq.terms[i], rank));
+      for (size_t k = 0; k < labels.size(); ++k) {
+        auto [it, first] = lengths.emplace(labels[k], 1);
+        // An axis of 1 is repeated as often as others want it.
+        if (it->second.value() == 1) it->second = c.length(i, static_cast<int64_t>(k));
+      }
+    }
+    Count products = std::max<int64_t>(2, static_cast<int64_t>(eq.terms.size()));
+    for (const auto& [label, length] : lengths) products = products * length;
+    return products;
   }
 
   void infer(InferContext& c) const override {

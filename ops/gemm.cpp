@@ -5,6 +5,7 @@
 
 #include "emit/matrix_products.h"
 #include "graph/channel_map.h"
+#include "graph/cost.h"
 #include "graph/gradient_context.h"
 #include "graph/quantized_form.h"
 #include "graph/run_context.h"
@@ -56,6 +57,13 @@ class Gemm : public Op, public WeighsChannels, public TakesLimits, public HasQua
     v.visit("beta", beta_, "factor of C");
     v.visit("transA", trans_a_, "A is stored transposed");
     v.visit("transB", trans_b_, "B is stored transposed");
+  }
+
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.length(0, trans_a_ ? 0 : 1), 2);
+  }
+  WeightAxes weight_axes(size_t input, size_t rank) const override {
+    return matrix_axes(rank, input == 0 ? trans_a_ : !trans_b_);
   }
 
   void infer(InferContext& c) const override {

@@ -1,6 +1,7 @@
 // ConvInteger, QLinearConv.
 #include "conv_family.h"
 #include "emit/quantize.h"
+#include "graph/cost.h"
 #include "kernels/byte_convolution.h"
 #include "kernels/byte_matmul.h"
 
@@ -118,6 +119,8 @@ class ConvInteger final : public WholeConv {
  public:
   ConvInteger() : WholeConv(1) {}
 
+  Count operations(const CostContext& c) const override { return products_of(c, c.elements(1, 1)); }
+
   void infer(InferContext& c) const override {
     expect_one(c, 2);
     expect_channels(c, 3);
@@ -141,6 +144,10 @@ class ConvInteger final : public WholeConv {
 class QLinearConv final : public WholeConv {
  public:
   QLinearConv() : WholeConv(3) {}
+
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.elements(3, 1), 8);
+  }
 
   void infer(InferContext& c) const override {
     for (size_t i : {1, 2, 6, 7}) expect_one(c, i);

@@ -1,5 +1,6 @@
 // MatMulInteger, QLinearMatMul.
 #include "emit/quantize.h"
+#include "graph/cost.h"
 #include "kernels/byte_matmul.h"
 #include "kernels/byte_sums.h"
 
@@ -65,6 +66,8 @@ struct Factor {
 
 class ByteProductOp : public ComposedOp {
  public:
+  Count operations(const CostContext& c) const override { return products_of(c, c.length(0, -1)); }
+
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const final {
     if (!is_whole(c)) return ComposedOp::prepare(c);
     return std::make_unique<ByteMatMul>(c.input(0), c.input(right()), c.constant(right()));

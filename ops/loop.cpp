@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "emit/loop_gradient.h"
 #include "emit/plain_loop.h"
+#include "graph/cost.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/run_scope.h"
@@ -17,6 +18,11 @@ namespace {
 
 class Loop final : public Op {
  public:
+  Count body_runs(const CostContext& c) const override {
+    const Tensor* most = c.constant(0);
+    return most && most->size() == 1 ? Count(to_int64s(*most)[0]) : std::nullopt;
+  }
+
   void infer(InferContext& c) const override {
     if (c.has_input(0)) c.require_one(c.type(0), DType::Int64, "M");
     if (c.has_input(1)) c.require_one(c.type(1), DType::Bool, "cond");

@@ -1,6 +1,7 @@
 // MatMul, and onnxrun.MatMulT, which takes its operands transposed.
 #include "base/threads.h"
 #include "emit/matrix_products.h"
+#include "graph/cost.h"
 #include "graph/gradient_context.h"
 #include "graph/quantized_form.h"
 #include "graph/run_context.h"
@@ -101,6 +102,13 @@ class MatrixOp : public Op {
           run_product(p, a.data(), b.data(), y.data());
           y.store();
         });
+  }
+
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.length(0, trans_a_ ? -2 : -1));
+  }
+  WeightAxes weight_axes(size_t input, size_t rank) const override {
+    return matrix_axes(rank, input == 0 ? trans_a_ : !trans_b_);
   }
 
  protected:

@@ -12,6 +12,8 @@ namespace {
 
 class MaxPool final : public PoolFamily, public WorksOnLevels {
  public:
+  Count operations(const CostContext& c) const override { return window_operations(c); }
+
   void own_attributes(AttributeVisitor& v) override {
     v.visit("storage_order", column_major_, "indices count columns first");
   }

@@ -9,11 +9,11 @@ namespace onnxrun {
 namespace {
 
 // Bounds that keep products of pixels and bins in 64 bits.
-constexpr double max_pixel = 1 << 30;
-constexpr int64_t max_pooled = int64_t{1} << 30;
+constexpr double max_roi_pixel = 1 << 30;
+constexpr int64_t max_roi_pooled = int64_t{1} << 30;
 
 // Whole pixels of a region's bins along one axis.
-struct Bins {
+struct RoiPoolBins {
   int64_t begin, extent, count, length;
 
   // [first, second) of the image; bins may overlap, and be empty.
@@ -26,7 +26,7 @@ struct Bins {
 
 struct Region {
   int64_t image;
-  Bins rows, columns;
+  RoiPoolBins rows, columns;
 };
 
 // Girshick 2015, "Fast R-CNN". Regions are input first_.
@@ -46,7 +46,7 @@ class RoiPoolFamily : public Op {
 
   void check(const InferContext& c, size_t image) const {
     bool good = pooled_.size() == 2 && std::all_of(pooled_.begin(), pooled_.end(), [](int64_t n) {
-                  return n >= 1 && n <= max_pooled;
+                  return n >= 1 && n <= max_roi_pooled;
                 });
     if (!good) {
       c.reject("pooled_shape is {}, expected two numbers from 1 on", to_string(pooled_));
@@ -72,11 +72,11 @@ class RoiPoolFamily : public Op {
         auto pixel = [&](int i) {
           auto at = static_cast<double>(std::round(static_cast<C>(v[i]) * static_cast<C>(scale_)));
           if (!std::isfinite(at)) fail(ErrorKind::BadInput, "a region's corner is {}", at);
-          return static_cast<int64_t>(std::clamp(at, -max_pixel, max_pixel));
+          return static_cast<int64_t>(std::clamp(at, -max_roi_pixel, max_roi_pixel));
         };
         auto bins = [&](int first, int last, size_t axis) {
           int64_t begin = pixel(first), extent = std::max<int64_t>(pixel(last) - begin + 1, 1);
-          return Bins{begin, extent, pooled_[axis], x.dim(static_cast<int64_t>(axis) + 2)};
+          return RoiPoolBins{begin, extent, pooled_[axis], x.dim(static_cast<int64_t>(axis) + 2)};
         };
         result.push_back({static_cast<int64_t>(image), bins(2, 4, 0), bins(1, 3, 1)});
       }

@@ -59,9 +59,9 @@ class OptionalGetElement final : public Op {
   }
 };
 
-constexpr DTypeSet every_dtype = dtypes::all | dtypes::float6s;
-const TypeConstraint any{"V", every_dtype, every_dtype};
-const TypeConstraint anything{"O", every_dtype, every_dtype, every_dtype};
+constexpr DTypeSet every_optional = dtypes::all | dtypes::float6s;
+const TypeConstraint any_optional{"V", every_optional, every_optional};
+const TypeConstraint anything{"O", every_optional, every_optional, every_optional};
 
 }  // namespace
 
@@ -71,7 +71,7 @@ void register_optional(OpRegistry& r) {
                    .since = {15, 28},
                    .inputs = {{"input", "V", Param::Kind::Optional}},
                    .outputs = {{"output", "O"}},
-                   .types = {any, {"O", {}, {}, every_dtype}}});
+                   .types = {any_optional, {"O", {}, {}, every_optional}}});
   r.add<OptionalHasElement>({.name = "OptionalHasElement",
                              .doc = "whether an optional has an element",
                              .since = {15, 18, 28},
@@ -84,7 +84,7 @@ void register_optional(OpRegistry& r) {
                              .since = {15, 18, 28},
                              .inputs = {{"input", "O"}},
                              .outputs = {{"output", "V"}},
-                             .types = {anything, any}});
+                             .types = {anything, any_optional}});
 }
 
 }  // namespace onnxrun

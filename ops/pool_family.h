@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "graph/cost.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "kernels/padded_plane.h"
@@ -67,6 +68,11 @@ class PoolFamily : public Op {
                                    {window_.kernel_shape->begin(), window_.kernel_shape->end()});
     y.insert(y.begin(), {(*x)[0], (*x)[1]});
     return y;
+  }
+
+  // One for each element of each window.
+  Count window_operations(const CostContext& c) const {
+    return c.output_elements() * element_count(*window_.kernel_shape);
   }
 
   // For an X of these dims.

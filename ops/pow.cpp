@@ -10,7 +10,7 @@ namespace onnxrun {
 namespace {
 
 inline constexpr DTypeSet bases = dtypes::floats | DTypeSet{DType::Int32, DType::Int64};
-constexpr int64_t block = 128;
+constexpr int64_t power_block = 128;
 
 // Integers to the power of integers wrap around; negative exponents leave what truncation leaves.
 template <typename T>
@@ -55,9 +55,9 @@ template <typename X, typename Y>
 void power_rows(const BroadcastRows<2>& rows, const X* x, const Y* y, X* out) {
   using C = ComputeType<X>;
   rows.for_each([&](int64_t at, const std::array<int64_t, 2>& in, int64_t n) {
-    std::array<C, block> base, exponent, result;
-    for (int64_t i = 0; i < n; i += block) {
-      int64_t count = std::min(block, n - i);
+    std::array<C, power_block> base, exponent, result;
+    for (int64_t i = 0; i < n; i += power_block) {
+      int64_t count = std::min(power_block, n - i);
       read(x + in[0] + i * rows.step(0), rows.step(0), base.data(), count);
       if (rows.step(1) == 0) {
         power(base.data(), static_cast<C>(static_cast<ComputeType<Y>>(y[in[1]])), result.data(),

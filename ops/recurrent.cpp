@@ -3,6 +3,7 @@
 #include <cctype>
 
 #include "base/error.h"
+#include "graph/cost.h"
 #include "graph/gradient_context.h"
 #include "graph/upgrade_context.h"
 #include "recurrent_family.h"
@@ -297,6 +298,15 @@ class Recurrent final : public Op {
   explicit Recurrent(CellKind kind) : a_(kind) {}
 
   void attributes(AttributeVisitor& v) override { a_.visit(v); }
+
+  // X [sequence, batch, inputs] (batch first with layout 1), W [directions, gates * hidden,
+  // inputs], R [directions, gates * hidden, hidden].
+  Count operations(const CostContext& c) const override {
+    return 2 * c.length(0, 0) * c.length(0, 1) * (c.elements(1) + c.elements(2));
+  }
+  WeightAxes weight_axes(size_t input, size_t rank) const override {
+    return input <= 2 ? WeightAxes{.in = 2, .out = 1, .field = 3} : Op::weight_axes(input, rank);
+  }
 
   void infer(InferContext& c) const override {
     RecurrentDims d = infer_recurrent(c, a_);

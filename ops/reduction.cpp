@@ -1,6 +1,7 @@
 // ReduceSum, ReduceMean, ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceSumSquare,
 // ReduceLogSum, ReduceLogSumExp.
 #include "kernels/reduction.h"
+#include "graph/cost.h"
 
 #include <algorithm>
 #include <array>
@@ -325,6 +326,10 @@ std::vector<bool> reduced_axes(const std::vector<int64_t>& axes, size_t rank, bo
 template <typename Rule>
 class Reduce final : public Op {
  public:
+  Count operations(const CostContext& c) const override {
+    return is_float(c.input(0).dtype) ? c.elements(0) : 0;
+  }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("keepdims", keepdims_, "keep reduced axes, with length 1");
     v.visit("noop_with_empty_axes", noop_, "without axes reduce none instead of all");

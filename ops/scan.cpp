@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "emit/plain_scan.h"
 #include "emit/scan_gradient.h"
+#include "graph/cost.h"
 #include "graph/infer_context.h"
 #include "graph/inline_graph.h"
 #include "graph/run_context.h"
@@ -32,6 +33,11 @@ class Scan final : public Op {
     v.visit("scan_output_axes", scan_output_axes, "where each scan output is stacked, default 0");
     v.visit("scan_output_directions", scan_output_directions,
             "1 stacks an output in reverse, default 0");
+  }
+
+  Count body_runs(const CostContext& c) const override {
+    const size_t inputs = c.node().formal_inputs(), scans = checked_scans(inputs);
+    return c.length(inputs - 1, at(scan_input_axes, scans - 1, 0));
   }
 
   void infer(InferContext& c) const override {

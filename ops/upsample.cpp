@@ -13,7 +13,7 @@ namespace onnxrun {
 namespace {
 
 // Lengths that are counted exactly in double.
-constexpr double max_length = 9e15;
+constexpr double max_upsampled_length = 9e15;
 
 class Upsample final : public ComposedOp {
  public:
@@ -28,14 +28,14 @@ class Upsample final : public ComposedOp {
     Shape shape = *c.shape(0);
     std::vector<double> factors = to_doubles(*scales);
     for (size_t i = 0; i < shape.size(); ++i) {
-      if (!(factors[i] >= 1) || !(factors[i] < max_length)) {
+      if (!(factors[i] >= 1) || !(factors[i] < max_upsampled_length)) {
         c.reject("a scale is {}, expected at least 1", factors[i]);
       }
       auto length = [&](int64_t n) {
         return static_cast<double>(
             std::floor(static_cast<float>(n) * static_cast<float>(factors[i])));
       };
-      if (shape[i].is_known() && !(length(shape[i].value()) < max_length)) {
+      if (shape[i].is_known() && !(length(shape[i].value()) < max_upsampled_length)) {
         c.reject("a scale is {} for an axis of length {}", factors[i], shape[i].value());
       }
       shape[i] = shape[i].is_known() ? Dim(static_cast<int64_t>(length(shape[i].value()))) : Dim();

@@ -47,9 +47,9 @@ Dim length_of(const InferContext& c, size_t i, std::string_view name) {
 
 // A sum of cosines: a0 - a1 cos(2 pi i / N) + a2 cos(4 pi i / N), where N is the size, or one less
 // if the window is symmetric.
-class Window final : public Op {
+class CosineWindow final : public Op {
  public:
-  Window(double a0, double a1, double a2) : a_{a0, a1, a2} {}
+  CosineWindow(double a0, double a1, double a2) : a_{a0, a1, a2} {}
 
   void attributes(AttributeVisitor& v) override {
     v.visit("output_datatype", type_, "element type of the output");
@@ -147,7 +147,7 @@ void register_windows(OpRegistry& r) {
            .outputs = {{"output", "T2"}},
            .types = {{"T1", dtypes::index}, {"T2", numbers_of}},
            .gradient = GradientState::NotDifferentiable},
-          [=] { return std::make_shared<Window>(a0, a1, a2); });
+          [=] { return std::make_shared<CosineWindow>(a0, a1, a2); });
   };
   add("BlackmanWindow", "0.42 - 0.5 cos + 0.08 cos of the double angle", 0.42, 0.5, 0.08);
   add("HannWindow", "0.5 - 0.5 cos", 0.5, 0.5, 0);

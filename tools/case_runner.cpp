@@ -9,12 +9,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <new>
 
 #include "base/error.h"
+#include "base/seconds.h"
 #include "interrupt.h"
 
 namespace onnxrun::tool {
@@ -23,10 +23,6 @@ namespace {
 
 // More than this a child has no reason to say.
 constexpr size_t max_message = 1 << 16;
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 struct Child {
   size_t index;
@@ -87,12 +83,12 @@ Child start(size_t index, const CaseLimits& limits, const std::function<CaseResu
     be_child(ends[1], index, limits, run);
   }
   close(ends[1]);
-  return {index, pid, ends[0], now(), {}, false};
+  return {index, pid, ends[0], seconds_now(), {}, false};
 }
 
 CaseResult result_of(const Child& child, int status, const CaseLimits& limits) {
   CaseResult result;
-  result.seconds = now() - child.started;
+  result.seconds = seconds_now() - child.started;
   if (child.timed_out) {
     result.message = fmt::format("no end after {} s", limits.seconds);
   } else if (WIFSIGNALED(status)) {
@@ -129,12 +125,12 @@ class Pool {
     double left = limits_.seconds;
     for (const Child& c : children_) {
       polls.push_back({c.pipe, POLLIN, 0});
-      left = std::min(left, c.started + limits_.seconds - now());
+      left = std::min(left, c.started + limits_.seconds - seconds_now());
     }
     poll(polls.data(), polls.size(), std::clamp(static_cast<int>(left * 1000) + 1, 1, 100000));
     for (size_t k = children_.size(); k-- > 0;) {
       Child& c = children_[k];
-      bool overdue = !c.timed_out && now() - c.started > limits_.seconds;
+      bool overdue = !c.timed_out && seconds_now() - c.started > limits_.seconds;
       if (overdue) {
         c.timed_out = true;
         kill(c.pid, SIGKILL);

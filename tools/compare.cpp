@@ -27,13 +27,6 @@ struct Row {
   Comparison result;
 };
 
-const RuntimeValue* find_value(const NamedValues& values, const std::string& name) {
-  for (const auto& [n, v] : values) {
-    if (n == name) return &v;
-  }
-  return nullptr;
-}
-
 Json to_json(const Row& row) {
   Json entry = {
       {"name", row.name},      {"near", row.result.near},       {"elements", row.result.compared},

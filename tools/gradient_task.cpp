@@ -11,6 +11,7 @@
 #include "kernels/draws.h"
 #include "training/loss_sum.h"
 #include "training/modes.h"
+#include "value_files.h"
 
 namespace onnxrun::tool {
 
@@ -86,13 +87,6 @@ class Slopes {
   double& x_;
   const std::function<double()>& value_;
 };
-
-const RuntimeValue* find_value(const NamedValues& values, const std::string& name) {
-  for (const auto& [n, v] : values) {
-    if (n == name) return &v;
-  }
-  return nullptr;
-}
 
 }  // namespace
 

@@ -39,12 +39,6 @@ std::vector<Line> lines_of(const Graph& graph) {
   return lines;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& w : words) text += (text.empty() ? "" : ", ") + w;
-  return text;
-}
-
 std::string shown(std::optional<int64_t> value) { return value ? std::to_string(*value) : "?"; }
 
 std::string totals_text(const Graph& graph) {
@@ -69,8 +63,9 @@ std::string totals_text(const Graph& graph) {
 std::string summary_text(const Graph& graph) {
   std::vector<std::vector<std::string>> rows = {{"node", "op", "output", "params", "flops"}};
   for (const Line& line : lines_of(graph)) {
-    rows.push_back({without_controls(line.name), line.op, joined(line.outputs),
-                    std::to_string(line.params), shown(line.cost.flops)});
+    rows.push_back({without_controls(line.name), line.op,
+                    fmt::format("{}", fmt::join(line.outputs, ", ")), std::to_string(line.params),
+                    shown(line.cost.flops)});
   }
   return "summary:\n" + table(rows) + totals_text(graph);
 }

@@ -138,14 +138,14 @@ NamedValues read_directory(const Graph& graph, const std::string& directory, int
   return named;
 }
 
-struct Given {
+struct GivenInput {
   std::string name;  // empty: not said
   std::string spec;
 };
 
 // Names may hold '=' themselves, files too: an input's name decides first, then a file that is
 // there.
-Given split_input(const Graph& graph, const std::string& text) {
+GivenInput split_input(const Graph& graph, const std::string& text) {
   std::string best;
   for (const std::string& name : names_of(graph, all_inputs(graph))) {
     if (text.starts_with(name + "=") && name.size() > best.size()) best = name;
@@ -232,7 +232,7 @@ NamedValues read_unnamed(const Graph& graph, const std::string& spec, int64_t ma
 
 static NamedValues read_input(const Graph& graph, const std::string& text,
                               const ShapeBindings& bindings, int64_t max_memory) {
-  Given given = split_input(graph, text);
+  GivenInput given = split_input(graph, text);
   NamedValues found;
   if (given.name.empty()) {
     found = read_unnamed(graph, given.spec, max_memory);

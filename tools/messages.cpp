@@ -10,10 +10,10 @@
 
 namespace onnxrun::tool {
 
-static LogLevel shown = LogLevel::Info;
+static LogLevel shown_level = LogLevel::Info;
 
 void show_messages(LogLevel level) {
-  shown = level;
+  shown_level = level;
   onnxrun::set_log_level(level);
 }
 
@@ -35,7 +35,7 @@ void set_log_level(const std::string& name) {
   fail(ErrorKind::Usage, "--log-level: '{}' should be error, warning, info or debug", name);
 }
 
-bool is_shown(LogLevel level) { return level >= shown; }
+bool is_shown(LogLevel level) { return level >= shown_level; }
 
 void log_line(LogLevel level, std::string_view text) {
   if (!is_shown(level)) return;

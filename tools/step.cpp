@@ -27,7 +27,7 @@ class Means {
     for (const auto& [name, value] : outputs) {
       if (!value.is_tensor() || value.tensor.size() != 1 || !is_float(value.tensor.dtype()))
         continue;
-      means_.try_emplace(name, Reduction::Mean)
+      means_.try_emplace(name, onnxrun::Reduction::Mean)
           .first->second.add(to_doubles(value.tensor).front(), samples);
     }
   }

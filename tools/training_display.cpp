@@ -1,18 +1,14 @@
 #include "training_display.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 
 #include "base/atomic_file.h"
+#include "base/seconds.h"
 #include "messages.h"
 #include "plot/canvas.h"
 
 namespace onnxrun::tool {
-
-static double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Progress::Progress() : bar_(shows_progress()) {}
 
@@ -21,7 +17,7 @@ void Progress::step_end(Fit& fit, const StepRecord& record) {
     debug("step {}: loss {:.9g}, lr {:.9g}", record.step, record.loss, record.lr);
   }
   if (!bar_) return;
-  double time = now();
+  double time = seconds_now();
   if (time - shown_at_ < 0.1) return;
   shown_at_ = time;
   const FitSummary& all = fit.summary();
@@ -37,14 +33,14 @@ void Progress::step_end(Fit& fit, const StepRecord& record) {
 
 void Progress::epoch_end(Fit& fit, const EpochRecord& record) {
   if (!is_shown(LogLevel::Info)) return;
-  bool shown = bar_ && record.epoch < fit.options().epochs && now() - shown_at_ < 0.1;
+  bool shown = bar_ && record.epoch < fit.options().epochs && seconds_now() - shown_at_ < 0.1;
   if (shown) return;
   clear();
   std::string text =
       fmt::format("epoch {}/{}: loss {:.6g}", record.epoch, fit.options().epochs, record.loss);
   for (const auto& [name, value] : record.metrics) text += fmt::format(", {} {:.6g}", name, value);
   info("{}, {:.1f} s", text, record.seconds);
-  shown_at_ = now();
+  shown_at_ = seconds_now();
 }
 
 void Progress::aborted(Fit&) { clear(); }

@@ -53,7 +53,7 @@ void add_loss_options(Options& options, LossChoice& choice) {
       .add(
           "--reduction",
           [&c](const std::string& text) {
-            c.reduction = text == "sum" ? Reduction::Sum : Reduction::Mean;
+            c.reduction = text == "sum" ? onnxrun::Reduction::Sum : onnxrun::Reduction::Mean;
           },
           "mean or sum over the batch (default: the loss's own)")
       .type_name("mean|sum")

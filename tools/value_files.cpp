@@ -1,5 +1,6 @@
 #include "value_files.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/atomic_file.h"
@@ -42,6 +43,12 @@ static void flatten(const std::string& name, const RuntimeValue& value, NamedTen
   for (size_t k = 0; k < value.items->size(); ++k) {
     flatten(fmt::format("{}/{}", name, k), (*value.items)[k], into);
   }
+}
+
+const RuntimeValue* find_value(const NamedValues& values, const std::string& name) {
+  auto it =
+      std::find_if(values.begin(), values.end(), [&](const auto& v) { return v.first == name; });
+  return it == values.end() ? nullptr : &it->second;
 }
 
 NamedTensors flattened(const NamedValues& values) {

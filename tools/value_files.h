@@ -20,6 +20,9 @@ std::vector<RuntimeValue> read_value_directory(const std::string& directory,
 // NAME/0, NAME/1, ... in formats that hold arrays only. Throws CannotWrite, Usage.
 void write_values(const std::string& path, const NamedValues& values);
 
+// The value of that name, null if there is none.
+const RuntimeValue* find_value(const NamedValues& values, const std::string& name);
+
 // The values' tensors, sequences and optionals taken apart.
 NamedTensors flattened(const NamedValues& values);
 

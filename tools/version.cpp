@@ -17,10 +17,9 @@ namespace onnxrun::tool {
 
 namespace {
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& w : words) text += (text.empty() ? "" : " ") + w;
-  return text.empty() ? "none known" : text;
+std::string features_text() {
+  const std::vector<std::string> features = cpu_features();
+  return features.empty() ? "none known" : fmt::format("{}", fmt::join(features, " "));
 }
 
 bool has_ml_operators() {
@@ -59,7 +58,7 @@ class Version final : public Command {
                     "processor features: {}\n"
                     "threads: {} ({} processors online)\n",
                     ONNXRUN_VERSION, current_opset, ml, operators, __VERSION__, ONNXRUN_LIBRARIES,
-                    openblas.text, joined(cpu_features()), available_threads(), processors));
+                    openblas.text, features_text(), available_threads(), processors));
     if (!openblas.advice.empty()) warn("{}", openblas.advice);
     return exit_ok;
   }

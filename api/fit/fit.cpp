@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <span>
 
 #include "base/error.h"
+#include "base/seconds.h"
 #include "fit/augmentation.h"
 #include "fit/evaluation_size.h"
 #include "fit/fit_report.h"
@@ -21,10 +21,6 @@
 namespace onnxrun {
 
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Graph graph_for(const Model& model, const FitOptions& options) {
   Graph graph = model.graph();
@@ -145,7 +141,7 @@ struct Fit::Impl {
     return {all, updates_per_epoch(), options.warmup};
   }
 
-  double seconds() const { return seconds_before + (started > 0 ? now() - started : 0); }
+  double seconds() const { return seconds_before + (started > 0 ? seconds_now() - started : 0); }
   bool finished() const { return stops || (options.max_steps && step >= *options.max_steps); }
 
   void check_cancelled() {
@@ -153,7 +149,7 @@ struct Fit::Impl {
   }
 
   void run(Fit& self) {
-    started = now();
+    started = seconds_now();
     try {
       for (const auto& c : options.callbacks) c->begin(self);
       while (epoch < options.epochs && !finished()) run_epoch(self);

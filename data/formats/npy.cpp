@@ -13,7 +13,7 @@ namespace onnxrun {
 namespace {
 
 constexpr std::string_view magic = "\x93NUMPY";
-constexpr int64_t longest_header = 1 << 16;
+constexpr int64_t longest_npy_header = 1 << 16;
 constexpr size_t highest_rank = 64;
 
 struct NumpyType {
@@ -166,9 +166,9 @@ Header read_header(ByteStream& stream) {
   std::string length_bytes = stream.read_text(version == 1 ? 2 : 4);
   int64_t length = version == 1 ? load_integer<uint16_t>(length_bytes.data(), std::endian::little)
                                 : load_integer<uint32_t>(length_bytes.data(), std::endian::little);
-  if (length > longest_header) {
+  if (length > longest_npy_header) {
     fail(ErrorKind::BadInput, "the .npy header claims {} bytes; at most {} are read", length,
-         longest_header);
+         longest_npy_header);
   }
   return HeaderParser(stream.read_text(length)).parse();
 }
@@ -228,7 +228,7 @@ std::string decode_string(const char* bytes, const ElementType& type) {
 Tensor read_strings(ByteStream& stream, const ElementType& type, const Dims& dims,
                     MemoryBudget& budget) {
   int64_t count = element_count(dims), bytes = 0, width = type.length * (type.unicode ? 4 : 1);
-  if (type.length > longest_header * longest_header ||
+  if (type.length > longest_npy_header * longest_npy_header ||
       __builtin_mul_overflow(count, width, &bytes) || bytes > stream.upper_bound()) {
     fail(ErrorKind::BadInput, "{} strings of {} characters are longer than the data", count,
          type.length);

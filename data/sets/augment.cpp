@@ -13,10 +13,10 @@ namespace {
 constexpr uint64_t other_seed = 0x9e3779b97f4a7c15;
 
 // A sample is [outer, height, width, inner] with elements of `bytes`.
-struct Layout {
+struct SampleLayout {
   int64_t outer = 1, height = 1, width = 1, inner = 1, bytes = 1;
 
-  Layout(const Tensor& sample, int64_t height_axis) : bytes(bits_of(sample.dtype()) / 8) {
+  SampleLayout(const Tensor& sample, int64_t height_axis) : bytes(bits_of(sample.dtype()) / 8) {
     for (int64_t axis = 0; axis < sample.rank(); ++axis) {
       int64_t& part = axis < height_axis        ? outer
                       : axis == height_axis     ? height
@@ -34,7 +34,7 @@ struct Move {
 };
 
 // What stays is overwritten from `from`, a copy; the rest is from `fill`.
-void change(const Layout& l, Move move, const std::byte* from, const std::byte* fill,
+void change(const SampleLayout& l, Move move, const std::byte* from, const std::byte* fill,
             std::byte* to) {
   const auto pixel = static_cast<size_t>(l.pixel());
   for (int64_t row = 0; row < l.outer * l.height; ++row) {
@@ -54,7 +54,7 @@ void change(const Layout& l, Move move, const std::byte* from, const std::byte* 
 
 void augment_batch(const Augment& augment, std::span<const int64_t> samples, uint64_t seed,
                    uint64_t epoch, Tensor& batch) {
-  const Layout layout(augment.fill, augment.height_axis);
+  const SampleLayout layout(augment.fill, augment.height_axis);
   const auto bytes = static_cast<size_t>(augment.fill.bytes());
   const Philox random(seed ^ other_seed, epoch);
   const auto choices = static_cast<uint64_t>(2 * augment.shift + 1);

@@ -1,7 +1,6 @@
 #include "sets/dataset.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -9,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/seconds.h"
 
 namespace onnxrun {
 
@@ -50,10 +50,6 @@ size_t bytes_of_sample(const DataArray& a) {
                bits_of(a.dtype()) % 8 == 0 && a.dtype() != DType::String;
   return plain ? static_cast<size_t>(bytes_of(a.dtype(), product(std::span(a.dims()).subspan(1))))
                : 0;
-}
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 std::vector<Tensor> make_buffers(const Dataset& data, int64_t size) {
@@ -264,10 +260,10 @@ std::span<const Tensor> Batches::batch(int64_t k) {
 }
 
 std::span<const Tensor> Batches::streamed(int64_t k) {
-  double began = now();
+  double began = seconds_now();
   if (reader_->expected() != k) read_from(k);
   std::span<const Tensor> tensors = reader_->take(k);
-  waited_ += now() - began;
+  waited_ += seconds_now() - began;
   return tensors;
 }
 

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "graph/cost.h"
 #include "kernels/composed.h"
 
 namespace onnxrun {
@@ -43,5 +44,12 @@ ValueId key_minus_query(const Emit& e, ValueId queries, ValueId keys);
 
 // [B, 1, 1, T]: j < lengths[b].
 ValueId within_lengths(const Emit& e, ValueId lengths, ValueId keys);
+
+// Of Q [batch, heads, queries, depth] or [batch, queries, heads * depth] against as many keys:
+// scores and their product with the values, which both have as many as queries have elements, times
+// keys.
+inline Count attention_operations(const CostContext& c) {
+  return 2 * c.length(1, -2) * (c.elements(0) + c.output_elements());
+}
 
 }  // namespace onnxrun

@@ -13,7 +13,7 @@ using ForwardOut = RecurrentForwardOutput;
 using ForwardResults = std::array<ValueId, ForwardOut::Count>;
 
 // What one iteration computes, before sequences that have ended are left out.
-struct Step {
+struct ScanStep {
   ValueId h = no_value, c = no_value;
   std::vector<ValueId> gates, arguments;
 };
@@ -29,7 +29,9 @@ class ForwardScan {
   // Values for the outputs that are wanted, without the axis of directions.
   ForwardResults run(const std::array<bool, ForwardOut::Count>& wanted) {
     prepare();
-    Step step = cell_.kind == CellKind::RNN ? rnn() : cell_.kind == CellKind::GRU ? gru() : lstm();
+    ScanStep step = cell_.kind == CellKind::RNN   ? rnn()
+                    : cell_.kind == CellKind::GRU ? gru()
+                                                  : lstm();
     bool is_lstm = cell_.kind == CellKind::LSTM;
     RecurrentMath m{scan_.body()};
     auto if_live = [&](ValueId v, ValueId other) {
@@ -85,13 +87,13 @@ class ForwardScan {
     return m.plus(biases[0], m.concat({recurrent[0], recurrent[1], zeros}, 0));
   }
 
-  Step rnn() {
+  ScanStep rnn() {
     RecurrentMath m{scan_.body()};
     ValueId x = m.plus(inputs_, m.product(h_, r_));
     return {.h = m.activate(cell_, cell_.f, x), .arguments = {x}};
   }
 
-  Step lstm() {
+  ScanStep lstm() {
     RecurrentMath m{scan_.body()};
     std::vector<ValueId> x = m.split(m.plus(inputs_, m.product(h_, r_)), 1, 4);
     auto peep = [&](size_t gate, ValueId c) {
@@ -109,7 +111,7 @@ class ForwardScan {
     return {h, c, {i, o, f, g}, x};
   }
 
-  Step gru() {
+  ScanStep gru() {
     RecurrentMath m{scan_.body()};
     std::vector<ValueId> x = m.split(inputs_, 1, 3), r = m.split(r_, 1, 3);
     for (size_t gate : {0, 1}) x[gate] = m.plus(x[gate], m.product(h_, r[gate]));

@@ -13,9 +13,9 @@ struct Tap {
   ValueId weight = no_value;  // [N, P]; no_value for 1
 };
 
-class AxisTaps {
+class SampledAxis {
  public:
-  AxisTaps(const Emit& e, ValueId length, ValueId place, const Sampling& how)
+  SampledAxis(const Emit& e, ValueId length, ValueId place, const Sampling& how)
       : e_(e), how_(how), place_(place) {
     length_ = e.b.squeeze(length, {0});
     real_length_ = e.b.cast(length_, e.b.dtype(place));
@@ -133,7 +133,7 @@ ValueId emit_samples(const Emit& e, ValueId x, std::vector<ValueId> places, cons
   std::vector<Tap> taps;
   for (int64_t a = 0; a < axes; ++a) {
     ValueId length = e.dim(x, a + 2);
-    std::vector<Tap> own = AxisTaps(e, length, places[static_cast<size_t>(a)], how).taps(), all;
+    std::vector<Tap> own = SampledAxis(e, length, places[static_cast<size_t>(a)], how).taps(), all;
     for (const Tap& t : taps) {
       for (const Tap& o : own) all.push_back(combined(e, t, o, length));
     }

@@ -8,7 +8,7 @@ namespace onnxrun {
 namespace {
 
 // Multiplications that are worth a piece of a parallel loop.
-constexpr int64_t product_grain = 1 << 19;
+constexpr int64_t byte_product_grain = 1 << 19;
 
 bool is_list(const Tensor& list, size_t from_back) {
   const Dims& dims = list.dims();
@@ -86,7 +86,8 @@ void ByteMatMul::run(const Tensor& a, const Tensor* zero_a, const Tensor& b, con
 void ByteMatMul::run(const Bytes& a, const ZeroPoints& za, const Tensor& b, const Tensor* zero_b,
                      const TakeSums& take) const {
   const ZeroPoints zb = zero_points(zero_b, unsigned_shift(b.dtype() == DType::Int8));
-  const int64_t grain = std::max<int64_t>(1, product_grain / std::max<int64_t>(1, m_ * n_ * k_));
+  const int64_t grain =
+      std::max<int64_t>(1, byte_product_grain / std::max<int64_t>(1, m_ * n_ * k_));
   const auto products = [&](int64_t begin, int64_t end) {
     Scratch scratch(packed_.size() == 0
                         ? static_cast<size_t>(right_matrix_words(dots_, k_, n_)) * sizeof(int32_t)

@@ -2,6 +2,7 @@
 #include "emit/attention.h"
 
 #include "emit/function_op.h"
+#include "graph/cost.h"
 #include "microsoft/declarations.h"
 
 namespace onnxrun {
@@ -10,6 +11,8 @@ namespace {
 
 class MultiHeadAttention final : public FunctionOp {
  public:
+  Count operations(const CostContext& c) const override { return attention_operations(c); }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("mask_filter_value", filter_, "added to scores of keys that are masked");
     v.required("num_heads", heads_, "heads of queries, keys and values");
@@ -136,7 +139,7 @@ class MultiHeadAttention final : public FunctionOp {
   bool causal_ = false;
 };
 
-class RotaryEmbedding final : public FunctionOp {
+class MicrosoftRotaryEmbedding final : public FunctionOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("interleaved", interleaved_, "pairs are neighbours, else halves of a head");
@@ -222,7 +225,7 @@ void register_microsoft_attention(OpRegistry& r) {
                                        {"M", DType::Int32}},
                              .gradient = GradientState::Decompose,
                              .decomposes = true});
-  r.add<RotaryEmbedding>(
+  r.add<MicrosoftRotaryEmbedding>(
       {.name = "RotaryEmbedding",
        .domain = "com.microsoft",
        .doc = "pairs of elements turned by angles that depend on the position",

@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "emit/function_op.h"
+#include "graph/cost.h"
 
 namespace onnxrun {
 
@@ -95,6 +96,13 @@ class NamedActivation {
 
 class FusedMatMul : public FunctionOp {
  public:
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.length(0, !trans_a_ ? -1 : batch_a_ ? 0 : -2));
+  }
+  WeightAxes weight_axes(size_t input, size_t rank) const override {
+    return matrix_axes(rank, input == 0 ? trans_a_ : !trans_b_);
+  }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("alpha", alpha_, "factor of the product");
     v.visit("transA", trans_a_, "A's last two axes are swapped");
@@ -184,6 +192,13 @@ class FusedMatMulActivation final : public FusedMatMul {
 
 class FusedGemm final : public FunctionOp {
  public:
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.length(0, trans_a_ ? 0 : 1), 2);
+  }
+  WeightAxes weight_axes(size_t input, size_t rank) const override {
+    return matrix_axes(rank, input == 0 ? trans_a_ : !trans_b_);
+  }
+
   void attributes(AttributeVisitor& v) override {
     activation_.attributes(v, false);
     v.visit("alpha", alpha_, "factor of the product");
@@ -214,6 +229,10 @@ class FusedGemm final : public FunctionOp {
 // Conv, then a sum with Z, then the activation.
 class FusedConv final : public FunctionOp {
  public:
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.elements(1, 1), 2);
+  }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("activation", activation_, "what follows: Relu, Clip, LeakyRelu and others");
     v.visit("activation_params", params_, "its numbers");

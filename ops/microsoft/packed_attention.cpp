@@ -1,6 +1,7 @@
 // com.microsoft: Attention, QAttention: queries, keys and values out of one product.
 #include "emit/attention.h"
 #include "emit/function_op.h"
+#include "graph/cost.h"
 #include "microsoft/declarations.h"
 
 namespace onnxrun {
@@ -10,6 +11,13 @@ namespace {
 // Input 0 is [B, S, features]; past and present are [2, B, heads, T, D].
 class PackedAttention : public FunctionOp {
  public:
+  // The projection of [batch, tokens, inputs] by [inputs, 3 * hidden], and attention among the
+  // tokens.
+  Count operations(const CostContext& c) const override {
+    Count tokens = c.length(0, 1);
+    return 2 * c.length(0, 0) * tokens * c.elements(1) + 4 * tokens * c.output_elements();
+  }
+
   void decompose(DecomposeContext& d) const override {
     Emit e(d.builder());
     AttentionParts parts = split(e, projected(e, d));
@@ -152,7 +160,7 @@ class PackedAttention : public FunctionOp {
   bool causal_ = false;
 };
 
-class Attention final : public PackedAttention {
+class MicrosoftAttention final : public PackedAttention {
  public:
   void attributes(AttributeVisitor& v) override {
     visit_first(v);
@@ -226,21 +234,21 @@ class QAttention final : public PackedAttention {
 }  // namespace
 
 void register_microsoft_packed_attention(OpRegistry& r) {
-  r.add<Attention>({.name = "Attention",
-                    .domain = "com.microsoft",
-                    .doc = "attention of a sequence to itself, with its projection",
-                    .since = {1},
-                    .inputs = {{"input", "T"},
-                               {"weights", "T", InputRole::Weight},
-                               {"bias", "T", optional, InputRole::Bias},
-                               {"mask_index", "M", optional},
-                               {"past", "T", optional},
-                               {"attention_bias", "T", optional},
-                               {"past_sequence_length", "M", optional}},
-                    .outputs = {{"output", "T"}, {"present", "T", optional}},
-                    .types = {with_own_double("T", dtypes::floats), {"M", DType::Int32}},
-                    .gradient = GradientState::Decompose,
-                    .decomposes = true});
+  r.add<MicrosoftAttention>({.name = "Attention",
+                             .domain = "com.microsoft",
+                             .doc = "attention of a sequence to itself, with its projection",
+                             .since = {1},
+                             .inputs = {{"input", "T"},
+                                        {"weights", "T", InputRole::Weight},
+                                        {"bias", "T", optional, InputRole::Bias},
+                                        {"mask_index", "M", optional},
+                                        {"past", "T", optional},
+                                        {"attention_bias", "T", optional},
+                                        {"past_sequence_length", "M", optional}},
+                             .outputs = {{"output", "T"}, {"present", "T", optional}},
+                             .types = {with_own_double("T", dtypes::floats), {"M", DType::Int32}},
+                             .gradient = GradientState::Decompose,
+                             .decomposes = true});
   constexpr DTypeSet bytes{DType::Int8, DType::UInt8};
   r.add<QAttention>({.name = "QAttention",
                      .domain = "com.microsoft",

@@ -13,11 +13,11 @@ ValueId dequantized(const Emit& e, const DecomposeContext& d, size_t at) {
   return emit_dequantize(e, d.input(at), d.input(at + 1), d.input(at + 2), {}, DType::Float32);
 }
 
-ValueId quantized(const Emit& e, ValueId y, ValueId scale, ValueId zero_point, DType to) {
+ValueId quantized_as(const Emit& e, ValueId y, ValueId scale, ValueId zero_point, DType to) {
   return emit_quantize(e, y, scale, zero_point, {}, to, DType::Float32);
 }
 
-class QuantizeLinear final : public FunctionOp {
+class MicrosoftQuantizeLinear final : public FunctionOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis_, "of scales that are one for each place");
@@ -37,7 +37,7 @@ class QuantizeLinear final : public FunctionOp {
   std::optional<int64_t> axis_;
 };
 
-class DequantizeLinear final : public FunctionOp {
+class MicrosoftDequantizeLinear final : public FunctionOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("axis", axis_, "of scales that are one for each place");
@@ -63,7 +63,7 @@ class QLinearBinary final : public FunctionOp {
   void decompose(DecomposeContext& d) const override {
     Emit e(d.builder());
     ValueId y = e(op_, {dequantized(e, d, 0), dequantized(e, d, 3)});
-    d.set(0, quantized(e, y, d.input(6), d.input(7), d.dtype(d.input(0))));
+    d.set(0, quantized_as(e, y, d.input(6), d.input(7), d.dtype(d.input(0))));
   }
 
  protected:
@@ -81,7 +81,7 @@ class QLinearUnary : public FunctionOp {
   void decompose(DecomposeContext& d) const final {
     Emit e(d.builder());
     ValueId y = apply(e, dequantized(e, d, 0));
-    d.set(0, quantized(e, y, d.input(3), d.input(4), d.dtype(d.input(0))));
+    d.set(0, quantized_as(e, y, d.input(3), d.input(4), d.dtype(d.input(0))));
   }
 
  protected:
@@ -214,7 +214,7 @@ class QLinearConcat final : public FunctionOp {
     Emit e(d.builder());
     std::vector<ValueId> parts;
     for (size_t i = 2; i + 2 < d.num_inputs(); i += 3) parts.push_back(dequantized(e, d, i));
-    d.set(0, quantized(e, e.concat(parts, axis_), d.input(0), d.input(1), d.dtype(d.input(1))));
+    d.set(0, quantized_as(e, e.concat(parts, axis_), d.input(0), d.input(1), d.dtype(d.input(1))));
   }
 
  protected:
@@ -258,18 +258,18 @@ void register_linear(OpRegistry& r) {
   constexpr DTypeSet numbers = {DType::Float32, DType::Float16};
   constexpr DTypeSet whole = {DType::Int8,   DType::UInt8, DType::Int16,
                               DType::UInt16, DType::Int4,  DType::UInt4};
-  r.add<QuantizeLinear>({.name = "QuantizeLinear",
-                         .domain = "com.microsoft",
-                         .doc = "saturate(round(x / scale) + zero point)",
-                         .since = {1},
-                         .inputs = {{"x", "T1"},
-                                    {"y_scale", "T1", InputRole::Setting},
-                                    {"y_zero_point", "T2", optional}},
-                         .outputs = {{"y", "T2"}},
-                         .types = {{"T1", numbers}, {"T2", whole}},
-                         .gradient = GradientState::NotDifferentiable,
-                         .decomposes = true});
-  r.add<DequantizeLinear>(
+  r.add<MicrosoftQuantizeLinear>({.name = "QuantizeLinear",
+                                  .domain = "com.microsoft",
+                                  .doc = "saturate(round(x / scale) + zero point)",
+                                  .since = {1},
+                                  .inputs = {{"x", "T1"},
+                                             {"y_scale", "T1", InputRole::Setting},
+                                             {"y_zero_point", "T2", optional}},
+                                  .outputs = {{"y", "T2"}},
+                                  .types = {{"T1", numbers}, {"T2", whole}},
+                                  .gradient = GradientState::NotDifferentiable,
+                                  .decomposes = true});
+  r.add<MicrosoftDequantizeLinear>(
       {.name = "DequantizeLinear",
        .domain = "com.microsoft",
        .doc = "(x - zero point) scale",

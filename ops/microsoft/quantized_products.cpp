@@ -2,6 +2,7 @@
 #include "emit/function_op.h"
 #include "emit/packed_bits.h"
 #include "emit/quantize.h"
+#include "graph/cost.h"
 #include "kernels/byte_matmul.h"
 #include "kernels/linear_quantization.h"
 #include "microsoft/declarations.h"
@@ -47,6 +48,8 @@ struct ColumnFactors {
 // Runs by products of bytes where these are what prepare() finds, else what it decomposes into.
 class ByteFunctionOp : public FunctionOp {
  public:
+  Count operations(const CostContext& c) const override { return products_of(c, c.length(0, -1)); }
+
   void run(RunContext& c) const final {
     const auto* product = own_state<ByteMatMul>(c);
     if (!product) return ComposedOp::run(c);
@@ -85,6 +88,10 @@ class ByteFunctionOp : public FunctionOp {
 
 class QGemm final : public ByteFunctionOp {
  public:
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.length(0, trans_a_ ? 0 : 1), 6);
+  }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("alpha", alpha_, "factor of the product");
     v.visit("transA", trans_a_, "A is transposed");
@@ -252,6 +259,8 @@ class DynamicQuantizeMatMul final : public ByteFunctionOp {
 // Weights [N, K] of few bits, in blocks along K that share a scale.
 class MatMulNBits final : public FunctionOp {
  public:
+  Count operations(const CostContext& c) const override { return products_of(c, k_); }
+
   void attributes(AttributeVisitor& v) override {
     v.required("K", k_, "columns of A, rows of the weights");
     v.required("N", n_, "columns of the result");

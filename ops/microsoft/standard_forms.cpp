@@ -64,7 +64,7 @@ class ExpandDims final : public FunctionOp {
   }
 };
 
-class Pad final : public FunctionOp {
+class MicrosoftPad final : public FunctionOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("mode", mode_, "constant, reflect or edge");
@@ -90,7 +90,7 @@ class Pad final : public FunctionOp {
   std::string mode_ = "constant";
 };
 
-class Range final : public FunctionOp {
+class MicrosoftRange final : public FunctionOp {
  public:
   void decompose(DecomposeContext& d) const override {
     Emit e(d.builder());
@@ -105,7 +105,7 @@ class Range final : public FunctionOp {
   }
 };
 
-class Trilu final : public FunctionOp {
+class MicrosoftTrilu final : public FunctionOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("upper", upper_, "1 keeps the upper triangle, 0 the lower one");
@@ -125,7 +125,7 @@ class Trilu final : public FunctionOp {
 };
 
 // In the order of their first places.
-class Unique final : public FunctionOp {
+class MicrosoftUnique final : public FunctionOp {
  public:
   void decompose(DecomposeContext& d) const override {
     std::vector<ValueId> found =
@@ -143,7 +143,7 @@ class Unique final : public FunctionOp {
   }
 };
 
-class GridSample final : public FunctionOp {
+class MicrosoftGridSample final : public FunctionOp {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("align_corners", align_, "1: the corners of the grid are the centres of pixels");
@@ -210,28 +210,28 @@ void register_microsoft_standard_forms(OpRegistry& r) {
   pad.outputs = {{"output", "T"}};
   pad.types.push_back(longs);
   pad.kind = OpKind::Move;
-  r.add<Pad>(std::move(pad));
+  r.add<MicrosoftPad>(std::move(pad));
   OpSpec range = form("Range", "numbers at equal distances",
                       dtypes::f32_f64 | dtypes::index | DTypeSet(DType::Int16));
   range.inputs = {{"start", "T"}, {"limit", "T"}, {"delta", "T", optional}};
   range.gradient = GradientState::NotDifferentiable;
-  r.add<Range>(std::move(range));
+  r.add<MicrosoftRange>(std::move(range));
   OpSpec triangle =
       form("Trilu", "the upper or lower triangle of matrices", dtypes::numeric | dtypes::boolean);
   triangle.inputs.emplace_back("k", "tensor(int64)", optional, InputRole::Setting);
   triangle.types.push_back(longs);
-  r.add<Trilu>(std::move(triangle));
+  r.add<MicrosoftTrilu>(std::move(triangle));
   OpSpec unique = form("Unique", "each element once", all);
   unique.inputs = {{"x", "T"}};
   unique.outputs = {{"y", "T"}, {"idx", "tensor(int64)"}, {"counts", "tensor(int64)"}};
   unique.types.push_back(longs);
   unique.gradient = GradientState::NotDifferentiable;
-  r.add<Unique>(std::move(unique));
+  r.add<MicrosoftUnique>(std::move(unique));
   OpSpec grid = form("GridSample", "pixels at the places of a grid", all);
   grid.inputs = {{"X", "T1"}, {"Grid", "T1"}};
   grid.outputs = {{"Y", "T2"}};
   grid.types = {{"T1", all}, {"T2", half_to_double}};
-  r.add<GridSample>(std::move(grid));
+  r.add<MicrosoftGridSample>(std::move(grid));
 }
 
 }  // namespace onnxrun

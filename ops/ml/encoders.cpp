@@ -13,7 +13,7 @@ namespace onnxrun {
 
 namespace {
 
-using Ints = std::optional<std::vector<int64_t>>;
+using OptionalInts = std::optional<std::vector<int64_t>>;
 using Floats = std::optional<std::vector<float>>;
 using Strings = std::optional<std::vector<std::string>>;
 
@@ -169,7 +169,7 @@ class LabelEncoder final : public Op {
     std::erase_if(*floats, [](float v) { return std::isnan(v); });
   }
 
-  static Tensor one_of(std::string_view what, const Floats& floats, const Ints& ints,
+  static Tensor one_of(std::string_view what, const Floats& floats, const OptionalInts& ints,
                        const Strings& strings, const std::optional<Tensor>& tensor) {
     int given = (size_of(floats) > 0) + (size_of(ints) > 0) + (size_of(strings) > 0) +
                 static_cast<int>(tensor.has_value());
@@ -199,7 +199,7 @@ class LabelEncoder final : public Op {
   std::string default_string_ = "_Unused";
   std::optional<Tensor> default_tensor_, keys_tensor_, values_tensor_;
   Floats keys_floats_, values_floats_;
-  Ints keys_ints_, values_ints_;
+  OptionalInts keys_ints_, values_ints_;
   Strings keys_strings_, values_strings_;
 };
 
@@ -233,7 +233,7 @@ class CategoryMapper final : public Op {
   }
 
  private:
-  Ints ints_;
+  OptionalInts ints_;
   Strings strings_;
   int64_t default_int_ = -1;
   std::string default_string_ = "_Unused";
@@ -284,7 +284,7 @@ class OneHotEncoder final : public Op {
     return static_cast<int64_t>(std::max(size_of(ints_), size_of(strings_)));
   }
 
-  Ints ints_;
+  OptionalInts ints_;
   Strings strings_;
   bool zeros_ = true;
 };
@@ -328,7 +328,7 @@ class Imputer final : public FunctionOp {
   static bool is_real(DType t) { return t == DType::Float32 || t == DType::Float64; }
 
   Floats floats_;
-  Ints ints_;
+  OptionalInts ints_;
   float replaced_float_ = 0;
   int64_t replaced_int_ = 0;
 };

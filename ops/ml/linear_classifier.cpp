@@ -9,7 +9,7 @@ namespace onnxrun {
 
 namespace {
 
-using Ints = std::optional<std::vector<int64_t>>;
+using OptionalInts = std::optional<std::vector<int64_t>>;
 using Strings = std::optional<std::vector<std::string>>;
 
 // The class of the largest score, and all scores: X W + b. One row of weights, told by one
@@ -105,7 +105,7 @@ class LinearClassifier final : public FunctionOp {
     return e.b.constant(convert(t, e.b.dtype(like)));
   }
 
-  Ints ints_;
+  OptionalInts ints_;
   Strings strings_;
   std::vector<float> coefficients_;
   std::optional<std::vector<float>> intercepts_;

@@ -14,10 +14,10 @@ namespace onnxrun {
 
 namespace {
 
-using Ints = std::optional<std::vector<int64_t>>;
+using OptionalInts = std::optional<std::vector<int64_t>>;
 using Strings = std::optional<std::vector<std::string>>;
 
-constexpr int64_t max_length = int64_t{1} << 31;
+constexpr int64_t max_map_length = int64_t{1} << 31;
 
 // The type of what a map holds; rejects what is no map from `keys`.
 DType held_type(const InferContext& c, DTypeSet keys) {
@@ -87,7 +87,7 @@ class ZipMap final : public Op {
     return static_cast<int64_t>(std::max(size_of(ints_), size_of(strings_)));
   }
 
-  Ints ints_;
+  OptionalInts ints_;
   Strings strings_;
 };
 
@@ -140,7 +140,7 @@ class DictVectorizer final : public Op {
     }
   }
 
-  Ints ints_;
+  OptionalInts ints_;
   Strings strings_;
 };
 
@@ -156,7 +156,7 @@ class CastMap final : public Op {
   void infer(InferContext& c) const override {
     held_type(c, DType::Int64);
     if (form_ != "DENSE" && form_ != "SPARSE") c.reject("attribute 'map_form' is '{}'", form_);
-    if (sparse() && (length_ < 1 || length_ > max_length)) {
+    if (sparse() && (length_ < 1 || length_ > max_map_length)) {
       c.reject("attribute 'max_map' is {}", length_);
     }
     c.set_output(0, type(), Shape{Dim(1), sparse() ? Dim(length_) : Dim()});

@@ -13,11 +13,11 @@ namespace onnxrun {
 
 namespace {
 
-using Ints = std::optional<std::vector<int64_t>>;
+using OptionalInts = std::optional<std::vector<int64_t>>;
 using Floats = std::optional<std::vector<float>>;
 using Strings = std::optional<std::vector<std::string>>;
 
-constexpr int64_t rows_grain = 16;
+constexpr int64_t svm_rows_grain = 16;
 
 // What both have in common. Without support vectors the coefficients are the weights of features.
 class SvmOp : public Op {
@@ -88,7 +88,7 @@ class SvmOp : public Op {
       fail(ErrorKind::BadInput, "{}, but vectors of {} features", x.type_text(), features);
     }
     std::vector<double> all = to_doubles(x);
-    parallel_for(x.rank() == 1 ? 1 : x.dim(0), rows_grain, [&](int64_t begin, int64_t end) {
+    parallel_for(x.rank() == 1 ? 1 : x.dim(0), svm_rows_grain, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         c.control().check();
         f(r, all.data() + r * features);
@@ -362,7 +362,7 @@ class SvmClassifier final : public SvmOp {
     }
   }
 
-  Ints ints_, counts_;
+  OptionalInts ints_, counts_;
   Strings strings_;
   Floats prob_a_, prob_b_;
 };

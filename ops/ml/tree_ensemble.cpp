@@ -12,7 +12,7 @@ namespace {
 using IntList = std::vector<int64_t>;
 
 template <typename T>
-T narrowed(double v) {
+T narrowed_weight(double v) {
   if constexpr (std::is_same_v<T, double>) return v;
   return static_cast<T>(static_cast<float>(v));
 }
@@ -71,7 +71,7 @@ class TreeEnsemble final : public ForestOp {
     for (int64_t t = 0; t < targets(); ++t) {
       double score = scores.values[static_cast<size_t>(t)];
       dispatch<float, double, float16>(
-          y.dtype(), [&]<typename T>() { y.data<T>()[begin + t] = narrowed<T>(score); });
+          y.dtype(), [&]<typename T>() { y.data<T>()[begin + t] = narrowed_weight<T>(score); });
     }
   }
 

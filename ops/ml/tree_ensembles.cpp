@@ -11,7 +11,7 @@ namespace onnxrun {
 
 namespace {
 
-using Ints = std::optional<std::vector<int64_t>>;
+using OptionalInts = std::optional<std::vector<int64_t>>;
 using Floats = std::optional<std::vector<float>>;
 using Strings = std::optional<std::vector<std::string>>;
 
@@ -65,7 +65,7 @@ class TreeOp : public ForestOp {
 
   Floats base_, weights_;
   std::optional<Tensor> base_tensor_, weights_tensor_;
-  Ints weight_targets_;
+  OptionalInts weight_targets_;
   std::string transform_ = "NONE";
 
  private:
@@ -167,7 +167,7 @@ class TreeOp : public ForestOp {
     return roots;
   }
 
-  Ints no_, features_, missing_, ids_, trees_, yes_, weight_nodes_, weight_trees_;
+  OptionalInts no_, features_, missing_, ids_, trees_, yes_, weight_nodes_, weight_trees_;
   Floats hits_, values_;
   std::optional<Tensor> hits_tensor_, values_tensor_;
   Strings modes_;
@@ -341,7 +341,7 @@ class TreeEnsembleClassifier final : public TreeOp {
     transform_scores(transform, scores.values);
   }
 
-  Ints ints_;
+  OptionalInts ints_;
   Strings strings_;
 };
 

@@ -47,13 +47,13 @@ ValueId Graph::add_input(std::string value_name, Type type) {
 }
 
 // Larger integer tensors are data, not shapes.
-static constexpr int64_t max_content = 64;
+static constexpr int64_t max_known_elements = 64;
 
 ValueId Graph::add_initializer(std::string value_name, Tensor tensor, Role role) {
   ValueId id =
       add_value(std::move(value_name), Type::tensor(tensor.dtype(), to_shape(tensor.dims())));
   if (dtypes::index.contains(tensor.dtype()) && tensor.rank() <= 1 &&
-      tensor.size() <= max_content) {
+      tensor.size() <= max_known_elements) {
     std::vector<int64_t> elements = to_int64s(tensor);
     value(id).content = Shape(elements.begin(), elements.end());
   }

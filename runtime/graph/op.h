@@ -11,6 +11,8 @@
 
 namespace onnxrun {
 
+class Count;
+class CostContext;
 class InferContext;
 class PrepareContext;
 class RunContext;
@@ -56,6 +58,17 @@ struct BodyLayout {
   bool once = false;
 };
 
+// Which axes of a weight count the inputs that are summed over, and which the outputs; those from
+// `field` on are positions of a kernel.
+struct WeightAxes {
+  size_t in = 1, out = 0, field = 2;
+};
+
+// Of the matrices in the last two axes.
+constexpr WeightAxes matrix_axes(size_t rank, bool inputs_first) {
+  return inputs_first ? WeightAxes{rank - 2, rank - 1, rank} : WeightAxes{rank - 1, rank - 2, rank};
+}
+
 // One node's computation with its attributes. Immutable once its node is built; all methods are
 // safe to call from several threads.
 class Op {
@@ -85,8 +98,18 @@ class Op {
 
   virtual OpTraits traits() const { return {}; }
 
+  // What one run takes, as far as the types say: a multiplication and the addition of its result
+  // are two operations. By default some for each element, by what kind of operator it is; what is
+  // small beside the rest may be left out.
+  virtual Count operations(const CostContext& c) const;
+
+  // Of input `input`, a weight of `rank` axes, two at least.
+  virtual WeightAxes weight_axes(size_t input, size_t rank) const;
+
   // For operators with subgraphs.
   virtual BodyLayout body_layout() const { return {}; }
+  // How often a body runs that may run more than once, as far as types and constants say.
+  virtual Count body_runs(const CostContext& c) const;
   // The types of a body's formal inputs, as far as those of the node's inputs say: files need not
   // declare them. Asked before the node's own attributes are read.
   virtual std::vector<Type> body_inputs(const std::vector<Type>& inputs) const;

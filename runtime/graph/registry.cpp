@@ -1,4 +1,5 @@
 #include "graph/registry.h"
+#include "graph/cost.h"
 
 #include <cassert>
 
@@ -17,6 +18,9 @@ void Op::decompose(DecomposeContext&) const {
 }
 
 std::vector<Type> Op::body_inputs(const std::vector<Type>&) const { return {}; }
+Count Op::operations(const CostContext& c) const { return elementwise_operations(c); }
+WeightAxes Op::weight_axes(size_t, size_t) const { return {}; }
+Count Op::body_runs(const CostContext&) const { return std::nullopt; }
 bool Op::repeats(const Graph&, const Node&) const { return traits().deterministic; }
 bool Op::types_an_output(std::string_view, const Node&) const { return true; }
 bool Op::emit_plain(Graph&, Node&) const { return false; }

@@ -11,13 +11,13 @@ namespace {
 constexpr size_t file_header_bytes = 14, shortest_info = 40;
 constexpr uint32_t uncompressed = 0, bit_fields = 3;
 
-[[noreturn]] void bad(std::string_view what) {
+[[noreturn]] void bad_bmp(std::string_view what) {
   fail(ErrorKind::BadInput, "damaged .bmp: {}", what);
 }
 
 template <typename T>
 T field(ImageBytes bytes, size_t at) {
-  if (at + sizeof(T) > bytes.size()) bad("the file ends early");
+  if (at + sizeof(T) > bytes.size()) bad_bmp("the file ends early");
   return load_integer<T>(bytes.data() + at, std::endian::little);
 }
 
@@ -30,7 +30,7 @@ struct Header {
 
 Header read_header(ImageBytes b) {
   size_t info = field<uint32_t>(b, file_header_bytes);
-  if (info < shortest_info) bad("its header is of a kind that is not read");
+  if (info < shortest_info) bad_bmp("its header is of a kind that is not read");
   auto signed_field = [&](size_t at) {
     return int64_t{static_cast<int32_t>(field<uint32_t>(b, at))};
   };
@@ -47,13 +47,15 @@ Header read_header(ImageBytes b) {
     constexpr std::array<uint32_t, 3> usual = {0xff0000, 0xff00, 0xff};
     for (size_t i = 0; i < usual.size(); ++i) {
       size_t at = file_header_bytes + shortest_info + 4 * i;
-      if (field<uint32_t>(b, at) != usual[i]) bad("its bit fields are of a kind that is not read");
+      if (field<uint32_t>(b, at) != usual[i])
+        bad_bmp("its bit fields are of a kind that is not read");
     }
   } else if (compression != uncompressed) {
-    bad("compressed ones are not read");
+    bad_bmp("compressed ones are not read");
   }
-  if (h.bits != 8 && h.bits != 24 && h.bits != 32) bad("it has neither 8, 24 nor 32 bits a pixel");
-  if (h.width <= 0 || h.height == 0) bad("it has no pixels");
+  if (h.bits != 8 && h.bits != 24 && h.bits != 32)
+    bad_bmp("it has neither 8, 24 nor 32 bits a pixel");
+  if (h.width <= 0 || h.height == 0) bad_bmp("it has no pixels");
   return h;
 }
 
@@ -62,7 +64,7 @@ const std::byte* color_of(ImageBytes b, const Header& h, const std::byte* pixel)
   if (h.bits != 8) return pixel;
   auto index = static_cast<size_t>(*pixel);
   size_t at = h.palette + 4 * index;
-  if (index >= h.palette_entries || at + 4 > b.size()) bad("a pixel is outside the palette");
+  if (index >= h.palette_entries || at + 4 > b.size()) bad_bmp("a pixel is outside the palette");
   return b.data() + at;
 }
 
@@ -72,7 +74,7 @@ Tensor decode_bmp(ImageBytes b, MemoryBudget& budget) {
   Header h = read_header(b);
   int64_t row_bytes = (h.width * h.bits + 31) / 32 * 4;
   auto left = static_cast<int64_t>(b.size()) - static_cast<int64_t>(h.pixels);
-  if (left < 0 || h.height > left / row_bytes) bad("the file ends early");
+  if (left < 0 || h.height > left / row_bytes) bad_bmp("the file ends early");
   Tensor t = allocate_image(h.height, h.width, 3, b, 3, budget);
   uint8_t* out = t.data<uint8_t>();
   for (int64_t y = 0; y < h.height; ++y) {

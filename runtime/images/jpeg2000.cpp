@@ -83,7 +83,7 @@ void keep(const char* message, void* user) {
   while (complaint.ends_with('\n')) complaint.pop_back();
 }
 
-[[noreturn]] void bad(const Jpeg2000Source& source) {
+[[noreturn]] void bad_jpeg2000(const Jpeg2000Source& source) {
   fail(ErrorKind::BadInput, "damaged JPEG 2000: {}",
        source.complaint.empty() ? "it cannot be decoded" : source.complaint);
 }
@@ -135,11 +135,11 @@ Tensor decode_jpeg2000(ImageBytes bytes, MemoryBudget& budget) {
   opj_dparameters_t parameters;
   opj.set_default_decoder_parameters(&parameters);
   opj.set_error_handler(codec.get(), keep, &source);
-  if (!opj.setup_decoder(codec.get(), &parameters)) bad(source);
+  if (!opj.setup_decoder(codec.get(), &parameters)) bad_jpeg2000(source);
   opj_image_t* header = nullptr;
   bool read_all = opj.read_header(stream.get(), codec.get(), &header);
   std::unique_ptr<opj_image_t, void (*)(opj_image_t*)> image(header, opj.image_destroy);
-  if (!read_all || !image) bad(source);
+  if (!read_all || !image) bad_jpeg2000(source);
   check(*image);
   const int64_t channels = image->numcomps;
   Tensor t =
@@ -148,12 +148,12 @@ Tensor decode_jpeg2000(ImageBytes bytes, MemoryBudget& budget) {
   budget.take(t.size() * int64_t{2 * sizeof(OPJ_INT32)}, "the picture");
   if (!opj.decode(codec.get(), stream.get(), image.get()) ||
       !opj.end_decompress(codec.get(), stream.get())) {
-    bad(source);
+    bad_jpeg2000(source);
   }
   uint8_t* out = t.data<uint8_t>();
   for (int64_t c = 0; c < channels; ++c) {
     const opj_image_comp_t& plane = image->comps[c];
-    if (!plane.data || int64_t{plane.w} * plane.h != t.dim(0) * t.dim(1)) bad(source);
+    if (!plane.data || int64_t{plane.w} * plane.h != t.dim(0) * t.dim(1)) bad_jpeg2000(source);
     for (int64_t i = 0; i < t.dim(0) * t.dim(1); ++i) {
       out[i * channels + c] = in_eight_bits(plane, plane.data[i]);
     }

@@ -7,19 +7,19 @@ namespace onnxrun {
 
 namespace {
 
-[[noreturn]] void bad(std::string_view what) {
+[[noreturn]] void bad_pnm(std::string_view what) {
   fail(ErrorKind::BadInput, "damaged .pnm: {}", what);
 }
 
 // The numbers of the header, between blanks and comments.
-class Header {
+class PnmHeader {
  public:
-  explicit Header(ImageBytes bytes) : bytes_(bytes) {}
+  explicit PnmHeader(ImageBytes bytes) : bytes_(bytes) {}
 
   int64_t number() {
     while (is_blank(at()) || at() == '#') skip();
     int64_t value = 0;
-    if (at() < '0' || at() > '9') bad("a number expected in its header");
+    if (at() < '0' || at() > '9') bad_pnm("a number expected in its header");
     for (; position_ < bytes_.size() && at() >= '0' && at() <= '9'; ++position_)
       value = std::min<int64_t>(value * 10 + at() - '0', 1 << 30);
     return value;
@@ -27,19 +27,19 @@ class Header {
   // 0 or 1.
   bool digit() {
     while (is_blank(at()) || at() == '#') skip();
-    if (at() != '0' && at() != '1') bad("a 0 or 1 expected");
+    if (at() != '0' && at() != '1') bad_pnm("a 0 or 1 expected");
     return static_cast<char>(bytes_[position_++]) == '1';
   }
   // The pixels follow a single blank.
   ImageBytes rest() const {
-    if (!is_blank(at())) bad("a blank expected after its header");
+    if (!is_blank(at())) bad_pnm("a blank expected after its header");
     return bytes_.subspan(position_ + 1);
   }
 
  private:
   static bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
   char at() const {
-    if (position_ >= bytes_.size()) bad("the file ends early");
+    if (position_ >= bytes_.size()) bad_pnm("the file ends early");
     return static_cast<char>(bytes_[position_]);
   }
   void skip() {
@@ -64,7 +64,7 @@ uint8_t scaled(int64_t sample, int64_t largest) {
 // One bit a pixel, rows in whole bytes; ones are black.
 void unpack_bits(ImageBytes packed, Tensor& t) {
   const int64_t row = (t.dim(1) + 7) / 8;
-  if (static_cast<int64_t>(packed.size()) / row < t.dim(0)) bad("the file ends early");
+  if (static_cast<int64_t>(packed.size()) / row < t.dim(0)) bad_pnm("the file ends early");
   for (int64_t i = 0; i < t.size(); ++i) {
     int64_t y = i / t.dim(1), x = i % t.dim(1);
     auto byte = static_cast<int>(packed[static_cast<size_t>(y * row + x / 8)]);
@@ -75,11 +75,11 @@ void unpack_bits(ImageBytes packed, Tensor& t) {
 }  // namespace
 
 Tensor decode_pnm(ImageBytes bytes, MemoryBudget& budget) {
-  Header header(bytes);
+  PnmHeader header(bytes);
   const auto kind = static_cast<char>(bytes[1]);
   const bool bits = kind == '1' || kind == '4', color = kind == '3' || kind == '6';
   int64_t width = header.number(), height = header.number(), largest = bits ? 1 : header.number();
-  if (largest < 1 || largest > 255) bad("samples of more than 8 bits are not read");
+  if (largest < 1 || largest > 255) bad_pnm("samples of more than 8 bits are not read");
   ImageBytes samples = header.rest();
   Tensor t = allocate_image(height, width, color ? 3 : 1, samples, kind == '4' ? 8 : 1, budget);
   uint8_t* out = t.data<uint8_t>();

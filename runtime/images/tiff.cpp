@@ -77,7 +77,7 @@ int keep(TIFF*, void* user, const char*, const char* format, va_list arguments) 
 
 int ignore(TIFF*, void*, const char*, const char*, va_list) { return 1; }
 
-[[noreturn]] void bad(const TiffSource& source) {
+[[noreturn]] void bad_tiff(const TiffSource& source) {
   fail(ErrorKind::BadInput, "damaged .tif: {}",
        source.complaint.empty() ? "its header makes no sense" : source.complaint);
 }
@@ -99,13 +99,13 @@ Tensor decode_tiff(ImageBytes bytes, MemoryBudget& budget) {
       tiff.ClientOpenExt("picture", "rm", &source, read, write, seek, close, size, nullptr, nullptr,
                          options.get()),
       tiff.Close);
-  if (!file) bad(source);
+  if (!file) bad_tiff(source);
   uint32_t width = 0, height = 0;
   uint16_t extra_samples = 0, photometric = 0, *kinds = nullptr;
   if (!tiff.GetField(file.get(), TIFFTAG_IMAGEWIDTH, &width) ||
       !tiff.GetField(file.get(), TIFFTAG_IMAGELENGTH, &height) ||
       !tiff.GetField(file.get(), TIFFTAG_PHOTOMETRIC, &photometric)) {
-    bad(source);
+    bad_tiff(source);
   }
   tiff.GetFieldDefaulted(file.get(), TIFFTAG_EXTRASAMPLES, &extra_samples, &kinds);
   if (extra_samples > 0) fail(ErrorKind::Unsupported, "a .tif with an alpha channel");
@@ -121,7 +121,7 @@ Tensor decode_tiff(ImageBytes bytes, MemoryBudget& budget) {
   std::vector<uint32_t> words(static_cast<size_t>(pixels));
   if (!tiff.ReadRGBAImageOriented(file.get(), width, height, words.data(), ORIENTATION_TOPLEFT,
                                   1)) {
-    bad(source);
+    bad_tiff(source);
   }
   uint8_t* out = t.data<uint8_t>();
   for (uint32_t word : words) {

@@ -7,7 +7,7 @@ namespace onnxrun {
 namespace {
 
 // Which values have to be there under their own ids.
-std::vector<bool> kept_values(const Graph& graph) {
+std::vector<bool> bound_values(const Graph& graph) {
   std::vector<bool> kept(graph.value_count(), false);
   for (ValueId v : graph.outputs) kept[static_cast<size_t>(v)] = true;
   for (const StateBinding& s : graph.state) kept[static_cast<size_t>(s.out)] = true;
@@ -22,7 +22,7 @@ void remove_noops(Graph& graph) {
   auto resolve = [&](ValueId& v) {
     if (v != no_value) v = stands_for[static_cast<size_t>(v)];
   };
-  const std::vector<bool> is_kept = kept_values(graph);
+  const std::vector<bool> is_kept = bound_values(graph);
   std::vector<Node> kept;
   for (Node& node : graph.nodes) {
     std::for_each(node.inputs.begin(), node.inputs.end(), resolve);

@@ -53,9 +53,9 @@ bool is_bias(const Tensor& bias, DType dtype, int64_t channels) {
          bias.dims().back() == channels;
 }
 
-class Folder {
+class ChannelMapFolder {
  public:
-  Folder(Graph& graph, int64_t max_added)
+  ChannelMapFolder(Graph& graph, int64_t max_added)
       : graph_(graph), left_(max_added), uses_(graph.use_counts()), producers_(graph.producers()) {}
 
   // Removes the nodes that became part of others; returns the bytes added.
@@ -117,7 +117,7 @@ int64_t fuse_channel_maps(Graph& graph, int64_t max_added) {
   for (Node& node : graph.nodes) {
     for (Graph& body : node.bodies) added += fuse_channel_maps(body, max_added - added);
   }
-  return added + Folder(graph, max_added - added).run();
+  return added + ChannelMapFolder(graph, max_added - added).run();
 }
 
 }  // namespace onnxrun
