@@ -10,7 +10,7 @@
 #   make fuzz             libFuzzer targets by clang, FUZZ_SECONDS each (docs/fuzzing.md)
 #   make bench            benchmarks, beside PyTorch and ONNX Runtime where they are installed
 #   make format           formats every C++ file in place
-#   make lint             checks the format and runs clang-tidy
+#   make lint             checks the format, runs clang-tidy, reads each layer as one unit
 #   make clean            removes everything that was built
 
 SHELL := /bin/bash
@@ -85,6 +85,8 @@ check-format:
 	$(CPP_FILES) | xargs -r clang-format --dry-run -Werror
 
 lint: check-format
+	@scripts/build.sh one-unit --configure-only
+	@scripts/one-unit.sh build-one-unit
 	@scripts/build.sh lint --configure-only
 	@scripts/lint.sh build-lint
 
