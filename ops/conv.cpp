@@ -63,7 +63,11 @@ class Conv : public ConvFamily, public WeighsChannels, public TakesLimits, publi
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     auto state = plan(c.input(0).dims(), c.input(1).dims(), &ConvPlan::forward_kernel);
-    if (const Tensor* w = c.constant(1)) state->plan.keep_weights(*w);
+    const Tensor* w = c.constant(1);
+    if (w && state->plan.keeps_weights(*w)) {
+      state->plan.packed = c.packed(1, fmt::format("channel blocks of {} groups", group_),
+                                    [&] { return state->plan.packed_weights(*w); });
+    }
     return state;
   }
 

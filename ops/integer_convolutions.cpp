@@ -10,15 +10,11 @@ namespace onnxrun {
 namespace {
 
 struct ByteConvState final : KernelState {
-  ByteConvState(ConvShape shape, const Tensor* constant_weights) : convolution(std::move(shape)) {
-    if (!constant_weights) return;
-    weights = Tensor(DType::Int32, {convolution.weight_words()});
-    convolution.pack_weights(bytes_of(*constant_weights), weights->data<int32_t>());
-  }
+  explicit ByteConvState(ConvShape shape) : convolution(std::move(shape)) {}
   std::string_view kernel() const override { return convolution.kernel(); }
 
   ByteConvolution convolution;
-  std::optional<Tensor> weights;  // packed
+  Tensor weights;  // packed, if they are constant
 };
 
 // Convolutions of bytes.
@@ -29,9 +25,16 @@ class WholeConv : public ConvFamily {
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     const Dims &x = c.input(0).dims(), &w = c.input(weight_).dims();
     ConvShape shape{window_.resolve(spatial(x), spatial(w)), x[0], group_, w[1], w[0] / group_};
-    auto state = std::make_unique<ByteConvState>(std::move(shape), c.constant(weight_));
-    if (!state->weights) {
-      c.request_scratch(state->convolution.weight_words() * static_cast<int64_t>(sizeof(int32_t)));
+    auto state = std::make_unique<ByteConvState>(std::move(shape));
+    const ByteConvolution& convolution = state->convolution;
+    if (const Tensor* weights = c.constant(weight_)) {
+      state->weights = c.packed(weight_, "byte channels", [&] {
+        Tensor packed(DType::Int32, {convolution.weight_words()});
+        convolution.pack_weights(bytes_of(*weights), packed.data<int32_t>());
+        return packed;
+      });
+    } else {
+      c.request_scratch(convolution.weight_words() * static_cast<int64_t>(sizeof(int32_t)));
     }
     return state;
   }
@@ -40,12 +43,13 @@ class WholeConv : public ConvFamily {
     const auto& state = c.state<ByteConvState>();
     const Tensor &x = c.input(0), &w = c.input(weight_);
     auto* packed = reinterpret_cast<int32_t*>(c.scratch());
-    if (!state.weights) state.convolution.pack_weights(bytes_of(w), packed);
+    const bool is_kept = state.weights.defined();
+    if (!is_kept) state.convolution.pack_weights(bytes_of(w), packed);
     const auto [x_zero, w_zero] = zero_inputs();
     const ZeroPoints zeros = zero_points(c.has_input(w_zero) ? &c.input(w_zero) : nullptr,
                                          signed_shift(w.dtype() == DType::Int8));
     const uint8_t zero_x = c.has_input(x_zero) ? *bytes_of(c.input(x_zero)).data : 0;
-    const int32_t* weights = state.weights ? state.weights->data<int32_t>() : packed;
+    const int32_t* weights = is_kept ? state.weights.data<int32_t>() : packed;
     if (c.output(0).size() > 0)
       convolve(c, state.convolution, {bytes_of(x), zero_x, weights, zeros});
   }

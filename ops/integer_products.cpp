@@ -70,7 +70,7 @@ class ByteProductOp : public ComposedOp {
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const final {
     if (!is_whole(c)) return ComposedOp::prepare(c);
-    return std::make_unique<ByteMatMul>(c.input(0), c.input(right()), c.constant(right()));
+    return std::make_unique<ByteMatMul>(c, 0, right());
   }
 
   void run(RunContext& c) const final {

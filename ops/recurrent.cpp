@@ -275,21 +275,11 @@ struct RecurrentState final : KernelState {
 
   RecurrentProblem problem;
   std::string_view name;
-  // R packed, if it is constant.
-  std::vector<float> floats;
-  std::vector<double> doubles;
+  Tensor packed;  // R, if it is constant
 
   template <typename C>
-  std::vector<C>& packed() {
-    if constexpr (std::is_same_v<C, float>)
-      return floats;
-    else
-      return doubles;
-  }
-  template <typename C>
   const C* packed_or_null() const {
-    const auto& values = const_cast<RecurrentState*>(this)->packed<C>();
-    return values.empty() ? nullptr : values.data();
+    return packed.defined() ? packed.data<C>() : nullptr;
   }
 };
 
@@ -323,9 +313,13 @@ class Recurrent final : public Op {
     dispatch_float(c.input(In::X).dtype(), [&]<typename T>() {
       using C = ComputeType<T>;
       if (const Tensor* r = c.constant(In::R)) {
-        auto& packed = state->packed<C>();
-        packed.resize(static_cast<size_t>(packed_recurrence<C>(state->problem)));
-        pack_recurrence(state->problem, ComputeInput<T>(*r).data(), packed.data());
+        // A GRU's gates are multiplied together or not.
+        const bool apart = state->problem.cell().has_second_product();
+        state->packed = c.packed(In::R, apart ? "R of two products" : "R", [&] {
+          Tensor packed(dtype_of<C>, {packed_recurrence<C>(state->problem)});
+          pack_recurrence(state->problem, ComputeInput<T>(*r).data(), packed.template data<C>());
+          return packed;
+        });
       }
       RecurrentForward<C> arrays;
       arrays.r_packed = state->packed_or_null<C>();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs clang-tidy with the checks of .clang-tidy: scripts/lint.sh BUILD_DIR [FILE.cpp...]
-# Without files: over all that git knows and the build compiles. BUILD_DIR has to be configured.
+# Without files: over all that git knows and the build compiles. Files that are compiled in a unit are
+# read in it. BUILD_DIR has to be configured.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,8 +21,16 @@ check() {
 }
 export -f check
 
-for file in "$@"; do
-  if grep -qF "\"file\": \"$PWD/$file\"" "$build/compile_commands.json"; then
-    printf '%s\n' "$file"
-  fi
-done | xargs -r -P "${JOBS:-$(nproc)}" -I{} bash -c 'check "$0" "$1"' "$build" {}
+# What the compiler is given for each file: the file, or its unit.
+compiled() {
+  local file
+  for file in "$@"; do
+    if grep -qF "\"file\": \"$PWD/$file\"" "$build/compile_commands.json"; then
+      printf '%s\n' "$file"
+    else
+      grep -rlF "#include \"$PWD/$file\"" "$build/tests/CMakeFiles" --include='unity_*.cxx' || true
+    fi
+  done | sort -u
+}
+
+compiled "$@" | xargs -r -P "${JOBS:-$(nproc)}" -I{} bash -c 'check "$0" "$1"' "$build" {}

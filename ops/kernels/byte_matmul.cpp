@@ -42,9 +42,9 @@ bool ByteMatMul::is_worth_it(const Dims& right) {
   return k <= most_terms || n >= panel_columns();
 }
 
-ByteMatMul::ByteMatMul(const Tensor& a, const Tensor& b, const Tensor* constant_b)
-    : dots_(fastest_dots()) {
-  Dims left = a.dims(), right = b.dims();
+ByteMatMul::ByteMatMul(const Dims& a, const Dims& b, Tensor packed)
+    : dots_(fastest_dots()), packed_(std::move(packed)) {
+  Dims left = a, right = b;
   if (left.size() == 1) left.insert(left.begin(), 1);
   if (right.size() == 1) right.push_back(1);
   m_ = left[left.size() - 2];
@@ -52,18 +52,33 @@ ByteMatMul::ByteMatMul(const Tensor& a, const Tensor& b, const Tensor* constant_
   n_ = right.back();
   batches_ = MatrixBatches(left, right);
   // All matrices of `a` lie one below the other: one product with the one matrix of `b`.
-  if (b.size() == k_ * n_ && k_ * n_ > 0) {
+  if (element_count(b) == k_ * n_ && k_ * n_ > 0) {
     m_ *= batches_.count();
     batches_ = {};
   }
-  if (!constant_b) return;
-  const int64_t matrices = k_ * n_ == 0 ? 0 : b.size() / (k_ * n_);
-  const int64_t size = right_matrix_words(dots_, k_, n_);
-  packed_ = Tensor(DType::Int32, {matrices * size});
+}
+
+static Tensor packed_if_constant(const PrepareContext& c, size_t b) {
+  const Tensor* constant = c.constant(b);
+  if (!constant) return {};
+  return c.packed(b, "byte columns", [&] { return ByteMatMul::packed(*constant); });
+}
+
+ByteMatMul::ByteMatMul(const PrepareContext& c, size_t a, size_t b)
+    : ByteMatMul(c.input(a).dims(), c.input(b).dims(), packed_if_constant(c, b)) {}
+
+Tensor ByteMatMul::packed(const Tensor& b) {
+  const Dots dots = fastest_dots();
+  Dims dims = b.dims();
+  if (dims.size() == 1) dims.push_back(1);
+  const int64_t n = dims.back(), k = dims[dims.size() - 2];
+  const int64_t matrices = element_count(Dims(dims.begin(), dims.end() - 2));
+  const int64_t size = right_matrix_words(dots, k, n);
+  Tensor all(DType::Int32, {matrices * size});
   for (int64_t i = 0; i < matrices; ++i) {
-    pack_right_matrix(dots_, from(bytes_of(*constant_b), i * k_ * n_), n_, k_, n_,
-                      packed_.data<int32_t>() + i * size);
+    pack_right_matrix(dots, from(bytes_of(b), i * k * n), n, k, n, all.data<int32_t>() + i * size);
   }
+  return all;
 }
 
 std::string_view ByteMatMul::kernel() const {
@@ -72,7 +87,7 @@ std::string_view ByteMatMul::kernel() const {
 
 RightMatrix ByteMatMul::right(const Tensor& b, int64_t index, int32_t* memory) const {
   const Bytes bytes = from(bytes_of(b), index * k_ * n_);
-  if (packed_.size() == 0) return pack_right_matrix(dots_, bytes, n_, k_, n_, memory);
+  if (!packed_.defined()) return pack_right_matrix(dots_, bytes, n_, k_, n_, memory);
   const int64_t size = right_matrix_words(dots_, k_, n_);
   const int32_t* packed = packed_.data<int32_t>() + index * size;
   return {dots_, k_, n_, bytes.is_signed, packed, packed + size - panels_of(n_) * panel_columns()};
@@ -89,9 +104,9 @@ void ByteMatMul::run(const Bytes& a, const ZeroPoints& za, const Tensor& b, cons
   const int64_t grain =
       std::max<int64_t>(1, byte_product_grain / std::max<int64_t>(1, m_ * n_ * k_));
   const auto products = [&](int64_t begin, int64_t end) {
-    Scratch scratch(packed_.size() == 0
-                        ? static_cast<size_t>(right_matrix_words(dots_, k_, n_)) * sizeof(int32_t)
-                        : 0);
+    Scratch scratch(packed_.defined()
+                        ? 0
+                        : static_cast<size_t>(right_matrix_words(dots_, k_, n_)) * sizeof(int32_t));
     for (int64_t i = begin; i < end; ++i) {
       const auto [left_at, right_at] = batches_.at(i);
       const RightMatrix matrix = right(b, right_at, scratch.as<int32_t>());

@@ -18,8 +18,12 @@ class ByteMatMul final : public KernelState {
  public:
   // False where few columns of very many terms would become panels of mostly nothing.
   static bool is_worth_it(const Dims& right);
-  // Of tensors with these shapes and types. A right operand that never changes is packed once.
-  ByteMatMul(const Tensor& a, const Tensor& b, const Tensor* constant_b);
+  // `packed` is packed() of a right operand that never changes, or no tensor.
+  ByteMatMul(const Dims& a, const Dims& b, Tensor packed);
+  // Of these inputs; a constant right operand is packed once.
+  ByteMatMul(const PrepareContext& c, size_t a, size_t b);
+  // All right matrices, the last two axes of `b`, as run() reads them.
+  static Tensor packed(const Tensor& b);
 
   std::string_view kernel() const override;
 
@@ -38,7 +42,7 @@ class ByteMatMul final : public KernelState {
   Dots dots_;
   MatrixBatches batches_;
   int64_t m_, n_, k_;
-  Tensor packed_{DType::Int32, {0}};  // all right matrices, or none
+  Tensor packed_;
 };
 
 }  // namespace onnxrun

@@ -18,7 +18,7 @@ struct ComposedState final : KernelState {
 // same in every run. Machine passes are worth their time for what runs again and again.
 template <typename Context, typename Constant>
 std::unique_ptr<ComposedState> compile(const Op& op, const Context& c, const Constant& constant,
-                                       bool optimize, Products products) {
+                                       bool optimize, const PlanOptions& options) {
   auto state = std::make_unique<ComposedState>();
   Graph graph(builtin_ops());
   Node node;
@@ -53,15 +53,15 @@ std::unique_ptr<ComposedState> compile(const Op& op, const Context& c, const Con
     state->outputs.push_back(i);
   }
   if (optimize) graph = lower(std::move(graph))->graph();
-  state->plan = Plan::compile(graph, types, {.products = products});
+  state->plan = Plan::compile(graph, types, options);
   return state;
 }
 
 }  // namespace
 
 std::unique_ptr<KernelState> ComposedKernel::prepare(const Op& op, PrepareContext& c) const {
-  return compile(
-      op, c, [&](size_t i) { return c.constant(i); }, true, c.products());
+  return compile(op, c, [&](size_t i) { return c.constant(i); }, true,
+                 {.products = c.products(), .packed = c.packed_constants()});
 }
 
 void ComposedKernel::run(RunContext& c) const {
@@ -77,8 +77,7 @@ void ComposedKernel::run(RunContext& c) const {
 }
 
 void ComposedKernel::run_unprepared(const Op& op, RunContext& c) const {
-  auto state = compile(
-      op, c, [](size_t) -> const Tensor* { return nullptr; }, false, Products::Own);
+  auto state = compile(op, c, [](size_t) -> const Tensor* { return nullptr; }, false, {});
   Execution execution(state->plan, {}, &c.control());
   for (size_t k = 0; k < state->inputs.size(); ++k) {
     execution.bind_input(k, c.input(state->inputs[k]));

@@ -207,19 +207,22 @@ void ConvPlan::choose_lines() {
   }
 }
 
-void ConvPlan::keep_weights(const Tensor& w) {
+bool ConvPlan::keeps_weights(const Tensor& w) const {
   // Beside many windows packing costs nothing, and large weights would be in memory twice.
   constexpr int64_t most_windows = 2048;
-  if (!lines || shape.batch * shape.window.output_size() > most_windows ||
-      w.size() > most_kept_weights ||
-      (w.dtype() != DType::Float32 && w.dtype() != DType::Float64)) {
-    return;
-  }
+  return lines && shape.batch * shape.window.output_size() <= most_windows &&
+         w.size() <= most_kept_weights &&
+         (w.dtype() == DType::Float32 || w.dtype() == DType::Float64);
+}
+
+Tensor ConvPlan::packed_weights(const Tensor& w) const {
+  Tensor result;
   dispatch<float, double>(w.dtype(), [&]<typename T>() {
     const ChannelConvolver<T> convolver(shape, *lines, false);
-    packed = Tensor(w.dtype(), {convolver.packed_size()});
-    convolver.pack_weights(w.data<T>(), packed.data<T>());
+    result = Tensor(w.dtype(), {convolver.packed_size()});
+    convolver.pack_weights(w.data<T>(), result.data<T>());
   });
+  return result;
 }
 
 template <>

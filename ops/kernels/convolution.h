@@ -36,8 +36,10 @@ struct ConvPlan {
   ConvPlan() = default;
   explicit ConvPlan(ConvShape s);
 
-  // For weights that are the same in every run.
-  void keep_weights(const Tensor& w);
+  // True if weights of this size that are the same in every run are worth keeping packed.
+  bool keeps_weights(const Tensor& w) const;
+  // They as `packed` has them, which depends on their shape and the number of groups.
+  Tensor packed_weights(const Tensor& w) const;
 
   // Names of the kernels that the three functions below run.
   std::string_view forward_kernel() const;

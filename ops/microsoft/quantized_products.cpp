@@ -121,9 +121,10 @@ class QGemm final : public ByteFunctionOp {
                       (!bias || (bias->rank() > 0 && bias->size() == bias->dims().back() &&
                                  bias->size() == c.output(0).dims()[1]));
     if (!fits) return ComposedOp::prepare(c);
-    if (!trans_b_) return std::make_unique<ByteMatMul>(c.input(0), c.input(3), b);
-    const Tensor turned = transposed(*b);
-    return std::make_unique<ByteMatMul>(c.input(0), turned, &turned);
+    if (!trans_b_) return std::make_unique<ByteMatMul>(c, 0, 3);
+    return std::make_unique<ByteMatMul>(c.input(0).dims(), right, c.packed(3, "byte rows", [&] {
+      return ByteMatMul::packed(transposed(*b));
+    }));
   }
 
  protected:
@@ -203,7 +204,7 @@ class MatMulIntegerToFloat final : public ByteFunctionOp {
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     if (!are_columns(c, {3, 5, 6})) return ComposedOp::prepare(c);
-    return std::make_unique<ByteMatMul>(c.input(0), c.input(1), c.constant(1));
+    return std::make_unique<ByteMatMul>(c, 0, 1);
   }
 
  protected:
@@ -236,7 +237,7 @@ class DynamicQuantizeMatMul final : public ByteFunctionOp {
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     if (c.input(0).size() == 0 || !are_columns(c, {2, 3, 4})) return ComposedOp::prepare(c);
     c.request_scratch(c.input(0).size());
-    return std::make_unique<ByteMatMul>(c.input(0), c.input(1), c.constant(1));
+    return std::make_unique<ByteMatMul>(c, 0, 1);
   }
 
  protected:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "graph/op.h"
+#include "graph/packed_constants.h"
 #include "graph/type.h"
 #include "onnxrun/products.h"
 #include "onnxrun/value.h"
@@ -88,8 +89,13 @@ class PrepareContext {
   // `constant` says of each input whether its elements are the same in every run.
   PrepareContext(std::span<const RuntimeValue* const> inputs,
                  std::span<RuntimeValue* const> outputs, std::span<const char> constant,
-                 Products products = Products::Own)
-      : inputs_(inputs), outputs_(outputs), constant_(constant), products_(products) {}
+                 Products products = Products::Own,
+                 std::shared_ptr<PackedConstants> packed = nullptr)
+      : inputs_(inputs),
+        outputs_(outputs),
+        constant_(constant),
+        products_(products),
+        packed_(std::move(packed)) {}
 
   size_t num_inputs() const { return inputs_.size(); }
   size_t num_outputs() const { return outputs_.size(); }
@@ -102,6 +108,13 @@ class PrepareContext {
   const Tensor* constant(size_t i) const {
     return has_input(i) && i < constant_.size() && constant_[i] ? &inputs_[i]->tensor : nullptr;
   }
+  // What `make` lays out of the elements of constant input i: once for all plans of a model that
+  // ask for the same `layout` (PackedConstants::get).
+  Tensor packed(size_t i, const std::string& layout, const std::function<Tensor()>& make) const {
+    return packed_ ? packed_->get(input(i), layout, make) : make();
+  }
+  // Null where nothing is shared.
+  const std::shared_ptr<PackedConstants>& packed_constants() const { return packed_; }
   // The kernels that products are to be computed by.
   Products products() const { return products_; }
   // Bytes of scratch memory, 64-byte aligned, that run() will find in RunContext::scratch().
@@ -113,6 +126,7 @@ class PrepareContext {
   std::span<RuntimeValue* const> outputs_;
   std::span<const char> constant_;
   Products products_;
+  std::shared_ptr<PackedConstants> packed_;
   int64_t scratch_ = 0;
 };
 

@@ -28,7 +28,9 @@ std::shared_ptr<const Plan> PlanCache::get(const Graph& graph, std::span<const T
   if (it != plans_.end()) return it->second;
   // A loop's body whose shapes grow from iteration to iteration would keep a plan for each of them.
   if (plans_.size() == max_kept) plans_.clear();
-  return plans_[key] = Plan::compile(graph, inputs, options);
+  PlanOptions shared = options;
+  if (!shared.packed) shared.packed = packed_;
+  return plans_[key] = Plan::compile(graph, inputs, shared);
 }
 
 // Compiles in stages; each reads what the ones before left in the plan.
@@ -376,7 +378,8 @@ void PlanCompiler::prepare_steps() {
     }
     step.idle = writes_nothing(outputs);
     if (step.idle) continue;
-    PrepareContext context(inputs, outputs, constant, plan_->options_.products);
+    PrepareContext context(inputs, outputs, constant, plan_->options_.products,
+                           plan_->options_.packed);
     try {
       step.state = n.op->prepare(context);
     } catch (const Error& e) {

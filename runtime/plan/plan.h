@@ -18,6 +18,8 @@ struct PlanOptions {
   // Bytes of the arena.
   int64_t max_memory = INT64_MAX;
   Products products = Products::Own;
+  // What plans of the same constants share; null: nothing.
+  std::shared_ptr<PackedConstants> packed = nullptr;
 };
 
 // Where a value's elements live.
@@ -40,7 +42,8 @@ struct Buffer {
 
 class Plan;
 
-// Plans of one graph by signature, made as they are met. Thread-safe.
+// Plans of one graph by signature, made as they are met; what kernels lay out of constants they
+// share. Thread-safe.
 class PlanCache {
  public:
   std::shared_ptr<const Plan> get(const Graph& graph, std::span<const Type> inputs,
@@ -50,6 +53,7 @@ class PlanCache {
   static constexpr size_t max_kept = 64;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const Plan>> plans_;
+  std::shared_ptr<PackedConstants> packed_ = std::make_shared<PackedConstants>();
 };
 
 struct Step {

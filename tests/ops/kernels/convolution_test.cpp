@@ -229,7 +229,8 @@ TEST(ConvPlan, KeepsConstantWeightsPacked) {
   convolve(plan, x.data(), w.data(), nullptr, packed_each_time.data());
   Tensor weights(DType::Float32, {64, 16, 3, 3});
   std::copy(w.begin(), w.end(), weights.data<float>());
-  plan.keep_weights(weights);
+  ASSERT_TRUE(plan.keeps_weights(weights));
+  plan.packed = plan.packed_weights(weights);
   ASSERT_TRUE(plan.packed.defined());
   kept.resize(packed_each_time.size());
   convolve(plan, x.data(), nullptr, nullptr, kept.data());
