@@ -13,7 +13,7 @@
 #include "graph/upgrade_context.h"
 #include "kernels/broadcast.h"
 #include "kernels/compute_buffers.h"
-#include "kernels/openblas.h"
+#include "kernels/planned_product.h"
 #include "limited_form.h"
 
 namespace onnxrun {
@@ -21,11 +21,10 @@ namespace onnxrun {
 namespace {
 
 struct GemmState final : KernelState {
-  int64_t m = 0, n = 0, k = 0;
+  PlannedProduct product;
   BroadcastRows<1> bias;  // C as rows of Y
-  bool by_openblas = false;
 
-  std::string_view kernel() const override { return by_openblas ? "openblas" : ""; }
+  std::string_view kernel() const override { return product.kernel(); }
 };
 
 class Gemm : public Op,
@@ -93,11 +92,9 @@ class Gemm : public Op,
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     auto state = std::make_unique<GemmState>();
     const Dims &a = c.input(0).dims(), &y = c.output(0).dims();
-    state->m = y[0];
-    state->n = y[1];
-    state->k = a[trans_a_ ? 0 : 1];
-    state->by_openblas = dtypes::floats.contains(c.output(0).dtype()) &&
-                         openblas_takes(c.products(), state->m, state->n, state->k);
+    state->product = {
+        .trans_a = trans_a_, .trans_b = trans_b_, .m = y[0], .n = y[1], .k = a[trans_a_ ? 0 : 1]};
+    state->product.choose_kernel(c, 1, c.output(0).dtype());
     if (c.has_input(2)) state->bias = BroadcastRows<1>(y, {c.input(2).dims()});
     return state;
   }
@@ -174,12 +171,6 @@ class Gemm : public Op,
     });
   }
 
-  template <typename T>
-  void multiply(const GemmState& s, T alpha, const T* a, const T* b, T beta, T* y,
-                const Limits<T>* limits = nullptr) const {
-    gemm_by<T>(s.by_openblas, trans_a_, trans_b_, s.m, s.n, s.k, alpha, a, b, beta, y, limits);
-  }
-
   template <bool is_limited, typename T>
   void run_float(const RunContext& c) const {
     const auto& state = c.state<GemmState>();
@@ -188,8 +179,8 @@ class Gemm : public Op,
     bool bias = c.has_input(2) && beta_ != 0;
     if (bias) fill_bias(state, c.input(2).data<T>(), y.data());
     const auto limits = limits_of<is_limited, T>(c, first_limit);
-    multiply<ComputeType<T>>(state, alpha_, a.data(), b.data(), bias ? 1 : 0, y.data(),
-                             limits ? &*limits : nullptr);
+    state.product.template run<ComputeType<T>>(alpha_, a.data(), b.data(), bias ? 1 : 0, y.data(),
+                                               limits ? &*limits : nullptr);
     y.store();
   }
 
@@ -199,7 +190,7 @@ class Gemm : public Op,
     using U = std::make_unsigned_t<T>;
     const auto& state = c.state<GemmState>();
     T* y = c.output(0).data<T>();
-    multiply<T>(state, 1, c.input(0).data<T>(), c.input(1).data<T>(), 0, y);
+    state.product.template run<T>(1, c.input(0).data<T>(), c.input(1).data<T>(), 0, y);
     if (alpha_ != 1) {
       for (T& v : c.output(0).span<T>()) v = scaled(alpha_, v);
     }

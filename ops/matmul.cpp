@@ -7,7 +7,7 @@
 #include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "kernels/compute_buffers.h"
-#include "kernels/openblas.h"
+#include "kernels/planned_product.h"
 #include "matrix_batches.h"
 #include "passes/gradient.h"
 
@@ -19,14 +19,12 @@ namespace {
 constexpr int64_t product_grain = 1 << 17;
 
 struct BatchedProduct final : KernelState {
-  bool trans_a = false, trans_b = false;
-  int64_t m = 0, n = 0, k = 0;
+  PlannedProduct product;  // of one batch
   int64_t batches = 1;
   int64_t grain = 1;  // batches that are worth a piece of a parallel loop
   MatrixBatches matrices;
-  bool by_openblas = false;
 
-  std::string_view kernel() const override { return by_openblas ? "openblas" : ""; }
+  std::string_view kernel() const override { return product.kernel(); }
 };
 
 std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans_a, bool trans_b) {
@@ -35,27 +33,27 @@ std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans
   if (b.size() == 1) b.push_back(1);
   auto p = std::make_unique<BatchedProduct>();
   auto last = [](const Dims& d, bool first) { return d[d.size() - (first ? 2 : 1)]; };
-  p->trans_a = trans_a;
-  p->trans_b = trans_b;
-  p->m = last(a, !trans_a);
-  p->n = last(b, trans_b);
-  p->k = last(a, trans_a);
+  PlannedProduct& one = p->product;
+  one = {.trans_a = trans_a,
+         .trans_b = trans_b,
+         .m = last(a, !trans_a),
+         .n = last(b, trans_b),
+         .k = last(a, trans_a)};
   if (c.output(0).size() == 0) {
     p->batches = 0;
     return p;
   }
   p->matrices = MatrixBatches(a, b);
   p->batches = p->matrices.count();
-  bool one_b = c.input(1).size() == p->k * p->n;
+  bool one_b = c.input(1).size() == one.k * one.n;
   // All matrices of `a` lie one below the other: one product with the one matrix of `b`.
-  if (!trans_a && one_b && p->k * p->n > 0) {
-    p->m *= p->batches;
+  if (!trans_a && one_b && one.k * one.n > 0) {
+    one.m *= p->batches;
     p->batches = 1;
     p->matrices = {};
   }
-  p->by_openblas = dtypes::floats.contains(c.output(0).dtype()) &&
-                   openblas_takes(c.products(), p->m, p->n, p->k);
-  int64_t work = c.output(0).size() / p->batches * p->k;
+  one.choose_kernel(c, 1, c.output(0).dtype());
+  int64_t work = c.output(0).size() / p->batches * one.k;
   p->grain = std::max<int64_t>(1, product_grain / std::max<int64_t>(1, work));
   return p;
 }
@@ -63,10 +61,10 @@ std::unique_ptr<BatchedProduct> plan_product(const PrepareContext& c, bool trans
 template <typename T>
 void run_batches(const BatchedProduct& p, const T* a, const T* b, T* c, int64_t begin,
                  int64_t end) {
+  const PlannedProduct& one = p.product;
   for (int64_t i = begin; i < end; ++i) {
     const auto [a_at, b_at] = p.matrices.at(i);
-    gemm_by<T>(p.by_openblas, p.trans_a, p.trans_b, p.m, p.n, p.k, 1, a + a_at * p.m * p.k,
-               b + b_at * p.k * p.n, 0, c + i * p.m * p.n);
+    one.run<T>(1, a + a_at * one.m * one.k, b + b_at * one.k * one.n, 0, c + i * one.m * one.n);
   }
 }
 
