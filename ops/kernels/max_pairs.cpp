@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "kernels/row_vectors-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace onnxrun::HWY_NAMESPACE {
 
@@ -36,31 +38,6 @@ HWY_INLINE void store_pairs(D d, hn::Vec<D> first, hn::Vec<D> second, hn::TFromD
 #endif
   hn::StoreU(first, d, x);
   hn::StoreU(second, d, x + 1);
-}
-
-// Calls f(d) with the longest vector of which one is in `count` elements, or one lane.
-template <class F, class D>
-HWY_INLINE void with_vectors(D d, int64_t count, const F& f) {
-  using T = hn::TFromD<D>;
-  if constexpr (hn::MaxLanes(D()) == 1) {
-    f(d);
-  } else if (count >= static_cast<int64_t>(hn::MaxLanes(d))) {
-    f(d);
-  } else if constexpr (hn::MaxLanes(D()) * sizeof(T) > 16) {
-    with_vectors(hn::Half<D>(), count, f);
-  } else {
-    f(hn::CappedTag<T, 1>());
-  }
-}
-
-// Calls f(column) for vectors that cover `count` columns, which are enough for one; the last may
-// begin within the one before.
-template <class D, class F>
-HWY_INLINE void for_each_vector(D d, int64_t count, const F& f) {
-  const auto lanes = static_cast<int64_t>(hn::MaxLanes(d));
-  int64_t column = 0;
-  for (; column + lanes <= count; column += lanes) f(column);
-  if (column < count) f(count - lanes);
 }
 
 // The largest of what every lane has seen, the first of equals, and the how manieth it was. A NaN
@@ -121,7 +98,7 @@ HWY_INLINE void max_planes_of(D d, const PaddedPlane& p, const T* x, T* y, int64
   for (int64_t plane = 0; plane < planes; ++plane, x += p.lines.input * p.columns.input) {
     for (int64_t line = 0; line < p.lines.output; ++line, y += out) {
       const T* from = x + line * step;
-      for_each_vector(d, out, [&](int64_t column) HWY_ATTR {
+      for_each_whole_vector(d, out, [&](int64_t column) HWY_ATTR {
         hn::StoreU(largest_of<height>(d, p, from + 2 * column).best(), d, y + column);
       });
     }
@@ -132,7 +109,7 @@ HWY_INLINE void max_planes_of(D d, const PaddedPlane& p, const T* x, T* y, int64
 template <int height, class D, typename T>
 HWY_INLINE void gradient_line(D d, const PaddedPlane& p, const MaxCotangents<T>& c) {
   const int64_t lines = lines_of<height>(p), pitch = p.columns.input;
-  for_each_vector(d, p.columns.output, [&](int64_t column) HWY_ATTR {
+  for_each_whole_vector(d, p.columns.output, [&](int64_t column) HWY_ATTR {
     const auto largest = largest_of<height>(d, p, c.x + 2 * column);
     // As if added to zeros, whose sum with -0 is 0.
     auto flow = hn::Add(hn::Zero(d), hn::LoadU(d, c.dy + column));
