@@ -1,6 +1,7 @@
 // MaxPool, GlobalMaxPool, and onnxrun.MaxPoolGrad.
 #include "graph/gradient_context.h"
 #include "graph/quantized_form.h"
+#include "graph/relu_gradient.h"
 #include "kernels/compute_buffers.h"
 #include "kernels/max_gradient.h"
 #include "kernels/max_planes.h"
@@ -107,8 +108,10 @@ class MaxPool final : public PoolFamily, public WorksOnLevels {
 
 // Each window's cotangent goes to its largest element, the first of equals. Without a kernel_shape
 // the window is the whole plane. Rectified: Where(X <= 0, 0, that).
-class MaxPoolGrad final : public PoolFamily {
+class MaxPoolGrad final : public PoolFamily, public TakesReluGradient {
  public:
+  size_t relu_output() const override { return 1; }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("auto_pad", window_.auto_pad, "as MaxPool's");
     v.visit("ceil_mode", window_.ceil_mode, "as MaxPool's");

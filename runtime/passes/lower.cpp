@@ -8,7 +8,7 @@
 #include "passes/fuse/elementwise.h"
 #include "passes/fuse/limits.h"
 #include "passes/fuse/quantized.h"
-#include "passes/fuse/rectified_pools.h"
+#include "passes/fuse/relu_gradients.h"
 #include "passes/remove_noops.h"
 
 namespace onnxrun {
@@ -76,7 +76,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"fold", [&](Graph& g) { fold_all(g, left); }},
       {"noops", remove_noops},
       {"fuse-channels", [&](Graph& g) { left -= fuse_channel_maps(g, left); }},
-      {"fuse-pools", fuse_rectified_pools},
+      {"fuse-relu-gradients", fuse_relu_gradients},
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
       {"fuse-limits", fuse_limits},
       {"fuse-elementwise", fuse_elementwise},

@@ -1,5 +1,5 @@
-// Gradients of maximum pools that became one with those of the Relus before them keep every bit.
-#include "passes/fuse/rectified_pools.h"
+// Gradients that became one with those of the Relus before them keep every bit.
+#include "passes/fuse/relu_gradients.h"
 
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ struct PooledRelu {
 };
 
 size_t nodes_after(Graph& graph) {
-  fuse_rectified_pools(graph);
+  fuse_relu_gradients(graph);
   remove_dead_nodes(graph);
   verify(graph);
   return graph.nodes.size();
@@ -54,7 +54,7 @@ Tensor relu_numbers(const Dims& dims, DType dtype) {
   return convert(t, dtype);
 }
 
-TEST(FuseRectifiedPools, KeepEveryBitInOneNode) {
+TEST(FuseReluGradients, KeepEveryBitInOneNode) {
   for (const Dims& image : {Dims{2, 3, 11, 11}, Dims{1, 2, 4, 70}}) {
     const Dims pooled{image[0], image[1], image[2] / 2, image[3] / 2};
     for (DType dtype : {DType::Float32, DType::Float64, DType::Float16, DType::BFloat16}) {
@@ -72,7 +72,7 @@ TEST(FuseRectifiedPools, KeepEveryBitInOneNode) {
   }
 }
 
-TEST(FuseRectifiedPools, LeaveWhatIsNoRelusGradient) {
+TEST(FuseReluGradients, LeaveWhatIsNoRelusGradient) {
   const std::function<void(PooledRelu&)> changes[] = {
       [](PooledRelu& p) { p.graph.outputs.push_back(p.flow); },
       [](PooledRelu& p) { p.graph.outputs = {p.through(p.dy, p.zero)}; },
