@@ -333,7 +333,8 @@ TEST(OperatorContract, AlgorithmsNameNoOperator) {
         "runtime/passes/plain_forms.cpp", "runtime/passes/widen.cpp",
         "runtime/passes/remove_noops.cpp", "runtime/passes/body_gradient.cpp",
         "runtime/passes/fuse/quantized.cpp", "runtime/passes/fuse/limits.cpp",
-        "runtime/passes/fuse/channel_maps.cpp", "runtime/training/modes.cpp",
+        "runtime/passes/fuse/channel_maps.cpp", "runtime/passes/fuse/transpositions.cpp",
+        "runtime/passes/fuse/recompute.cpp", "runtime/training/modes.cpp",
         "api/fit/loss_choice.cpp", "tools/random_inputs.cpp", "importer/node_reader.cpp"}) {
     std::ifstream stream(source_path(file));
     ASSERT_TRUE(stream) << file;
