@@ -10,7 +10,7 @@ namespace onnxrun {
 
 namespace {
 
-class Range final : public Op {
+class RangeOp final : public Op {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("stash_type", stash_type_, "the type that float16 and bfloat16 are computed in");
@@ -124,7 +124,7 @@ class Range final : public Op {
 }  // namespace
 
 void register_range(OpRegistry& r) {
-  r.add<Range>(
+  r.add<RangeOp>(
       {.name = "Range",
        .doc = "numbers from start up to (not including) limit, delta apart",
        .since = {11, 27},
