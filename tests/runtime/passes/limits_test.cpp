@@ -128,7 +128,7 @@ TEST(FuseLimits, KeepEveryBitInOneNode) {
       }
     }
   }
-  EXPECT_EQ(kernels, (std::set<std::string>{"", "depthwise", "flat", "matrix"}));
+  EXPECT_EQ(kernels, (std::set<std::string>{"", "B packed once", "depthwise", "flat", "matrix"}));
 }
 
 TEST(FuseLimits, TakeSumsOfNothing) {
