@@ -66,7 +66,7 @@ TEST(Lower, StopsAfterAPass) {
   EXPECT_EQ(names(lower(behind_transpose(3))->records()),
             (std::vector<std::string>{"freeze", "infer", "fuse-quantized", "fold", "noops",
                                       "fuse-transpositions", "fuse-channels", "dead-nodes",
-                                      "fuse-limits", "fuse-elementwise"}));
+                                      "fuse-limits", "fuse-parts", "fuse-elementwise"}));
   LowerOptions options;
   options.passes.stop_after = "infer";
   auto machine = lower(behind_transpose(3), options);
