@@ -198,7 +198,8 @@ class ChannelConvolver {
                          .limits = limits_,
                          .out = sums + phase * blocks_.width(b),
                          .out_step = lines_.phases() * blocks_.width(b),
-                         .pixels = some});
+                         .pixels = some,
+                         .stored = blocks_.width(b)});
         }
         scatter_channels(sums, {.rows = target + at,
                                 .row_step = target_size(),

@@ -8,6 +8,7 @@
 #include "passes/fuse/elementwise.h"
 #include "passes/fuse/limits.h"
 #include "passes/fuse/quantized.h"
+#include "passes/layout.h"
 #include "passes/remove_noops.h"
 
 namespace onnxrun {
@@ -78,6 +79,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
       {"fuse-limits", fuse_limits},
       {"fuse-elementwise", fuse_elementwise},
+      {"layout", lay_channels_last},
   };
   machine->records_ = run_passes(lowered, passes, options.passes);
   machine->added_bytes_ = bytes_beside(lowered, known);
