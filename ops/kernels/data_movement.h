@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "kernels/transposition.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -125,6 +126,9 @@ void StridedCopy::copy_row(const T* in, T* out, int64_t begin, int64_t end) cons
 
 template <typename T>
 void StridedCopy::copy_tiles(const T* in, T* out, int64_t rows) const {
+  if (sizeof(T) == 4 && row_.out == 1) {
+    return transpose_words(in, row_.in, out, middle_.out, rows, row_.length);
+  }
   for (int64_t m0 = 0; m0 < rows; m0 += tile) {
     const int64_t m1 = std::min(m0 + tile, rows);
     for (int64_t j0 = 0; j0 < row_.length; j0 += tile) {
