@@ -20,7 +20,8 @@ namespace {
 constexpr size_t first_limit = 3;
 
 struct ChannelsLastState final : KernelState {
-  ChannelsLastState(ConvShape shape, bool of_planes) : plan(std::move(shape), of_planes) {}
+  ChannelsLastState(ConvShape shape, bool of_planes, DType dtype)
+      : plan(std::move(shape), of_planes, dtype) {}
   std::string_view kernel() const override { return plan.name(); }
 
   ChannelsLastConv plan;
@@ -71,7 +72,8 @@ class ChannelsLastConvOp final : public ConvFamily {
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     Dims x = c.input(0).dims();
     if (!of_planes_) x = channels_second(x);
-    auto state = std::make_unique<ChannelsLastState>(shape_of(x, c.input(1).dims()), of_planes_);
+    auto state = std::make_unique<ChannelsLastState>(shape_of(x, c.input(1).dims()), of_planes_,
+                                                     c.input(0).dtype());
     if (const Tensor* w = c.constant(1)) state->plan.keep_weights(*w);
     return state;
   }

@@ -4,7 +4,6 @@
 
 #include "base/threads.h"
 #include "kernels/channel_convolver.h"
-#include "kernels/data_movement.h"
 #include "kernels/scratch.h"
 
 namespace onnxrun {
@@ -105,15 +104,14 @@ class LastConvolver {
       return;
     }
     Scratch scratch(static_cast<size_t>(s_.batch * padded_size()) * sizeof(float));
-    std::vector<const float*> images;
-    for (int64_t n = 0; n < s_.batch; ++n) {
-      images.push_back(padded(x, n, scratch.as<float>() + n * padded_size()));
-    }
+    const auto memory = [&](int64_t n) { return scratch.as<float>() + n * padded_size(); };
+    for (int64_t n = 0; n < s_.batch; ++n) padded(x, n, memory(n));
     const double row_work = s_.group_work() / static_cast<double>(rows);
     parallel_for(s_.batch * rows, pieces_grain(row_work), [&](int64_t begin, int64_t end) {
       for (int64_t at = begin; at < end;) {
         const int64_t n = at / rows, row = at % rows, last = std::min(rows, row + end - at);
-        convolve_rows(images[static_cast<size_t>(n)], y + n * out, row, last);
+        convolve_rows(p_.lines->is_padded() ? memory(n) : x + s_.x_at(n, 0), y + n * out, row,
+                      last);
         at += last - row;
       }
     });
@@ -218,31 +216,36 @@ class LastConvolver {
 };
 
 // [images][rows][columns] with the last two axes exchanged.
-template <typename T>
-void transpose(int64_t images, int64_t rows, int64_t columns, const T* from, T* to) {
+StridedCopy transposition(int64_t images, int64_t rows, int64_t columns) {
   const Dims dims = {images, columns, rows};
-  StridedCopy(dims, Dims{rows * columns, 1, columns}, dense_strides(dims)).run(from, to);
+  return {dims, Dims{rows * columns, 1, columns}, dense_strides(dims)};
 }
 
 template <typename T>
 void convolve_planes(const ChannelsLastConv& p, const T* x, const T* w, const T* bias, T* y,
                      const Limits<T>* limits) {
   const ConvShape& s = p.conv.shape;
-  const int64_t in = s.window.input_size(), out = s.window.output_size();
-  const int64_t channels = s.groups * s.out_channels;
-  const Scratch result(static_cast<size_t>(s.batch * channels * out) * sizeof(T));
-  const Scratch planes(static_cast<size_t>(p.of_planes ? 0 : s.x_at(s.batch, 0)) * sizeof(T));
-  if (!p.of_planes) transpose(s.batch, in, s.groups * s.in_channels, x, planes.as<T>());
+  const Scratch result(static_cast<size_t>(s.y_at(s.batch, 0)) * sizeof(T));
+  const Scratch planes(static_cast<size_t>(p.to_planes.size()) * sizeof(T));
+  if (!p.of_planes) p.to_planes.run(x, planes.as<T>());
   convolve(p.conv, p.of_planes ? x : planes.as<T>(), w, bias, result.as<T>(), limits);
-  transpose(s.batch, channels, out, result.as<T>(), y);
+  p.from_planes.run(result.as<T>(), y);
 }
 
 }  // namespace
 
-ChannelsLastConv::ChannelsLastConv(ConvShape s, bool is_of_planes)
+ChannelsLastConv::ChannelsLastConv(ConvShape s, bool is_of_planes, DType dtype)
     : conv(std::move(s)), of_planes(is_of_planes) {
-  way = choose();
-  if (!lines) return;
+  if (dtype != DType::Float64) way = choose();
+  if (way == Way::Lines) scale_runs();
+  if (way != Way::Planes) return;
+  const int64_t in = conv.shape.window.input_size(), out = conv.shape.window.output_size();
+  const int64_t batch = conv.shape.batch, groups = conv.shape.groups;
+  if (!of_planes) to_planes = transposition(batch, in, groups * conv.shape.in_channels);
+  from_planes = transposition(batch, groups * conv.shape.out_channels, out);
+}
+
+void ChannelsLastConv::scale_runs() {
   runs = lines->runs();
   const int64_t pixel = of_planes ? 1 : conv.shape.in_channels;
   for (ConvLines::Run& run : runs) {
@@ -274,7 +277,12 @@ ChannelsLastConv::Way ChannelsLastConv::choose() {
 
 void ChannelsLastConv::keep_weights(const Tensor& w) {
   if (way == Way::Planes) return conv.keep_weights(w);
-  if (w.dtype() != DType::Float32 || w.size() > most_kept_weights) return;
+  // Beside many pixels packing takes no time, and weights that are not small would be in memory
+  // twice.
+  constexpr int64_t small_weights = 1 << 14, many_pixels = 2048;
+  const int64_t pixels = conv.shape.batch * conv.shape.window.output_size();
+  const int64_t most = pixels > many_pixels ? small_weights : most_kept_weights;
+  if (w.dtype() != DType::Float32 || w.size() > most) return;
   packed = Tensor(w.dtype(), {packed_size(*this)});
   pack(*this, w.data<float>(), packed.data<float>());
 }

@@ -7,6 +7,7 @@
 
 #include "kernels/channels_last_depthwise.h"
 #include "kernels/convolution.h"
+#include "kernels/data_movement.h"
 
 namespace onnxrun {
 
@@ -27,11 +28,14 @@ struct ChannelsLastConv {
   std::optional<ConvLines> lines;
   // Their runs in elements of the image that is read.
   std::vector<ConvLines::Run> runs;
+  // What stands around convolve().
+  StridedCopy to_planes, from_planes;
   // Weights as the way reads them, unless they are packed for every run.
   Tensor packed;
 
   ChannelsLastConv() = default;
-  ChannelsLastConv(ConvShape s, bool is_of_planes);
+  // Doubles go by planes.
+  ChannelsLastConv(ConvShape s, bool is_of_planes, DType dtype = DType::Float32);
 
   // Floats that are the same in every run.
   void keep_weights(const Tensor& w);
@@ -42,6 +46,7 @@ struct ChannelsLastConv {
 
  private:
   Way choose();
+  void scale_runs();
 };
 
 // y = x * w + bias within limits; `bias` and `limits` may be null. Uses the threads of the caller's

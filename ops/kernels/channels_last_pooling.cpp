@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <limits>
 #include <span>
-#include <vector>
 
 #include "base/threads.h"
+#include "kernels/scratch.h"
 #include "kernels/simd-inl.h"
 
 #ifndef ONNXRUN_CHANNELS_LAST_POOLING
@@ -86,21 +86,30 @@ void run_line(const PoolLine& p, const double* x, double* y) {
   HWY_DYNAMIC_DISPATCH(max_doubles)(p, x, y);
 }
 
-// Where the input's lines begin that line `at` of windows meets, in elements.
-void find_lines(const Window& w, int64_t channels, int64_t at, std::vector<int64_t>& lines) {
-  lines.assign(1, 0);
-  int64_t step = w.input.back() * channels;
+// Lines of the input that a line of windows may meet.
+int64_t most_lines(const Window& w) {
+  int64_t count = 1;
+  for (size_t i = 0; i + 1 < w.rank(); ++i) count *= std::min(w.kernel[i], w.input[i]);
+  return count;
+}
+
+// Where those begin that line `at` of windows meets, in elements; returns their number.
+int64_t find_lines(const Window& w, int64_t channels, int64_t at, int64_t* lines) {
+  int64_t count = 1, step = w.input.back() * channels;
+  lines[0] = 0;
   for (size_t i = w.rank() - 1; i-- > 0; at /= w.output[i], step *= w.input[i]) {
-    const int64_t begin = at % w.output[i] * w.strides[i] - w.pads[i];
-    std::vector<int64_t> met;
-    const int64_t first = begin >= 0 ? 0 : (w.dilations[i] - 1 - begin) / w.dilations[i];
-    for (int64_t k = first; k < w.kernel[i]; ++k) {
-      const int64_t place = begin + k * w.dilations[i];
-      if (place >= w.input[i]) break;
-      for (int64_t line : lines) met.push_back(line + place * step);
+    const int64_t begin = at % w.output[i] * w.strides[i] - w.pads[i], apart = w.dilations[i];
+    const int64_t first = begin >= 0 ? 0 : (apart - 1 - begin) / apart;
+    const int64_t end = std::min(w.kernel[i], (w.input[i] - begin + apart - 1) / apart);
+    // From the back: the first of them takes the place of what they are made of.
+    for (int64_t k = end; k-- > first;) {
+      const int64_t place = (begin + k * apart) * step;
+      int64_t* to = lines + (k - first) * count;
+      for (int64_t line = 0; line < count; ++line) to[line] = lines[line] + place;
     }
-    lines = std::move(met);
+    count *= std::max<int64_t>(0, end - first);
   }
+  return count;
 }
 
 template <typename T>
@@ -111,10 +120,10 @@ void max_any(const Window& w, int64_t batch, int64_t channels, const T* x, T* y)
   const int64_t lines = size > 0 ? w.output_size() / w.output[last] : 0;
   const int64_t work = std::max<int64_t>(1, size * std::min(grain, w.kernel_size()));
   parallel_for(batch * lines, std::max<int64_t>(1, grain / work), [&](int64_t begin, int64_t end) {
-    std::vector<int64_t> met;
+    const Scratch met(static_cast<size_t>(most_lines(w)) * sizeof(int64_t));
     for (int64_t at = begin; at < end; ++at) {
-      find_lines(w, channels, at % lines, met);
-      run_line({.lines = met,
+      const int64_t count = find_lines(w, channels, at % lines, met.as<int64_t>());
+      run_line({.lines = {met.as<int64_t>(), static_cast<size_t>(count)},
                 .channels = channels,
                 .input = w.input[last],
                 .output = w.output[last],

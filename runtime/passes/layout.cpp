@@ -257,10 +257,10 @@ class Layout {
 }  // namespace
 
 void lay_channels_last(Graph& graph) {
+  if (!graph.state.empty() || !graph.guards.empty()) return;
   for (Node& node : graph.nodes) {
     for (Graph& body : node.bodies) lay_channels_last(body);
   }
-  if (!graph.state.empty() || !graph.guards.empty()) return;
   const Choice choice(graph);
   Layout(graph, choice).run();
 }
