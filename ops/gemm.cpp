@@ -6,6 +6,7 @@
 #include "emit/matrix_products.h"
 #include "graph/channel_map.h"
 #include "graph/gradient_context.h"
+#include "graph/matrix_product.h"
 #include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
@@ -26,7 +27,11 @@ struct GemmState final : KernelState {
   std::string_view kernel() const override { return by_openblas ? "openblas" : ""; }
 };
 
-class Gemm : public Op, public WeighsChannels, public TakesLimits, public HasQuantizedForm {
+class Gemm : public Op,
+             public WeighsChannels,
+             public TakesLimits,
+             public HasQuantizedForm,
+             public MatrixProduct {
  public:
   static constexpr std::string_view plain_name = "Gemm";
   static constexpr size_t first_limit = 3;
@@ -38,6 +43,15 @@ class Gemm : public Op, public WeighsChannels, public TakesLimits, public HasQua
     if (beta_ != 1) return std::nullopt;
     return trans_b_ ? ChannelWeights{.channels = b[0], .inner = b[1]}
                     : ChannelWeights{.outer = b[0], .channels = b[1]};
+  }
+
+  Transposed transposed() const override { return {trans_a_, trans_b_}; }
+  ProductForm form(Transposed t) const override {
+    return {{},
+            {{"alpha", alpha_},
+             {"beta", beta_},
+             {"transA", int64_t{t.left}},
+             {"transB", int64_t{t.right}}}};
   }
 
   int64_t scale_axis() const override { return trans_b_ ? 0 : 1; }

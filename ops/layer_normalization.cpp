@@ -271,17 +271,9 @@ class LayerNormalizationGrad final : public Op {
   template <typename C>
   void run_row(const C* x, const C* dy, const C* scale, int64_t n, C* dx, C* sums) const {
     Moments m = moments_of(x, n);
-    C mean = static_cast<C>(m.mean), inverse = static_cast<C>(1 / std::sqrt(m.variance + epsilon_));
-    auto h = [&](int64_t j) { return (x[j] - mean) * inverse; };
-    auto g = [&](int64_t j) { return scale ? dy[j] * scale[j] : dy[j]; };
-    double count = static_cast<double>(n);
-    C mean_g = static_cast<C>(lane_sum<C>(n, g) / count);
-    C mean_gh = static_cast<C>(lane_sum<C>(n, [&](int64_t j) { return g(j) * h(j); }) / count);
-    if (sums) {
-      for (int64_t j = 0; j < n; ++j) sums[j] += dy[j] * h(j);
-      for (int64_t j = 0; j < n; ++j) sums[n + j] += dy[j];
-    }
-    for (int64_t j = 0; j < n; ++j) dx[j] = (g(j) - mean_g - h(j) * mean_gh) * inverse;
+    const ScaledRowGradient<C> row = {
+        static_cast<C>(m.mean), static_cast<C>(1 / std::sqrt(m.variance + epsilon_)), scale, sums};
+    normalize_row_gradient(row, dy, x, n, dx);
   }
 
   int64_t axis_ = -1;

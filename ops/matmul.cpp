@@ -2,6 +2,7 @@
 #include "base/threads.h"
 #include "emit/matrix_products.h"
 #include "graph/gradient_context.h"
+#include "graph/matrix_product.h"
 #include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "kernels/compute_buffers.h"
@@ -76,8 +77,13 @@ void run_product(const BatchedProduct& p, const T* a, const T* b, T* c) {
 }
 
 // Y = op(A) op(B) over the last two axes.
-class MatrixOp : public Op {
+class MatrixOp : public Op, public MatrixProduct {
  public:
+  Transposed transposed() const override { return {trans_a_, trans_b_}; }
+  ProductForm form(Transposed t) const override {
+    return {"onnxrun.MatMulT", {{"transA", int64_t{t.left}}, {"transB", int64_t{t.right}}}};
+  }
+
   void infer(InferContext& c) const override {
     const Shape *a = c.shape(0), *b = c.shape(1);
     if (!a || !b) return c.set_output(0, c.dtype(0));
@@ -275,7 +281,7 @@ class MatMulT final : public MatrixOp {
   void decompose(DecomposeContext& d) const override {
     GraphBuilder& b = d.builder();
     auto operand = [&](size_t i, bool trans) {
-      return trans ? transposed(b, d.input(i)) : d.input(i);
+      return trans ? swapped(b, d.input(i)) : d.input(i);
     };
     d.set(0, b.add("MatMul", {operand(0, trans_a_), operand(1, trans_b_)}));
   }
@@ -296,7 +302,7 @@ class MatMulT final : public MatrixOp {
     }
   }
 
-  static ValueId transposed(GraphBuilder& b, ValueId v) {
+  static ValueId swapped(GraphBuilder& b, ValueId v) {
     if (int64_t rank = b.rank(v); rank >= 0) {
       std::vector<int64_t> perm(static_cast<size_t>(rank));
       for (size_t i = 0; i < perm.size(); ++i) perm[i] = static_cast<int64_t>(i);

@@ -78,9 +78,13 @@ void normalize_rows(const RunContext& c, const RowState& s, double epsilon, bool
                    static_cast<double>(s.length);
     }
     double inverse = 1 / std::sqrt(m.variance + epsilon);
-    C mean = static_cast<C>(m.mean), factor = static_cast<C>(inverse);
-    for (int64_t j = 0; j < s.length; ++j) out[j] = (in[j] - mean) * factor;
-    scale_row(scale.row(), bias.row(), r, s.length, out);
+    ScaledRow<C> row = {static_cast<C>(m.mean), static_cast<C>(inverse), scale.row().dense_at(r),
+                        nullptr};
+    const bool scales_alike = scale.row().data && !row.scale;
+    if (!scales_alike) row.bias = bias.row().dense_at(r);
+    normalize_row(row, in, s.length, out);
+    scale_row(row.scale ? RowFactor<C>() : scale.row(), row.bias ? RowFactor<C>() : bias.row(), r,
+              s.length, out);
     put(1, r, m.mean);
     put(2, r, inverse);
   });

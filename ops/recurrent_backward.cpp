@@ -33,7 +33,8 @@ class RecurrentBackwardOp final : public Op {
     c.set_output(BackwardOut::InitialH, type, state_shape(a_, d));
     c.set_output(BackwardOut::InitialC, type, state_shape(a_, d));
     c.set_output(BackwardOut::P, type, Shape{directions, hidden(3)});
-    c.set_output(BackwardOut::Lengths, type, Shape{});
+    const Dim kept = hidden(a_.cells()[0].kept());
+    c.set_output(recurrent_raw, type, Shape{directions, d.steps, d.batch, kept});
   }
 
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
@@ -45,6 +46,7 @@ class RecurrentBackwardOp final : public Op {
       RecurrentBackward<C> arrays;
       if (c.has_output(BackwardOut::R)) arrays.d_r = &present;
       if (c.has_output(BackwardOut::P)) arrays.d_p = &present;
+      if (c.has_output(recurrent_raw)) arrays.d_raw = &present;
       ScratchLayout layout;
       recurrent_backward(state->problem, arrays, layout);
       c.request_scratch(layout.bytes());
@@ -57,6 +59,12 @@ class RecurrentBackwardOp final : public Op {
   }
 
   void decompose(DecomposeContext& d) const override { decompose_recurrent_backward(d, a_); }
+
+  OpTraits traits() const override {
+    OpTraits traits;
+    if (a_.kind == CellKind::LSTM) traits.in_place = {{BackwardIn::Gates, recurrent_raw}};
+    return traits;
+  }
 
  private:
   template <typename T>
@@ -99,7 +107,8 @@ class RecurrentBackwardOp final : public Op {
                                          .d_b = out[BackwardOut::B],
                                          .d_h0 = out[BackwardOut::InitialH],
                                          .d_c0 = out[BackwardOut::InitialC],
-                                         .d_p = out[BackwardOut::P]};
+                                         .d_p = out[BackwardOut::P],
+                                         .d_raw = out[recurrent_raw]};
     recurrent_backward(problem, arrays, scratch);
     out.store();
   }
@@ -125,7 +134,7 @@ void register_recurrent_backward(OpRegistry& r) {
     spec.inputs.push_back({name, name == std::string_view("sequence_lens") ? "T1" : "T", Optional});
   }
   for (const char* name :
-       {"d_X", "d_W", "d_R", "d_B", "unused", "d_initial_h", "d_initial_c", "d_P"}) {
+       {"d_X", "d_W", "d_R", "d_B", "d_raw", "d_initial_h", "d_initial_c", "d_P"}) {
     spec.outputs.push_back({name, "T", Optional});
   }
   r.add<RecurrentBackwardOp>(std::move(spec));

@@ -40,6 +40,10 @@ struct RecurrentBackwardInput : RecurrentInput {
   };
 };
 
+// Lengths have no gradient. In its place the backward gives the cotangents of the gates' arguments,
+// laid out as the gates are, if they are to lie outside its working memory.
+inline constexpr size_t recurrent_raw = RecurrentInput::Lengths;
+
 // "RNN", "GRU", "LSTM".
 std::string_view to_string(CellKind kind);
 

@@ -67,7 +67,11 @@ class RecurrentForwardOp final : public Op {
                                                    {.attributes = a_.to_private()});
     Node& node = g.builder().graph().nodes.back();
     for (size_t i = 0; i < In::Count; ++i) {
-      g.wants(i) ? g.set(i, grads[i]) : void(node.outputs[i] = no_value);
+      if (g.wants(i)) {
+        g.set(i, grads[i]);
+      } else if (i != recurrent_raw || a_.kind != CellKind::LSTM) {
+        node.outputs[i] = no_value;
+      }
     }
   }
 

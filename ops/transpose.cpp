@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "graph/gradient_context.h"
+#include "graph/matrix_product.h"
 #include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "kernels/data_movement.h"
@@ -11,17 +12,24 @@ namespace onnxrun {
 
 namespace {
 
-class Transpose final : public Op, public WorksOnLevels {
+class Transpose final : public Op, public WorksOnLevels, public OrdersAxes {
  public:
   void attributes(AttributeVisitor& v) override {
     v.visit("perm", perm_, "axis i of the output is axis perm[i] of the input; reversed if absent");
+  }
+
+  std::vector<int64_t> axis_order(size_t rank) const override {
+    if (perm_) return *perm_;
+    std::vector<int64_t> reversed(rank);
+    std::iota(reversed.rbegin(), reversed.rend(), 0);
+    return reversed;
   }
 
   void infer(InferContext& c) const override {
     const Shape* in = c.shape(0);
     if (!in && !perm_) return c.set_output(0, c.dtype(0));
     if (!in) return c.set_output(0, c.dtype(0), Shape(perm_->size()));
-    std::vector<int64_t> perm = order(in->size());
+    std::vector<int64_t> perm = axis_order(in->size());
     std::vector<bool> seen(in->size(), false);
     bool valid = perm.size() == in->size();
     for (int64_t axis : perm) {
@@ -38,7 +46,7 @@ class Transpose final : public Op, public WorksOnLevels {
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     auto state = std::make_unique<State>();
     std::vector<int64_t> in = dense_strides(c.input(0).dims()), strides;
-    for (int64_t axis : order(in.size())) strides.push_back(in[static_cast<size_t>(axis)]);
+    for (int64_t axis : axis_order(in.size())) strides.push_back(in[static_cast<size_t>(axis)]);
     state->copy = StridedCopy(c.output(0).dims(), strides, dense_strides(c.output(0).dims()));
     return state;
   }
@@ -63,13 +71,6 @@ class Transpose final : public Op, public WorksOnLevels {
   struct State final : KernelState {
     StridedCopy copy;
   };
-
-  std::vector<int64_t> order(size_t rank) const {
-    if (perm_) return *perm_;
-    std::vector<int64_t> reversed(rank);
-    std::iota(reversed.rbegin(), reversed.rend(), 0);
-    return reversed;
-  }
 
   std::optional<std::vector<int64_t>> perm_;
 };

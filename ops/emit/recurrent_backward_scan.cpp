@@ -38,6 +38,7 @@ class BackwardScan {
     std::vector<ValueId> values = scan_.build();
     Results results;
     results.fill(no_value);
+    results[recurrent_raw] = values.back();
     results[BackwardOut::InitialH] = values[0];
     if (is_lstm) results[BackwardOut::InitialC] = values[1];
     weights(values.back(), raw.size(), results);

@@ -1,6 +1,7 @@
 #include "kernels/channels_last_convolution.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/threads.h"
 #include "kernels/channel_convolver.h"
@@ -222,14 +223,20 @@ StridedCopy transposition(int64_t images, int64_t rows, int64_t columns) {
 }
 
 template <typename T>
+void transpose(const StridedCopy& copy, const T* from, T* to) {
+  using Bits = Word<std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>;
+  copy.run(reinterpret_cast<const Bits*>(from), reinterpret_cast<Bits*>(to));
+}
+
+template <typename T>
 void convolve_planes(const ChannelsLastConv& p, const T* x, const T* w, const T* bias, T* y,
                      const Limits<T>* limits) {
   const ConvShape& s = p.conv.shape;
   const Scratch result(static_cast<size_t>(s.y_at(s.batch, 0)) * sizeof(T));
   const Scratch planes(static_cast<size_t>(p.to_planes.size()) * sizeof(T));
-  if (!p.of_planes) p.to_planes.run(x, planes.as<T>());
+  if (!p.of_planes) transpose(p.to_planes, x, planes.as<T>());
   convolve(p.conv, p.of_planes ? x : planes.as<T>(), w, bias, result.as<T>(), limits);
-  p.from_planes.run(result.as<T>(), y);
+  transpose(p.from_planes, result.as<T>(), y);
 }
 
 }  // namespace

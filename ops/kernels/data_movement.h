@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "kernels/transposition.h"
+#include "kernels/transpose.h"
 #include "tensor/tensor.h"
 
 namespace onnxrun {
@@ -22,6 +22,10 @@ struct [[gnu::may_alias]] Word {
 struct Bits128 {
   uint64_t low, high;
 };
+template <typename T>
+constexpr bool is_word = false;
+template <typename U>
+constexpr bool is_word<Word<U>> = true;
 
 // Calls f.operator()<T>() with a type to move elements of `dtype` by: a Word, or std::string.
 // Packed types have none.
@@ -126,8 +130,11 @@ void StridedCopy::copy_row(const T* in, T* out, int64_t begin, int64_t end) cons
 
 template <typename T>
 void StridedCopy::copy_tiles(const T* in, T* out, int64_t rows) const {
-  if (sizeof(T) == 4 && row_.out == 1) {
-    return transpose_words(in, row_.in, out, middle_.out, rows, row_.length);
+  if constexpr (is_word<T> && (sizeof(T) == 4 || sizeof(T) == 8)) {
+    if (row_.out == 1) {
+      return transpose(reinterpret_cast<const std::byte*>(in), row_.in, row_.length, rows,
+                       sizeof(T), reinterpret_cast<std::byte*>(out), middle_.out);
+    }
   }
   for (int64_t m0 = 0; m0 < rows; m0 += tile) {
     const int64_t m1 = std::min(m0 + tile, rows);

@@ -6,6 +6,7 @@
 
 #include "base/threads.h"
 #include "kernels/finite_numbers.h"
+#include "kernels/ranges.h"
 #include "kernels/scratch.h"
 
 namespace onnxrun {
@@ -66,7 +67,8 @@ struct Expression::Block {
 
 Expression::Expression(const Program& program, DType dtype, std::span<const int64_t> dims,
                        const std::vector<std::span<const int64_t>>& inputs)
-    : number_width_(bytes_of(dtype, 1)),
+    : program_(program),
+      number_width_(bytes_of(dtype, 1)),
       size_(element_count(dims)),
       register_bytes_(size_ < largest_register / number_width_
                           ? (size_ * number_width_ + 63) / 64 * 64
@@ -93,9 +95,9 @@ void Expression::add_inputs(std::span<const int64_t> dims,
   for (size_t i = 0; i < inputs.size(); ++i) {
     Input input;
     input.rows = BroadcastRows<1>(dims, {inputs[i]});
-    const int64_t count = element_count(inputs[i]);
-    input.along = count == size_;
-    input.single = !input.along && count == 1;
+    input.count = element_count(inputs[i]);
+    input.along = input.count == size_;
+    input.single = !input.along && input.count == 1;
     input.width = truth_[i] ? 1 : number_width_;
     if (!input.along && !input.single) input.spread = registers_++;
     inputs_.push_back(std::move(input));
@@ -183,8 +185,40 @@ std::optional<size_t> Expression::first_not_finite(const void* const* inputs) co
   return first < outputs_.size() ? std::optional(first.load()) : std::nullopt;
 }
 
+// Whether the ranges of inputs from block.at to `end` leave nothing else.
+template <typename T>
+bool Expression::stays_finite(const Block& block, int64_t end) const {
+  std::array<Range<T>, most_inputs + most_calls> ranges;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (truth_[i]) continue;
+    const auto* data = static_cast<const T*>(block.inputs[i]);
+    const bool along = inputs_[i].along;
+    if (!along && inputs_[i].count > end - block.at) return false;  // longer than the work it saves
+    const auto range = along ? finite_range(data + block.at, end - block.at)
+                             : finite_range(data, inputs_[i].count);
+    if (!range) return false;
+    ranges[i] = *range;
+  }
+  for (size_t k = 0; k < program_.calls.size(); ++k) {
+    const Program::Call& call = program_.calls[k];
+    std::array<Range<T>, 3> from;
+    for (size_t o = 0; o < operands(call).size(); ++o) {
+      from[o] = ranges[static_cast<size_t>(call.operands[o])];
+    }
+    const bool is_square = call.operands[0] == call.operands[1];
+    const auto range =
+        range_through<T>(call.function, std::span(from).first(operands(call).size()), is_square);
+    if (!range) return false;
+    ranges[inputs_.size() + k] = *range;
+  }
+  return true;
+}
+
 // From block.at to `end`; outputs go to registers behind all others.
 std::optional<size_t> Expression::first_not_finite(Block block, int64_t end) const {
+  if (number_width_ == 4 ? stays_finite<float>(block, end) : stays_finite<double>(block, end)) {
+    return std::nullopt;
+  }
   std::array<std::byte*, most_calls> to;  // NOLINT: as many are set as there are outputs
   for (size_t o = 0; o < outputs_.size(); ++o) {
     to[o] = block.registers + (registers_ + static_cast<int>(o)) * register_bytes_;

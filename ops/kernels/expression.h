@@ -68,6 +68,7 @@ class Expression {
     BroadcastRows<1> rows;
     // All of it lies as the outputs do, or is one element.
     bool along = false, single = false;
+    int64_t count = 0;
     int64_t width = 0;  // bytes of an element
     int spread = 0;     // the register for what is neither
   };
@@ -90,8 +91,11 @@ class Expression {
   void find_targets(const Block& block, std::byte** to) const;
   void run_block(const Block& block, std::byte* const* to) const;
   void move_staged(const Block& block, std::byte* const* to) const;
+  template <typename T>
+  bool stays_finite(const Block& block, int64_t end) const;
   std::optional<size_t> first_not_finite(Block block, int64_t end) const;
 
+  Program program_;
   int64_t number_width_;
   int64_t size_;
   int64_t register_bytes_;

@@ -20,7 +20,7 @@ constexpr int64_t block_terms = 256;
 constexpr int64_t block_columns = 1024;
 // A piece of work for one thread, and the work (in multiplications) below which threads do not pay.
 constexpr int64_t piece_rows = 64, piece_columns = 256;
-constexpr int64_t parallel_work = int64_t{1} << 20;
+constexpr int64_t parallel_work = int64_t{1} << 20, piece_work = int64_t{1} << 19;
 // op(B) is read where it lies if it is this small, or if so few rows of A would share a packed
 // copy.
 constexpr int64_t direct_elements = 16384, direct_rows = 16;
@@ -190,7 +190,9 @@ void gemm_with_panels(const GemmArgs<T>& g, const T* packed, bool from_back) {
   const int64_t width = panel_width<T>(), panels = panels_of<T>(g.n);
   // As many panels as multiply_packed() takes at a time.
   const int64_t together = g.m == 1 ? 4 : g.m == 2 ? 2 : 1;
-  split(panels, piece_columns / width, g.m * g.n * g.k, [&](int64_t begin, int64_t end) HWY_ATTR {
+  const int64_t grain = std::clamp(piece_work / std::max<int64_t>(1, g.m * g.k * width), together,
+                                   piece_columns / width);
+  split(panels, grain, g.m * g.n * g.k, [&](int64_t begin, int64_t end) HWY_ATTR {
     const int64_t groups = (end - begin + together - 1) / together;
     for (int64_t i = 0; i < groups; ++i) {
       const int64_t at = begin + (from_back ? groups - 1 - i : i) * together;

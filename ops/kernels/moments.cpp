@@ -117,6 +117,48 @@ void normalize_gradient(const NormalizedRowGradient<T>& r, const T* dy, const T*
   });
 }
 
+template <typename T>
+void normalize_scaled(const ScaledRow<T>& r, const T* x, int64_t n, T* y) {
+  const hn::ScalableTag<T> d;
+  const auto mean = hn::Set(d, r.mean), factor = hn::Set(d, r.factor);
+  for_each_vector<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+    auto v = hn::Mul(hn::Sub(load_some(d, x + i, count), mean), factor);
+    if (r.scale) v = hn::Mul(v, load_some(d, r.scale + i, count));
+    if (r.bias) v = hn::Add(v, load_some(d, r.bias + i, count));
+    store_some(d, v, y + i, count);
+  });
+}
+
+template <typename T>
+void normalize_scaled_gradient(const ScaledRowGradient<T>& r, const T* dy, const T* x, int64_t n,
+                               T* dx) {
+  const hn::ScalableTag<T> d;
+  const auto mean = hn::Set(d, r.mean), factor = hn::Set(d, r.factor);
+  auto h = [&](int64_t i, int64_t count)
+               HWY_ATTR { return hn::Mul(hn::Sub(load_some(d, x + i, count), mean), factor); };
+  auto g = [&](int64_t i, int64_t count) HWY_ATTR {
+    const auto v = load_some(d, dy + i, count);
+    return r.scale ? hn::Mul(v, load_some(d, r.scale + i, count)) : v;
+  };
+  auto products = [&](int64_t i, int64_t count)
+                      HWY_ATTR { return first_of(d, hn::Mul(g(i, count), h(i, count)), count); };
+  const auto length = static_cast<double>(n);
+  const auto mean_g = hn::Set(d, static_cast<T>(lane_vector_sum<T>(n, g) / length));
+  const auto mean_gh = hn::Set(d, static_cast<T>(lane_vector_sum<T>(n, products) / length));
+  for_each_vector<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+    const auto flows = hn::Sub(g(i, count), mean_g);
+    store_some(d, hn::Mul(hn::Sub(flows, hn::Mul(h(i, count), mean_gh)), factor), dx + i, count);
+  });
+  if (!r.sums) return;
+  for_each_vector<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
+    const auto v = load_some(d, dy + i, count);
+    T *scales = r.sums + i, *biases = r.sums + n + i;
+    const auto scale = hn::Add(load_some(d, scales, count), hn::Mul(v, h(i, count)));
+    store_some(d, scale, scales, count);
+    store_some(d, hn::Add(load_some(d, biases, count), v), biases, count);
+  });
+}
+
 double row_sum_float(const float* x, int64_t n) { return row_sum(x, n); }
 double row_sum_double(const double* x, int64_t n) { return row_sum(x, n); }
 double row_squares_float(const float* x, int64_t n, float centre) {
@@ -144,6 +186,21 @@ void normalize_gradient_float(const NormalizedRowGradient<float>& r, const float
 void normalize_gradient_double(const NormalizedRowGradient<double>& r, const double* dy,
                                const double* x, int64_t n, double* dx) {
   normalize_gradient(r, dy, x, n, dx);
+}
+
+void normalize_scaled_float(const ScaledRow<float>& r, const float* x, int64_t n, float* y) {
+  normalize_scaled(r, x, n, y);
+}
+void normalize_scaled_double(const ScaledRow<double>& r, const double* x, int64_t n, double* y) {
+  normalize_scaled(r, x, n, y);
+}
+void normalize_scaled_gradient_float(const ScaledRowGradient<float>& r, const float* dy,
+                                     const float* x, int64_t n, float* dx) {
+  normalize_scaled_gradient(r, dy, x, n, dx);
+}
+void normalize_scaled_gradient_double(const ScaledRowGradient<double>& r, const double* dy,
+                                      const double* x, int64_t n, double* dx) {
+  normalize_scaled_gradient(r, dy, x, n, dx);
 }
 
 }  // namespace onnxrun::HWY_NAMESPACE
@@ -190,6 +247,26 @@ void normalize_row_gradient(const NormalizedRowGradient<float>& r, const float* 
 void normalize_row_gradient(const NormalizedRowGradient<double>& r, const double* dy,
                             const double* x, int64_t n, double* dx) {
   HWY_DYNAMIC_DISPATCH(normalize_gradient_double)(r, dy, x, n, dx);
+}
+
+HWY_EXPORT(normalize_scaled_float);
+HWY_EXPORT(normalize_scaled_double);
+HWY_EXPORT(normalize_scaled_gradient_float);
+HWY_EXPORT(normalize_scaled_gradient_double);
+
+void normalize_row(const ScaledRow<float>& r, const float* x, int64_t n, float* y) {
+  HWY_DYNAMIC_DISPATCH(normalize_scaled_float)(r, x, n, y);
+}
+void normalize_row(const ScaledRow<double>& r, const double* x, int64_t n, double* y) {
+  HWY_DYNAMIC_DISPATCH(normalize_scaled_double)(r, x, n, y);
+}
+void normalize_row_gradient(const ScaledRowGradient<float>& r, const float* dy, const float* x,
+                            int64_t n, float* dx) {
+  HWY_DYNAMIC_DISPATCH(normalize_scaled_gradient_float)(r, dy, x, n, dx);
+}
+void normalize_row_gradient(const ScaledRowGradient<double>& r, const double* dy, const double* x,
+                            int64_t n, double* dx) {
+  HWY_DYNAMIC_DISPATCH(normalize_scaled_gradient_double)(r, dy, x, n, dx);
 }
 
 }  // namespace onnxrun

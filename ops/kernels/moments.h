@@ -34,4 +34,28 @@ void normalize_row_gradient(const NormalizedRowGradient<float>& r, const float* 
 void normalize_row_gradient(const NormalizedRowGradient<double>& r, const double* dy,
                             const double* x, int64_t n, double* dx);
 
+// The same with a scale and a bias for each element, null where there is none:
+//     y = h scale + bias,  h = (x - mean) factor
+template <typename T>
+struct ScaledRow {
+  T mean, factor;
+  const T *scale, *bias;
+};
+void normalize_row(const ScaledRow<float>& r, const float* x, int64_t n, float* y);
+void normalize_row(const ScaledRow<double>& r, const double* x, int64_t n, double* y);
+
+// Its gradient where mean and factor are those of the row itself. `sums`, if not null, has 2 n
+// elements: to the first n is added what flows to the scale, to the others what flows to the bias.
+//     dx = (g - mean(g) - h mean(g h)) factor,  g = dy scale
+template <typename T>
+struct ScaledRowGradient {
+  T mean, factor;
+  const T* scale;
+  T* sums;
+};
+void normalize_row_gradient(const ScaledRowGradient<float>& r, const float* dy, const float* x,
+                            int64_t n, float* dx);
+void normalize_row_gradient(const ScaledRowGradient<double>& r, const double* dy, const double* x,
+                            int64_t n, double* dx);
+
 }  // namespace onnxrun

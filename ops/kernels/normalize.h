@@ -48,6 +48,11 @@ struct RowFactor {
   const C* data = nullptr;  // null: none
   int64_t rows = 1, row_step = 0, span = 1;
 
+  // The factors of row r, if there is one for each element.
+  const C* dense_at(int64_t row) const {
+    return data && span == 1 ? data + row % rows * row_step : nullptr;
+  }
+
   // Calls f(first, last, factors, step): elements [first, last) of row r go with factors[0],
   // factors[step]...
   template <typename F>

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <span>
 
 #include "base/threads.h"
 #include "base/work.h"
@@ -21,18 +22,24 @@ class Backward {
         gates_(problem.cell().gates()),
         kept_(problem.cell().kept()),
         rows_(problem.steps * problem.batch) {
-    raw_ = scratch.take<T>({p_.directions, p_.steps, p_.batch, kept_, n_});
+    raw_ = a_.d_raw ? a_.d_raw : scratch.take<T>({p_.directions, p_.steps, p_.batch, kept_, n_});
     d_h_ = scratch.take<T>({p_.directions, p_.batch, n_});
     bool is_lstm = p_.cell().kind == CellKind::LSTM, is_gru = p_.cell().kind == CellKind::GRU;
     d_c_ = scratch.take_if<T>(is_lstm, {p_.directions, p_.batch, n_});
     bool second = p_.cell().has_second_product();
     d_reset_ = scratch.take_if<T>(second, {p_.directions, p_.batch, n_});
     peephole_sums_ = scratch.take_if<T>(a_.d_p, {3, n_});
-    h_before_ = scratch.take_if<T>(is_gru || a_.d_r, {p_.directions, p_.steps, p_.batch, n_});
+    const bool packs = p_.steps > 1;
+    h_before_ = scratch.take_if<T>(is_gru, {p_.directions, p_.steps, p_.batch, n_});
+    // All but a GRU need the states when the packed R has served.
+    const int64_t states = !is_gru && a_.d_r ? p_.directions * rows_ * n_ : 0;
+    packed_ = scratch.take_if<T>(packs || states > 0,
+                                 {std::max(packs ? packed_at(p_.directions, 0) : 0, states)});
   }
 
   void run() {
     if (h_before_) gather_states();
+    if (p_.steps > 1) pack_recurrence();
     start(a_.d_y_h, d_h_);
     if (d_c_) start(a_.d_y_c, d_c_);
     for_each_block(p_, p_.steps, [&](int64_t d, int64_t row, int64_t rows) {
@@ -41,6 +48,10 @@ class Backward {
         run_step(d, row, rows, p_.is_reverse(d) ? p_.steps - 1 - s : s);
       }
     });
+    if (!h_before_ && a_.d_r) {
+      h_before_ = packed_;
+      gather_states();
+    }
     int64_t states = p_.directions * p_.batch * n_;
     if (a_.d_h0) std::copy_n(d_h_, states, a_.d_h0);
     if (a_.d_c0) std::copy_n(d_c_, states, a_.d_c0);
@@ -80,11 +91,37 @@ class Backward {
     }
   }
 
-  // d_state += raw R for `count` gates from `gate` on, which lie at `slot`.
-  void through_recurrence(int64_t d, int64_t rows, const T* raw, GateRange g, T beta,
-                          T* d_state) const {
-    gemm<T>(false, false, rows, n_, g.count * n_, 1, raw + g.slot * n_, kept_ * n_,
-            a_.r + (d * gates_ + g.gate) * n_ * n_, n_, beta, d_state, n_);
+  // The gates whose cotangents one product of a step takes back through R.
+  static std::span<const GateRange> state_ranges(const Cell& cell) {
+    static constexpr GateRange rnn[] = {{0, 0, 1}}, lstm[] = {{0, 0, 4}},
+                               linear_gru[] = {{0, 0, 3}};
+    static constexpr GateRange gru[] = {{2, 2, 1}, {0, 0, 2}};
+    if (cell.has_second_product()) return gru;
+    if (cell.kind == CellKind::RNN) return rnn;
+    return cell.kind == CellKind::LSTM ? std::span<const GateRange>(lstm) : linear_gru;
+  }
+
+  // Where R from a gate on lies in packed_.
+  int64_t packed_at(int64_t d, int64_t gate) const {
+    return packed_elements<T>((d * gates_ + gate) * n_, n_);
+  }
+  void pack_recurrence() const {
+    for (int64_t d = 0; d < p_.directions; ++d) {
+      for (const GateRange& g : state_ranges(p_.cell())) {
+        const MatrixView<T> r = {a_.r + (d * gates_ + g.gate) * n_ * n_, n_, 1};
+        pack_columns(r, g.count * n_, n_, packed_ + packed_at(d, g.gate));
+      }
+    }
+  }
+
+  // d_state = beta d_state + raw R
+  void through_recurrence(int64_t d, int64_t rows, int64_t step, const T* raw, const GateRange& g,
+                          T beta, T* d_state) const {
+    const T* r = a_.r + (d * gates_ + g.gate) * n_ * n_;
+    const GemmArgs<T> args{rows,       n_,   g.count * n_, 1, {raw + g.slot * n_, kept_ * n_, 1},
+                           {r, n_, 1}, beta, d_state,      n_};
+    if (p_.steps == 1) return gemm(args);
+    gemm_packed(args, packed_ + packed_at(d, g.gate), step % 2 != 0);
   }
 
   void run_step(int64_t d, int64_t row, int64_t rows, int64_t step) const {
@@ -109,14 +146,13 @@ class Backward {
     s.d_raw_row = kept_ * n_;
     if (cell.kind == CellKind::LSTM) set_cells(d, row, step, s);
     cell_backward(cell, s);
-    if (!cell.has_second_product()) {
-      int64_t recurrent = cell.is_linear_gru() ? 3 : gates_;
-      return through_recurrence(d, rows, s.d_raw, {0, 0, recurrent}, 1, s.d_h);
+    const std::span<const GateRange> ranges = state_ranges(cell);
+    if (cell.has_second_product()) {
+      s.d_reset = d_reset_ + state;
+      through_recurrence(d, rows, step, s.d_raw, ranges[0], 0, s.d_reset);
+      cell_backward_end(cell, s);
     }
-    s.d_reset = d_reset_ + state;
-    through_recurrence(d, rows, s.d_raw, {2, 2, 1}, 0, s.d_reset);
-    cell_backward_end(cell, s);
-    through_recurrence(d, rows, s.d_raw, {0, 0, 2}, 1, s.d_h);
+    through_recurrence(d, rows, step, s.d_raw, ranges.back(), 1, s.d_h);
   }
 
   const T* cell_before(int64_t d, int64_t row, int64_t step) const {
@@ -213,7 +249,7 @@ class Backward {
   const RecurrentProblem& p_;
   const RecurrentBackward<T>& a_;
   const int64_t n_, gates_, kept_, rows_;
-  T *raw_, *d_h_, *d_c_, *d_reset_, *h_before_, *peephole_sums_;
+  T *raw_, *d_h_, *d_c_, *d_reset_, *h_before_, *peephole_sums_, *packed_;
 };
 
 template <typename T>

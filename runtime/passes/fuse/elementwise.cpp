@@ -2,16 +2,18 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <queue>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "graph/attributes.h"
 #include "graph/element_function.h"
 #include "passes/decompose.h"
+#include "passes/fuse/recompute.h"
 
 namespace onnxrun {
 
@@ -220,42 +222,85 @@ class ElementwiseFuser {
       : graph_(graph),
         info_(graph.registry().find(private_domain, "Elementwise")),
         kept_(kept_values(graph)),
-        uses_(graph.use_counts()) {}
+        readers_(graph.value_count()) {
+    for (size_t n = 0; n < graph.nodes.size(); ++n) {
+      for (ValueId v : graph.nodes[n].inputs) {
+        if (v != no_value) readers_[static_cast<size_t>(v)].push_back(n);
+      }
+    }
+  }
 
   void run() {
     if (!info_) return;
     const auto groups = Groups(graph_).members();
     if (groups.empty()) return;
-    for (const auto& members : groups) {
-      Node fused = make_node(members);
-      for (size_t n : members) graph_.nodes[n].op = nullptr;
-      graph_.nodes[members.back()] = std::move(fused);
+    const auto repeated = nodes_to_repeat(graph_, groups, kept_, most_calls, most_inputs);
+    programs_of_.resize(graph_.nodes.size());
+    for (size_t g = 0; g < groups.size(); ++g) {
+      for (const auto* nodes : {&groups[g], &repeated[g]}) {
+        for (size_t n : *nodes) programs_of_[n].insert(g);
+      }
+    }
+    std::vector<Node> programs;
+    for (size_t g = 0; g < groups.size(); ++g) {
+      programs.push_back(make_node(groups[g], calls_of(groups[g], repeated[g])));
+    }
+    for (size_t g = 0; g < groups.size(); ++g) {
+      for (size_t n : groups[g]) graph_.nodes[n].op = nullptr;
+      if (!programs[g].outputs.empty()) graph_.nodes[groups[g].back()] = std::move(programs[g]);
     }
     std::erase_if(graph_.nodes, [](const Node& n) { return n.op == nullptr; });
     sort_nodes();
   }
 
  private:
-  Node make_node(const std::vector<size_t>& members) const {
+  // Whether somebody reads what node `n` gives from elsewhere than a program that computes it.
+  bool is_read_elsewhere(size_t n) const {
+    const auto v = static_cast<size_t>(graph_.nodes[n].outputs[0]);
+    return kept_[v] || std::any_of(readers_[v].begin(), readers_[v].end(), [&](size_t reader) {
+             const std::set<size_t>& programs = programs_of_[reader];
+             return programs.empty() ||
+                    !std::includes(programs_of_[n].begin(), programs_of_[n].end(), programs.begin(),
+                                   programs.end());
+           });
+  }
+
+  // The nodes of a program, ascending, without those that only other programs compute now.
+  std::vector<size_t> calls_of(const std::vector<size_t>& members,
+                               const std::vector<size_t>& repeated) const {
+    std::vector<size_t> all, calls;
+    std::merge(members.begin(), members.end(), repeated.begin(), repeated.end(),
+               std::back_inserter(all));
+    std::set<ValueId> read;
+    for (auto n = all.rbegin(); n != all.rend(); ++n) {
+      const bool is_member = std::binary_search(members.begin(), members.end(), *n);
+      const bool is_given = is_member && is_read_elsewhere(*n);
+      if (!is_given && !read.count(graph_.nodes[*n].outputs[0])) continue;
+      read.insert(graph_.nodes[*n].inputs.begin(), graph_.nodes[*n].inputs.end());
+      calls.push_back(*n);
+    }
+    std::reverse(calls.begin(), calls.end());
+    return calls;
+  }
+
+  Node make_node(const std::vector<size_t>& members, const std::vector<size_t>& calls) const {
     std::vector<ValueId> results, inputs, outputs;
-    for (size_t n : members) results.push_back(graph_.nodes[n].outputs[0]);
+    for (size_t n : calls) results.push_back(graph_.nodes[n].outputs[0]);
     auto place = [](const std::vector<ValueId>& list, ValueId v) {
       return std::find(list.begin(), list.end(), v) - list.begin();
     };
     auto is_result = [&](ValueId v) {
       return place(results, v) < static_cast<std::ptrdiff_t>(results.size());
     };
-    std::map<ValueId, int> uses;
-    for (size_t n : members) {
+    for (size_t n : calls) {
       for (ValueId v : graph_.nodes[n].inputs) {
-        ++uses[v];
         if (is_result(v) || std::find(inputs.begin(), inputs.end(), v) != inputs.end()) continue;
         inputs.push_back(v);
       }
     }
     std::vector<std::string> functions, nodes, names;
     std::vector<int64_t> operands, given;
-    for (size_t n : members) {
+    for (size_t n : calls) {
       const Node& node = graph_.nodes[n];
       const auto& op = dynamic_cast<const Elementwise&>(*node.op);
       functions.emplace_back(to_string(op.element_function()));
@@ -268,9 +313,9 @@ class ElementwiseFuser {
       }
     }
     for (size_t k = 0; k < results.size(); ++k) {
-      const ValueId v = results[k];
-      if (!kept_[static_cast<size_t>(v)] && uses_[static_cast<size_t>(v)] == uses[v]) continue;
-      outputs.push_back(v);
+      const bool is_member = std::binary_search(members.begin(), members.end(), calls[k]);
+      if (!is_member || !is_read_elsewhere(calls[k])) continue;
+      outputs.push_back(results[k]);
       given.push_back(static_cast<int64_t>(inputs.size() + k));
     }
     Node fused;
@@ -321,7 +366,8 @@ class ElementwiseFuser {
   Graph& graph_;
   const OpInfo* info_;
   std::vector<bool> kept_;
-  std::vector<int> uses_;
+  std::vector<std::vector<size_t>> readers_;   // nodes, of each value
+  std::vector<std::set<size_t>> programs_of_;  // that have a call for each node
 };
 
 }  // namespace

@@ -83,6 +83,65 @@ TEST_P(NormalizedRows, AreWhatTheirFormulasSay) {
 }
 
 template <typename T>
+std::vector<T> scaled_row(const ScaledRow<T>& r, const std::vector<T>& x) {
+  std::vector<T> y;
+  for (size_t i = 0; i < x.size(); ++i) {
+    T v = (x[i] - r.mean) * r.factor;
+    if (r.scale) v *= r.scale[i];
+    if (r.bias) v += r.bias[i];
+    y.push_back(v);
+  }
+  return y;
+}
+
+// dx, and what is added to `sums`.
+template <typename T>
+std::vector<T> scaled_gradient(const ScaledRowGradient<T>& r, const std::vector<T>& dy,
+                               const std::vector<T>& x, std::vector<T>& sums) {
+  const auto n = static_cast<int64_t>(x.size());
+  auto at = [](const std::vector<T>& v, int64_t i) { return v[static_cast<size_t>(i)]; };
+  auto h = [&](int64_t i) { return (at(x, i) - r.mean) * r.factor; };
+  auto g = [&](int64_t i) { return r.scale ? at(dy, i) * r.scale[i] : at(dy, i); };
+  const auto length = static_cast<double>(n);
+  const T mean_g = static_cast<T>(lane_sum<T>(n, g) / length);
+  const T mean_gh = static_cast<T>(lane_sum<T>(n, [&](int64_t i) { return g(i) * h(i); }) / length);
+  std::vector<T> dx;
+  for (int64_t i = 0; i < n; ++i) {
+    dx.push_back((g(i) - mean_g - h(i) * mean_gh) * r.factor);
+    sums[static_cast<size_t>(i)] += at(dy, i) * h(i);
+    sums[static_cast<size_t>(n + i)] += at(dy, i);
+  }
+  return dx;
+}
+
+template <typename T>
+void expect_scaled_rows() {
+  for (int64_t n : row_lengths) {
+    const auto x = row_numbers<T>(n, 1), dy = row_numbers<T>(n, 2), scale = row_numbers<T>(n, 3),
+               bias = row_numbers<T>(n, 4);
+    for (int parts : {0, 1, 2, 3}) {
+      SCOPED_TRACE(testing::Message() << n << " with " << parts);
+      const T *s = parts & 1 ? scale.data() : nullptr, *b = parts & 2 ? bias.data() : nullptr;
+      std::vector<T> y(x.size()), dx(x.size()), sums = row_numbers<T>(2 * n, 5), expected = sums;
+      const ScaledRow<T> row{T(0.3), T(1.7), s, b};
+      normalize_row(row, x.data(), n, y.data());
+      EXPECT_EQ(y, scaled_row(row, x));
+      ScaledRowGradient<T> gradient{T(0.3), T(1.7), s, parts & 2 ? sums.data() : nullptr};
+      normalize_row_gradient(gradient, dy.data(), x.data(), n, dx.data());
+      EXPECT_EQ(dx, scaled_gradient(gradient, dy, x, expected));
+      if (gradient.sums) {
+        EXPECT_EQ(sums, expected);
+      }
+    }
+  }
+}
+
+TEST_P(NormalizedRows, HaveScalesAndBiases) {
+  expect_scaled_rows<float>();
+  expect_scaled_rows<double>();
+}
+
+template <typename T>
 void expect_finite() {
   using Limits = std::numeric_limits<T>;
   for (int64_t n : row_lengths) {

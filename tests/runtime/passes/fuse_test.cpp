@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "builtin_ops.h"
 #include "graph/builder.h"
+#include "graph/node_attributes.h"
 #include "passes/fuse/elementwise.h"
 #include "plan/execution.h"
 #include "support/graph_tester.h"
@@ -78,6 +79,52 @@ TEST(FuseElementwise, DoesNotWaitForItself) {
   EXPECT_EQ(fused.nodes.size(), 3u);
   std::vector<Tensor> inputs{random_tensor({2, 2}, 1)};
   expect_same_bits(run_graph(fused, inputs), run_graph(graph, inputs));
+}
+
+size_t calls_of(const Node& node) {
+  return attribute_or(node, "functions", std::vector<std::string>()).size();
+}
+
+// x -> h, e, y -> MatMul -> what reads h and e again: only y and h are kept for it.
+TEST(FuseElementwise, ComputesAnewWhatFollowsFromWhatStays) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  ValueId x = graph.add_input("x", floats({Dim::symbol("n"), Dim(3)}));
+  ValueId w = graph.add_input("w", floats({Dim(3), Dim(3)}));
+  ValueId h = b.add("Add", {x, b.scalar(0.5, DType::Float64)});
+  ValueId e = b.add("Exp", {b.add("Neg", {h})});
+  ValueId y = b.add("Mul", {h, e});
+  ValueId product = b.add("MatMul", {y, w});
+  graph.outputs = {b.add("Sub", {b.add("Mul", {product, e}), h})};
+  Graph fused = graph;
+  fuse_elementwise(fused);
+  verify(fused);
+  ASSERT_EQ(fused.nodes.size(), 3u);
+  EXPECT_EQ(fused.nodes[0].outputs, (std::vector<ValueId>{h, y}));
+  EXPECT_EQ(calls_of(fused.nodes[2]), 4u);
+  std::vector<Tensor> inputs{random_tensor({5, 3}, 1), random_tensor({3, 3}, 2)};
+  expect_same_bits(run_graph(fused, inputs), run_graph(graph, inputs));
+}
+
+// What another node reads, or an output gives, is there already.
+TEST(FuseElementwise, ComputesOnceWhatStaysAnyway) {
+  for (bool is_output : {false, true}) {
+    Graph graph(builtin_ops());
+    GraphBuilder b(graph);
+    ValueId x = graph.add_input("x", floats({Dim(3), Dim(3)}));
+    ValueId h = b.add("Abs", {x});
+    ValueId e = b.add("Exp", {h});
+    ValueId product = b.add("MatMul", {b.add("Add", {h, e}), is_output ? h : e});
+    graph.outputs = {b.add("Mul", {b.add("Neg", {product}), e})};
+    if (is_output) graph.outputs.push_back(e);
+    Graph fused = graph;
+    fuse_elementwise(fused);
+    verify(fused);
+    ASSERT_EQ(fused.nodes.size(), 3u);
+    EXPECT_EQ(calls_of(fused.nodes[2]), 2u);
+    std::vector<Tensor> inputs{random_tensor({3, 3}, 1)};
+    expect_same_bits(run_graph(fused, inputs), run_graph(graph, inputs));
+  }
 }
 
 // An error names the node of the file that made a number infinite, not what became of it.
