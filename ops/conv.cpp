@@ -24,6 +24,15 @@ ValueId bias_gradient(GradientContext& g, int64_t rank) {
 
 int64_t known_rank(GradientContext& g) { return std::max(g.rank(g.input(0)), g.rank(g.input(1))); }
 
+// Whether a vector of channels stands well for a pixel, where it is the longest there is. Sums of
+// one position have no better way than products, whose rows are pixels then.
+bool fill_vectors(const Tensor& w, bool is_depthwise) {
+  constexpr int64_t longest_vector = 16, fewest = 12, half = 8;
+  const int64_t channels = w.dim(0), lanes = ceil_of(channels, longest_vector) * longest_vector;
+  if (is_depthwise || element_count(spatial(w.dims())) == 1) return channels >= half;
+  return channels >= fewest && 10 * channels >= 7 * lanes;
+}
+
 class Conv : public ConvFamily,
              public WeighsChannels,
              public TakesLimits,
@@ -47,6 +56,7 @@ class Conv : public ConvFamily,
     if (!w || w->dtype() != DType::Float32 || w->rank() < 3 || w->size() == 0) return std::nullopt;
     const bool is_depthwise = group_ > 1 && group_ == w->dim(0) && w->dim(1) == 1;
     if (group_ > 1 && (!is_depthwise || w->rank() > 4)) return std::nullopt;
+    if (!fill_vectors(*w, is_depthwise)) return std::nullopt;
     return ChannelsLastForm{.op = "onnxrun.ChannelsLastConv",
                             .attributes = write_attributes(*this, Conv()),
                             .saves = true,

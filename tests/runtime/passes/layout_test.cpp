@@ -96,7 +96,7 @@ ValueId residual_net(ImageNet& net) {
   const ValueId deep = net.relu(net.conv(wide, {24, 1, 3, 3}, in_groups(24)));
   const ValueId narrow = net.conv(deep, {16, 24, 1, 1});
   const ValueId sum = net.relu(net.b.add("Add", {narrow, stem}));
-  return net.conv(net.pool(sum, {2, 2}, {{"strides", Numbers{2, 2}}}), {20, 16, 3, 3},
+  return net.conv(net.pool(sum, {2, 2}, {{"strides", Numbers{2, 2}}}), {24, 16, 3, 3},
                   padded_by_one);
 }
 
@@ -186,7 +186,7 @@ TEST(LayChannelsLast, ImagesAreJoinedAlongEveryAxis) {
     const ValueId a = net.conv(v, {16, 16, 3, 3}, padded_by_one), c = net.conv(v, {16, 16, 1, 1});
     const ValueId joined = net.b.add("Concat", {a, c}, {{"axis", axis}});
     const bool is_channels = axis == 1 || axis == -3;
-    net.graph.outputs = {net.conv(joined, {3, is_channels ? 32 : 16, 1, 1})};
+    net.graph.outputs = {net.conv(joined, {8, is_channels ? 32 : 16, 1, 1})};
     const Graph last = laid_out(net.graph, {net.input({2, 4, 8, 9})});
     EXPECT_EQ(nodes_of(last, "ChannelsLastConv"), 4) << axis;
     EXPECT_EQ(nodes_of(last, "Transpose"), 1) << axis;
@@ -197,7 +197,7 @@ TEST(LayChannelsLast, LinesAndVolumes) {
   ImageNet line({2, 3, 40});
   ValueId v = line.relu(line.conv(line.x, {16, 3, 5}));
   v = line.conv(v, {16, 1, 3}, in_groups(16, {}));
-  line.graph.outputs = {line.conv(line.pool(v, {2}), {20, 16, 3})};
+  line.graph.outputs = {line.conv(line.pool(v, {2}), {32, 16, 3})};
   EXPECT_EQ(nodes_of(laid_out(line.graph, {line.input({2, 3, 40})}), "ChannelsLastConv"), 3);
 
   ImageNet volume({1, 2, 5, 6, 7});
@@ -225,6 +225,13 @@ TEST(LayChannelsLast, WhereNothingIsWonNothingChanges) {
   v = groups.conv(groups.x, {8, 2, 3, 3}, in_groups(4));
   groups.graph.outputs = {groups.conv(v, {8, 2, 3, 3}, in_groups(4))};
   EXPECT_EQ(nodes_of(laid_out(groups.graph, {groups.input({1, 8, 8, 8})}), "Conv"), 2);
+}
+
+TEST(LayChannelsLast, ChannelsThatFillNoVectorAreLeftAlone) {
+  ImageNet net({2, 4, 12, 12});
+  const ValueId v = net.pool(net.relu(net.conv(net.x, {8, 4, 3, 3})), {2, 2});
+  net.graph.outputs = {net.conv(net.conv(v, {17, 8, 3, 3}), {4, 17, 1, 1})};
+  EXPECT_EQ(nodes_of(laid_out(net.graph, {net.input({2, 4, 12, 12})}), "Conv"), 3);
 }
 
 TEST(LayChannelsLast, OtherTypesWeightsThatAreFedAndUnknownRanksAreLeftAlone) {
