@@ -33,18 +33,6 @@ struct ChannelState final : KernelState {
   double count() const { return static_cast<double>(size()); }
   int64_t at(int64_t image, int64_t channel) const { return (image * channels + channel) * inside; }
 
-  // The sum over a channel: of stretches, where f(index, count) sums a stretch, or of single
-  // elements, of which g(index) is one.
-  template <typename C, typename F, typename G>
-  double sum(int64_t channel, const F& f, const G& g) const {
-    if (inside == 1) {
-      return lane_sum<C>(images, [&](int64_t n) { return g(n * channels + channel); });
-    }
-    double total = 0;
-    for (int64_t n = 0; n < images; ++n) total += f(at(n, channel), inside);
-    return total;
-  }
-
   // Calls f(index, count) for every stretch of a channel.
   template <typename F>
   void for_each(int64_t channel, const F& f) const {
@@ -53,22 +41,65 @@ struct ChannelState final : KernelState {
 
   template <typename C>
   double sum_of_elements(const C* x, int64_t channel) const {
-    return sum<C>(
-        channel, [&](int64_t at, int64_t n) { return sum_of(x + at, n); },
-        [&](int64_t i) { return x[i]; });
+    if (inside > 1) return sum_of(x + at(0, channel), stretches());
+    return lane_sum<C>(images, [&](int64_t n) { return x[at(n, channel)]; });
   }
 
   template <typename C>
   Moments moments(const C* x, int64_t channel) const {
     Moments m;
     m.mean = sum_of_elements(x, channel) / count();
-    C centre = static_cast<C>(m.mean);
-    m.variance =
-        sum<C>(
-            channel, [&](int64_t at, int64_t n) { return sum_of_squares(x + at, n, centre); },
-            [&](int64_t i) { return (x[i] - centre) * (x[i] - centre); }) /
-        count();
+    const C centre = static_cast<C>(m.mean);
+    m.variance = squares(x, channel, centre) / count();
     return m;
+  }
+
+  // What a gradient needs of a channel: x's moments, and the sums of dy and of dy (x - mean).
+  struct Flow {
+    Moments moments;
+    double dy = 0, dy_x = 0;
+  };
+  template <typename C>
+  Flow flow(const C* dy, const C* x, int64_t channel, const std::optional<Moments>& given) const {
+    if (inside == 1) return flow_of_elements(dy, x, channel, given);
+    const C *dy_row = dy + at(0, channel), *x_row = x + at(0, channel);
+    Flow f;
+    if (given) {
+      f = {*given, sum_of(dy_row, stretches())};
+    } else {
+      const TwoSums sums = sums_of(dy_row, x_row, stretches());
+      f.dy = sums.first;
+      f.moments.mean = sums.second / count();
+    }
+    const C centre = static_cast<C>(f.moments.mean);
+    const TwoSums centred = centred_sums(dy_row, x_row, stretches(), centre);
+    f.dy_x = centred.first;
+    if (!given) f.moments.variance = centred.second / count();
+    return f;
+  }
+
+ private:
+  Stretches stretches() const { return {images, channels * inside, inside}; }
+
+  template <typename C>
+  double squares(const C* x, int64_t channel, C centre) const {
+    if (inside > 1) return sum_of_squares(x + at(0, channel), stretches(), centre);
+    return lane_sum<C>(images, [&](int64_t n) {
+      const C distance = x[at(n, channel)] - centre;
+      return distance * distance;
+    });
+  }
+
+  template <typename C>
+  Flow flow_of_elements(const C* dy, const C* x, int64_t channel,
+                        const std::optional<Moments>& given) const {
+    Flow f{given ? *given : moments(x, channel), sum_of_elements(dy, channel)};
+    const C centre = static_cast<C>(f.moments.mean);
+    f.dy_x = lane_sum<C>(images, [&](int64_t n) {
+      const int64_t i = at(n, channel);
+      return dy[i] * (x[i] - centre);
+    });
+    return f;
   }
 };
 
@@ -316,16 +347,12 @@ class BatchNormalizationGrad final : public Op {
       const C *dy = dy_input.data(), *x = x_input.data();
       bool given = c.has_input(3);
       for_each_row(s.channels, s.size(), [&](int64_t k) {
-        Moments m = given ? Moments{channel_value(c.input(3), k), channel_value(c.input(4), k)}
-                          : s.moments<C>(x, k);
-        double inverse = 1 / std::sqrt(m.variance + epsilon_);
-        C mean = static_cast<C>(m.mean);
-        double dbias = s.sum_of_elements(dy, k);
-        double dscale =
-            s.sum<C>(
-                k, [&](int64_t at, int64_t n) { return sum_of_products(dy + at, x + at, n, mean); },
-                [&](int64_t i) { return dy[i] * (x[i] - mean); }) *
-            inverse;
+        std::optional<Moments> m;
+        if (given) m = {channel_value(c.input(3), k), channel_value(c.input(4), k)};
+        const auto flow = s.flow(dy, x, k, m);
+        double inverse = 1 / std::sqrt(flow.moments.variance + epsilon_);
+        C mean = static_cast<C>(flow.moments.mean);
+        double dbias = flow.dy, dscale = flow.dy_x * inverse;
         if (c.has_output(1)) set_channel_value(c.output(1), k, dscale);
         if (c.has_output(2)) set_channel_value(c.output(2), k, dbias);
         double scale = channel_value(c.input(2), k) * inverse;

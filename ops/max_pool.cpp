@@ -2,7 +2,9 @@
 #include "graph/channels_last.h"
 #include "graph/gradient_context.h"
 #include "graph/quantized_form.h"
+#include "graph/relu_gradient.h"
 #include "kernels/compute_buffers.h"
+#include "kernels/max_gradient.h"
 #include "kernels/max_planes.h"
 #include "kernels/scratch.h"
 #include "pool_family.h"
@@ -112,9 +114,11 @@ class MaxPool final : public PoolFamily, public WorksOnLevels, public HasChannel
 };
 
 // Each window's cotangent goes to its largest element, the first of equals. Without a kernel_shape
-// the window is the whole plane.
-class MaxPoolGrad final : public PoolFamily {
+// the window is the whole plane. Rectified: Where(X <= 0, 0, that).
+class MaxPoolGrad final : public PoolFamily, public TakesReluGradient {
  public:
+  size_t relu_output() const override { return 1; }
+
   void attributes(AttributeVisitor& v) override {
     v.visit("auto_pad", window_.auto_pad, "as MaxPool's");
     v.visit("ceil_mode", window_.ceil_mode, "as MaxPool's");
@@ -122,6 +126,7 @@ class MaxPoolGrad final : public PoolFamily {
     v.visit("kernel_shape", window_.kernel_shape, "as MaxPool's; absent: all of a plane");
     v.visit("pads", window_.pads, "as MaxPool's");
     v.visit("strides", window_.strides, "as MaxPool's");
+    v.visit("rectified", rectified_, "nothing goes to elements of X that are not above 0");
   }
 
   void infer(InferContext& c) const override {
@@ -144,7 +149,7 @@ class MaxPoolGrad final : public PoolFamily {
       auto state = plan(x);
       state->padded = PaddedPlane::of(state->window());
       dispatch_float(c.input(1).dtype(), [&]<typename T>() {
-        state->name = chosen(place_kernels<ComputeType<T>>, *state).name;
+        state->name = chosen(max_gradient_kernels<ComputeType<T>>, *state).name;
       });
       return state;
     }
@@ -163,15 +168,13 @@ class MaxPoolGrad final : public PoolFamily {
       ComputeInput<T> dy(c.input(0)), x(c.input(1));
       ComputeOutput<T> dx(c.output(0));
       using C = ComputeType<T>;
-      for_each_plane(s.planes, s.work(), [&](int64_t p) {
-        Scratch scratch(static_cast<size_t>(out) * sizeof(Place<C>));
-        auto* at = scratch.as<Place<C>>();
-        argmax_plane(s, x.data() + p * in, at);
-        auto* plane = dx.data() + p * in;
-        std::fill_n(plane, in, 0);
-        for (int64_t i = 0; i < out; ++i) {
-          if (at[i] >= 0) plane[at[i]] += dy.data()[p * out + i];
-        }
+      const MaxGradientKernel<C>& kernel = chosen(max_gradient_kernels<C>, s);
+      for_each_range(s.planes, s.work(), [&](int64_t begin, int64_t end) {
+        kernel.run(s, {.dy = dy.data() + begin * out,
+                       .x = x.data() + begin * in,
+                       .dx = dx.data() + begin * in,
+                       .planes = end - begin,
+                       .rectified = rectified_});
       });
       dx.store();
     });
@@ -182,8 +185,8 @@ class MaxPoolGrad final : public PoolFamily {
     if (!g.wants(0)) return;
     GraphBuilder& b = g.builder();
     ValueId indices = emit_indices(b, g.input(1));
-    g.set(0,
-          b.add("Gather", {b.reshape(g.grad(0), b.ints({-1})), indices}, {{"axis", int64_t{0}}}));
+    ValueId through = b.reshape(rectify(b, g.input(1), g.grad(0)), b.ints({-1}));
+    g.set(0, b.add("Gather", {through, indices}, {{"axis", int64_t{0}}}));
   }
 
   void decompose(DecomposeContext& d) const override {
@@ -193,10 +196,16 @@ class MaxPoolGrad final : public PoolFamily {
     ValueId zeros = b.reshape(b.zeros_like(x), all);
     ValueId dx = b.add("ScatterElements", {zeros, indices, b.reshape(dy, all)},
                        {{"axis", int64_t{0}}, {"reduction", std::string("add")}});
-    d.set(0, b.reshape_like(dx, x));
+    d.set(0, rectify(b, x, b.reshape_like(dx, x)));
   }
 
  private:
+  ValueId rectify(GraphBuilder& b, ValueId x, ValueId flow) const {
+    if (!rectified_) return flow;
+    ValueId zero = b.scalar_like(0, x);
+    return b.add("Where", {b.add("LessOrEqual", {x, zero}), zero, flow});
+  }
+
   // Where in X (as one axis) each window's largest element lies.
   ValueId emit_indices(GraphBuilder& b, ValueId x) const {
     if (window_.kernel_shape)
@@ -219,6 +228,8 @@ class MaxPoolGrad final : public PoolFamily {
                          {{"value", Tensor::of<int64_t>({1}, {1})}});
     return b.reshape(flat, concat({planes, ones}));
   }
+
+  bool rectified_ = false;
 };
 
 class GlobalMaxPool final : public Op {

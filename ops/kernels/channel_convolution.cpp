@@ -5,6 +5,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/row_vectors-inl.h"
 #include "kernels/simd-inl.h"
 #include "kernels/transpose-inl.h"
 
@@ -189,15 +190,14 @@ void scatter(const T* from, const ChannelRows<T>& to) {
 
 template <typename T>
 void pad(const ConvLines& lines, const T* x, T* plane) {
-  const hn::ScalableTag<T> d;
-  const int64_t lanes = lanes_of<T>(), length = lines.source_length(), pitch = lines.pitch();
-  const int64_t whole = length / lanes * lanes;
-  const auto rest = static_cast<size_t>(length - whole);
-  T* to = plane + lines.left();
-  for (int64_t line = 0; line < lines.source_lines(); ++line, x += length, to += pitch) {
-    for (int64_t i = 0; i < whole; i += lanes) hn::StoreU(hn::LoadU(d, x + i), d, to + i);
-    if (rest > 0) store_first(d, load_first(d, x + whole, rest), to + whole, rest);
-  }
+  const int64_t length = lines.source_length(), pitch = lines.pitch();
+  with_vectors(hn::ScalableTag<T>(), length, [&](auto d) HWY_ATTR {
+    T* to = plane + lines.left();
+    for (int64_t line = 0; line < lines.source_lines(); ++line, x += length, to += pitch) {
+      for_each_whole_vector(
+          d, length, [&](int64_t i) HWY_ATTR { hn::StoreU(hn::LoadU(d, x + i), d, to + i); });
+    }
+  });
 }
 
 int64_t lanes_float() { return lanes_of<float>(); }

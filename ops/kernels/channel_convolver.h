@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <vector>
 
 #include "base/threads.h"
 #include "kernels/channel_convolution.h"
@@ -38,7 +37,9 @@ class ChannelConvolver {
         limits_(limits),
         in_(of_input ? shape.out_channels : shape.in_channels),
         blocks_(of_input ? shape.in_channels : shape.out_channels),
-        positions_(shape.window.kernel_size()) {}
+        positions_(shape.window.kernel_size()),
+        source_size_(of_input ? shape.window.output_size() : shape.window.input_size()),
+        target_size_(of_input ? shape.window.input_size() : shape.window.output_size()) {}
 
   // Elements of the weights as convolve() takes them.
   int64_t packed_size() const { return s_.groups * group_weights(); }
@@ -127,12 +128,6 @@ class ChannelConvolver {
   }
   int64_t source_at(int64_t p) const { return of_input_ ? s_.y_at(0, p) : s_.x_at(0, p); }
   int64_t target_at(int64_t p) const { return of_input_ ? s_.x_at(0, p) : s_.y_at(0, p); }
-  int64_t target_size() const {
-    return of_input_ ? s_.window.input_size() : s_.window.output_size();
-  }
-  int64_t source_size() const {
-    return of_input_ ? s_.window.output_size() : s_.window.input_size();
-  }
   int64_t plane_elements() const { return lines_.is_padded() ? in_ * lines_.plane_size() : 0; }
   size_t plane_bytes() const { return static_cast<size_t>(plane_elements()) * sizeof(T); }
 
@@ -155,62 +150,75 @@ class ChannelConvolver {
   const T* planes_of(const T* from, int64_t p, T* memory) const {
     const T* channel = from + source_at(p);
     if (!lines_.is_padded()) return channel;
-    for (int64_t c = 0; c < in_; ++c, channel += source_size()) {
+    for (int64_t c = 0; c < in_; ++c, channel += source_size_) {
       pad_lines(lines_, channel, memory + c * lines_.plane_size());
     }
     return memory;
   }
 
-  // Lines [begin, end) of all blocks of the p-th group.
+  // What the sums of a block of channels are made of.
+  struct Block {
+    const T *planes, *weights, *bias;
+    int64_t width;
+  };
+
+  // Lines [begin, end) of all blocks of the p-th group. As many lines of a block as fit are written
+  // to their channels together, and lines that are longer in parts.
   void convolve_rows(const T* planes, const T* packed, const T* bias, T* to, int64_t p,
                      int64_t begin, int64_t end) const {
-    const int64_t g = p % s_.groups, widest = 2 * blocks_.lanes;
-    const int64_t chunk =
-        lines_.phases() == 1 ? std::min(most_pixels, lines_.length()) : lines_.length();
-    Scratch scratch(static_cast<size_t>((chunk + 1) * widest) * sizeof(T));
+    const int64_t g = p % s_.groups, widest = 2 * blocks_.lanes, length = lines_.length();
+    const int64_t together = std::max<int64_t>(1, most_pixels / length);
+    const int64_t part = lines_.phases() == 1 ? std::min(most_pixels, length) : length;
+    Scratch scratch(static_cast<size_t>((together * part + 1) * widest) * sizeof(T));
     T *block_bias = scratch.as<T>(), *sums = block_bias + widest;
-    const std::vector<ConvLines::Run>& runs = lines_.runs();
-    auto run = runs.begin();
-    for (int64_t row = begin; row < end; ++row) {
+    for (int64_t row = begin, lines = 0; row < end; row += lines) {
       const int64_t b = row / lines_.lines(), line = row % lines_.lines();
-      if (line == 0) run = runs.begin();
-      while (line >= run->first + run->lines) ++run;
-      if (row == begin || line == 0) {
-        std::fill_n(block_bias, widest, T{0});
-        if (bias) {
-          std::copy_n(bias + g * blocks_.channels + blocks_.first(b), blocks_.size(b), block_bias);
-        }
-      }
-      T* target = to + target_at(p) + blocks_.first(b) * target_size() + line * lines_.length();
-      for (int64_t at = 0; at < lines_.length(); at += chunk) {
-        const int64_t pixels = std::min(chunk, lines_.length() - at);
-        for (int64_t phase = 0; phase < std::min(lines_.phases(), pixels); ++phase) {
-          const int64_t some = lines_.phases() == 1 ? pixels : lines_.pixels(phase);
-          convolve_line({.taps = run->taps[static_cast<size_t>(phase)],
-                         .planes = planes + (line - run->first) * run->step + at * lines_.step(),
-                         .plane_size = plane_step(),
-                         .channels = in_,
-                         .step = lines_.step(),
-                         .weights = packed + weights_at(g, b),
-                         .positions = positions_,
-                         .width = blocks_.width(b),
-                         .bias = block_bias,
-                         .limits = limits_,
-                         .out = sums + phase * blocks_.width(b),
-                         .out_step = lines_.phases() * blocks_.width(b),
-                         .pixels = some,
-                         .stored = blocks_.width(b)});
+      lines = std::min({together, lines_.lines() - line, end - row});
+      if (row == begin || line == 0) set_bias(bias, g, b, block_bias);
+      const Block block{planes, packed + weights_at(g, b), block_bias, blocks_.width(b)};
+      T* target = to + target_at(p) + blocks_.first(b) * target_size_ + line * length;
+      for (int64_t at = 0; at < length; at += part) {
+        const int64_t pixels = std::min(part, length - at);
+        for (int64_t i = 0; i < lines; ++i) {
+          sum_line(block, line + i, at, pixels, sums + i * length * block.width);
         }
         scatter_channels(sums, {.rows = target + at,
-                                .row_step = target_size(),
+                                .row_step = target_size_,
                                 .count = blocks_.size(b),
-                                .columns = pixels,
-                                .width = blocks_.width(b)});
+                                .columns = lines == 1 ? pixels : lines * length,
+                                .width = block.width});
       }
     }
   }
 
-  int64_t plane_step() const { return lines_.is_padded() ? lines_.plane_size() : source_size(); }
+  void set_bias(const T* bias, int64_t g, int64_t b, T* lanes) const {
+    std::fill_n(lanes, 2 * blocks_.lanes, T{0});
+    if (bias) std::copy_n(bias + g * blocks_.channels + blocks_.first(b), blocks_.size(b), lanes);
+  }
+
+  // `pixels` pixels of a line from `at` on.
+  void sum_line(const Block& block, int64_t line, int64_t at, int64_t pixels, T* sums) const {
+    const ConvLines::Run& run = lines_.run_of(line);
+    const int64_t phases = lines_.phases();
+    for (int64_t phase = 0; phase < std::min(phases, pixels); ++phase) {
+      convolve_line({.taps = run.taps[static_cast<size_t>(phase)],
+                     .planes = block.planes + (line - run.first) * run.step + at * lines_.step(),
+                     .plane_size = plane_step(),
+                     .channels = in_,
+                     .step = lines_.step(),
+                     .weights = block.weights,
+                     .positions = positions_,
+                     .width = block.width,
+                     .bias = block.bias,
+                     .limits = limits_,
+                     .out = sums + phase * block.width,
+                     .out_step = phases * block.width,
+                     .pixels = phases == 1 ? pixels : lines_.pixels(phase),
+                     .stored = block.width});
+    }
+  }
+
+  int64_t plane_step() const { return lines_.is_padded() ? lines_.plane_size() : source_size_; }
 
   // The sums of group g over images [first, last) for blocks [block, end).
   void add_images(const T* x, const T* dy, T* sums, int64_t first, int64_t last, int64_t g,
@@ -264,6 +272,7 @@ class ChannelConvolver {
   int64_t in_;  // channels of a group that are summed over
   ChannelBlocks<T> blocks_;
   int64_t positions_;
+  int64_t source_size_, target_size_;  // elements of a channel
 };
 
 }  // namespace onnxrun

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "kernels/im2col.h"
 
@@ -82,6 +83,12 @@ bool ConvLines::fits(int64_t channels) const {
 int64_t ConvLines::plane_size() const {
   const int64_t size = source_lines_ * pitch_;
   return is_padded() && size % cache_way == 0 ? size + cache_line : size;
+}
+
+const ConvLines::Run& ConvLines::run_of(int64_t line) const {
+  const auto behind = std::upper_bound(runs_.begin(), runs_.end(), line,
+                                       [](int64_t at, const Run& run) { return at < run.first; });
+  return *std::prev(behind);
 }
 
 std::optional<ConvLines> ConvLines::of(const Window& w, bool of_input, int64_t channels) {

@@ -47,6 +47,7 @@ class ConvLines {
   };
   // All lines, in order.
   const std::vector<Run>& runs() const { return runs_; }
+  const Run& run_of(int64_t line) const;
 
   // Lines and elements of a channel as it lies in memory, and padded.
   int64_t source_lines() const { return source_lines_; }

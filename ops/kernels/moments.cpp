@@ -12,35 +12,6 @@ namespace onnxrun::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// As lane_sum(): f(i, count) is a vector of the terms from i on, the first `count` of them if that
-// is less than a vector's lanes and 0 behind.
-template <typename T, class F>
-HWY_INLINE double lane_vector_sum(int64_t n, const F& f) {
-  const hn::ScalableTag<T> d;
-  constexpr int64_t together = 16, block = 1024;
-  constexpr auto lanes = static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
-  constexpr int64_t vectors = together / lanes;
-  double total = 0;
-  for (int64_t start = 0; start < n; start += block) {
-    const int64_t end = HWY_MIN(n, start + block);
-    hn::Vec<decltype(d)> sums[vectors];
-    for (int64_t v = 0; v < vectors; ++v) sums[v] = hn::Zero(d);
-    int64_t i = start;
-    for (; i + together <= end; i += together) {
-      for (int64_t v = 0; v < vectors; ++v) {
-        sums[v] = hn::Add(sums[v], f(i + v * lanes, lanes));
-      }
-    }
-    for (int64_t v = 0; i < end; ++v, i += lanes) {
-      sums[v] = hn::Add(sums[v], f(i, HWY_MIN(lanes, end - i)));
-    }
-    HWY_ALIGN T parts[together];
-    for (int64_t v = 0; v < vectors; ++v) hn::Store(sums[v], d, parts + v * lanes);
-    for (T part : parts) total += static_cast<double>(part);
-  }
-  return total;
-}
-
 template <class D, typename T>
 HWY_INLINE hn::Vec<D> load_some(D d, const T* x, int64_t count) {
   if (count == static_cast<int64_t>(hn::Lanes(d))) return hn::LoadU(d, x);
@@ -54,31 +25,134 @@ HWY_INLINE hn::Vec<D> first_of(D d, hn::Vec<D> x, int64_t count) {
   return hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(count)), x);
 }
 
-template <typename T>
-double row_sum(const T* x, int64_t n) {
+// As many sums at once as have something to do while one adds: vectors of all of them stay in
+// registers.
+template <typename T, int sums>
+constexpr int64_t rows_together() {
+  constexpr int64_t vectors = 16 / static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
+  return HWY_MAX(1, 4 / (vectors * sums));
+}
+
+// S sums over R rows from row `first` on, each as lane_sum() adds them: f(at, count, terms) are S
+// vectors of the terms from offset `at` on, the first `count` of them if that is less than a
+// vector's lanes and 0 behind.
+template <typename T, int S, int64_t R, class F>
+HWY_INLINE void add_rows(const Stretches& s, int64_t first, const F& f, double (&totals)[S]) {
   const hn::ScalableTag<T> d;
-  return lane_vector_sum<T>(
-      n, [&](int64_t i, int64_t count) HWY_ATTR { return load_some(d, x + i, count); });
+  using V = hn::Vec<decltype(d)>;
+  constexpr int64_t together = 16, block = 1024;
+  constexpr auto lanes = static_cast<int64_t>(hn::MaxLanes(hn::ScalableTag<T>()));
+  constexpr int64_t vectors = together / lanes;
+  double of_rows[R][S] = {};
+  for (int64_t start = 0; start < s.length; start += block) {
+    const int64_t end = HWY_MIN(s.length, start + block);
+    V sums[R][vectors][S];
+    for (int64_t r = 0; r < R; ++r) {
+      for (int64_t v = 0; v < vectors; ++v) {
+        for (int k = 0; k < S; ++k) sums[r][v][k] = hn::Zero(d);
+      }
+    }
+    const auto add = [&](int64_t r, int64_t v, int64_t i, int64_t count) HWY_ATTR {
+      V terms[S];
+      f((first + r) * s.step + i, count, terms);
+      for (int k = 0; k < S; ++k) sums[r][v][k] = hn::Add(sums[r][v][k], terms[k]);
+    };
+    int64_t i = start;
+    for (; i + together <= end; i += together) {
+      for (int64_t r = 0; r < R; ++r) {
+        for (int64_t v = 0; v < vectors; ++v) add(r, v, i + v * lanes, lanes);
+      }
+    }
+    for (int64_t v = 0; i < end; ++v, i += lanes) {
+      for (int64_t r = 0; r < R; ++r) add(r, v, i, HWY_MIN(lanes, end - i));
+    }
+    for (int64_t r = 0; r < R; ++r) {
+      for (int k = 0; k < S; ++k) {
+        HWY_ALIGN T parts[together];
+        for (int64_t v = 0; v < vectors; ++v) hn::Store(sums[r][v][k], d, parts + v * lanes);
+        for (T part : parts) of_rows[r][k] += static_cast<double>(part);
+      }
+    }
+  }
+  for (int64_t r = 0; r < R; ++r) {
+    for (int k = 0; k < S; ++k) totals[k] += of_rows[r][k];
+  }
+}
+
+template <typename T, int S, class F>
+HWY_INLINE void sum_rows(const Stretches& s, const F& f, double (&totals)[S]) {
+  constexpr int64_t together = rows_together<T, S>();
+  int64_t row = 0;
+  for (; row + together <= s.count; row += together) add_rows<T, S, together>(s, row, f, totals);
+  for (; row < s.count; ++row) add_rows<T, S, 1>(s, row, f, totals);
+}
+
+// Of one row: f(i, count) is a vector of the terms from i on.
+template <typename T, class F>
+HWY_INLINE double lane_vector_sum(int64_t n, const F& f) {
+  using V = hn::Vec<hn::ScalableTag<T> >;
+  double sum[1] = {};
+  add_rows<T, 1, 1>(
+      {1, 0, n}, 0,
+      [&](int64_t i, int64_t count, V(&terms)[1]) HWY_ATTR { terms[0] = f(i, count); }, sum);
+  return sum[0];
 }
 
 template <typename T>
-double row_squares(const T* x, int64_t n, T centre) {
+double rows_sum(const T* x, const Stretches& s) {
   const hn::ScalableTag<T> d;
-  const auto c = hn::Set(d, centre);
-  return lane_vector_sum<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
-    const auto distance = hn::Sub(load_some(d, x + i, count), c);
-    return first_of(d, hn::Mul(distance, distance), count);
-  });
+  double sum[1] = {};
+  sum_rows<T>(
+      s,
+      [&](int64_t at, int64_t count, hn::Vec<decltype(d)>(&terms)[1])
+          HWY_ATTR { terms[0] = load_some(d, x + at, count); },
+      sum);
+  return sum[0];
 }
 
 template <typename T>
-double row_products(const T* dy, const T* x, int64_t n, T centre) {
+double rows_squares(const T* x, const Stretches& s, T centre) {
   const hn::ScalableTag<T> d;
   const auto c = hn::Set(d, centre);
-  return lane_vector_sum<T>(n, [&](int64_t i, int64_t count) HWY_ATTR {
-    const auto distance = hn::Sub(load_some(d, x + i, count), c);
-    return first_of(d, hn::Mul(load_some(d, dy + i, count), distance), count);
-  });
+  double sum[1] = {};
+  sum_rows<T>(
+      s,
+      [&](int64_t at, int64_t count, hn::Vec<decltype(d)>(&terms)[1]) HWY_ATTR {
+        const auto distance = hn::Sub(load_some(d, x + at, count), c);
+        terms[0] = first_of(d, hn::Mul(distance, distance), count);
+      },
+      sum);
+  return sum[0];
+}
+
+template <typename T>
+TwoSums rows_sums(const T* dy, const T* x, const Stretches& s) {
+  const hn::ScalableTag<T> d;
+  double sums[2] = {};
+  sum_rows<T>(
+      s,
+      [&](int64_t at, int64_t count, hn::Vec<decltype(d)>(&terms)[2]) HWY_ATTR {
+        terms[0] = load_some(d, dy + at, count);
+        terms[1] = load_some(d, x + at, count);
+      },
+      sums);
+  return {sums[0], sums[1]};
+}
+
+template <typename T>
+TwoSums rows_centred(const T* dy, const T* x, const Stretches& s, T centre) {
+  const hn::ScalableTag<T> d;
+  const auto c = hn::Set(d, centre);
+  double sums[2] = {};
+  sum_rows<T>(
+      s,
+      [&](int64_t at, int64_t count, hn::Vec<decltype(d)>(&terms)[2]) HWY_ATTR {
+        const auto distance = hn::Sub(load_some(d, x + at, count), c);
+        terms[0] = first_of(d, hn::Mul(load_some(d, dy + at, count), distance), count);
+        terms[1] = first_of(d, hn::Mul(distance, distance), count);
+      },
+      sums);
+  return {sums[0], sums[1]};
 }
 
 // Calls f(i, count) for all vectors of [0, n), the last perhaps of fewer elements.
@@ -159,19 +233,25 @@ void normalize_scaled_gradient(const ScaledRowGradient<T>& r, const T* dy, const
   });
 }
 
-double row_sum_float(const float* x, int64_t n) { return row_sum(x, n); }
-double row_sum_double(const double* x, int64_t n) { return row_sum(x, n); }
-double row_squares_float(const float* x, int64_t n, float centre) {
-  return row_squares(x, n, centre);
+double sum_float(const float* x, const Stretches& s) { return rows_sum(x, s); }
+double sum_double(const double* x, const Stretches& s) { return rows_sum(x, s); }
+double squares_float(const float* x, const Stretches& s, float centre) {
+  return rows_squares(x, s, centre);
 }
-double row_squares_double(const double* x, int64_t n, double centre) {
-  return row_squares(x, n, centre);
+double squares_double(const double* x, const Stretches& s, double centre) {
+  return rows_squares(x, s, centre);
 }
-double row_products_float(const float* dy, const float* x, int64_t n, float centre) {
-  return row_products(dy, x, n, centre);
+TwoSums sums_float(const float* dy, const float* x, const Stretches& s) {
+  return rows_sums(dy, x, s);
 }
-double row_products_double(const double* dy, const double* x, int64_t n, double centre) {
-  return row_products(dy, x, n, centre);
+TwoSums sums_double(const double* dy, const double* x, const Stretches& s) {
+  return rows_sums(dy, x, s);
+}
+TwoSums centred_float(const float* dy, const float* x, const Stretches& s, float centre) {
+  return rows_centred(dy, x, s, centre);
+}
+TwoSums centred_double(const double* dy, const double* x, const Stretches& s, double centre) {
+  return rows_centred(dy, x, s, centre);
 }
 void normalize_float(const NormalizedRow<float>& r, const float* x, int64_t n, float* y) {
   normalize(r, x, n, y);
@@ -209,30 +289,40 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace onnxrun {
 
-HWY_EXPORT(row_sum_float);
-HWY_EXPORT(row_sum_double);
-HWY_EXPORT(row_squares_float);
-HWY_EXPORT(row_squares_double);
-HWY_EXPORT(row_products_float);
-HWY_EXPORT(row_products_double);
+HWY_EXPORT(sum_float);
+HWY_EXPORT(sum_double);
+HWY_EXPORT(squares_float);
+HWY_EXPORT(squares_double);
+HWY_EXPORT(sums_float);
+HWY_EXPORT(sums_double);
+HWY_EXPORT(centred_float);
+HWY_EXPORT(centred_double);
 HWY_EXPORT(normalize_float);
 HWY_EXPORT(normalize_double);
 HWY_EXPORT(normalize_gradient_float);
 HWY_EXPORT(normalize_gradient_double);
 
-double sum_of(const float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(row_sum_float)(x, n); }
-double sum_of(const double* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(row_sum_double)(x, n); }
-double sum_of_squares(const float* x, int64_t n, float centre) {
-  return HWY_DYNAMIC_DISPATCH(row_squares_float)(x, n, centre);
+double sum_of(const float* x, const Stretches& s) { return HWY_DYNAMIC_DISPATCH(sum_float)(x, s); }
+double sum_of(const double* x, const Stretches& s) {
+  return HWY_DYNAMIC_DISPATCH(sum_double)(x, s);
 }
-double sum_of_squares(const double* x, int64_t n, double centre) {
-  return HWY_DYNAMIC_DISPATCH(row_squares_double)(x, n, centre);
+double sum_of_squares(const float* x, const Stretches& s, float centre) {
+  return HWY_DYNAMIC_DISPATCH(squares_float)(x, s, centre);
 }
-double sum_of_products(const float* dy, const float* x, int64_t n, float centre) {
-  return HWY_DYNAMIC_DISPATCH(row_products_float)(dy, x, n, centre);
+double sum_of_squares(const double* x, const Stretches& s, double centre) {
+  return HWY_DYNAMIC_DISPATCH(squares_double)(x, s, centre);
 }
-double sum_of_products(const double* dy, const double* x, int64_t n, double centre) {
-  return HWY_DYNAMIC_DISPATCH(row_products_double)(dy, x, n, centre);
+TwoSums sums_of(const float* dy, const float* x, const Stretches& s) {
+  return HWY_DYNAMIC_DISPATCH(sums_float)(dy, x, s);
+}
+TwoSums sums_of(const double* dy, const double* x, const Stretches& s) {
+  return HWY_DYNAMIC_DISPATCH(sums_double)(dy, x, s);
+}
+TwoSums centred_sums(const float* dy, const float* x, const Stretches& s, float centre) {
+  return HWY_DYNAMIC_DISPATCH(centred_float)(dy, x, s, centre);
+}
+TwoSums centred_sums(const double* dy, const double* x, const Stretches& s, double centre) {
+  return HWY_DYNAMIC_DISPATCH(centred_double)(dy, x, s, centre);
 }
 void normalize_row(const NormalizedRow<float>& r, const float* x, int64_t n, float* y) {
   HWY_DYNAMIC_DISPATCH(normalize_float)(r, x, n, y);

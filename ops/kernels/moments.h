@@ -5,15 +5,35 @@
 
 namespace onnxrun {
 
-// Sums are those of lane_sum() (normalize.h), bit by bit.
-double sum_of(const float* x, int64_t n);
-double sum_of(const double* x, int64_t n);
+// Rows of `length` elements, `step` apart.
+struct Stretches {
+  int64_t count, step, length;
+};
+
+// Sums are those of lane_sum() (normalize.h) of a row, bit by bit, and those of rows are added in
+// their order.
+double sum_of(const float* x, const Stretches& s);
+double sum_of(const double* x, const Stretches& s);
 // The sum of (x - centre)^2.
-double sum_of_squares(const float* x, int64_t n, float centre);
-double sum_of_squares(const double* x, int64_t n, double centre);
-// The sum of dy (x - centre).
-double sum_of_products(const float* dy, const float* x, int64_t n, float centre);
-double sum_of_products(const double* dy, const double* x, int64_t n, double centre);
+double sum_of_squares(const float* x, const Stretches& s, float centre);
+double sum_of_squares(const double* x, const Stretches& s, double centre);
+
+// Two sums of one reading.
+struct TwoSums {
+  double first = 0, second = 0;
+};
+// The sums of dy and of x.
+TwoSums sums_of(const float* dy, const float* x, const Stretches& s);
+TwoSums sums_of(const double* dy, const double* x, const Stretches& s);
+// The sums of dy (x - centre) and of (x - centre)^2.
+TwoSums centred_sums(const float* dy, const float* x, const Stretches& s, float centre);
+TwoSums centred_sums(const double* dy, const double* x, const Stretches& s, double centre);
+
+inline double sum_of(const auto* x, int64_t n) { return sum_of(x, Stretches{1, 0, n}); }
+template <typename T>
+double sum_of_squares(const T* x, int64_t n, T centre) {
+  return sum_of_squares(x, Stretches{1, 0, n}, centre);
+}
 
 // What a normalisation of given statistics is, and its gradient:
 //     y = (x - mean) factor + bias

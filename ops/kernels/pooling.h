@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "kernels/im2col.h"
 #include "kernels/kernel_list.h"
+#include "kernels/max_pairs.h"
 #include "kernels/max_planes.h"
 #include "kernels/scratch.h"
 
@@ -129,8 +130,7 @@ struct PoolPlan {
   int64_t work() const { return window().kernel_size() * window().output_size(); }
 };
 
-template <typename T>
-concept HasMaxLines = std::is_floating_point_v<T> || sizeof(T) == 1;
+inline bool is_of_pairs(const PoolPlan& p) { return p.padded && has_pairs(*p.padded); }
 
 // The largest element of each window of `planes` planes: x, y, planes.
 template <typename T>
@@ -143,12 +143,24 @@ constexpr MaxKernel<T> walk_max = {
     }};
 template <typename T>
 constexpr MaxKernel<T> max_kernels[] = {walk_max<T>};
-template <HasMaxLines T>
+template <typename T>
+constexpr MaxKernel<T> max_by_lines = {"lines",
+                                       [](const PoolPlan& p) { return p.padded.has_value(); },
+                                       [](const PoolPlan& p, const T* x, T* y, int64_t planes) {
+                                         max_planes(*p.padded, x, y, planes);
+                                       }};
+template <>
+inline constexpr MaxKernel<int8_t> max_kernels<int8_t>[] = {max_by_lines<int8_t>, walk_max<int8_t>};
+template <>
+inline constexpr MaxKernel<uint8_t> max_kernels<uint8_t>[] = {max_by_lines<uint8_t>,
+                                                              walk_max<uint8_t>};
+template <std::floating_point T>
 constexpr MaxKernel<T> max_kernels<T>[] = {
-    {"lines", [](const PoolPlan& p) { return p.padded.has_value(); },
+    {"pairs", is_of_pairs,
      [](const PoolPlan& p, const T* x, T* y, int64_t planes) {
-       max_planes(*p.padded, x, y, planes);
+       max_pairs(*p.padded, x, y, planes);
      }},
+    max_by_lines<T>,
     walk_max<T>};
 
 // Where in a plane the first of the largest elements of each window is; -1 where none exceeds the

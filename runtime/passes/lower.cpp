@@ -8,6 +8,7 @@
 #include "passes/fuse/elementwise.h"
 #include "passes/fuse/limits.h"
 #include "passes/fuse/quantized.h"
+#include "passes/fuse/relu_gradients.h"
 #include "passes/fuse/transpositions.h"
 #include "passes/layout.h"
 #include "passes/remove_noops.h"
@@ -78,6 +79,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"noops", remove_noops},
       {"fuse-transpositions", fuse_transpositions},
       {"fuse-channels", [&](Graph& g) { left -= fuse_channel_maps(g, left); }},
+      {"fuse-relu-gradients", fuse_relu_gradients},
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
       {"fuse-limits", fuse_limits},
       {"fuse-elementwise", fuse_elementwise},

@@ -86,6 +86,10 @@ TEST(Pool, GradientKernelsAgreeWithTheirDecompositions) {
     std::optional<std::vector<size_t>> symbolic;
     if (c.attributes.count("ceil_mode")) symbolic.emplace();
     expect_decomposes({"onnxrun.MaxPoolGrad", {dy, x}, c.attributes});
+    Attributes rectified = c.attributes;
+    rectified["rectified"] = int64_t{1};
+    expect_decomposes({"onnxrun.MaxPoolGrad", {dy, x}, rectified});
+    check_gradient({"onnxrun.MaxPoolGrad", {dy, x}, rectified});
     Tensor shape = Tensor::of<int64_t>({static_cast<int64_t>(c.x.size())}, c.x);
     for (int64_t include : {0, 1}) {
       Attributes a = c.attributes;

@@ -40,15 +40,48 @@ template <typename T>
 void expect_sums_of_lanes() {
   for (int64_t n : row_lengths) {
     SCOPED_TRACE(n);
-    const auto xs = row_numbers<T>(n, 1), dys = row_numbers<T>(n, 2);
-    const T *x = xs.data(), *dy = dys.data();
+    const auto xs = row_numbers<T>(n, 1);
+    const T* x = xs.data();
     const T centre = T(0.7);
     EXPECT_EQ(sum_of(x, n), lane_sum<T>(n, [&](int64_t i) { return x[i]; }));
     EXPECT_EQ(sum_of_squares(x, n, centre),
               lane_sum<T>(n, [&](int64_t i) { return (x[i] - centre) * (x[i] - centre); }));
-    EXPECT_EQ(sum_of_products(dy, x, n, centre),
-              lane_sum<T>(n, [&](int64_t i) { return dy[i] * (x[i] - centre); }));
   }
+}
+
+// Rows with something between them, as many as are summed at once and not.
+template <typename T>
+void expect_sums_of_rows() {
+  const T centre = T(0.7);
+  for (int64_t n : row_lengths) {
+    for (int64_t rows : {1, 2, 4, 7}) {
+      SCOPED_TRACE(n);
+      const Stretches s{rows, n + 5, n};
+      const auto xs = row_numbers<T>(rows * s.step, 1), dys = row_numbers<T>(rows * s.step, 2);
+      double x_sum = 0, dy_sum = 0, squares = 0, products = 0;
+      for (int64_t r = 0; r < rows; ++r) {
+        const T *x = xs.data() + r * s.step, *dy = dys.data() + r * s.step;
+        const auto distance = [&](int64_t i) { return x[i] - centre; };
+        x_sum += lane_sum<T>(n, [&](int64_t i) { return x[i]; });
+        dy_sum += lane_sum<T>(n, [&](int64_t i) { return dy[i]; });
+        squares += lane_sum<T>(n, [&](int64_t i) { return distance(i) * distance(i); });
+        products += lane_sum<T>(n, [&](int64_t i) { return dy[i] * distance(i); });
+      }
+      EXPECT_EQ(sum_of(xs.data(), s), x_sum);
+      EXPECT_EQ(sum_of_squares(xs.data(), s, centre), squares);
+      const TwoSums sums = sums_of(dys.data(), xs.data(), s);
+      EXPECT_EQ(sums.first, dy_sum);
+      EXPECT_EQ(sums.second, x_sum);
+      const TwoSums centred = centred_sums(dys.data(), xs.data(), s, centre);
+      EXPECT_EQ(centred.first, products);
+      EXPECT_EQ(centred.second, squares);
+    }
+  }
+}
+
+TEST_P(NormalizedRows, SumsOfRowsHaveTheBitsOfLanes) {
+  expect_sums_of_rows<float>();
+  expect_sums_of_rows<double>();
 }
 
 TEST_P(NormalizedRows, SumsHaveTheBitsOfLanes) {

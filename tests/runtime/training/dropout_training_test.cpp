@@ -23,7 +23,7 @@ Tensor ones() {
 }
 
 // sum(Dropout(x * w)), as a model without training_mode.
-Graph model() {
+Graph dropout_model() {
   Graph graph(builtin_ops());
   ValueId x = graph.add_input("x", Type::tensor(DType::Float64, Shape{width}));
   ValueId w = graph.add_initializer("w", ones(), Role::Parameter);
@@ -72,8 +72,8 @@ Graph nested(const std::string& op) {
 
 // Losses of a few steps with learning rate 0, so that only the elements dropped differ.
 // `moved`, if not null, gets the sum of what the parameters lose in the first with this rate.
-std::vector<double> losses(bool dropout, uint64_t seed, const Graph& graph = model(), double lr = 0,
-                           double* moved = nullptr) {
+std::vector<double> losses(bool dropout, uint64_t seed, const Graph& graph = dropout_model(),
+                           double lr = 0, double* moved = nullptr) {
   TrainingOptions options;
   options.losses[0].name = "output";
   options.dropout = dropout;
