@@ -7,6 +7,7 @@
 #include "passes/fuse/channel_maps.h"
 #include "passes/fuse/elementwise.h"
 #include "passes/fuse/limits.h"
+#include "passes/fuse/parts.h"
 #include "passes/fuse/quantized.h"
 #include "passes/fuse/relu_gradients.h"
 #include "passes/fuse/transpositions.h"
@@ -82,6 +83,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"fuse-relu-gradients", fuse_relu_gradients},
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
       {"fuse-limits", fuse_limits},
+      {"fuse-parts", fuse_parts},
       {"fuse-elementwise", fuse_elementwise},
       {"layout", lay_channels_last},
   };
