@@ -12,6 +12,7 @@
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
+#include "kernels/column_sums.h"
 #include "kernels/vector_math.h"
 
 namespace onnxrun {
@@ -79,15 +80,24 @@ class ReduceGradient {
   bool keepdims_, noop_;
 };
 
+// What sums of anything are.
+template <typename T>
+struct SumReducer {
+  using Acc = SumType<T>;
+  static Acc start() { return 0; }
+  static void merge(Acc& a, Acc b) { a += b; }
+  static T finish(Acc a, int64_t) { return from_sum<T>(a); }
+};
+
 struct Sum {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer {
+  struct Reducer : SumReducer<T> {
     using Acc = SumType<T>;
-    static Acc start() { return 0; }
     static void add(Acc& a, ComputeType<T> x) { a += static_cast<Acc>(x); }
-    static void merge(Acc& a, Acc b) { a += b; }
-    static T finish(Acc a, int64_t) { return from_sum<T>(a); }
+    static void add_row(double* sums, const T* x, int64_t n) requires std::is_floating_point_v<T> {
+      add_to_sums(x, n, sums);
+    }
   };
   static Dim symbolic(const Dim& a, const Dim& b) { return a + b; }
   static void gradient(ReduceGradient& r) { r.set(r.expand(r.dy())); }
@@ -114,7 +124,7 @@ struct Mean {
 struct SumSquare {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer : Sum::Reducer<T> {
+  struct Reducer : SumReducer<T> {
     static void add(SumType<T>& a, ComputeType<T> x) {
       a += static_cast<SumType<T>>(x) * static_cast<SumType<T>>(x);
     }
@@ -127,7 +137,7 @@ struct SumSquare {
 struct L1 {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer : Sum::Reducer<T> {
+  struct Reducer : SumReducer<T> {
     static void add(SumType<T>& a, ComputeType<T> x) {
       a +=
           static_cast<SumType<T>>(x < 0 ? -static_cast<SumType<T>>(x) : static_cast<SumType<T>>(x));

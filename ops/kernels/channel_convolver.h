@@ -213,7 +213,8 @@ class ChannelConvolver {
                      .limits = limits_,
                      .out = sums + phase * block.width,
                      .out_step = phases * block.width,
-                     .pixels = phases == 1 ? pixels : lines_.pixels(phase)});
+                     .pixels = phases == 1 ? pixels : lines_.pixels(phase),
+                     .stored = block.width});
     }
   }
 

@@ -7,9 +7,11 @@
 #include "passes/fuse/channel_maps.h"
 #include "passes/fuse/elementwise.h"
 #include "passes/fuse/limits.h"
+#include "passes/fuse/parts.h"
 #include "passes/fuse/quantized.h"
 #include "passes/fuse/relu_gradients.h"
 #include "passes/fuse/transpositions.h"
+#include "passes/layout.h"
 #include "passes/remove_noops.h"
 
 namespace onnxrun {
@@ -81,7 +83,9 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"fuse-relu-gradients", fuse_relu_gradients},
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
       {"fuse-limits", fuse_limits},
+      {"fuse-parts", fuse_parts},
       {"fuse-elementwise", fuse_elementwise},
+      {"layout", lay_channels_last},
   };
   machine->records_ = run_passes(lowered, passes, options.passes);
   machine->added_bytes_ = bytes_beside(lowered, known);

@@ -66,7 +66,8 @@ TEST(Lower, StopsAfterAPass) {
   EXPECT_EQ(names(lower(behind_transpose(3))->records()),
             (std::vector<std::string>{"freeze", "infer", "fuse-quantized", "fold", "noops",
                                       "fuse-transpositions", "fuse-channels", "fuse-relu-gradients",
-                                      "dead-nodes", "fuse-limits", "fuse-elementwise"}));
+                                      "dead-nodes", "fuse-limits", "fuse-parts", "fuse-elementwise",
+                                      "layout"}));
   LowerOptions options;
   options.passes.stop_after = "infer";
   auto machine = lower(behind_transpose(3), options);
