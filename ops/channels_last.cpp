@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conv_family.h"
+#include "graph/cost.h"
 #include "graph/gradient_context.h"
 #include "kernels/channels_last_convolution.h"
 #include "kernels/channels_last_pooling.h"
@@ -69,12 +70,21 @@ class ChannelsLastConvOp final : public ConvFamily {
     c.set_output(0, c.dtype(0), channels_last(std::move(y)));
   }
 
+  Count operations(const CostContext& c) const override {
+    return products_of(c, c.elements(1, 1), 2);
+  }
+
   std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
     Dims x = c.input(0).dims();
     if (!of_planes_) x = channels_second(x);
     auto state = std::make_unique<ChannelsLastState>(shape_of(x, c.input(1).dims()), of_planes_,
                                                      c.input(0).dtype());
-    if (const Tensor* w = c.constant(1)) state->plan.keep_weights(*w);
+    ChannelsLastConv& conv = state->plan;
+    const Tensor* w = c.constant(1);
+    if (w && conv.keeps_weights(*w)) {
+      conv.keep_weights(c.packed(1, fmt::format("{} of {} groups", conv.name(), group_),
+                                 [&] { return conv.packed_weights(*w); }));
+    }
     return state;
   }
 
@@ -107,6 +117,8 @@ class ChannelsLastConvOp final : public ConvFamily {
 
 class ChannelsLastMaxPool final : public PoolFamily {
  public:
+  Count operations(const CostContext& c) const override { return window_operations(c); }
+
   void infer(InferContext& c) const override {
     std::optional<Shape> x = c.type(0).shape;
     if (x && x->size() < 3) c.reject("{}, expected a spatial axis", c.describe_input(0));

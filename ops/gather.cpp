@@ -105,7 +105,7 @@ class Gather final : public Op, public WorksOnLevels {
 
 class GatherGrad final : public Op, public FillsPart {
  public:
-  std::optional<Stretch> stretch(const Graph& graph, const Node& node) const override {
+  std::optional<AxisPart> stretch(const Graph& graph, const Node& node) const override {
     const Tensor* index = graph.constant(node.inputs[1]);
     const Type& out = graph.value(node.outputs[0]).type;
     if (!index || index->size() != 1 || out.rank() < 1) return std::nullopt;
@@ -114,7 +114,7 @@ class GatherGrad final : public Op, public FillsPart {
     if (!whole.is_known()) return std::nullopt;
     int64_t at = to_int64s(*index)[0];
     if (at < -whole.value() || at >= whole.value()) return std::nullopt;
-    return Stretch{axis, at < 0 ? at + whole.value() : at, 1, whole.value()};
+    return AxisPart{axis, at < 0 ? at + whole.value() : at, 1, whole.value()};
   }
 
   void attributes(AttributeVisitor& v) override { v.visit("axis", axis_, "Gather's axis"); }

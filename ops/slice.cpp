@@ -266,7 +266,7 @@ class Slice final : public Op, public WorksOnLevels {
 
 class SliceGrad final : public Op, public FillsPart {
  public:
-  std::optional<Stretch> stretch(const Graph& graph, const Node& node) const override {
+  std::optional<AxisPart> stretch(const Graph& graph, const Node& node) const override {
     std::vector<std::vector<int64_t>> lists;  // starts, ends, axes, steps
     for (size_t i = 2; i < 6; ++i) {
       const bool given = i < node.inputs.size() && node.inputs[i] != no_value;
@@ -283,7 +283,7 @@ class SliceGrad final : public Op, public FillsPart {
     const Dim& whole = (*out.shape)[static_cast<size_t>(axis)];
     if (!whole.is_known() || lists[3][0] != 1) return std::nullopt;
     const SliceAxis part = slice_axis(lists[0][0], lists[1][0], 1, whole.value());
-    return Stretch{axis, part.start, part.count, whole.value()};
+    return AxisPart{axis, part.start, part.count, whole.value()};
   }
 
   void infer(InferContext& c) const override {

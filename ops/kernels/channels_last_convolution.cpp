@@ -14,7 +14,7 @@ namespace {
 // Terms that products sum before they add the sum to the bias (gemm.h).
 constexpr int64_t block_terms = 256;
 // Weights that may be in memory twice, and pixels beside which packing others takes no time.
-constexpr int64_t most_kept_weights = 1 << 18, enough_pixels = 128;
+constexpr int64_t enough_pixels = 128;
 // Images that are shared out whole.
 constexpr int64_t enough_images = 8;
 
@@ -282,16 +282,25 @@ ChannelsLastConv::Way ChannelsLastConv::choose() {
   return lines ? Way::Lines : Way::Planes;
 }
 
-void ChannelsLastConv::keep_weights(const Tensor& w) {
-  if (way == Way::Planes) return conv.keep_weights(w);
+bool ChannelsLastConv::keeps_weights(const Tensor& w) const {
+  if (way == Way::Planes) return conv.keeps_weights(w);
   // Beside many pixels packing takes no time, and weights that are not small would be in memory
   // twice.
   constexpr int64_t small_weights = 1 << 14, many_pixels = 2048;
   const int64_t pixels = conv.shape.batch * conv.shape.window.output_size();
   const int64_t most = pixels > many_pixels ? small_weights : most_kept_weights;
-  if (w.dtype() != DType::Float32 || w.size() > most) return;
-  packed = Tensor(w.dtype(), {packed_size(*this)});
-  pack(*this, w.data<float>(), packed.data<float>());
+  return w.dtype() == DType::Float32 && w.size() <= most;
+}
+
+Tensor ChannelsLastConv::packed_weights(const Tensor& w) const {
+  if (way == Way::Planes) return conv.packed_weights(w);
+  Tensor result(w.dtype(), {packed_size(*this)});
+  pack(*this, w.data<float>(), result.data<float>());
+  return result;
+}
+
+void ChannelsLastConv::keep_weights(Tensor w) {
+  (way == Way::Planes ? conv.packed : packed) = std::move(w);
 }
 
 std::string_view ChannelsLastConv::name() const {

@@ -37,8 +37,10 @@ struct ChannelsLastConv {
   // Doubles go by planes.
   ChannelsLastConv(ConvShape s, bool is_of_planes, DType dtype = DType::Float32);
 
-  // Floats that are the same in every run.
-  void keep_weights(const Tensor& w);
+  // As ConvPlan has them, for weights that are the same in every run; then packed ones are kept.
+  bool keeps_weights(const Tensor& w) const;
+  Tensor packed_weights(const Tensor& w) const;
+  void keep_weights(Tensor packed_weights);
   std::string_view name() const;
 
   // Sums begin at 0 and are added to the bias at their end, where products do it.

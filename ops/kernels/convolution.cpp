@@ -12,7 +12,6 @@ namespace onnxrun {
 namespace {
 
 // Weights that may be in memory twice.
-constexpr int64_t most_kept_weights = 1 << 18;
 // Elements of x for each window up to which the transposed convolution is worth it.
 constexpr int64_t most_inputs_a_window = 4;
 

@@ -15,6 +15,9 @@
 
 namespace onnxrun {
 
+// Larger weights are not kept packed beside what the model has.
+inline constexpr int64_t most_kept_weights = 1 << 18;
+
 // A convolution and how it is best computed: with many output channels by vectors of these, small
 // images by FlatWindows, others as products with matrices of windows.
 struct ConvPlan {

@@ -9,7 +9,7 @@
 namespace onnxrun {
 
 // Elements [start, start + length) of an axis, counted from the front, that is `whole` long.
-struct Stretch {
+struct AxisPart {
   int64_t axis = 0, start = 0, length = 0, whole = 0;
 };
 
@@ -18,7 +18,7 @@ class FillsPart {
  public:
   // That part, if it is a stretch of one axis with all of the others; none if it is not or the
   // graph does not tell.
-  virtual std::optional<Stretch> stretch(const Graph& graph, const Node& node) const = 0;
+  virtual std::optional<AxisPart> stretch(const Graph& graph, const Node& node) const = 0;
 
  protected:
   ~FillsPart() = default;

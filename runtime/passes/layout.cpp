@@ -172,9 +172,9 @@ class Choice {
   std::vector<double> saved_, moved_;  // of sets, by find()
 };
 
-class Layout {
+class ChannelsLastLayout {
  public:
-  Layout(Graph& graph, const Choice& choice)
+  ChannelsLastLayout(Graph& graph, const Choice& choice)
       : graph_(graph), builder_(graph), choice_(choice), needed_(graph.value_count(), false) {
     for (ValueId v : graph.outputs) needed_[static_cast<size_t>(v)] = true;
     for (size_t n = 0; n < graph.nodes.size(); ++n) {
@@ -262,7 +262,7 @@ void lay_channels_last(Graph& graph) {
     for (Graph& body : node.bodies) lay_channels_last(body);
   }
   const Choice choice(graph);
-  Layout(graph, choice).run();
+  ChannelsLastLayout(graph, choice).run();
 }
 
 }  // namespace onnxrun

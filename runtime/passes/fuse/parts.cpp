@@ -12,9 +12,9 @@ namespace onnxrun {
 
 namespace {
 
-class Joiner {
+class PartJoiner {
  public:
-  explicit Joiner(Graph& graph)
+  explicit PartJoiner(Graph& graph)
       : graph_(graph), uses_(graph.use_counts()), producers_(graph.producers()) {}
 
   void run() {
@@ -28,7 +28,7 @@ class Joiner {
  private:
   struct Part {
     size_t node;
-    Stretch place;
+    AxisPart place;
   };
 
   static bool is_sum(const Node& node) {
@@ -100,7 +100,7 @@ void fuse_parts(Graph& graph) {
   for (Node& node : graph.nodes) {
     for (Graph& body : node.bodies) fuse_parts(body);
   }
-  Joiner(graph).run();
+  PartJoiner(graph).run();
 }
 
 }  // namespace onnxrun
