@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <limits>
 
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
+#include "kernels/double_sums.h"
 #include "kernels/vector_math.h"
 
 namespace onnxrun {
@@ -78,16 +80,30 @@ class ReduceGradient {
   bool keepdims_, noop_;
 };
 
+// What adds up some function of elements.
+template <typename T>
+struct Adding {
+  using Acc = SumType<T>;
+  static Acc start() { return 0; }
+  static void add(Acc& a, ComputeType<T> x) { a += static_cast<Acc>(x); }
+  static void merge(Acc& a, Acc b) { a += b; }
+  static T finish(Acc a, int64_t) { return from_sum<T>(a); }
+};
+
+// The elements themselves.
+template <typename T>
+struct AddingElements : Adding<T> {};
+template <std::floating_point T>
+struct AddingElements<T> : Adding<T> {
+  static void rows(const T* const* x, int64_t count, int64_t n, double* sums) {
+    sums_in_double(x, count, n, sums);
+  }
+};
+
 struct Sum {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer {
-    using Acc = SumType<T>;
-    static Acc start() { return 0; }
-    static void add(Acc& a, ComputeType<T> x) { a += static_cast<Acc>(x); }
-    static void merge(Acc& a, Acc b) { a += b; }
-    static T finish(Acc a, int64_t) { return from_sum<T>(a); }
-  };
+  using Reducer = AddingElements<T>;
   static Dim symbolic(const Dim& a, const Dim& b) { return a + b; }
   static void gradient(ReduceGradient& r) { r.set(r.expand(r.dy())); }
 };
@@ -95,7 +111,7 @@ struct Sum {
 struct Mean {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer : Sum::Reducer<T> {
+  struct Reducer : AddingElements<T> {
     using Acc = SumType<T>;
     static T finish(Acc a, int64_t count) {
       if constexpr (std::is_integral_v<T>) {
@@ -113,7 +129,7 @@ struct Mean {
 struct SumSquare {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer : Sum::Reducer<T> {
+  struct Reducer : Adding<T> {
     static void add(SumType<T>& a, ComputeType<T> x) {
       a += static_cast<SumType<T>>(x) * static_cast<SumType<T>>(x);
     }
@@ -126,7 +142,7 @@ struct SumSquare {
 struct L1 {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer : Sum::Reducer<T> {
+  struct Reducer : Adding<T> {
     static void add(SumType<T>& a, ComputeType<T> x) {
       a +=
           static_cast<SumType<T>>(x < 0 ? -static_cast<SumType<T>>(x) : static_cast<SumType<T>>(x));
@@ -227,7 +243,7 @@ using Min = Extreme<-1>;
 struct LogSum {
   static constexpr DTypeSet types = dtypes::floats;
   template <typename T>
-  struct Reducer : Sum::Reducer<T> {
+  struct Reducer : Adding<T> {
     static T finish(double a, int64_t) { return from_sum<T>(std::log(a)); }
   };
   static void gradient(ReduceGradient& r) {
