@@ -42,7 +42,8 @@ struct ChannelLine {
   int64_t positions, width;
   const T* bias;  // [width]
   const Limits<T>* limits;
-  T* out;  // [width], out_step apart
+  bool leaves_out;  // taps leave pixels out; there are 8 pixels or more
+  T* out;           // [width], out_step apart
   int64_t out_step, pixels;
 };
 
