@@ -1,10 +1,12 @@
-// Concat, Split.
+// Concat, Split, and onnxrun.JoinParts, the sum of parts that lie beside each other.
 #include <algorithm>
 #include <numeric>
 
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
+#include "kernels/array_functions.h"
+#include "kernels/broadcast.h"
 #include "kernels/data_movement.h"
 #include "kernels/shape_rules.h"
 
@@ -266,6 +268,108 @@ void check_equal_parts(UpgradeContext& u, int64_t count) {
   }
 }
 
+// As Concat, plus 0, which turns negative zeros: a sum of tensors that are zeros but for one part
+// each. An input of fewer axes lacks the joined one.
+class JoinParts final : public Op {
+ public:
+  void attributes(AttributeVisitor& v) override {
+    v.required("axis", axis_, "the axis to join along, counted from the front");
+    v.required("lengths", lengths_, "of the inputs along the axis");
+    v.required("rank", rank_, "how many axes the result has");
+  }
+
+  void infer(InferContext& c) const override {
+    const int64_t whole = std::accumulate(lengths_.begin(), lengths_.end(), int64_t{0});
+    if (axis_ < 0 || axis_ >= rank_ || lengths_.size() != c.num_inputs()) {
+      c.reject("{} lengths along axis {} of {} axes for {} inputs", lengths_.size(), axis_, rank_,
+               c.num_inputs());
+    }
+    if (!c.shape(0)) return c.set_output(0, c.dtype(0), Shape(static_cast<size_t>(rank_)));
+    Shape out = *c.shape(0);
+    if (c.rank(0) < rank_) out.insert(out.begin() + axis_, Dim(1));
+    if (static_cast<int64_t>(out.size()) != rank_) {
+      c.reject("{}, expected {} axes", c.describe_input(0), rank_);
+    }
+    out[static_cast<size_t>(axis_)] = Dim(whole);
+    c.set_output(0, c.dtype(0), std::move(out));
+  }
+
+  std::unique_ptr<KernelState> prepare(PrepareContext& c) const override {
+    auto state = std::make_unique<Rows>();
+    const Dims& out = c.output(0).dims();
+    const auto axis = static_cast<size_t>(axis_);
+    state->whole = out[axis];
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (i != axis) (i < axis ? state->outer : state->inner) *= out[i];
+    }
+    for (size_t i = 0; i < c.num_inputs(); ++i) {
+      if (c.input(i).size() == state->outer * lengths_[i] * state->inner) continue;
+      fail(ErrorKind::BadInput, "{} is no part of {} along axis {}", c.input(i).type_text(),
+           c.output(0).type_text(), axis_);
+    }
+    return state;
+  }
+
+  void run(RunContext& c) const override {
+    const auto& rows = c.state<Rows>();
+    dispatch_float(c.output(0).dtype(), [&]<typename T>() {
+      T* out = c.output(0).data<T>();
+      for (size_t i = 0; i < lengths_.size(); ++i) {
+        const int64_t n = lengths_[i] * rows.inner;
+        place(c.input(i).data<T>(), n, rows, out);
+        out += n;
+      }
+    });
+  }
+
+  void decompose(DecomposeContext& d) const override {
+    GraphBuilder& b = d.builder();
+    std::vector<ValueId> parts;
+    for (size_t i = 0; i < d.num_inputs(); ++i) {
+      const bool lacks_axis = d.type(d.input(i)).rank() < rank_;
+      parts.push_back(lacks_axis ? b.unsqueeze(d.input(i), {axis_}) : d.input(i));
+    }
+    ValueId whole = b.add("Concat", std::move(parts), {{"axis", axis_}});
+    d.set(0, b.add("Add", {whole, b.scalar_like(0, whole)}));
+  }
+
+ private:
+  // The result as [outer, whole, inner].
+  struct Rows final : KernelState {
+    int64_t outer = 1, whole = 1, inner = 1;
+  };
+
+  // `n` elements of `part` to each row of `out`.
+  template <typename T>
+  static void place(const T* part, int64_t n, const Rows& rows, T* out) {
+    const int64_t stride = rows.whole * rows.inner;
+    if (rows.outer == 1) {
+      return parallel_for(n, elementwise_grain, [&](int64_t begin, int64_t end) {
+        add_zero(part + begin, end - begin, out + begin);
+      });
+    }
+    const int64_t grain = std::max<int64_t>(1, elementwise_grain / std::max<int64_t>(1, n));
+    parallel_for(rows.outer, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) add_zero(part + o * n, n, out + o * stride);
+    });
+  }
+
+  template <typename T>
+  static void add_zero(const T* x, int64_t n, T* y) {
+    using C = ComputeType<T>;
+    if constexpr (std::is_same_v<T, C>) {
+      static constexpr T zero = 0;
+      const void* operands[] = {x, &zero};
+      array_function<T>(ElementFunction::Add)(operands, 2, y, n);
+    } else {
+      for (int64_t i = 0; i < n; ++i) y[i] = static_cast<T>(static_cast<C>(x[i]) + C(0));
+    }
+  }
+
+  int64_t axis_ = 0, rank_ = 0;
+  std::vector<int64_t> lengths_;
+};
+
 // Lengths were an input of the data's type in opset 1 (besides an attribute), an attribute up to
 // 11, and are an input again. Equal parts are said by their number since 18.
 void upgrade_split(UpgradeContext& u) {
@@ -307,6 +411,15 @@ void register_concat(OpRegistry& r) {
                 .types = {{"T", dtypes::basic}, {"tensor(int64)", DType::Int64}},
                 .kind = OpKind::Move,
                 .upgrade = upgrade_split});
+  r.add<JoinParts>({.name = "JoinParts",
+                    .domain = private_domain,
+                    .doc = "tensors behind one another along an axis, plus 0",
+                    .since = {1},
+                    .inputs = {{"parts", "T", Param::Kind::Variadic}},
+                    .outputs = {{"whole", "T"}},
+                    .types = {{"T", dtypes::floats}},
+                    .gradient = GradientState::Decompose,
+                    .decomposes = true});
 }
 
 }  // namespace onnxrun

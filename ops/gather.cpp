@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/gradient_context.h"
+#include "graph/part_of_whole.h"
 #include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "kernels/data_movement.h"
@@ -102,8 +103,20 @@ class Gather final : public Op, public WorksOnLevels {
   int64_t axis_ = 0;
 };
 
-class GatherGrad final : public Op {
+class GatherGrad final : public Op, public FillsPart {
  public:
+  std::optional<Stretch> stretch(const Graph& graph, const Node& node) const override {
+    const Tensor* index = graph.constant(node.inputs[1]);
+    const Type& out = graph.value(node.outputs[0]).type;
+    if (!index || index->size() != 1 || out.rank() < 1) return std::nullopt;
+    const int64_t axis = normalize_axis(axis_, out.rank());
+    const Dim& whole = (*out.shape)[static_cast<size_t>(axis)];
+    if (!whole.is_known()) return std::nullopt;
+    int64_t at = to_int64s(*index)[0];
+    if (at < -whole.value() || at >= whole.value()) return std::nullopt;
+    return Stretch{axis, at < 0 ? at + whole.value() : at, 1, whole.value()};
+  }
+
   void attributes(AttributeVisitor& v) override { v.visit("axis", axis_, "Gather's axis"); }
 
   void infer(InferContext& c) const override {

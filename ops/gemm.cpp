@@ -114,13 +114,14 @@ class Gemm : public Op,
   void gradient(GradientContext& g) const override {
     GraphBuilder& b = g.builder();
     ValueId dy = g.grad(0), left = g.input(0), right = g.input(1);
-    if (g.wants(0)) {
-      g.set(0, trans_a_ ? product(b, right, trans_b_, dy, true)
-                        : product(b, dy, false, right, !trans_b_));
-    }
+    // First what reads A, which is often the largest of all and then free.
     if (g.wants(1)) {
       g.set(1, trans_b_ ? product(b, dy, true, left, trans_a_)
                         : product(b, left, !trans_a_, dy, false));
+    }
+    if (g.wants(0)) {
+      g.set(0, trans_a_ ? product(b, right, trans_b_, dy, true)
+                        : product(b, dy, false, right, !trans_b_));
     }
     if (g.wants(2)) g.set(2, beta_ == 1 ? dy : g.mul(dy, g.scalar_like(beta_, dy)));
   }

@@ -168,8 +168,9 @@ class MatMul final : public MatrixOp, public HasQuantizedForm {
     int64_t a = g.rank(g.input(0)), b = g.rank(g.input(1));
     if (a < 0 || b < 0) return unknown_ranks(g);
     if (a > 2 || b > 2) return batches(g, a, b);
-    if (g.wants(0)) g.set(0, left(g, a, b));
+    // First what reads A, which is often the largest of all and then free.
     if (g.wants(1)) g.set(1, right(g, a, b));
+    if (g.wants(0)) g.set(0, left(g, a, b));
   }
 
  private:
@@ -206,16 +207,16 @@ class MatMul final : public MatrixOp, public HasQuantizedForm {
       left = b.unsqueeze(left, {0});
       dy = b.unsqueeze(dy, {-2});
     }
-    if (g.wants(0)) {
-      ValueId da = emit_product(b, dy, false, right, true);
-      g.set(0, ra == 1 ? b.squeeze(sum_to(b, da, left), {0}) : da);
-    }
     if (g.wants(1)) {
       // A weight that all batches share gets its gradient by one product over all of their rows.
       bool shared = rb <= 2;
       ValueId db = shared ? emit_product(b, emit_rows(b, left), true, emit_rows(b, dy), false)
                           : emit_product(b, left, true, dy, false);
       g.set(1, rb == 1 ? b.squeeze(db, {1}) : db);
+    }
+    if (g.wants(0)) {
+      ValueId da = emit_product(b, dy, false, right, true);
+      g.set(0, ra == 1 ? b.squeeze(sum_to(b, da, left), {0}) : da);
     }
   }
 

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <concepts>
 #include <limits>
 
 #include "graph/gradient_context.h"
 #include "graph/infer_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
+#include "kernels/column_sums.h"
 #include "kernels/double_sums.h"
 #include "kernels/vector_math.h"
 
@@ -80,30 +80,29 @@ class ReduceGradient {
   bool keepdims_, noop_;
 };
 
-// What adds up some function of elements.
+// What sums of anything are.
 template <typename T>
-struct Adding {
+struct SumReducer {
   using Acc = SumType<T>;
   static Acc start() { return 0; }
-  static void add(Acc& a, ComputeType<T> x) { a += static_cast<Acc>(x); }
   static void merge(Acc& a, Acc b) { a += b; }
   static T finish(Acc a, int64_t) { return from_sum<T>(a); }
-};
-
-// The elements themselves.
-template <typename T>
-struct AddingElements : Adding<T> {};
-template <std::floating_point T>
-struct AddingElements<T> : Adding<T> {
-  static void rows(const T* const* x, int64_t count, int64_t n, double* sums) {
-    sums_in_double(x, count, n, sums);
-  }
 };
 
 struct Sum {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  using Reducer = AddingElements<T>;
+  struct Reducer : SumReducer<T> {
+    using Acc = SumType<T>;
+    static void add(Acc& a, ComputeType<T> x) { a += static_cast<Acc>(x); }
+    static void rows(const T* const* x, int64_t count, int64_t n,
+                     double* sums) requires std::is_floating_point_v<T> {
+      sums_in_double(x, count, n, sums);
+    }
+    static void add_row(double* sums, const T* x, int64_t n) requires std::is_floating_point_v<T> {
+      add_to_sums(x, n, sums);
+    }
+  };
   static Dim symbolic(const Dim& a, const Dim& b) { return a + b; }
   static void gradient(ReduceGradient& r) { r.set(r.expand(r.dy())); }
 };
@@ -111,7 +110,7 @@ struct Sum {
 struct Mean {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer : AddingElements<T> {
+  struct Reducer : Sum::Reducer<T> {
     using Acc = SumType<T>;
     static T finish(Acc a, int64_t count) {
       if constexpr (std::is_integral_v<T>) {
@@ -129,7 +128,7 @@ struct Mean {
 struct SumSquare {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer : Adding<T> {
+  struct Reducer : SumReducer<T> {
     static void add(SumType<T>& a, ComputeType<T> x) {
       a += static_cast<SumType<T>>(x) * static_cast<SumType<T>>(x);
     }
@@ -142,7 +141,7 @@ struct SumSquare {
 struct L1 {
   static constexpr DTypeSet types = summable;
   template <typename T>
-  struct Reducer : Adding<T> {
+  struct Reducer : SumReducer<T> {
     static void add(SumType<T>& a, ComputeType<T> x) {
       a +=
           static_cast<SumType<T>>(x < 0 ? -static_cast<SumType<T>>(x) : static_cast<SumType<T>>(x));
@@ -243,7 +242,7 @@ using Min = Extreme<-1>;
 struct LogSum {
   static constexpr DTypeSet types = dtypes::floats;
   template <typename T>
-  struct Reducer : Adding<T> {
+  struct Reducer : Sum::Reducer<T> {
     static T finish(double a, int64_t) { return from_sum<T>(std::log(a)); }
   };
   static void gradient(ReduceGradient& r) {

@@ -4,6 +4,7 @@
 
 #include "emit/scatter_back.h"
 #include "graph/gradient_context.h"
+#include "graph/part_of_whole.h"
 #include "graph/quantized_form.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
@@ -263,8 +264,28 @@ class Slice final : public Op, public WorksOnLevels {
   }
 };
 
-class SliceGrad final : public Op {
+class SliceGrad final : public Op, public FillsPart {
  public:
+  std::optional<Stretch> stretch(const Graph& graph, const Node& node) const override {
+    std::vector<std::vector<int64_t>> lists;  // starts, ends, axes, steps
+    for (size_t i = 2; i < 6; ++i) {
+      const bool given = i < node.inputs.size() && node.inputs[i] != no_value;
+      const Tensor* list = given ? graph.constant(node.inputs[i]) : nullptr;
+      if (given && !list) return std::nullopt;
+      lists.push_back(list ? to_int64s(*list) : std::vector<int64_t>{i == 5});
+      if (lists.back().size() != 1) return std::nullopt;
+    }
+    const Type& out = graph.value(node.outputs[0]).type;
+    if (out.rank() < 1 || lists[2][0] < -out.rank() || lists[2][0] >= out.rank()) {
+      return std::nullopt;
+    }
+    const int64_t axis = normalize_axis(lists[2][0], out.rank());
+    const Dim& whole = (*out.shape)[static_cast<size_t>(axis)];
+    if (!whole.is_known() || lists[3][0] != 1) return std::nullopt;
+    const SliceAxis part = slice_axis(lists[0][0], lists[1][0], 1, whole.value());
+    return Stretch{axis, part.start, part.count, whole.value()};
+  }
+
   void infer(InferContext& c) const override {
     c.set_output(0, c.dtype(0), requested_lengths(c, 1));
   }

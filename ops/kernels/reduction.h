@@ -95,9 +95,10 @@ inline ReduceLayout::ReduceLayout(std::span<const int64_t> dims, const std::vect
 //   static void merge(Acc&, const Acc&);
 //   static T finish(const Acc&, int64_t count);
 // and may have
-//   static Acc row(const T* x, int64_t n);   of elements one after another, better than one by one.
+//   static Acc row(const T* x, int64_t n);   of elements one after another, better than one by one
 //   static void rows(const T* const* x, int64_t count, int64_t n, Acc* results);   reduce_row() of
-//                                            each of some rows, better than one by one.
+//                                            each of some rows, better than one by one
+//   static void add_row(Acc*, const T* x, int64_t n);   an element to each of as many accumulators.
 
 // Elements one after another, in eight interleaved accumulators and blocks: fast, and the error of
 // sums grows with the number of blocks only.
@@ -214,8 +215,12 @@ void reduce_columns(const ReduceLayout& l, const T* x, T* y, int64_t begin, int6
     for (int64_t j = 0; j < width; ++j) acc[static_cast<size_t>(j)] = Reducer::start();
     for (int64_t r = 0; r < l.rows(); ++r) {
       const T* row = base + l.offset_of_row(r);
-      for (int64_t j = 0; j < width; ++j)
-        Reducer::add(acc[static_cast<size_t>(j)], static_cast<C>(row[j]));
+      if constexpr (requires { Reducer::add_row(acc.data(), row, width); }) {
+        Reducer::add_row(acc.data(), row, width);
+      } else {
+        for (int64_t j = 0; j < width; ++j)
+          Reducer::add(acc[static_cast<size_t>(j)], static_cast<C>(row[j]));
+      }
     }
     T* out = y + group * l.row() + column;
     for (int64_t j = 0; j < width; ++j)

@@ -7,6 +7,7 @@
 #include "passes/fuse/channel_maps.h"
 #include "passes/fuse/elementwise.h"
 #include "passes/fuse/limits.h"
+#include "passes/fuse/parts.h"
 #include "passes/fuse/quantized.h"
 #include "passes/fuse/relu_gradients.h"
 #include "passes/fuse/transpositions.h"
@@ -81,6 +82,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"fuse-relu-gradients", fuse_relu_gradients},
       {"dead-nodes", [](Graph& g) { remove_dead_nodes(g); }},
       {"fuse-limits", fuse_limits},
+      {"fuse-parts", fuse_parts},
       {"fuse-elementwise", fuse_elementwise},
   };
   machine->records_ = run_passes(lowered, passes, options.passes);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/threads.h"
+#include "kernels/column_sums.h"
 #include "kernels/double_sums.h"
 
 namespace onnxrun {
@@ -66,6 +67,28 @@ std::vector<double> plain_sums(const ReductionKernelCase& c, const std::vector<f
     y[static_cast<size_t>(at)] += static_cast<double>(x[i]);
   }
   return y;
+}
+
+template <typename T>
+void expect_added() {
+  for (int64_t n : {0, 1, 3, 7, 8, 9, 16, 31, 128}) {
+    std::vector<double> sums(static_cast<size_t>(n) + 1, 0.1), expected = sums;
+    const std::vector<float> x = floats_to_reduce(n);
+    const std::vector<T> row(x.begin(), x.end());
+    for (size_t i = 0; i < row.size(); ++i) expected[i] += static_cast<double>(row[i]);
+    add_to_sums(row.data(), n, sums.data());
+    EXPECT_EQ(sums, expected) << n;
+  }
+}
+
+TEST(ColumnSums, AreAddedOnEveryInstructionSet) {
+  for (int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    SCOPED_TRACE(hwy::TargetName(target));
+    hwy::SetSupportedTargetsForTest(target);
+    expect_added<float>();
+    expect_added<double>();
+  }
+  hwy::SetSupportedTargetsForTest(0);
 }
 
 TEST(ReduceKernels, EveryOneThatAppliesGivesTheSums) {
