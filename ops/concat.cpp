@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "graph/channels_last.h"
 #include "graph/gradient_context.h"
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
@@ -40,8 +41,17 @@ ValueId length_along(GraphBuilder& b, ValueId v, int64_t axis) {
   return b.add("Shape", {v}, std::move(range));
 }
 
-class Concat final : public Op {
+class Concat final : public Op, public HasChannelsLastForm {
  public:
+  std::optional<ChannelsLastForm> channels_last_form(const Graph& graph,
+                                                     const Node& node) const override {
+    const int64_t rank = graph.value(node.outputs[0]).type.rank();
+    if (rank < 2) return std::nullopt;
+    const int64_t axis = normalize_axis(axis_, rank);
+    const int64_t moved = axis == 0 ? 0 : axis == 1 ? rank - 1 : axis - 1;
+    return ChannelsLastForm{.op = "Concat", .attributes = {{"axis", moved}}, .all_images = true};
+  }
+
   void attributes(AttributeVisitor& v) override {
     v.required("axis", axis_, "the axis to join along");
   }

@@ -2,6 +2,7 @@
 #include "conv_family.h"
 #include "emit/plain_transposed_convolution.h"
 #include "graph/channel_map.h"
+#include "graph/channels_last.h"
 #include "graph/gradient_context.h"
 #include "graph/quantized_form.h"
 #include "kernels/compute_buffers.h"
@@ -23,7 +24,20 @@ ValueId bias_gradient(GradientContext& g, int64_t rank) {
 
 int64_t known_rank(GradientContext& g) { return std::max(g.rank(g.input(0)), g.rank(g.input(1))); }
 
-class Conv : public ConvFamily, public WeighsChannels, public TakesLimits, public HasQuantizedForm {
+// Whether a vector of channels stands well for a pixel, where it is the longest there is. Sums of
+// one position have no better way than products, whose rows are pixels then.
+bool fill_vectors(const Tensor& w, bool is_depthwise) {
+  constexpr int64_t longest_vector = 16, fewest = 12, half = 8;
+  const int64_t channels = w.dim(0), lanes = ceil_of(channels, longest_vector) * longest_vector;
+  if (is_depthwise || element_count(spatial(w.dims())) == 1) return channels >= half;
+  return channels >= fewest && 10 * channels >= 7 * lanes;
+}
+
+class Conv : public ConvFamily,
+             public WeighsChannels,
+             public TakesLimits,
+             public HasQuantizedForm,
+             public HasChannelsLastForm {
  public:
   static constexpr std::string_view plain_name = "Conv";
   static constexpr size_t first_limit = 3;
@@ -33,6 +47,20 @@ class Conv : public ConvFamily, public WeighsChannels, public TakesLimits, publi
 
   std::optional<ChannelWeights> channel_weights(const Dims& w) const override {
     return ChannelWeights{.channels = w[0], .inner = element_count(Dims(w.begin() + 1, w.end()))};
+  }
+
+  // Of weights that are packed once, and floats: other types have no kernel of their own.
+  std::optional<ChannelsLastForm> channels_last_form(const Graph& graph,
+                                                     const Node& node) const override {
+    const Tensor* w = graph.constant(node.inputs[1]);
+    if (!w || w->dtype() != DType::Float32 || w->rank() < 3 || w->size() == 0) return std::nullopt;
+    const bool is_depthwise = group_ > 1 && group_ == w->dim(0) && w->dim(1) == 1;
+    if (group_ > 1 && (!is_depthwise || w->rank() > 4)) return std::nullopt;
+    if (!fill_vectors(*w, is_depthwise)) return std::nullopt;
+    return ChannelsLastForm{.op = "onnxrun.ChannelsLastConv",
+                            .attributes = write_attributes(*this, Conv()),
+                            .saves = true,
+                            .reads_planes = group_ == 1};
   }
 
   int64_t scale_axis() const override { return 0; }

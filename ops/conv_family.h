@@ -109,7 +109,9 @@ class ConvFamily : public Op {
   // The shape of the convolution of input 0, of `rank` axes, by input `weight`; checks what is
   // known.
   Shape convolved_shape(const InferContext& c, size_t rank, size_t weight) const {
-    const Shape *x = c.shape(0), *w = c.shape(weight);
+    return convolved_shape(c, rank, c.shape(0), c.shape(weight));
+  }
+  Shape convolved_shape(const InferContext& c, size_t rank, const Shape* x, const Shape* w) const {
     Shape k = kernel(c, rank - 2, w), y(rank);
     if (x && w) check_equal(c, "channels of X and of W times group", (*x)[1], (*w)[1] * group_);
     if (x) y[0] = (*x)[0];
@@ -126,10 +128,11 @@ class ConvFamily : public Op {
   }
 
   // How X, W and Y (or their gradients) of these dims lie to each other.
+  ConvShape shape_of(const Dims& x, const Dims& w) const {
+    return {window_.resolve(spatial(x), spatial(w)), x[0], group_, w[1], w[0] / group_};
+  }
   std::unique_ptr<ConvState> plan(const Dims& x, const Dims& w, ConvState::KernelName name) const {
-    return std::make_unique<ConvState>(
-        ConvShape{window_.resolve(spatial(x), spatial(w)), x[0], group_, w[1], w[0] / group_},
-        name);
+    return std::make_unique<ConvState>(shape_of(x, w), name);
   }
 
   WindowAttributes window_;

@@ -1,4 +1,5 @@
 // MaxPool, GlobalMaxPool, and onnxrun.MaxPoolGrad.
+#include "graph/channels_last.h"
 #include "graph/gradient_context.h"
 #include "graph/quantized_form.h"
 #include "graph/relu_gradient.h"
@@ -12,8 +13,14 @@ namespace onnxrun {
 
 namespace {
 
-class MaxPool final : public PoolFamily, public WorksOnLevels {
+class MaxPool final : public PoolFamily, public WorksOnLevels, public HasChannelsLastForm {
  public:
+  std::optional<ChannelsLastForm> channels_last_form(const Graph& graph,
+                                                     const Node& node) const override {
+    if (!dtypes::f32_f64.contains(graph.value(node.inputs[0]).type.dtype)) return std::nullopt;
+    return ChannelsLastForm{.op = "onnxrun.ChannelsLastMaxPool", .attributes = window_attributes()};
+  }
+
   void own_attributes(AttributeVisitor& v) override {
     v.visit("storage_order", column_major_, "indices count columns first");
   }

@@ -95,7 +95,9 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
   HWY_UNROLL(16)
   for (int p = 0; p < P; ++p) {
     HWY_UNROLL(2)
-    for (int v = 0; v < V; ++v) sum[p][v] = hn::LoadU(d, f.bias + v * lanes);
+    for (int v = 0; v < V; ++v) {
+      sum[p][v] = f.is_apart ? hn::Zero(d) : hn::LoadU(d, f.bias + v * lanes);
+    }
   }
   const int64_t step = f.step, width = V * lanes;
   const size_t part = (pixel == 0 ? 1 : 0) + (pixel + P == f.pixels ? 2 : 0);
@@ -117,12 +119,24 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
     weights += f.positions * width;
   }
   const VectorLimits limited(d, f.limits);
+  const auto last = static_cast<size_t>(f.stored - (V - 1) * lanes);
+  const bool is_whole = f.stored == width;
   T* out = f.out + pixel * f.out_step;
   HWY_UNROLL(16)
-  for (int p = 0; p < P; ++p) {
+  for (int p = 0; p < P; ++p, out += f.out_step) {
     HWY_UNROLL(2)
     for (int v = 0; v < V; ++v) {
-      hn::StoreU(limited(sum[p][v]), d, out + p * f.out_step + v * lanes);
+      T* y = out + v * lanes;
+      const bool is_part = v == V - 1 && !is_whole;
+      Vector result = sum[p][v];
+      if (f.is_apart) {
+        const Vector old = f.bias    ? hn::LoadU(d, f.bias + v * lanes)
+                           : is_part ? load_first(d, y, last)
+                                     : hn::LoadU(d, y);
+        result = hn::Add(result, old);
+      }
+      result = limited(result);
+      is_part ? store_first(d, result, y, last) : hn::StoreU(result, d, y);
     }
   }
 }

@@ -40,11 +40,13 @@ struct ChannelLine {
   int64_t step;      // between pixels
   const T* weights;  // [channels][positions][width]
   int64_t positions, width;
-  const T* bias;  // [width]
+  const T* bias;  // [width]; null: what `out` holds
   const Limits<T>* limits;
-  bool leaves_out;  // taps leave pixels out; there are 8 pixels or more
-  T* out;           // [width], out_step apart
+  T* out;  // out_step apart
   int64_t out_step, pixels;
+  int64_t stored;           // lanes that are written, more than `width` less one vector
+  bool is_apart = false;    // the sum begins at 0, and is added to the bias at its end
+  bool leaves_out = false;  // taps leave pixels out; there are 8 pixels or more
 };
 
 // out[p] = within limits, bias + the sum over channels c and taps t of weights[c][t.position] *

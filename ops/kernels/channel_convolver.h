@@ -212,10 +212,11 @@ class ChannelConvolver {
                      .width = block.width,
                      .bias = block.bias,
                      .limits = limits_,
-                     .leaves_out = lines_.leaves_out(),
                      .out = sums + phase * block.width,
                      .out_step = phases * block.width,
-                     .pixels = phases == 1 ? pixels : lines_.pixels(phase)});
+                     .pixels = phases == 1 ? pixels : lines_.pixels(phase),
+                     .stored = block.width,
+                     .leaves_out = lines_.leaves_out()});
     }
   }
 

@@ -76,8 +76,8 @@ struct RecurrentBackward {
   const T *d_gates = nullptr, *d_arguments = nullptr, *d_cells = nullptr;
   T *d_x = nullptr, *d_w = nullptr, *d_r = nullptr, *d_b = nullptr;
   T *d_h0 = nullptr, *d_c0 = nullptr, *d_p = nullptr;
-  // The cotangents of the gates' arguments, as the gates lie; for LSTM perhaps in their place. Null:
-  // in working memory.
+  // The cotangents of the gates' arguments, as the gates lie; for LSTM perhaps in their place.
+  // Null: in working memory.
   T* d_raw = nullptr;
 };
 

@@ -11,6 +11,7 @@
 #include "passes/fuse/quantized.h"
 #include "passes/fuse/relu_gradients.h"
 #include "passes/fuse/transpositions.h"
+#include "passes/layout.h"
 #include "passes/remove_noops.h"
 
 namespace onnxrun {
@@ -84,6 +85,7 @@ std::shared_ptr<const MachineGraph> lower(Graph graph, const LowerOptions& optio
       {"fuse-limits", fuse_limits},
       {"fuse-parts", fuse_parts},
       {"fuse-elementwise", fuse_elementwise},
+      {"layout", lay_channels_last},
   };
   machine->records_ = run_passes(lowered, passes, options.passes);
   machine->added_bytes_ = bytes_beside(lowered, known);

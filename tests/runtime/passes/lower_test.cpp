@@ -63,11 +63,11 @@ TEST(Lower, LeavesTheFileAsItIsIfAsked) {
 }
 
 TEST(Lower, StopsAfterAPass) {
-  EXPECT_EQ(
-      names(lower(behind_transpose(3))->records()),
-      (std::vector<std::string>{"freeze", "infer", "fuse-quantized", "fold", "noops",
-                                "fuse-transpositions", "fuse-channels", "fuse-relu-gradients",
-                                "dead-nodes", "fuse-limits", "fuse-parts", "fuse-elementwise"}));
+  EXPECT_EQ(names(lower(behind_transpose(3))->records()),
+            (std::vector<std::string>{"freeze", "infer", "fuse-quantized", "fold", "noops",
+                                      "fuse-transpositions", "fuse-channels", "fuse-relu-gradients",
+                                      "dead-nodes", "fuse-limits", "fuse-parts", "fuse-elementwise",
+                                      "layout"}));
   LowerOptions options;
   options.passes.stop_after = "infer";
   auto machine = lower(behind_transpose(3), options);
