@@ -13,6 +13,7 @@
 #include "graph/run_context.h"
 #include "graph/upgrade_context.h"
 #include "kernels/column_sums.h"
+#include "kernels/double_sums.h"
 #include "kernels/vector_math.h"
 
 namespace onnxrun {
@@ -95,6 +96,10 @@ struct Sum {
   struct Reducer : SumReducer<T> {
     using Acc = SumType<T>;
     static void add(Acc& a, ComputeType<T> x) { a += static_cast<Acc>(x); }
+    static void rows(const T* const* x, int64_t count, int64_t n,
+                     double* sums) requires std::is_floating_point_v<T> {
+      sums_in_double(x, count, n, sums);
+    }
     static void add_row(double* sums, const T* x, int64_t n) requires std::is_floating_point_v<T> {
       add_to_sums(x, n, sums);
     }

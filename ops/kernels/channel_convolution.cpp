@@ -21,6 +21,9 @@ constexpr int most_pixels(int vectors) { return vectors == 1 ? 8 : 6; }
 constexpr int most_pixels(int) { return 14; }
 #endif
 
+// Of lines of 8 to ConvLines::longest_left_out pixels, the shortest of in_pieces().
+constexpr int shortest_piece(int vectors) { return most_pixels(vectors) < 14 ? 4 : 8; }
+
 template <typename T>
 HWY_INLINE int64_t lanes_of() {
   return static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
@@ -46,7 +49,44 @@ HWY_INLINE void in_pieces(int64_t count, const F& f) {
   }
 }
 
-template <int V, int P, typename T>
+// What pixels [left, P - right) of P meet, times the weights.
+template <int left, int right, int V, int P, class D>
+HWY_INLINE void add_tap(D d, const hn::TFromD<D>* x, int64_t step, const hn::Vec<D> (&weight)[V],
+                        hn::Vec<D> (&sum)[P][V]) {
+  HWY_UNROLL(16)
+  for (int p = left; p < P - right; ++p) {
+    const auto in = hn::Set(d, x[p * step]);
+    for (int v = 0; v < V; ++v) sum[p][v] = hn::MulAdd(in, weight[v], sum[p][v]);
+  }
+}
+
+// A tap that leaves pixels out, as LineTap says which.
+template <int V, int P, class D>
+HWY_INLINE void add_part(D d, uint8_t left_out, const hn::TFromD<D>* x, int64_t step,
+                         const hn::Vec<D> (&weight)[V], hn::Vec<D> (&sum)[P][V]) {
+  static_assert(ConvLines::most_left_out == 2);
+  switch (left_out) {
+    case 1:
+      return add_tap<0, 1>(d, x, step, weight, sum);
+    case 2:
+      return add_tap<0, 2>(d, x, step, weight, sum);
+    case 3:
+      return add_tap<1, 0>(d, x, step, weight, sum);
+    case 4:
+      return add_tap<1, 1>(d, x, step, weight, sum);
+    case 5:
+      return add_tap<1, 2>(d, x, step, weight, sum);
+    case 6:
+      return add_tap<2, 0>(d, x, step, weight, sum);
+    case 7:
+      return add_tap<2, 1>(d, x, step, weight, sum);
+    default:
+      return add_tap<2, 2>(d, x, step, weight, sum);
+  }
+}
+
+// Pixels from `pixel` on; `ends` says whether taps may leave pixels out.
+template <bool ends, int V, int P, typename T>
 HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
@@ -60,6 +100,7 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
     }
   }
   const int64_t step = f.step, width = V * lanes;
+  const size_t part = (pixel == 0 ? 1 : 0) + (pixel + P == f.pixels ? 2 : 0);
   const T* plane = f.planes + pixel * step;
   const T* weights = f.weights;
   for (int64_t c = 0; c < f.channels; ++c) {
@@ -68,10 +109,10 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
       const T* w = weights + tap.position * width;
       Vector weight[V];
       for (int v = 0; v < V; ++v) weight[v] = hn::LoadU(d, w + v * lanes);
-      HWY_UNROLL(16)
-      for (int p = 0; p < P; ++p) {
-        const Vector in = hn::Set(d, x[p * step]);
-        for (int v = 0; v < V; ++v) sum[p][v] = hn::MulAdd(in, weight[v], sum[p][v]);
+      if (ends && tap.left_out[part] > 0) {
+        add_part(d, tap.left_out[part], x, step, weight, sum);
+      } else {
+        add_tap<0, 0>(d, x, step, weight, sum);
       }
     }
     plane += f.plane_size;
@@ -102,8 +143,12 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
 
 template <int V, typename T>
 void convolve_vectors(const ChannelLine<T>& f) {
-  in_pieces<most_pixels(V)>(
-      f.pixels, [&]<int P>(int64_t pixel) HWY_ATTR { convolve_pixels<V, P>(f, pixel); });
+  in_pieces<most_pixels(V)>(f.pixels, [&]<int P>(int64_t pixel) HWY_ATTR {
+    if constexpr (P >= shortest_piece(V)) {
+      if (f.leaves_out) return convolve_pixels<true, V, P>(f, pixel);
+    }
+    convolve_pixels<false, V, P>(f, pixel);
+  });
 }
 
 template <typename T>

@@ -44,8 +44,9 @@ struct ChannelLine {
   const Limits<T>* limits;
   T* out;  // out_step apart
   int64_t out_step, pixels;
-  int64_t stored;         // lanes that are written, more than `width` less one vector
-  bool is_apart = false;  // the sum begins at 0, and is added to the bias at its end
+  int64_t stored;           // lanes that are written, more than `width` less one vector
+  bool is_apart = false;    // the sum begins at 0, and is added to the bias at its end
+  bool leaves_out = false;  // taps leave pixels out; there are 8 pixels or more
 };
 
 // out[p] = within limits, bias + the sum over channels c and taps t of weights[c][t.position] *

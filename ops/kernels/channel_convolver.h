@@ -121,6 +121,7 @@ class ChannelConvolver {
   static constexpr int64_t enough_pieces = 8;
   // Pixels whose sums stay in a first-level cache until they are written to their channels.
   static constexpr int64_t most_pixels = 112;
+  static_assert(most_pixels >= ConvLines::longest_left_out);
 
   int64_t group_weights() const { return blocks_.all_lanes() * in_ * positions_; }
   int64_t weights_at(int64_t g, int64_t block) const {
@@ -214,7 +215,8 @@ class ChannelConvolver {
                      .out = sums + phase * block.width,
                      .out_step = phases * block.width,
                      .pixels = phases == 1 ? pixels : lines_.pixels(phase),
-                     .stored = block.width});
+                     .stored = block.width,
+                     .leaves_out = lines_.leaves_out()});
     }
   }
 

@@ -203,7 +203,8 @@ class LastConvolver {
                      .out_step = s_.out_channels,
                      .pixels = l.length(),
                      .stored = blocks_.size(b),
-                     .is_apart = is_apart_});
+                     .is_apart = is_apart_,
+                     .leaves_out = l.leaves_out()});
     }
   }
 

@@ -91,9 +91,32 @@ const ConvLines::Run& ConvLines::run_of(int64_t line) const {
   return *std::prev(behind);
 }
 
-std::optional<ConvLines> ConvLines::of(const Window& w, bool of_input, int64_t channels) {
+// Where all taps meet little of it and a line is summed in one piece (looking at every tap costs
+// longer ones more), unless channels share the sets of a cache.
+void ConvLines::leave_out_padding() {
+  constexpr int64_t shortest = 8;
+  if (!is_padded() || phases_ > 1 || step_ > 1) return;
+  if (length() < shortest || length() > longest_left_out) return;
+  if (source_lines_ * source_length() % cache_way == 0) return;
+  std::vector<LineTap> columns = columns_[0];
+  for (LineTap& column : columns) {
+    const int64_t before = std::max<int64_t>(0, -column.input);
+    const int64_t behind = std::max<int64_t>(0, column.input + length() - source_length());
+    if (before > most_left_out || behind > most_left_out) return;
+    const auto left = static_cast<uint8_t>(3 * before), right = static_cast<uint8_t>(behind);
+    column.left_out = {0, left, right, static_cast<uint8_t>(left + right)};
+  }
+  columns_[0] = std::move(columns);
+  leaves_out_ = true;
+  left_ = 0;
+  pitch_ = source_length();
+}
+
+std::optional<ConvLines> ConvLines::of(const Window& w, bool of_input, int64_t channels,
+                                       bool leaves_out) {
   ConvLines lines(w, of_input);
   if (!lines.fits(channels)) return std::nullopt;
+  if (leaves_out) lines.leave_out_padding();
   lines.find_runs();
   return lines;
 }
@@ -140,8 +163,10 @@ std::vector<LineTap> ConvLines::taps_of(int64_t line, int64_t phase) const {
     }
     if (!inside) continue;
     for (const LineTap& column : columns_[static_cast<size_t>(phase)]) {
-      taps.push_back(
-          {source + left_ + column.input, position * window_.kernel.back() + column.position});
+      LineTap tap = column;
+      tap.input += source + left_;
+      tap.position += position * window_.kernel.back();
+      taps.push_back(tap);
     }
   }
   return taps;

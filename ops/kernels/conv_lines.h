@@ -1,6 +1,7 @@
 // Which elements of its input a line of a convolution's output is made of.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -10,10 +11,12 @@
 namespace onnxrun {
 
 // What one position of the kernel meets along a line: pixel p of it, `input` + p * step() of the
-// padded plane.
+// plane. The first `left` and the last `right` pixels may meet padding that is not in the plane.
 struct LineTap {
   int64_t input = 0;
   int64_t position = 0;  // of the kernel, in row-major order
+  // 3 * left + right for pixels within a line, those that begin it, that end it, and all of it.
+  std::array<uint8_t, 4> left_out = {};
 };
 
 // A channel as a padded plane: lines along the last axis with zeros on both sides, so that every
@@ -25,12 +28,18 @@ class ConvLines {
   // Of the windows of `w`; or of the input that they are on, whose elements are the sums of the
   // windows that met them. None for lines that are short, and planes that are mostly padding or
   // larger than caches.
-  static std::optional<ConvLines> of_output(const Window& w, int64_t channels) {
-    return of(w, false, channels);
+  // Sums of pixels may leave out little padding (`leaves_out`), for which planes need not be
+  // copied.
+  static std::optional<ConvLines> of_output(const Window& w, int64_t channels,
+                                            bool leaves_out = false) {
+    return of(w, false, channels, leaves_out);
   }
   static std::optional<ConvLines> of_input(const Window& w, int64_t channels) {
-    return of(w, true, channels);
+    return of(w, true, channels, true);
   }
+  // Pixels at either end of a line that a tap may leave out.
+  static constexpr int most_left_out = 2;
+  static constexpr int64_t longest_left_out = 14;
 
   int64_t lines() const { return lines_; }
   int64_t length() const { return target_.back(); }
@@ -53,6 +62,8 @@ class ConvLines {
   int64_t source_lines() const { return source_lines_; }
   int64_t source_length() const { return source_.back(); }
   bool is_padded() const { return pitch_ != source_length(); }
+  // Taps leave out padding; lines are 8 to longest_left_out pixels long.
+  bool leaves_out() const { return leaves_out_; }
   int64_t left() const { return left_; }
   int64_t pitch() const { return pitch_; }
   // From one padded channel to the next.
@@ -60,7 +71,9 @@ class ConvLines {
 
  private:
   ConvLines(const Window& w, bool of_input);
-  static std::optional<ConvLines> of(const Window& w, bool of_input, int64_t channels);
+  static std::optional<ConvLines> of(const Window& w, bool of_input, int64_t channels,
+                                     bool leaves_out);
+  void leave_out_padding();
   bool fits(int64_t channels) const;
   void find_runs();
   std::vector<LineTap> taps_of(int64_t line, int64_t phase) const;
@@ -69,7 +82,7 @@ class ConvLines {
   std::optional<int64_t> met(size_t i, int64_t at, int64_t k) const;
 
   Window window_;
-  bool of_input_;
+  bool of_input_, leaves_out_ = false;
   Dims source_, target_;
   int64_t lines_, source_lines_, phases_, step_;
   int64_t left_ = 0, pitch_ = 0;

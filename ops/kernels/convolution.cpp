@@ -194,7 +194,7 @@ void ConvPlan::choose_lines() {
   const bool is_small = in * positions <= most_kept_weights / out;
   if (fill_vectors(out, in * positions, flat.has_value()) && is_long_sum(w, in * positions) &&
       (is_small || w.output_size() >= enough_pixels)) {
-    lines = ConvLines::of_output(w, in);
+    lines = ConvLines::of_output(w, in, true);
   }
   if (fill_vectors(in, out * positions, flat_transposed.has_value()) && positions > 1 &&
       is_long_sum(w, out * positions) && (is_small || w.input_size() >= enough_pixels)) {

@@ -54,9 +54,7 @@ HWY_INLINE void convolve_lines(const DepthwiseChannel<T>& c, int64_t line) {
   const T* plane = c.plane + p.margin + line * p.lines.stride * pitch;
   T* out = c.out + line * columns;
   const VectorLimits limited(d, c.limits);
-  for (int64_t next = 0; next < columns; next += lanes) {
-    // The last whole vector begins within the one before: parts of vectors are slow to store.
-    const int64_t column = columns < lanes ? next : HWY_MIN(next, columns - lanes);
+  for (int64_t column = 0; column < columns; column += lanes) {
     const T* x = plane + column;
     const auto mask = hn::FirstN(d, static_cast<size_t>(HWY_MIN(lanes, columns - column)));
     V sum[R];

@@ -96,6 +96,8 @@ inline ReduceLayout::ReduceLayout(std::span<const int64_t> dims, const std::vect
 //   static T finish(const Acc&, int64_t count);
 // and may have
 //   static Acc row(const T* x, int64_t n);   of elements one after another, better than one by one
+//   static void rows(const T* const* x, int64_t count, int64_t n, Acc* results);   reduce_row() of
+//                                            each of some rows, better than one by one
 //   static void add_row(Acc*, const T* x, int64_t n);   an element to each of as many accumulators.
 
 // Elements one after another, in eight interleaved accumulators and blocks: fast, and the error of
@@ -160,18 +162,40 @@ void reduce_split(const ReduceLayout& l, const T* x, T* y, typename Reducer::Acc
   }
 }
 
+// The rows of one output, merged in order.
+template <typename Reducer, typename T>
+typename Reducer::Acc merge_rows(const ReduceLayout& l, const T* base) {
+  using Acc = typename Reducer::Acc;
+  constexpr bool has_rows = requires(const T* const* x, Acc* results) {
+    Reducer::rows(x, 1, 1, results);
+  };
+  Acc total = Reducer::start();
+  if constexpr (has_rows) {
+    constexpr int64_t together = 16;
+    std::array<const T*, together> rows;  // NOLINT: as many are set as are read
+    std::array<Acc, together> results;    // NOLINT
+    for (int64_t first = 0; first < l.rows(); first += together) {
+      const int64_t count = std::min(together, l.rows() - first);
+      for (int64_t r = 0; r < count; ++r) {
+        rows[static_cast<size_t>(r)] = base + l.offset_of_row(first + r);
+      }
+      Reducer::rows(rows.data(), count, l.row(), results.data());
+      for (int64_t r = 0; r < count; ++r) Reducer::merge(total, results[static_cast<size_t>(r)]);
+    }
+  } else {
+    for (int64_t r = 0; r < l.rows(); ++r) {
+      Reducer::merge(total, reduce_row<Reducer>(base + l.offset_of_row(r), l.row()));
+    }
+  }
+  return total;
+}
+
 template <typename Reducer, typename T>
 void reduce_rows(const ReduceLayout& l, const T* x, T* y, int64_t begin, int64_t end) {
   for (int64_t o = begin; o < end; ++o) {
     const T* base = x + l.base_of(o);
-    auto total = Reducer::start();
-    if (l.rows() == 1) {
-      total = reduce_row<Reducer>(base, l.row());
-    } else {
-      for (int64_t r = 0; r < l.rows(); ++r) {
-        Reducer::merge(total, reduce_row<Reducer>(base + l.offset_of_row(r), l.row()));
-      }
-    }
+    const auto total =
+        l.rows() == 1 ? reduce_row<Reducer>(base, l.row()) : merge_rows<Reducer>(l, base);
     y[o] = Reducer::finish(total, l.count());
   }
 }

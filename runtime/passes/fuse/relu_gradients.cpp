@@ -65,8 +65,7 @@ class ReluGradients {
     attributes["rectified"] = int64_t{1};
     set_attributes(gradient, attributes);
     gradient.outputs = std::move(where.outputs);
-    where = std::move(gradient);
-    gradient.op = nullptr;
+    where = std::exchange(gradient, Node());
   }
 
   Graph& graph_;

@@ -148,12 +148,18 @@ const std::vector<ConvolutionCase> many_channels = {
     {8, 1, 12, 12, {3, 5, 6}, {2, 3, 3}, {1, 2, 1}, {1, 1, 1}, {1, 1, 1}},
     {1, 1, 12, 16, {9, 26}, {3, 3}, {1, 1}, {1, 1}, {-2, -3}},
     {2, 1, 12, 16, {3, 2, 4, 5}, {2, 2, 2, 2}, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 1, 0, 1}},
+    {2, 1, 16, 40, {11, 11}, {3, 3}, {1, 1}, {1, 1}, {0, 0}},
+    {9, 1, 16, 20, {3, 12}, {3, 5}, {1, 1}, {1, 1}, {1, 2}},
+    {1, 2, 14, 32, {4, 10}, {2, 2}, {1, 1}, {1, 2}, {1, 1}},
+    {1, 1, 12, 12, {5, 8}, {3, 3}, {1, 1}, {1, 1}, {1, 2}},
+    {1, 1, 12, 12, {5, 10}, {3, 7}, {1, 1}, {1, 1}, {1, 3}},
 };
 
 template <typename T>
 void compare_channels(const ConvolutionCase& c) {
   const ConvShape s = c.shape();
   const auto lines = ConvLines::of_output(s.window, s.in_channels);
+  const auto left_out = ConvLines::of_output(s.window, s.in_channels, true);
   const auto lines_of_input = ConvLines::of_input(s.window, s.out_channels);
   ASSERT_TRUE(lines && lines_of_input);
   const auto x = numbers<T>(s.x_at(s.batch, 0), 1), w = numbers<T>(s.w_at(s.groups), 2);
@@ -169,6 +175,9 @@ void compare_channels(const ConvolutionCase& c) {
   forward.convolve(x.data(), packed.data(), bias.data(), actual.data());
   matrix.forward(x.data(), w.data(), bias.data(), expected.data(), &limits);
   expect_near(actual, expected);
+  ChannelConvolver<T>(s, *left_out, false, &limits)
+      .convolve(x.data(), packed.data(), bias.data(), expected.data());
+  EXPECT_EQ(actual, expected);
   if (const auto flat = FlatWindows::of(s.window, s.in_channels)) {
     FlatConvolver<T>(s, *flat, &limits).forward(x.data(), w.data(), bias.data(), expected.data());
     EXPECT_EQ(actual, expected);
@@ -197,6 +206,22 @@ TEST_P(Convolutions, VectorsOfChannelsGiveTheSame) {
     compare_channels<float>(many_channels[i]);
     compare_channels<double>(many_channels[i]);
   }
+}
+
+// Where little of lines of middling length is padding, sums leave it out.
+TEST(ConvLines, LeaveOutPadding) {
+  const auto leaves_out = [](const ConvolutionCase& c) {
+    return ConvLines::of_output(c.shape().window, c.shape().in_channels, true)->leaves_out();
+  };
+  const Dims one = {1, 1};
+  EXPECT_TRUE(leaves_out({1, 1, 16, 16, {8, 8}, {3, 3}, one, one, {1, 1}}));
+  EXPECT_TRUE(leaves_out({1, 1, 16, 16, {11, 11}, {3, 5}, one, one, {0, 2}}));
+  EXPECT_FALSE(leaves_out({1, 1, 16, 16, {11, 11}, {3, 3}, one, one, {1, 0}}));
+  EXPECT_FALSE(leaves_out({1, 1, 16, 16, {7, 7}, {3, 3}, one, one, {1, 1}}));
+  EXPECT_FALSE(leaves_out({1, 1, 16, 16, {15, 15}, {3, 3}, one, one, {1, 1}}));
+  EXPECT_FALSE(leaves_out({1, 1, 16, 16, {12, 12}, {3, 7}, one, one, {0, 3}}));
+  EXPECT_FALSE(leaves_out({1, 1, 16, 16, {12, 20}, {3, 3}, {1, 2}, one, {0, 1}}));
+  EXPECT_FALSE(leaves_out({1, 1, 16, 16, {128, 8}, {3, 3}, one, one, {1, 1}}));
 }
 
 // As many threads as there may be share lines, images or parts of the batch.

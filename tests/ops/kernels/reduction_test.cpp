@@ -7,11 +7,13 @@
 
 #include <random>
 #include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/threads.h"
 #include "kernels/column_sums.h"
+#include "kernels/double_sums.h"
 
 namespace onnxrun {
 namespace {
@@ -108,6 +110,40 @@ TEST(ReduceKernels, EveryOneThatAppliesGivesTheSums) {
     }
   }
   EXPECT_EQ(seen.size(), std::size(reduce_kernels<SumReducer, float>));
+}
+
+class DoubleSums : public ::testing::TestWithParam<int64_t> {
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
+INSTANTIATE_TEST_SUITE_P(Targets, DoubleSums,
+                         ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
+
+template <typename T>
+void expect_sums_of_rows_alone() {
+  struct DoubleReducer : SumReducer {
+    static void add(double& a, T x) { a += static_cast<double>(x); }
+  };
+  for (int64_t n : {1, 15, 16, 17, 24, 100, 2047, 2048, 2049, 5000}) {
+    for (int64_t count : {1, 3, 4, 9}) {
+      SCOPED_TRACE(n);
+      const std::vector<float> x = floats_to_reduce(n * count);
+      const std::vector<T> elements(x.begin(), x.end());
+      std::vector<const T*> rows;
+      for (int64_t r = 0; r < count; ++r) rows.push_back(elements.data() + r * n);
+      std::vector<double> sums(rows.size(), -7);
+      sums_in_double(rows.data(), count, n, sums.data());
+      for (size_t r = 0; r < rows.size(); ++r) {
+        EXPECT_EQ(sums[r], (reduce_row<DoubleReducer, T>(rows[r], n)));
+      }
+    }
+  }
+}
+
+TEST_P(DoubleSums, HaveTheBitsOfRowsAlone) {
+  expect_sums_of_rows_alone<float>();
+  expect_sums_of_rows_alone<double>();
 }
 
 }  // namespace
