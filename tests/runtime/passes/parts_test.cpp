@@ -119,11 +119,15 @@ TEST(FuseParts, LeavesWhatOthersRead) {
 TEST(JoinParts, IsWhatItDecomposesInto) {
   const Attributes lengths{
       {"axis", int64_t{1}}, {"lengths", std::vector<int64_t>{2, 1}}, {"rank", int64_t{2}}};
-  expect_decomposes(
-      {"onnxrun.JoinParts", {random_tensor({3, 2}, 1), random_tensor({3, 1}, 2)}, lengths});
+  const OpRun columns{
+      "onnxrun.JoinParts", {random_tensor({3, 2}, 1), random_tensor({3, 1}, 2)}, lengths};
+  expect_decomposes(columns);
+  check_gradient(columns);
   const Attributes rows{
       {"axis", int64_t{0}}, {"lengths", std::vector<int64_t>{1, 1}}, {"rank", int64_t{2}}};
-  expect_decomposes({"onnxrun.JoinParts", {random_tensor({3}, 1), random_tensor({3}, 2)}, rows});
+  const OpRun vectors{"onnxrun.JoinParts", {random_tensor({3}, 1), random_tensor({3}, 2)}, rows};
+  expect_decomposes(vectors);
+  check_gradient(vectors);
   expect_error({"onnxrun.JoinParts", {random_tensor({3, 2}, 1)}, lengths}, "2 lengths");
 }
 
