@@ -112,8 +112,8 @@ class Choice {
   }
 
   // Of the set that a node is in.
-  size_t find(size_t n) const {
-    while (parents_[n] != n) n = parents_[n];
+  size_t find(size_t n) {
+    while (parents_[n] != n) n = parents_[n] = parents_[parents_[n]];
     return n;
   }
   void join(size_t n) {
