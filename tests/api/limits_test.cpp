@@ -223,7 +223,7 @@ constexpr double slowness = 1;
 #endif
 
 // A product of matrices of this length takes seconds.
-constexpr int64_t long_length = slowness > 1 ? 1000 : 3000;
+constexpr int64_t long_length = slowness > 1 ? 500 : 3000;
 
 Graph long_product() {
   Graph graph(builtin_ops());

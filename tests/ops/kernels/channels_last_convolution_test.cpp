@@ -15,6 +15,7 @@
 #include "kernels/channels_last_pooling.h"
 #include "kernels/pooling.h"
 #include "support/convolution_cases.h"
+#include "support/thinning.h"
 
 namespace onnxrun {
 namespace {
@@ -123,14 +124,14 @@ TEST_P(ChannelsLast, ConvolveWithTheSameBits) {
       Tensor w(DType::Float32, {static_cast<int64_t>(data.w.size())});
       std::copy(data.w.begin(), data.w.end(), w.data<float>());
       if (kept.keeps_weights(w)) kept.keep_weights(kept.packed_weights(w));
-      for (const float* bias : {data.bias.data(), static_cast<const float*>(nullptr)}) {
-        for (const Limits<float>* limits : {static_cast<const Limits<float>*>(nullptr), &both}) {
-          const Floats expected = data.expected(bias, limits);
-          for (int threads : {1, 3}) {
-            ThreadScope scope(threads);
-            ASSERT_EQ(result_of(plan, data, image, bias, limits), expected) << threads;
-            ASSERT_EQ(result_of(kept, data, image, bias, limits), expected) << threads;
-          }
+      for (size_t k = i % thinning; k < 4; k += thinning) {
+        const float* bias = k < 2 ? data.bias.data() : nullptr;
+        const Limits<float>* limits = k % 2 == 0 ? nullptr : &both;
+        const Floats expected = data.expected(bias, limits);
+        for (int threads : {1, 3}) {
+          ThreadScope scope(threads);
+          ASSERT_EQ(result_of(plan, data, image, bias, limits), expected) << threads;
+          ASSERT_EQ(result_of(kept, data, image, bias, limits), expected) << threads;
         }
       }
     }
