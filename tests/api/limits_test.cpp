@@ -16,6 +16,7 @@
 #include "builtin_ops.h"
 #include "graph/builder.h"
 #include "support/model_maker.h"
+#include "support/thinning.h"
 
 namespace onnxrun {
 namespace {
@@ -223,7 +224,7 @@ constexpr double slowness = 1;
 #endif
 
 // A product of matrices of this length takes seconds.
-constexpr int64_t long_length = slowness > 1 ? 500 : 3000;
+constexpr int64_t long_length = thinning > 1 ? 1000 : 3000;
 
 Graph long_product() {
   Graph graph(builtin_ops());
