@@ -13,8 +13,10 @@ if [ $# -eq 0 ]; then
 fi
 
 check() {
-  local out
-  if ! out=$(clang-tidy --quiet -p "$1" "$2" 2>&1); then
+  local out units=()
+  # A name of one file may stand for another thing in the next.
+  [[ $2 != *.cxx ]] || units=(--extra-arg=-Wno-shadow)
+  if ! out=$(clang-tidy --quiet -p "$1" "${units[@]}" "$2" 2>&1); then
     printf '%s\n' "$out" | grep -vE '^[0-9]+ warnings? .*generated\.$'
     return 1
   fi
