@@ -8,7 +8,7 @@ best counts. PyTorch runs eagerly; ONNX Runtime and OpenVINO with their inputs b
 
 A row's floor is what its products and its memory take at least at what onnxrun_peak, beside the
 program, measures: multiplications at the peak, inputs, outputs, weights and their state once at the
-speed of copying four megabytes. What is not a product is not counted, so no program reaches it.
+speed of copying four megabytes. What is not a product is not counted.
 """
 
 import argparse
