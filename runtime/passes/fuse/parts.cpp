@@ -12,6 +12,9 @@ namespace onnxrun {
 
 namespace {
 
+// Sums of one whole. Longer chains of sums, which files may hold, are not looked through.
+constexpr size_t most_sums = 64;
+
 class PartJoiner {
  public:
   explicit PartJoiner(Graph& graph)
@@ -41,6 +44,7 @@ class PartJoiner {
     const Node& node = graph_.nodes[n];
     if (!node.op) return false;
     if (is_sum(node)) {
+      if (sums.size() == most_sums) return false;
       sums.push_back(n);
       return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId v) {
         const int from = producers_[static_cast<size_t>(v)];
