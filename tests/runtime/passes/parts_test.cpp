@@ -116,6 +116,18 @@ TEST(FuseParts, LeavesWhatOthersRead) {
   EXPECT_EQ(nodes_after_joining(more.graph), 4u);
 }
 
+// As many as a file may hold: neither recursion to the end nor a walk for each of them.
+TEST(FuseParts, LongChainsOfSumsAreLeftAlone) {
+  constexpr size_t sums = 100'000;
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  const ValueId x = graph.add_input("x", Type::tensor(DType::Float32, Shape{2}));
+  ValueId sum = x;
+  for (size_t k = 0; k < sums; ++k) sum = b.add("Add", {sum, x});
+  graph.outputs = {sum};
+  EXPECT_EQ(nodes_after_joining(graph), sums);
+}
+
 TEST(JoinParts, IsWhatItDecomposesInto) {
   const Attributes lengths{
       {"axis", int64_t{1}}, {"lengths", std::vector<int64_t>{2, 1}}, {"rank", int64_t{2}}};
