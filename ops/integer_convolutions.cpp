@@ -28,7 +28,7 @@ class WholeConv : public ConvFamily {
     auto state = std::make_unique<ByteConvState>(std::move(shape));
     const ByteConvolution& convolution = state->convolution;
     if (const Tensor* weights = c.constant(weight_)) {
-      state->weights = c.packed(weight_, "byte channels", [&] {
+      state->weights = c.packed(weight_, convolution.weight_layout(), [&] {
         Tensor packed(DType::Int32, {convolution.weight_words()});
         convolution.pack_weights(bytes_of(*weights), packed.data<int32_t>());
         return packed;

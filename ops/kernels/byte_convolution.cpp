@@ -19,8 +19,9 @@ constexpr FlatWindows::Limits plane_limits{.elements = int64_t{1} << 22, .channe
 // Words of columns that are laid out at a time, and how many columns and rows that may be.
 constexpr int64_t piece_words = 1 << 14, fewest_columns = 128, most_columns = 1024;
 constexpr int64_t most_rows = 64;
-// Output channels of a group for which columns are not worth laying out.
-constexpr int64_t few_channels = 2;
+// Output channels of a group for which columns are not worth laying out, and the terms that words
+// are looked for in.
+constexpr int64_t few_channels = 2, most_terms = 1 << 12;
 // Multiplications that are worth a thread's waking.
 constexpr double byte_grain = 1 << 20;
 
@@ -38,6 +39,9 @@ void place(const std::optional<FlatWindows>& flat, const T* from, int64_t at, in
   }
 }
 
+// Columns that a piece holds at most, and what kernels write behind them.
+constexpr int64_t row_columns = most_columns + 2 * FlatWindows::slack;
+
 struct Sums {
   int32_t* y;
 
@@ -46,6 +50,12 @@ struct Sums {
     correct_sums(correction, sums, size, sums);
     place(flat, sums, at, size, y + plane);
   }
+  void take(const FlatWindows& flat, int64_t /*channel*/, int64_t plane, int64_t at, int64_t size,
+            const NeighbourSums& n) const {
+    int32_t row[row_columns];
+    sum_neighbours(n, at, size, row);
+    flat.unpack_output(row, at, size, y + plane);
+  }
 };
 
 struct Quantized {
@@ -53,19 +63,37 @@ struct Quantized {
   uint8_t* y;
   int64_t terms;
 
-  void take(const std::optional<FlatWindows>& flat, int64_t channel, int64_t plane, int64_t at,
-            int64_t size, const int32_t* sums, SumCorrection correction) const {
-    uint8_t row[most_columns];
+  // Adds the bias to `add` unless sums may be so large that it has to saturate.
+  Requantization of_channel(int64_t channel, int32_t& add) const {
     Requantization r{.factor = results.factors[channel],
                      .bias = results.bias ? results.bias[channel] : 0,
                      .zero_point = results.zero_point,
                      .is_signed = results.is_signed};
-    // No sum is large enough to saturate with most biases.
     if (std::abs(int64_t{r.bias}) + terms * 255 * 255 <= std::numeric_limits<int32_t>::max()) {
-      correction.add = wrapping_plus(correction.add, std::exchange(r.bias, 0));
+      add = wrapping_plus(add, std::exchange(r.bias, 0));
     }
+    return r;
+  }
+
+  void take(const std::optional<FlatWindows>& flat, int64_t channel, int64_t plane, int64_t at,
+            int64_t size, const int32_t* sums, SumCorrection correction) const {
+    uint8_t row[most_columns];
+    const Requantization r = of_channel(channel, correction.add);
     requantize(r, correction, sums, size, flat ? row : y + plane + at);
     if (flat) flat->unpack_output(row, at, size, y + plane);
+  }
+  void take(const FlatWindows& flat, int64_t channel, int64_t plane, int64_t at, int64_t size,
+            NeighbourSums n) const {
+    uint8_t row[row_columns];
+    const Requantization r = of_channel(channel, n.add);
+    if (r.bias == 0) {
+      quantize_neighbours(n, r, at, size, row);
+    } else {
+      int32_t sums[row_columns];
+      sum_neighbours(n, at, size, sums);
+      requantize(r, {}, sums, size, row);
+    }
+    flat.unpack_output(row, at, size, y + plane);
   }
 };
 
@@ -77,6 +105,14 @@ constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
      [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
        c.run_pixels(o, part, result);
      }},
+    {"neighbouring bytes",
+     [](const ByteConvolution& c) {
+       return c.flat_ && c.shape_.out_channels <= few_channels && c.terms() <= most_terms &&
+              c.terms() > 0;
+     },
+     [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
+       c.run_neighbours(o, part, result);
+     }},
     {"flat windows", [](const ByteConvolution& c) { return c.flat_.has_value(); },
      [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
        c.run_flat(o, part, result);
@@ -87,22 +123,36 @@ constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
      }},
 };
 
-ByteConvolution::ByteConvolution(ConvShape s, Dots dots)
+ByteConvolution::ByteConvolution(ConvShape s, Dots dots, size_t way)
     : shape_(std::move(s)),
       terms_(shape_.weight_rows()),
       outputs_(shape_.window.output_size()),
       dots_(dots),
-      is_identity_(shape_.window.is_identity()) {
+      is_identity_(shape_.window.is_identity()),
+      way_(way) {
   if (!is_identity_) flat_ = FlatWindows::of(shape_.window, shape_.in_channels, plane_limits);
-  name_ = std::string(chosen(kernels<Sums>, *this).name) + " by " +
+  while (!kernels<Sums>[way_].applies(*this)) ++way_;
+  if (way_ == copied) flat_.reset();
+  if (way_ == neighbours) neighbours_.emplace(shape_.window, shape_.in_channels, *flat_, dots_);
+  name_ = std::string(kernels<Sums>[way_].name) + " by " +
           (dots_ == Dots::Quads ? "8-bit" : "16-bit") + " dot products";
 }
 
 int64_t ByteConvolution::weight_words() const { return channels() * (words() + 1); }
 
+std::string ByteConvolution::weight_layout() const {
+  return neighbours_ ? neighbours_->layout() : "byte channels";
+}
+
 void ByteConvolution::pack_weights(const Bytes& w, int32_t* words_of_weights) const {
-  pack_left(dots_, w, terms(), channels(), terms(), words_of_weights,
-            words_of_weights + channels() * words());
+  int32_t* sums = words_of_weights + channels() * words();
+  if (!neighbours_) {
+    return pack_left(dots_, w, terms(), channels(), terms(), words_of_weights, sums);
+  }
+  for (int64_t i = 0; i < channels(); ++i) {
+    const Bytes weights{w.data + i * terms(), w.is_signed};
+    sums[i] = neighbours_->pack(weights, words_of_weights + i * words());
+  }
 }
 
 SumCorrection ByteConvolution::correction(const Operands& o, int64_t channel) const {
@@ -118,9 +168,6 @@ SumCorrection ByteConvolution::correction(const Operands& o, int64_t channel) co
 template <typename Result>
 void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Part& part,
                                   const Result& result) const {
-  if (c.readable_behind && terms() > 0 && shape_.out_channels <= few_channels) {
-    return run_few_channels(o, c, part, result);
-  }
   const int64_t width = panel_columns(), size = c.end - c.begin;
   const int64_t panels = panels_of(size), ld = panels * width;
   const int64_t out = shape_.out_channels, m = std::min(out, most_rows);
@@ -146,32 +193,6 @@ void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Par
   }
 }
 
-template <typename Result>
-void ByteConvolution::run_few_channels(const Operands& o, const Columns& c, const Part& part,
-                                       const Result& result) const {
-  const int64_t size = c.end - c.begin, ld = ceil_of(size, FlatWindows::slack) * FlatWindows::slack;
-  Scratch scratch(static_cast<size_t>(2 * ld) * sizeof(int32_t));
-  auto *sums = scratch.as<int32_t>(), *column_sums = sums + ld;
-  const auto multiply = [&](const int32_t* weights, int32_t* to) {
-    multiply_rows(dots_, weights, c.rows, c.offset, o.x.is_signed, terms(), size, to);
-  };
-  const bool any_zero = !o.zero_w.is_zero();
-  if (any_zero) {
-    const std::vector<uint8_t> all_ones(static_cast<size_t>(terms()), 1);
-    std::vector<int32_t> row(static_cast<size_t>(words()));
-    pack_left(dots_, {all_ones.data(), true}, terms(), 1, terms(), row.data(), nullptr);
-    multiply(row.data(), column_sums);
-  }
-  for (int64_t i = 0; i < shape_.out_channels; ++i) {
-    const int64_t channel = part.group * shape_.out_channels + i;
-    multiply(o.weights + channel * words(), sums);
-    SumCorrection correct = correction(o, channel);
-    if (any_zero) correct.columns = column_sums;
-    const int64_t plane = (part.image * channels() + channel) * outputs_;
-    result.take(flat_, channel, plane, c.begin, size, sums, correct);
-  }
-}
-
 template <typename F>
 void ByteConvolution::for_each_piece(const F& f) const {
   const int64_t fitting = piece_words / std::max<int64_t>(1, words()) / FlatWindows::slack;
@@ -192,6 +213,28 @@ void ByteConvolution::run_pixels(const Operands& o, const Part& part, const Resu
   }
   for_each_piece([&](int64_t begin, int64_t end) {
     run_columns(o, {rows.data(), begin, begin, end, false}, part, result);
+  });
+}
+
+template <typename Result>
+void ByteConvolution::run_neighbours(const Operands& o, const Part& part,
+                                     const Result& result) const {
+  const int64_t size = shape_.in_channels * flat_->plane_size();
+  Scratch scratch(static_cast<size_t>(size + 2 * FlatWindows::slack));
+  auto* planes = scratch.as<uint8_t>();
+  flat_->pack_input(o.x.data + shape_.x_at(part.image, part.group), shape_.in_channels, planes,
+                    o.zero_x);
+  if (o.x.is_signed) {
+    std::transform(planes, planes + size, planes, [](uint8_t v) { return v ^ 0x80; });
+  }
+  for_each_piece([&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < shape_.out_channels; ++i) {
+      const int64_t channel = part.group * shape_.out_channels + i;
+      const SumCorrection c = correction(o, channel);
+      const int64_t plane = (part.image * channels() + channel) * outputs_;
+      result.take(*flat_, channel, plane, begin, end - begin,
+                  {*neighbours_, planes, o.weights + channel * words(), c.add, c.column_factor});
+    }
   });
 }
 
@@ -229,7 +272,7 @@ template <typename Result>
 void ByteConvolution::run(const Operands& o, const Result& result) const {
   if (outputs_ == 0 || shape_.out_channels == 0) return;
   const int64_t grain = grain_of(shape_.group_work());
-  const auto& kernel = chosen(kernels<Result>, *this);
+  const auto& kernel = kernels<Result>[way_];
   parallel_for(shape_.batch * shape_.groups, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       kernel.run(*this, o, {i / shape_.groups, i % shape_.groups}, result);

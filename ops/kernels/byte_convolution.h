@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/byte_neighbours.h"
 #include "kernels/byte_products.h"
 #include "kernels/byte_sums.h"
 #include "kernels/conv_shape.h"
@@ -24,12 +25,15 @@ struct ChannelResults {
 
 class ByteConvolution {
  public:
-  explicit ByteConvolution(ConvShape s, Dots dots = fastest_dots());
+  // Ways to convolve. The first from number `way` on that applies is taken.
+  static constexpr size_t ways = 4;
+  explicit ByteConvolution(ConvShape s, Dots dots = fastest_dots(), size_t way = 0);
 
   std::string_view kernel() const { return name_; }
 
-  // Words of the weights as run() takes them.
+  // Words of the weights as run() takes them, and what their layout depends on besides their shape.
   int64_t weight_words() const;
+  std::string weight_layout() const;
   void pack_weights(const Bytes& w, int32_t* words) const;
 
   struct Operands {
@@ -52,7 +56,8 @@ class ByteConvolution {
   template <typename Result>
   using GroupKernel = Kernel<ByteConvolution, const Operands&, const Part&, const Result&>;
   template <typename Result>
-  static const GroupKernel<Result> kernels[3];
+  static const GroupKernel<Result> kernels[ways];
+  static constexpr size_t neighbours = 1, copied = 3;
 
   // Calls f(begin, end) with columns that cover all, in parallel where they are many.
   template <typename F>
@@ -60,6 +65,9 @@ class ByteConvolution {
   // Windows of one element, which are columns as they lie.
   template <typename Result>
   void run_pixels(const Operands& o, const Part& part, const Result& result) const;
+  // Padded planes whose words are read where they lie.
+  template <typename Result>
+  void run_neighbours(const Operands& o, const Part& part, const Result& result) const;
   // Columns are flat indices of padded planes.
   template <typename Result>
   void run_flat(const Operands& o, const Part& part, const Result& result) const;
@@ -76,16 +84,12 @@ class ByteConvolution {
   template <typename Result>
   void run_columns(const Operands& o, const Columns& c, const Part& part,
                    const Result& result) const;
-  // The same for groups with so few output channels that columns are read once.
-  template <typename Result>
-  void run_few_channels(const Operands& o, const Columns& c, const Part& part,
-                        const Result& result) const;
   SumCorrection correction(const Operands& o, int64_t channel) const;
 
   // Output columns of a group: flat indices or windows.
   int64_t columns() const { return flat_ ? flat_->size() : outputs_; }
   int64_t terms() const { return terms_; }
-  int64_t words() const { return words_of(dots_, terms()); }
+  int64_t words() const { return neighbours_ ? neighbours_->size() : words_of(dots_, terms()); }
   int64_t channels() const { return shape_.groups * shape_.out_channels; }
 
   ConvShape shape_;
@@ -93,6 +97,8 @@ class ByteConvolution {
   Dots dots_;
   std::optional<FlatWindows> flat_;
   bool is_identity_;
+  size_t way_;
+  std::optional<NeighbourWords> neighbours_;
   std::string name_;
 };
 

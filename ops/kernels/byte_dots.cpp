@@ -9,13 +9,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/simd-inl.h"
+#include "kernels/byte_dots-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace onnxrun::HWY_NAMESPACE {
-
-using Words = hn::ScalableTag<int32_t>;
-using Word = hn::Vec<Words>;
 
 // Rows of C held in registers, with two vectors each.
 #if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
@@ -23,46 +20,6 @@ constexpr int most_rows = 4;
 #else
 constexpr int most_rows = 8;
 #endif
-
-struct PairDots {
-  static constexpr Dots dots = Dots::Pairs;
-  static HWY_INLINE Word add(Word a, Word b, Word sum) {
-#if HWY_TARGET == HWY_SCALAR
-    const auto low = [](Word v) HWY_ATTR { return hn::ShiftRight<16>(hn::ShiftLeft<16>(v)); };
-    const Word high = hn::Mul(hn::ShiftRight<16>(a), hn::ShiftRight<16>(b));
-    return hn::Add(hn::Add(sum, high), hn::Mul(low(a), low(b)));
-#else
-    const Words d;
-    const hn::Repartition<int16_t, Words> pairs;
-    Word other = hn::Zero(d);
-    sum =
-        hn::ReorderWidenMulAccumulate(d, hn::BitCast(pairs, a), hn::BitCast(pairs, b), sum, other);
-    return hn::Add(sum, other);
-#endif
-  }
-};
-
-#if HWY_TARGET == HWY_AVX3
-// Highway's own target with these instructions lets the compiler use others that not every
-// processor with them has.
-struct QuadDots {
-  static constexpr Dots dots = Dots::Quads;
-  static HWY_INLINE Word add(Word a, Word b, Word sum) {
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(b.raw), "v"(a.raw));
-    return sum;
-  }
-};
-#endif
-
-// Calls f.operator()<Dot>().
-template <class F>
-HWY_INLINE void with_dots(Dots dots, const F& f) {
-#if HWY_TARGET == HWY_AVX3
-  if (dots == Dots::Quads) return f.template operator()<QuadDots>();
-#endif
-  (void)dots;
-  f.template operator()<PairDots>();
-}
 
 // R rows of C by P panels. Where loops over sums are not unrolled at first sight, GCC keeps the
 // sums in memory.
@@ -217,68 +174,6 @@ void pack_panel_of(Dots dots, const uint8_t* const* rows, int64_t offset, bool i
   with_dots(dots, [&]<class Dot>() { pack_panel<Dot>(rows, offset, shift, k, columns, panel); });
 }
 
-#if HWY_TARGET == HWY_AVX3
-HWY_INLINE void multiply_64_columns(const int32_t* a, const uint8_t* const* rows, int64_t at,
-                                    uint8_t shift, int64_t k, int32_t* c) {
-  const hn::ScalableTag<uint8_t> d;
-  const hn::ScalableTag<uint16_t> d16;
-  const Words d32;
-  // The interleaving works in blocks of 16 bytes; in this order it gives consecutive columns.
-  HWY_ALIGN static constexpr int32_t order[16] = {0, 4, 8,  12, 1, 5, 9,  13,
-                                                  2, 6, 10, 14, 3, 7, 11, 15};
-  const auto indices = hn::SetTableIndices(d32, order);
-  const auto moved = hn::Set(d32, static_cast<int32_t>(0x01010101U * shift));
-  const auto row = [&](int64_t p) HWY_ATTR {
-    // Terms that are not there have weights of 0.
-    const uint8_t* from = rows[HWY_MIN(p, k - 1)] + at;
-    const Word v = hn::Xor(hn::BitCast(d32, hn::LoadU(d, from)), moved);
-    return hn::BitCast(d, hn::TableLookupLanes(v, indices));
-  };
-  Word s0 = hn::Zero(d32), s1 = s0, s2 = s0, s3 = s0;
-  for (int64_t p = 0; p < k; p += 4, ++a) {
-    const auto r0 = row(p), r1 = row(p + 1), r2 = row(p + 2), r3 = row(p + 3);
-    const auto low01 = hn::BitCast(d16, hn::InterleaveLower(d, r0, r1));
-    const auto low23 = hn::BitCast(d16, hn::InterleaveLower(d, r2, r3));
-    const auto high01 = hn::BitCast(d16, hn::InterleaveUpper(d, r0, r1));
-    const auto high23 = hn::BitCast(d16, hn::InterleaveUpper(d, r2, r3));
-    const Word w = hn::Set(d32, *a);
-    s0 = QuadDots::add(w, hn::BitCast(d32, hn::InterleaveLower(d16, low01, low23)), s0);
-    s1 = QuadDots::add(w, hn::BitCast(d32, hn::InterleaveUpper(d16, low01, low23)), s1);
-    s2 = QuadDots::add(w, hn::BitCast(d32, hn::InterleaveLower(d16, high01, high23)), s2);
-    s3 = QuadDots::add(w, hn::BitCast(d32, hn::InterleaveUpper(d16, high01, high23)), s3);
-  }
-  hn::StoreU(s0, d32, c);
-  hn::StoreU(s1, d32, c + 16);
-  hn::StoreU(s2, d32, c + 32);
-  hn::StoreU(s3, d32, c + 48);
-}
-#endif
-
-// As multiply_rows().
-void multiply_few(Dots dots, const int32_t* a, const uint8_t* const* rows, int64_t offset,
-                  bool is_signed, int64_t k, int64_t columns, int32_t* c) {
-  const uint8_t shift = is_signed ? 0x80 : 0;
-#if HWY_TARGET == HWY_AVX3
-  if (dots == Dots::Quads) {
-    for (int64_t j = 0; j < columns; j += 64) {
-      multiply_64_columns(a, rows, offset + j, shift, k, c + j);
-    }
-    return;
-  }
-#endif
-  (void)dots;
-  const Words d;
-  for (int64_t j = 0; j < columns; j += static_cast<int64_t>(hn::Lanes(d))) {
-    Word sum = hn::Zero(d);
-    for (int64_t p = 0; p < k; p += 2) {
-      const uint8_t *first = rows[p], *second = rows[HWY_MIN(p + 1, k - 1)];
-      const Word b = pair_of(first + offset + j, second + offset + j, shift);
-      sum = PairDots::add(hn::Set(d, a[p / 2]), b, sum);
-    }
-    hn::StoreU(sum, d, c + j);
-  }
-}
-
 // One row of A; its sum.
 template <class Dot>
 int32_t pack_row(const uint8_t* a, uint8_t shift, int64_t k, int32_t* words) {
@@ -316,7 +211,6 @@ namespace onnxrun {
 HWY_EXPORT(has_quads);
 HWY_EXPORT(panel_width);
 HWY_EXPORT(multiply);
-HWY_EXPORT(multiply_few);
 HWY_EXPORT(pack_panel_of);
 HWY_EXPORT(pack_rows);
 
@@ -346,11 +240,6 @@ void pack_right(Dots dots, const uint8_t* const* rows, int64_t offset, bool is_s
 void multiply_words(Dots dots, const int32_t* a, int64_t m, const int32_t* b, int64_t panels,
                     int64_t words, int32_t* c, int64_t ldc) {
   HWY_DYNAMIC_DISPATCH(multiply)(dots, a, m, b, panels, words, c, ldc);
-}
-
-void multiply_rows(Dots dots, const int32_t* a, const uint8_t* const* rows, int64_t offset,
-                   bool is_signed, int64_t k, int64_t columns, int32_t* c) {
-  HWY_DYNAMIC_DISPATCH(multiply_few)(dots, a, rows, offset, is_signed, k, columns, c);
 }
 
 void sum_columns(Dots dots, const int32_t* b, int64_t panels, int64_t words, int32_t* sums) {

@@ -48,10 +48,6 @@ void pack_right(Dots dots, const uint8_t* const* rows, int64_t offset, bool is_s
 // Rows of A are `words` apart.
 void multiply_words(Dots dots, const int32_t* a, int64_t m, const int32_t* b, int64_t panels,
                     int64_t words, int32_t* c, int64_t ldc);
-// One row of C for which rows of B are used but once, so that they are not worth laying out: C[j]
-// of `columns` columns, which are read and written in whole pieces of 64. `a` is a row of words.
-void multiply_rows(Dots dots, const int32_t* a, const uint8_t* const* rows, int64_t offset,
-                   bool is_signed, int64_t k, int64_t columns, int32_t* c);
 // The sums of the columns of panels, of unsigned bytes.
 void sum_columns(Dots dots, const int32_t* b, int64_t panels, int64_t words, int32_t* sums);
 

@@ -33,8 +33,7 @@ class LevelRounding {
     y = hn::Min(hn::Max(y, low_number), hn::Add(low_number, hn::Set(d, 255.0F)));
     // A float of this size has no digits behind the point, so that adding it rounds.
     const auto large = hn::Set(d, 12582912.0F);
-    const auto whole = hn::Sub(hn::BitCast(di, hn::Add(y, large)), hn::BitCast(di, large));
-    return hn::Sub(whole, low);
+    return hn::Sub(hn::BitCast(di, hn::Add(y, large)), hn::Add(hn::BitCast(di, large), low));
   }
 
   // Four vectors of distances to consecutive bytes.
@@ -61,6 +60,25 @@ class LevelRounding {
   HWY_INLINE void store(hn::Vec<Levels> v, uint8_t* out) const {
     const hn::Rebind<uint8_t, Levels> bytes;
     hn::StoreU(hn::Xor(hn::DemoteTo(bytes, v), hn::Set(bytes, flip_)), bytes, out);
+  }
+  // Vectors of distances, two or four, whose bytes take turns.
+  template <int count>
+  HWY_INLINE void store_turns(const hn::Vec<Levels> (&v)[count], uint8_t* out) const {
+    const Levels d;
+    auto bytes = hn::Or(v[0], hn::ShiftLeft<8>(v[1]));
+    if constexpr (count == 4) {
+      const auto others = hn::Or(v[2], hn::ShiftLeft<8>(v[3]));
+      bytes = hn::Or(bytes, hn::ShiftLeft<16>(others));
+      const auto flips = hn::Set(d, static_cast<int32_t>(0x01010101U * flip_));
+      hn::StoreU(hn::BitCast(hn::Repartition<uint8_t, Levels>(), hn::Xor(bytes, flips)),
+                 hn::Repartition<uint8_t, Levels>(), out);
+    } else {
+      const hn::Rebind<uint16_t, Levels> pairs;
+      const auto flipped = hn::Xor(bytes, hn::Set(d, 0x0101 * flip_));
+      uint16_t last[HWY_MAX_BYTES / sizeof(int32_t)];
+      hn::StoreU(hn::DemoteTo(pairs, flipped), pairs, last);
+      std::memcpy(out, last, hn::Lanes(pairs) * sizeof(uint16_t));
+    }
   }
   HWY_INLINE void store_first(hn::Vec<Levels> v, uint8_t* out, size_t count) const {
     uint8_t last[HWY_MAX_BYTES / sizeof(int32_t)];

@@ -30,6 +30,14 @@ const std::vector<ConvolutionCase> byte_convolution_cases = {
     {1, 1, 33, 17, {9, 15}, {1, 1}, {1, 1}, {1, 1}, {0, 0}},  // the windows are the image
     {2, 1, 5, 4, {3, 3}, {3, 3}, {1, 1}, {1, 1}, {0, 0}},     // one window
     {1, 1, 5, 4, {2, 2}, {5, 5}, {1, 1}, {1, 1}, {3, 3}},     // mostly padding
+    {1, 5, 1, 2, {17, 66}, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {2, 2, 1, 1, {30, 9}, {3, 7}, {1, 1}, {2, 3}, {2, 5}},
+    {1, 2, 1, 2, {40, 40}, {5, 5}, {3, 3}, {1, 2}, {2, 4}},
+    {1, 3, 2, 1, {150}, {11}, {2}, {1}, {5}},
+    {1, 2, 1, 1, {80}, {9}, {3}, {2}, {8}},
+    {1, 2, 1, 1, {14, 14}, {1, 4}, {1, 5}, {1, 1}, {0, 2}},
+    {1, 2, 1, 1, {5, 7, 19}, {3, 3, 3}, {1, 1, 2}, {1, 1, 1}, {1, 1, 1}},
+    {1, 1, 1, 1, {1100, 2}, {3, 2}, {1, 1}, {1, 1}, {1, 1}},
 };
 
 using ByteList = std::vector<uint8_t>;
@@ -76,8 +84,8 @@ struct Operands {
 
   // Calls f(convolution, operands).
   template <typename F>
-  void with(Dots dots, const F& f) const {
-    const ByteConvolution convolution(shape, dots);
+  void with(Dots dots, size_t way, const F& f) const {
+    const ByteConvolution convolution(shape, dots, way);
     std::vector<int32_t> words(static_cast<size_t>(convolution.weight_words()));
     convolution.pack_weights({w.data(), signed_w}, words.data());
     const ZeroPoints zeros(zero_w.data(), static_cast<int64_t>(zero_w.size()), signed_w,
@@ -85,9 +93,9 @@ struct Operands {
     f(convolution, ByteConvolution::Operands{{x.data(), signed_x}, zero_x, words.data(), zeros});
   }
 
-  std::vector<double> sums(Dots dots) const {
+  std::vector<double> sums(Dots dots, size_t way = 0) const {
     std::vector<int32_t> y(static_cast<size_t>(outputs()));
-    with(dots, [&](const ByteConvolution& convolution, const ByteConvolution::Operands& o) {
+    with(dots, way, [&](const ByteConvolution& convolution, const ByteConvolution::Operands& o) {
       convolution.sums(o, y.data());
     });
     return {y.begin(), y.end()};
@@ -104,19 +112,31 @@ INSTANTIATE_TEST_SUITE_P(Targets, ByteConvolutions,
                          ::testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
                          [](const auto& row) { return std::string(hwy::TargetName(row.param)); });
 
-TEST_P(ByteConvolutions, AreExact) {
+// Calls f(operands, terms of a word, way) for all of them.
+template <typename F>
+void for_each_problem(const F& f) {
   for (Dots dots : {Dots::Pairs, Dots::Quads}) {
     if (!has_dots(dots)) continue;
     for (size_t i = 0; i < byte_convolution_cases.size(); ++i) {
       for (bool signed_x : {false, true}) {
         for (bool signed_w : {false, true}) {
           const Operands o(byte_convolution_cases[i], signed_x, signed_w, (i + signed_x) % 2 == 1);
-          ASSERT_EQ(o.sums(dots), o.expected()) << "case " << i << " signed " << signed_x
-                                                << signed_w << " terms " << static_cast<int>(dots);
+          for (size_t way = 0; way < ByteConvolution::ways; ++way) {
+            SCOPED_TRACE(::testing::Message()
+                         << "case " << i << " signed " << signed_x << signed_w << " terms "
+                         << static_cast<int>(dots) << " way " << way);
+            f(o, dots, way);
+            if (::testing::Test::HasFatalFailure()) return;
+          }
         }
       }
     }
   }
+}
+
+TEST_P(ByteConvolutions, AreExact) {
+  for_each_problem(
+      [](const Operands& o, Dots dots, size_t way) { ASSERT_EQ(o.sums(dots, way), o.expected()); });
 }
 
 TEST_P(ByteConvolutions, AreTheSameOnThreads) {
@@ -129,29 +149,36 @@ TEST_P(ByteConvolutions, AreTheSameOnThreads) {
   }
 }
 
+double level_of(double sum, int32_t bias, float factor, double lowest) {
+  const auto whole = static_cast<float>(std::min<double>(sum + bias, INT32_MAX));
+  return std::clamp<double>(std::nearbyint(whole * factor) - 5, lowest, lowest + 255);
+}
+
 TEST_P(ByteConvolutions, AreQuantized) {
-  for (const ConvolutionCase& c : byte_convolution_cases) {
-    const Operands o(c, false, true, false);
+  for_each_problem([](const Operands& o, Dots dots, size_t way) {
     std::vector<int32_t> bias;
     std::vector<float> factors;
     for (int64_t i = 0; i < o.channels(); ++i) {
-      bias.push_back(i == 4 ? INT32_MAX : static_cast<int32_t>(100 * i - 300));
-      factors.push_back(i == 4 ? 0x1p-26F : 0.001F * static_cast<float>(i % 7 + 1));
+      bias.push_back(i == 4 || i == 1 ? INT32_MAX : static_cast<int32_t>(100 * i - 300));
+      factors.push_back(bias.back() == INT32_MAX ? 0x1p-26F
+                                                 : 0.001F * static_cast<float>(i % 7 + 1));
     }
     const std::vector<double> sums = o.expected();
-    ByteList y(sums.size());
-    o.with(fastest_dots(), [&](const ByteConvolution& convolution, const auto& operands) {
-      convolution.quantized(operands, {bias.data(), factors.data(), -5, true}, y.data());
+    const bool is_signed = way % 2 == 0;
+    constexpr size_t behind = 64;
+    ByteList y(sums.size() + behind, 0x5A);
+    o.with(dots, way, [&](const ByteConvolution& convolution, const auto& operands) {
+      convolution.quantized(operands, {bias.data(), factors.data(), -5, is_signed}, y.data());
     });
     const size_t plane = static_cast<size_t>(o.shape.window.output_size());
     for (size_t i = 0; i < sums.size(); ++i) {
       const size_t channel = i / plane % static_cast<size_t>(o.channels());
-      const double whole = std::min<double>(sums[i] + bias[channel], INT32_MAX);
-      const auto sum = static_cast<float>(whole);
-      const double level = std::nearbyint(sum * factors[channel]) - 5;
-      ASSERT_EQ(number(y[i], true), std::clamp(level, -128.0, 127.0)) << "element " << i;
+      ASSERT_EQ(number(y[i], is_signed),
+                level_of(sums[i], bias[channel], factors[channel], is_signed ? -128 : 0))
+          << "element " << i;
     }
-  }
+    ASSERT_EQ(ByteList(y.end() - behind, y.end()), ByteList(behind, 0x5A));
+  });
 }
 
 }  // namespace
