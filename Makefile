@@ -8,7 +8,8 @@
 #   make test-sanitizers  the tests under ASan+UBSan and under TSan
 #   make coverage         the lines that the tests execute, in runtime, importer, exporter and api
 #   make fuzz             libFuzzer targets by clang, FUZZ_SECONDS each (docs/fuzzing.md)
-#   make bench            benchmarks, beside PyTorch and ONNX Runtime where they are installed
+#   make bench            benchmarks, beside the peers that are installed (benchmarks/README.md)
+#   make bench-peers      two virtual environments with all peers, which make bench finds
 #   make format           formats every C++ file in place
 #   make lint             checks the format, runs clang-tidy, reads each layer as one unit
 #   make clean            removes everything that was built
@@ -18,13 +19,16 @@ JOBS ?= $(shell nproc)
 PYTHON ?= python3
 # A virtual environment of yours that has tests/interop/requirements.txt saves the download.
 ONNXRUN_VENV ?= build/venv
+# What make bench-peers makes; ORT-training brings a module of ONNX Runtime's name, so it is alone.
+ONNXRUN_BENCH_VENV ?= build/bench-venv
+ONNXRUN_ORT_TRAINING_VENV ?= build/ort-training-venv
 # Parts of names: which interop tests run; all if empty.
 INTEROP ?=
 # How long each fuzz target runs.
 FUZZ_SECONDS ?= 600
 CPP_FILES = git ls-files '*.cpp' '*.h'
 
-.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% coverage fuzz bench format check-format \
+.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% coverage fuzz bench bench-peers format check-format \
         lint clean
 
 all: build
@@ -74,7 +78,12 @@ fuzz:
 
 bench: deps
 	@scripts/build.sh bench
-	@scripts/bench.sh build-bench $(ONNXRUN_VENV)
+	@ORT_TRAINING_PYTHON=$(ONNXRUN_ORT_TRAINING_VENV)/bin/python \
+	  scripts/bench.sh build-bench $(ONNXRUN_BENCH_VENV) $(ONNXRUN_VENV)
+
+bench-peers:
+	@PYTHON=$(PYTHON) scripts/make-venv.sh $(ONNXRUN_BENCH_VENV) benchmarks/requirements.txt
+	@PYTHON=$(PYTHON) scripts/make-venv.sh $(ONNXRUN_ORT_TRAINING_VENV) benchmarks/requirements-ort-training.txt
 
 format:
 	@scripts/install-deps.sh lint

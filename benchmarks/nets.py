@@ -146,6 +146,7 @@ class Training:
     goal: float  # the share of the best peer's time that ours may take
     loss: str = "nll"
     batch_axis: int = 0
+    large_products: bool = False  # some that --products openblas gives away
 
     def torch_optimizer(self, net):
         if self.optimizer == "adam":
@@ -189,7 +190,7 @@ TRAINING = [
     Training("MLP 784-128-10, batch 64, SGD", lambda: classifier(784, 128, 10), images(64, 784),
              classes(10, 64), "sgd", 0.7),
     Training("MLP 784-512-512-10, batch 128, Adam", lambda: classifier(784, 512, 512, 10),
-             images(128, 784), classes(10, 128), "adam", 0.85),
+             images(128, 784), classes(10, 128), "adam", 0.85, large_products=True),
     Training("RNN T 23 B 10 I 100 H 50, SGD", *sequence(nn.RNN), 0.45, batch_axis=1),
     Training("GRU T 23 B 10 I 100 H 50, SGD", *sequence(nn.GRU), 0.4, batch_axis=1),
     Training("LSTM T 23 B 10 I 100 H 50, SGD", *sequence(nn.LSTM), 0.4, batch_axis=1),
@@ -200,7 +201,8 @@ TRAINING = [
     Training("ResNet-8 32x32, batch 32, momentum", ResNet8, images(32, 3, 32, 32), classes(10, 32),
              "momentum", 0.6),
     Training("Transformer d 128, 2 layers, T 64, B 8, Adam", Transformer,
-             lambda: torch.randint(0, 256, (8, 64)), classes(10, 8), "adam", 0.7),
+             lambda: torch.randint(0, 256, (8, 64)), classes(10, 8), "adam", 0.7,
+             large_products=True),
 ]  # fmt: skip
 
 
@@ -228,6 +230,7 @@ class Inference:
     net: Callable[[], nn.Module]
     inputs: tuple
     goal: float
+    large_products: bool = False
 
 
 def square(n, dtype=torch.float32):
@@ -281,9 +284,10 @@ INFERENCE = [
               (torch.rand(1, 256, 14, 14),), 0.9),
     Inference("depthwise 3x3, 128, 56x56", lambda: nn.Conv2d(128, 128, 3, padding=1, groups=128),
               (torch.rand(1, 128, 56, 56),), 0.8),
-    Inference("MatMul 1024", lambda: Apply(torch.matmul), square(1024), 0.95),
-    Inference("MatMul 256", lambda: Apply(torch.matmul), square(256), 0.9),
-    Inference("MatMul 1024, double", lambda: Apply(torch.matmul), square(1024, torch.float64), 0.9),
+    Inference("MatMul 1024", lambda: Apply(torch.matmul), square(1024), 0.95, True),
+    Inference("MatMul 256", lambda: Apply(torch.matmul), square(256), 0.9, True),
+    Inference("MatMul 1024, double", lambda: Apply(torch.matmul), square(1024, torch.float64), 0.9,
+              True),
     *recurrent(),
     *functions(),
     Inference("chain of 1,000 elementwise nodes on 16 floats", lambda: Apply(chain),

@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
 # Runs the benchmarks of a build, beside their peers where a Python is found that may have them:
-# scripts/bench.sh BUILD_DIR VENV
+# scripts/bench.sh BUILD_DIR VENV...
+# The first environment that is there counts. ORT_TRAINING_PYTHON may name a Python for ORT-training.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-program=$1/onnxrun_benchmarks command=$1/onnxrun venv=$2
-for python in "$venv/bin/python" python3; do
+build=$1 program=$1/onnxrun_benchmarks command=$1/onnxrun
+shift
+peers=()
+if [ -x "${ORT_TRAINING_PYTHON:-}" ]; then
+  peers+=(--ort-training "$ORT_TRAINING_PYTHON")
+fi
+for python in "${@/%//bin/python}" python3; do
   if command -v "$python" >/dev/null; then
     update=${UPDATE:+--update benchmarks/README.md}
     "$python" benchmarks/peers.py "$program" $update
     echo
-    "$python" benchmarks/tables.py "$command" --json "$1/tables.json" $update ||
+    "$python" benchmarks/tables.py "$command" "${peers[@]}" --json "$build/tables.json" $update ||
       echo "the tables of larger nets are incomplete" >&2
     echo
     "$python" benchmarks/quantized.py "$command" $update ||
