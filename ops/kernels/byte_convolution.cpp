@@ -22,6 +22,9 @@ constexpr int64_t most_rows = 64;
 // Output channels of a group for which columns are not worth laying out, and the terms that words
 // are looked for in.
 constexpr int64_t few_channels = 2, most_terms = 1 << 12;
+// Bytes of planes that are filled before any is read, which takes long where they were just
+// written.
+constexpr int64_t planes_together = 1 << 14;
 // Multiplications that are worth a thread's waking.
 constexpr double byte_grain = 1 << 20;
 
@@ -39,8 +42,8 @@ void place(const std::optional<FlatWindows>& flat, const T* from, int64_t at, in
   }
 }
 
-// Columns that a piece holds at most, and what kernels write behind them.
-constexpr int64_t row_columns = most_columns + 2 * FlatWindows::slack;
+// Of these, the columns of a piece and what is written behind them.
+constexpr int64_t neighbour_columns = 1 << 12, row_columns = neighbour_columns + neighbour_slack;
 
 struct Sums {
   int32_t* y;
@@ -51,7 +54,7 @@ struct Sums {
     place(flat, sums, at, size, y + plane);
   }
   void take(const FlatWindows& flat, int64_t /*channel*/, int64_t plane, int64_t at, int64_t size,
-            const NeighbourSums& n) const {
+            NeighbourSums& n) const {
     int32_t row[row_columns];
     sum_neighbours(n, at, size, row);
     flat.unpack_output(row, at, size, y + plane);
@@ -83,7 +86,7 @@ struct Quantized {
     if (flat) flat->unpack_output(row, at, size, y + plane);
   }
   void take(const FlatWindows& flat, int64_t channel, int64_t plane, int64_t at, int64_t size,
-            NeighbourSums n) const {
+            NeighbourSums& n) const {
     uint8_t row[row_columns];
     const Requantization r = of_channel(channel, n.add);
     if (r.bias == 0) {
@@ -93,7 +96,7 @@ struct Quantized {
       sum_neighbours(n, at, size, sums);
       requantize(r, {}, sums, size, row);
     }
-    flat.unpack_output(row, at, size, y + plane);
+    unpack_bytes(flat, row, at, size, y + plane);
   }
 };
 
@@ -102,24 +105,24 @@ struct Quantized {
 template <typename Result>
 constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
     {"pixels", [](const ByteConvolution& c) { return c.is_identity_; },
-     [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
-       c.run_pixels(o, part, result);
+     [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
+       c.for_each_part(groups, [&](const Part& part) { c.run_pixels(o, part, result); });
      }},
     {"neighbouring bytes",
      [](const ByteConvolution& c) {
        return c.flat_ && c.shape_.out_channels <= few_channels && c.terms() <= most_terms &&
               c.terms() > 0;
      },
-     [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
-       c.run_neighbours(o, part, result);
+     [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
+       c.run_neighbours(o, groups, result);
      }},
     {"flat windows", [](const ByteConvolution& c) { return c.flat_.has_value(); },
-     [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
-       c.run_flat(o, part, result);
+     [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
+       c.for_each_part(groups, [&](const Part& part) { c.run_flat(o, part, result); });
      }},
     {"copied windows", always<ByteConvolution>,
-     [](const ByteConvolution& c, const Operands& o, const Part& part, const Result& result) {
-       c.run_copied(o, part, result);
+     [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
+       c.for_each_part(groups, [&](const Part& part) { c.run_copied(o, part, result); });
      }},
 };
 
@@ -133,7 +136,10 @@ ByteConvolution::ByteConvolution(ConvShape s, Dots dots, size_t way)
   if (!is_identity_) flat_ = FlatWindows::of(shape_.window, shape_.in_channels, plane_limits);
   while (!kernels<Sums>[way_].applies(*this)) ++way_;
   if (way_ == copied) flat_.reset();
-  if (way_ == neighbours) neighbours_.emplace(shape_.window, shape_.in_channels, *flat_, dots_);
+  if (way_ == neighbours) {
+    flat_ = neighbour_windows(shape_.window, shape_.in_channels, plane_limits, dots_);
+    neighbours_.emplace(shape_.window, shape_.in_channels, *flat_, dots_);
+  }
   name_ = std::string(kernels<Sums>[way_].name) + " by " +
           (dots_ == Dots::Quads ? "8-bit" : "16-bit") + " dot products";
 }
@@ -193,15 +199,27 @@ void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Par
   }
 }
 
+int64_t ByteConvolution::piece() const {
+  if (neighbours_) return neighbour_columns;
+  const int64_t fitting = piece_words / std::max<int64_t>(1, words()) / FlatWindows::slack;
+  return std::clamp(fitting * FlatWindows::slack, fewest_columns, most_columns);
+}
+
 template <typename F>
 void ByteConvolution::for_each_piece(const F& f) const {
-  const int64_t fitting = piece_words / std::max<int64_t>(1, words()) / FlatWindows::slack;
-  const int64_t piece = std::clamp(fitting * FlatWindows::slack, fewest_columns, most_columns);
-  const int64_t pieces = ceil_of(columns(), piece);
+  const int64_t size = piece(), pieces = ceil_of(columns(), size);
+  if (pieces == 1) return f(0, columns());
   const int64_t grain = grain_of(shape_.group_work() / static_cast<double>(pieces));
   parallel_for(pieces, grain, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) f(i * piece, std::min(columns(), (i + 1) * piece));
+    for (int64_t i = first; i < last; ++i) f(i * size, std::min(columns(), (i + 1) * size));
   });
+}
+
+template <typename F>
+void ByteConvolution::for_each_part(Groups groups, const F& f) const {
+  for (int64_t i = groups.begin; i < groups.end; ++i) {
+    f(Part{i / shape_.groups, i % shape_.groups});
+  }
 }
 
 template <typename Result>
@@ -217,23 +235,35 @@ void ByteConvolution::run_pixels(const Operands& o, const Part& part, const Resu
 }
 
 template <typename Result>
-void ByteConvolution::run_neighbours(const Operands& o, const Part& part,
-                                     const Result& result) const {
-  const int64_t size = shape_.in_channels * flat_->plane_size();
-  Scratch scratch(static_cast<size_t>(size + 2 * FlatWindows::slack));
+void ByteConvolution::run_neighbours(const Operands& o, Groups groups, const Result& result) const {
+  const int64_t in = shape_.in_channels, size = in * flat_->plane_size();
+  const int64_t together =
+      std::clamp<int64_t>(planes_together / size, 1, groups.end - groups.begin);
+  Scratch scratch(static_cast<size_t>(together * size + neighbour_slack));
   auto* planes = scratch.as<uint8_t>();
-  flat_->pack_input(o.x.data + shape_.x_at(part.image, part.group), shape_.in_channels, planes,
-                    o.zero_x);
-  if (o.x.is_signed) {
-    std::transform(planes, planes + size, planes, [](uint8_t v) { return v ^ 0x80; });
+  for (int64_t first = groups.begin; first < groups.end; first += together) {
+    const Groups some{first, std::min(groups.end, first + together)};
+    const Bytes x{o.x.data + shape_.x_at(0, first), o.x.is_signed};
+    pack_planes(*flat_, x, (some.end - first) * in, o.zero_x, planes);
+    const uint8_t* from = planes;
+    for_each_part(some, [&](const Part& part) {
+      sum_neighbours_of(o, part, from, result);
+      from += size;
+    });
   }
+}
+
+template <typename Result>
+void ByteConvolution::sum_neighbours_of(const Operands& o, const Part& part, const uint8_t* planes,
+                                        const Result& result) const {
   for_each_piece([&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < shape_.out_channels; ++i) {
       const int64_t channel = part.group * shape_.out_channels + i;
       const SumCorrection c = correction(o, channel);
       const int64_t plane = (part.image * channels() + channel) * outputs_;
-      result.take(*flat_, channel, plane, begin, end - begin,
-                  {*neighbours_, planes, o.weights + channel * words(), c.add, c.column_factor});
+      NeighbourSums sums{*neighbours_, planes, o.weights + channel * words(), c.add,
+                         c.column_factor};
+      result.take(*flat_, channel, plane, begin, end - begin, sums);
     }
   });
 }
@@ -274,9 +304,7 @@ void ByteConvolution::run(const Operands& o, const Result& result) const {
   const int64_t grain = grain_of(shape_.group_work());
   const auto& kernel = kernels<Result>[way_];
   parallel_for(shape_.batch * shape_.groups, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      kernel.run(*this, o, {i / shape_.groups, i % shape_.groups}, result);
-    }
+    kernel.run(*this, o, {begin, end}, result);
   });
 }
 

@@ -53,12 +53,20 @@ class ByteConvolution {
   struct Part {
     int64_t image, group;
   };
+  // Numbers of them among those of all images.
+  struct Groups {
+    int64_t begin, end;
+  };
+  template <typename F>
+  void for_each_part(Groups groups, const F& f) const;
   template <typename Result>
-  using GroupKernel = Kernel<ByteConvolution, const Operands&, const Part&, const Result&>;
+  using GroupKernel = Kernel<ByteConvolution, const Operands&, Groups, const Result&>;
   template <typename Result>
   static const GroupKernel<Result> kernels[ways];
   static constexpr size_t neighbours = 1, copied = 3;
 
+  // Columns that are computed at a time.
+  int64_t piece() const;
   // Calls f(begin, end) with columns that cover all, in parallel where they are many.
   template <typename F>
   void for_each_piece(const F& f) const;
@@ -67,7 +75,10 @@ class ByteConvolution {
   void run_pixels(const Operands& o, const Part& part, const Result& result) const;
   // Padded planes whose words are read where they lie.
   template <typename Result>
-  void run_neighbours(const Operands& o, const Part& part, const Result& result) const;
+  void run_neighbours(const Operands& o, Groups groups, const Result& result) const;
+  template <typename Result>
+  void sum_neighbours_of(const Operands& o, const Part& part, const uint8_t* planes,
+                         const Result& result) const;
   // Columns are flat indices of padded planes.
   template <typename Result>
   void run_flat(const Operands& o, const Part& part, const Result& result) const;

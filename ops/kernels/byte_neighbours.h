@@ -3,10 +3,12 @@
 //
 // A word is what neighbouring positions of the kernel's last axis meet: neighbouring bytes of a
 // padded plane (flat_windows.h). Of t terms each, the words from one byte on are those of every
-// t-th window; together with those from the next t - 1 bytes on, they are the words of all.
+// t-th window (or as many fewer as windows are apart); together with those from where the windows
+// between begin, they are the words of all.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,14 @@
 #include "kernels/flat_windows.h"
 
 namespace onnxrun {
+
+// Planes as they are laid out for these products.
+std::optional<FlatWindows> neighbour_windows(const Window& w, int64_t channels,
+                                             FlatWindows::Limits limits, Dots dots);
+// Fills them with unsigned bytes: channels * f.plane_size() + neighbour_slack.
+constexpr int64_t neighbour_slack = 2 * FlatWindows::slack;
+void pack_planes(const FlatWindows& f, const Bytes& x, int64_t channels, uint8_t padding,
+                 uint8_t* planes);
 
 // How the windows of a group of channels are cut into words.
 class NeighbourWords {
@@ -29,6 +39,8 @@ class NeighbourWords {
   // One output channel's weights, moved to be signed, to size() words. Returns their sum.
   int32_t pack(const Bytes& w, int32_t* words) const;
 
+  // From a window's words to the next one's.
+  int64_t step() const { return step_; }
   // Where the words of window 0 begin in the planes.
   const int64_t* at() const { return at_.data(); }
   // Weights that are all 1.
@@ -36,7 +48,7 @@ class NeighbourWords {
 
  private:
   Dots dots_;
-  int64_t channels_;
+  int64_t channels_, step_;
   std::vector<int64_t> at_;
   std::vector<int64_t> places_;  // in the words of a channel, of the kernel's positions
   std::vector<int32_t> ones_;
@@ -44,8 +56,8 @@ class NeighbourWords {
 };
 
 // The sums of one output channel, sum(weights * window) + add + zero * sum(window). Planes hold
-// unsigned bytes. Columns are flat indices; what is read behind the last one's window and written
-// behind its sum is less than 2 * FlatWindows::slack elements.
+// unsigned bytes. Columns are flat indices; what is written behind the
+// last one is less than neighbour_slack.
 struct NeighbourSums {
   const NeighbourWords& words;
   const uint8_t* planes;
@@ -56,5 +68,8 @@ void sum_neighbours(const NeighbourSums& n, int64_t begin, int64_t columns, int3
 // As requantize(), which n.add replaces the bias for.
 void quantize_neighbours(const NeighbourSums& n, const Requantization& r, int64_t begin,
                          int64_t columns, uint8_t* y);
+
+// f.unpack_output().
+void unpack_bytes(const FlatWindows& f, const uint8_t* flat, int64_t at, int64_t size, uint8_t* y);
 
 }  // namespace onnxrun

@@ -25,36 +25,43 @@ std::optional<FlatWindows> FlatWindows::of(const Window& w, int64_t channels,
   }
   int64_t used = w.input_size() + w.output_size();
   if (plane * channels > limits.elements || plane > most_padding * used) return std::nullopt;
-  FlatWindows flat(w);
+  FlatWindows flat(w, limits.whole_lines);
   if (flat.size_ > 2 * w.output_size()) return std::nullopt;
   return flat;
 }
 
-FlatWindows::FlatWindows(const Window& w)
-    : window_(w), pitch_(w.rank()), phase_step_(w.rank()), reach_(w.rank()) {
+FlatWindows::FlatWindows(const Window& w, bool whole_lines)
+    : window_(w),
+      phases_of_(w.strides),
+      pitch_(w.rank()),
+      phase_step_(w.rank()),
+      reach_(w.rank()),
+      step_(whole_lines ? w.strides.back() : 1) {
+  if (whole_lines) phases_of_.back() = 1;
   int64_t phase = 1;
   for (size_t i = w.rank(); i-- > 0;) {
     int64_t padded = (w.output[i] - 1) * w.strides[i] + w.extent(i);
-    reach_[i] = (padded + w.strides[i] - 1) / w.strides[i];
+    reach_[i] = (padded + w.strides[i] - 1) / w.strides[i] * (w.strides[i] / phases_of_[i]);
     pitch_[i] = phase;
     phase *= reach_[i];
   }
   plane_ = phase;
   for (size_t i = w.rank(); i-- > 0;) {
     phase_step_[i] = plane_;
-    plane_ *= w.strides[i];
+    plane_ *= phases_of_[i];
   }
-  size_ = 1;
-  for (size_t i = 0; i < w.rank(); ++i) size_ += (w.output[i] - 1) * pitch_[i];
+  size_ = w.output.back();
+  for (size_t i = 0; i + 1 < w.rank(); ++i) size_ += (w.output[i] - 1) * (pitch_[i] / step_);
   for (int64_t tap = 0; tap < w.kernel_size(); ++tap) {
     int64_t rest = tap, at = 0;
     for (size_t i = w.rank(); i-- > 0; rest /= w.kernel[i]) {
       int64_t position = rest % w.kernel[i] * w.dilations[i];
-      at += position % w.strides[i] * phase_step_[i] + position / w.strides[i] * pitch_[i];
+      at += position % phases_of_[i] * phase_step_[i] + position / phases_of_[i] * pitch_[i];
     }
     offsets_.push_back(at);
   }
   find_lines();
+  find_phases();
 }
 
 void FlatWindows::find_lines() {
@@ -62,7 +69,7 @@ void FlatWindows::find_lines() {
   for (int64_t line = 0; line < window_.output_size() / window_.output[inner]; ++line) {
     int64_t rest = line, at = 0;
     for (size_t i = inner; i-- > 0; rest /= window_.output[i]) {
-      at += rest % window_.output[i] * pitch_[i];
+      at += rest % window_.output[i] * (pitch_[i] / step_);
     }
     output_lines_.push_back(at);
   }
@@ -76,6 +83,21 @@ void FlatWindows::find_lines() {
       at += position % step * phase_step_[i] + position / step * pitch_[i];
     }
     if (read) input_lines_.push_back({line, at});
+  }
+  std::sort(input_lines_.begin(), input_lines_.end(),
+            [](const InputLine& a, const InputLine& b) { return a.at < b.at; });
+}
+
+void FlatWindows::find_phases() {
+  const int64_t step = phases_of_.back(), length = window_.input.back();
+  for (int64_t phase = 0; phase < step; ++phase) {
+    // Element q of the phase is element q * step - shift of the line.
+    const int64_t shift = window_.pads.back() - phase;
+    const int64_t first = std::max<int64_t>(0, (shift + step - 1) / step);
+    const int64_t last =
+        std::min(reach_.back(), length + shift > 0 ? (length + shift + step - 1) / step : 0);
+    if (first >= last) continue;
+    phases_.push_back({first * step - shift, last - first, phase * phase_step_.back() + first});
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/window.h"
@@ -15,12 +16,23 @@ namespace onnxrun {
 template <typename T>
 inline void copy_line(const T* from, int64_t n, T* to) {
   constexpr int64_t chunk = 16 / sizeof(T);
-  if (n < chunk || n > 16 * chunk) {
+  if (n > 16 * chunk) {
     std::copy_n(from, n, to);
     return;
   }
-  for (int64_t i = 0; i + chunk < n; i += chunk) std::memcpy(to + i, from + i, 16);
-  std::memcpy(to + n - chunk, from + n - chunk, 16);
+  // The last piece overlaps the one before.
+  const auto copy_by = [&](auto piece) {
+    constexpr int64_t elements = piece / sizeof(T);
+    for (int64_t i = 0; i + elements < n; i += elements) std::memcpy(to + i, from + i, piece);
+    std::memcpy(to + n - elements, from + n - elements, piece);
+  };
+  if (n >= chunk) {
+    copy_by(std::integral_constant<size_t, 16>());
+  } else if (2 * n >= chunk) {
+    copy_by(std::integral_constant<size_t, 8>());
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+  }
 }
 
 // Each channel lies in a plane: padded, and cut into phases, one for each remainder of the
@@ -36,6 +48,9 @@ class FlatWindows {
   struct Limits {
     int64_t elements = int64_t{1} << 18;  // of all planes
     int64_t channels = 128;               // more have their rows too far apart for the caches
+    // Lines of the last axis are not cut into phases: what a position of the kernel meets in window
+    // p is plane[offset + p * stride].
+    bool whole_lines = false;
   };
   static std::optional<FlatWindows> of(const Window& w, int64_t channels, const Limits& limits);
   static std::optional<FlatWindows> of(const Window& w, int64_t channels) {
@@ -51,6 +66,11 @@ class FlatWindows {
   int64_t size() const { return size_; }
   // size() rounded up to whole vectors.
   int64_t padded_size() const { return (size_ + slack - 1) / slack * slack; }
+  const Window& window() const { return window_; }
+  // Lines of the input lie in planes as they are, if only in parts.
+  bool has_whole_lines() const { return phases_of_.back() == 1 && !phases_.empty(); }
+  // From what a window meets to what the next one does.
+  int64_t step() const { return step_; }
   // Of the kernel's positions, in row-major order.
   const std::vector<int64_t>& offsets() const { return offsets_; }
 
@@ -63,26 +83,41 @@ class FlatWindows {
   // The outputs at flat indices [at, at + size), which `flat` holds, to their places in y.
   template <typename T>
   void unpack_output(const T* flat, int64_t at, int64_t size, T* y) const;
+  // Calls f(from, n, to) for lines of windows among flat indices [at, at + size): n elements from
+  // flat index at + from on are those from output `to` on.
+  template <typename F>
+  void for_each_output_line(int64_t at, int64_t size, const F& f) const;
+
+  // Lines along the last axis: those of the input that any window reads, with where they begin in a
+  // plane, in order; and what of a line goes where from there on: from element `from` on, every one
+  // that is as far from the last as there are phases.
+  struct InputLine {
+    int64_t number, at;
+  };
+  struct LinePhase {
+    int64_t from, count, at;
+  };
+  const std::vector<InputLine>& input_lines() const { return input_lines_; }
+  const std::vector<LinePhase>& line_phases() const { return phases_; }
 
  private:
-  explicit FlatWindows(const Window& w);
+  FlatWindows(const Window& w, bool whole_lines);
 
   void find_lines();
+  void find_phases();
   template <typename T>
   void pack_line(const T* line, T* plane) const;
 
   Window window_;
+  Dims phases_of_;           // an axis: how many phases it is cut into
   Dims pitch_, phase_step_;  // an axis: of the next position of a phase, of the next phase
   Dims reach_;               // positions of a phase, an axis
   int64_t plane_ = 0, size_ = 0;
   std::vector<int64_t> offsets_;
-  // Lines along the last axis: those of the input that any window reads, with where they begin in a
-  // plane, and the flat indices at which those of windows begin.
-  struct InputLine {
-    int64_t number, at;
-  };
+  int64_t step_;
   std::vector<InputLine> input_lines_;
-  std::vector<int64_t> output_lines_;
+  std::vector<int64_t> output_lines_;  // the flat indices at which lines of windows begin
+  std::vector<LinePhase> phases_;
 };
 
 template <typename T>
@@ -97,33 +132,35 @@ void FlatWindows::pack_output(const T* y, T* flat) const {
   std::fill(flat + filled, flat + padded_size(), T{0});
 }
 
-template <typename T>
-void FlatWindows::unpack_output(const T* flat, int64_t at, int64_t size, T* y) const {
+template <typename F>
+inline void FlatWindows::for_each_output_line(int64_t at, int64_t size, const F& f) const {
   const int64_t length = window_.output.back();
-  auto line = std::upper_bound(output_lines_.begin(), output_lines_.end(), at - length);
-  for (; line != output_lines_.end() && *line < at + size; ++line) {
-    const int64_t begin = std::max(*line, at), end = std::min(*line + length, at + size);
-    copy_line(flat + begin - at, end - begin,
-              y + (line - output_lines_.begin()) * length + begin - *line);
+  const auto begin = output_lines_.begin(), end = output_lines_.end();
+  for (auto line = std::upper_bound(begin, end, at - length); line != end && *line < at + size;
+       ++line) {
+    const int64_t first = std::max(*line, at), last = std::min(*line + length, at + size);
+    f(first - at, last - first, (line - begin) * length + first - *line);
   }
 }
 
 template <typename T>
+void FlatWindows::unpack_output(const T* flat, int64_t at, int64_t size, T* y) const {
+  for_each_output_line(
+      at, size, [&](int64_t from, int64_t n, int64_t to) { copy_line(flat + from, n, y + to); });
+}
+
+template <typename T>
 void FlatWindows::pack_line(const T* line, T* plane) const {
-  int64_t step = window_.strides.back(), pad = window_.pads.back();
-  int64_t length = window_.input.back(), reach = reach_.back();
-  for (int64_t phase = 0; phase < step; ++phase, plane += phase_step_.back()) {
-    int64_t shift = pad - phase;  // element q of the phase is element q * step - shift of the line
-    int64_t first = std::max<int64_t>(0, (shift + step - 1) / step);
-    int64_t last = std::min(reach, length + shift > 0 ? (length + shift + step - 1) / step : 0);
-    if (first >= last) continue;
-    const T* from = line + first * step - shift;
+  const int64_t step = phases_of_.back();
+  for (const LinePhase phase : phases_) {
+    const T* from = line + phase.from;
+    T* to = plane + phase.at;
     if (step == 1) {
-      copy_line(from, last - first, plane + first);
+      copy_line(from, phase.count, to);
     } else if (step == 2) {
-      for (int64_t q = 0; q < last - first; ++q) plane[first + q] = from[2 * q];
+      for (int64_t q = 0; q < phase.count; ++q) to[q] = from[2 * q];
     } else {
-      for (int64_t q = 0; q < last - first; ++q) plane[first + q] = from[step * q];
+      for (int64_t q = 0; q < phase.count; ++q) to[q] = from[step * q];
     }
   }
 }

@@ -61,7 +61,10 @@ class LevelRounding {
     const hn::Rebind<uint8_t, Levels> bytes;
     hn::StoreU(hn::Xor(hn::DemoteTo(bytes, v), hn::Set(bytes, flip_)), bytes, out);
   }
-  // Vectors of distances, two or four, whose bytes take turns.
+  // Vectors of distances, one, two or four, whose bytes take turns.
+  HWY_INLINE void store_turns(const hn::Vec<Levels> (&v)[1], uint8_t* out) const {
+    store(v[0], out);
+  }
   template <int count>
   HWY_INLINE void store_turns(const hn::Vec<Levels> (&v)[count], uint8_t* out) const {
     const Levels d;
