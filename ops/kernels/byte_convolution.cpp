@@ -19,9 +19,9 @@ constexpr FlatWindows::Limits plane_limits{.elements = int64_t{1} << 22, .channe
 // Words of columns that are laid out at a time, and how many columns and rows that may be.
 constexpr int64_t piece_words = 1 << 14, fewest_columns = 128, most_columns = 1024;
 constexpr int64_t most_rows = 64;
-// Output channels of a group for which columns are not worth laying out, and the terms that words
-// are looked for in.
-constexpr int64_t few_channels = 2, most_terms = 1 << 12;
+// Output channels of a group for which columns are not worth laying out, and the terms of all of
+// them for which they are not, either; the terms that words are looked for in.
+constexpr int64_t few_channels = 4, few_terms = 1 << 10, most_terms = 1 << 12;
 // Bytes of planes that are filled before any is read, which takes long where they were just
 // written.
 constexpr int64_t planes_together = 1 << 14;
@@ -110,8 +110,9 @@ constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
      }},
     {"neighbouring bytes",
      [](const ByteConvolution& c) {
-       return c.flat_ && c.shape_.out_channels <= few_channels && c.terms() <= most_terms &&
-              c.terms() > 0;
+       const int64_t out = c.shape_.out_channels, terms = c.terms();
+       return c.flat_ && terms > 0 && terms <= most_terms &&
+              (out <= few_channels || out * terms <= few_terms);
      },
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
        c.run_neighbours(o, groups, result);
