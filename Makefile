@@ -9,6 +9,7 @@
 #   make coverage         the lines that the tests execute, in runtime, importer, exporter and api
 #   make fuzz             libFuzzer targets by clang, FUZZ_SECONDS each (docs/fuzzing.md)
 #   make bench            benchmarks, beside the peers that are installed (benchmarks/README.md)
+#   make bench-products   products of matrices beside OpenBLAS's, AVX-512 and AVX2 (docs/decisions/0003)
 #   make bench-peers      two virtual environments with all peers, which make bench finds
 #   make format           formats every C++ file in place
 #   make lint             checks the format, runs clang-tidy, reads each layer as one unit
@@ -28,7 +29,7 @@ INTEROP ?=
 FUZZ_SECONDS ?= 600
 CPP_FILES = git ls-files '*.cpp' '*.h'
 
-.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% coverage fuzz bench bench-peers format check-format \
+.PHONY: all deps build demo examples test test-interop test-sanitizers sanitize-% coverage fuzz bench bench-products bench-peers format check-format \
         lint clean
 
 all: build
@@ -78,8 +79,15 @@ fuzz:
 
 bench: deps
 	@scripts/build.sh bench
-	@ORT_TRAINING_PYTHON=$(ONNXRUN_ORT_TRAINING_VENV)/bin/python \
+	@$(if $(AVX2),scripts/build.sh bench-avx2 onnxrun)
+	@AVX2=$(if $(AVX2),build-bench-avx2/onnxrun) ORT_TRAINING_PYTHON=$(ONNXRUN_ORT_TRAINING_VENV)/bin/python \
 	  scripts/bench.sh build-bench $(ONNXRUN_BENCH_VENV) $(ONNXRUN_VENV)
+
+bench-products: deps
+	@scripts/build.sh bench onnxrun onnxrun_products
+	@scripts/build.sh bench-avx2 onnxrun onnxrun_products
+	@$(PYTHON) benchmarks/products.py build-bench build-bench-avx2 \
+	  $(if $(UPDATE),--update docs/decisions/0003-matrix-products-of-our-own.md)
 
 bench-peers:
 	@PYTHON=$(PYTHON) scripts/make-venv.sh $(ONNXRUN_BENCH_VENV) benchmarks/requirements.txt

@@ -132,7 +132,7 @@ def training_row(programs, peers, peaks, case, folder, rounds):
         row = Row(case.name, [step() for _ in range(5)], 2e-4)
         for label, program in programs.items():
             if takes_part(label, case):
-                row.add(label, program.losses(case, folder),
+                row.add(label, program.losses(case, folder, len(target)),
                         lambda program=program: program.time(folder, 1, *options))  # fmt: skip
         row.add_peers(peers, job)
         return row, training_floor(peaks, job), row.times(rounds)
@@ -148,7 +148,7 @@ def inference_row(programs, peers, peaks, case, folder, rounds):
     row = Row(case.name, expected, 1e-9 if expected.dtype == np.float64 else 1e-3)
     for label, program in programs.items():
         if takes_part(label, case):
-            row.add(label, program.output(folder, len(inputs)),
+            row.add(label, np.load(program.output_file(folder, len(inputs))),
                     lambda program=program: program.time(folder, len(inputs)))  # fmt: skip
     row.add_peers(peers, folder / "model.onnx", inputs)
     floor = inference_floor(peaks, programs[OURS], folder, inputs, expected, net)
@@ -169,9 +169,15 @@ def compared(times, peers, goal):
     return shown, "reached" if ratio <= goal else "not reached"
 
 
-def table(title, programs, peers, rows):
+def versions(columns, kernels, peers):
+    ours = ", ".join(f"{c}: {kernels[c]}" for c in columns if c in kernels)
+    theirs = ", ".join(f"{c} {peers[c][1]}" for c in columns if c in peers)
+    return f"Kernels of {ours}. {theirs}."
+
+
+def table(title, kernels, peers, rows):
     timed = {label for _, _, times in rows for label in times}
-    columns = [label for label in (*programs, *peers) if label in timed]
+    columns = [label for label in (*kernels, *peers) if label in timed]
     lines = [f"| {title}, µs | {' | '.join(columns)} | ours / best | goal | | floor |",
              "|---" * (len(columns) + 5) + "|"]  # fmt: skip
     for case, floor, times in rows:
@@ -181,16 +187,7 @@ def table(title, programs, peers, rows):
             f"| {case.name} | {' | '.join(cells)} | {ratio} | {case.goal} | {reached} "
             f"| {microseconds(floor) if floor else ''} |"
         )
-    return "\n".join(lines)
-
-
-def versions(kernels, peers):
-    ours = [f"{label}: {used}" for label, used in kernels.items()]
-    return (
-        f"Kernels of {', '.join(ours)}. "
-        + ", ".join(f"{p} {v}" for p, (_, v) in peers.items())
-        + "."
-    )
+    return "\n".join([*lines, "", versions(columns, kernels, peers)])
 
 
 def parsed_options():
@@ -231,8 +228,7 @@ def main():
             rows.append((case, floor, times))
             report.append(dict(name=case.name, goal=case.goal, floor=floor, seconds=times))
         if rows:
-            tables.append(table(title, programs, peers, rows))
-            tables.append(versions(kernels, peers))
+            tables.append(table(title, kernels, peers, rows))
     text = "\n\n".join(tables)
     print(text)
     if options.json:

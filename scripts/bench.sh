@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Runs the benchmarks of a build, beside their peers where a Python is found that may have them:
 # scripts/bench.sh BUILD_DIR VENV...
-# The first environment that is there counts. ORT_TRAINING_PYTHON may name a Python for ORT-training.
+# The first environment that is there counts. ORT_TRAINING_PYTHON may name a Python for ORT-training,
+# AVX2 a command built for AVX2.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=$1 program=$1/onnxrun_benchmarks command=$1/onnxrun
 shift
-peers=()
+peers=(${AVX2:+--avx2 "$AVX2"})
 if [ -x "${ORT_TRAINING_PYTHON:-}" ]; then
   peers+=(--ort-training "$ORT_TRAINING_PYTHON")
 fi
