@@ -226,12 +226,11 @@ void ByteConvolution::for_each_part(Groups groups, const F& f) const {
 template <typename Result>
 void ByteConvolution::run_pixels(const Operands& o, const Part& part, const Result& result) const {
   const uint8_t* x = o.x.data + shape_.x_at(part.image, part.group);
-  std::vector<const uint8_t*> rows;
-  for (int64_t c = 0; c < shape_.in_channels; ++c) {
-    rows.push_back(x + c * shape_.window.input_size());
-  }
+  Scratch pointers(static_cast<size_t>(shape_.in_channels) * sizeof(const uint8_t*));
+  auto* rows = pointers.as<const uint8_t*>();
+  for (int64_t c = 0; c < shape_.in_channels; ++c) rows[c] = x + c * shape_.window.input_size();
   for_each_piece([&](int64_t begin, int64_t end) {
-    run_columns(o, {rows.data(), begin, begin, end, false}, part, result);
+    run_columns(o, {rows, begin, begin, end, false}, part, result);
   });
 }
 
@@ -276,12 +275,14 @@ void ByteConvolution::run_flat(const Operands& o, const Part& part, const Result
   auto* planes = scratch.as<uint8_t>();
   flat_->pack_input(o.x.data + shape_.x_at(part.image, part.group), shape_.in_channels, planes,
                     o.zero_x);
-  std::vector<const uint8_t*> rows;
+  Scratch pointers(static_cast<size_t>(terms()) * sizeof(const uint8_t*));
+  auto* rows = pointers.as<const uint8_t*>();
+  int64_t row = 0;
   for (int64_t c = 0; c < shape_.in_channels; ++c) {
-    for (int64_t offset : flat_->offsets()) rows.push_back(planes + c * plane + offset);
+    for (int64_t offset : flat_->offsets()) rows[row++] = planes + c * plane + offset;
   }
   for_each_piece([&](int64_t begin, int64_t end) {
-    run_columns(o, {rows.data(), begin, begin, end, true}, part, result);
+    run_columns(o, {rows, begin, begin, end, true}, part, result);
   });
 }
 
@@ -293,9 +294,10 @@ void ByteConvolution::run_copied(const Operands& o, const Part& part, const Resu
     Scratch scratch(static_cast<size_t>(terms() * ld));
     auto* windows = scratch.as<uint8_t>();
     im2col(shape_.window, x, shape_.in_channels, begin, end, windows, ld, o.zero_x);
-    std::vector<const uint8_t*> rows;
-    for (int64_t p = 0; p < terms(); ++p) rows.push_back(windows + p * ld);
-    run_columns(o, {rows.data(), 0, begin, end, false}, part, result);
+    Scratch pointers(static_cast<size_t>(terms()) * sizeof(const uint8_t*));
+    auto* rows = pointers.as<const uint8_t*>();
+    for (int64_t p = 0; p < terms(); ++p) rows[p] = windows + p * ld;
+    run_columns(o, {rows, 0, begin, end, false}, part, result);
   });
 }
 
