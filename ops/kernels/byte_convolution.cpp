@@ -100,6 +100,30 @@ struct Quantized {
   }
 };
 
+// Products of rows of weights with columns.
+struct ByPanels {
+  Dots dots;
+  const int32_t* right;
+  int64_t panels, words;
+
+  void multiply(const int32_t* weights, int64_t rows, int32_t* sums, int64_t ld) const {
+    multiply_words(dots, weights, rows, right, panels, words, sums, ld);
+  }
+  void sum_columns(int32_t* sums) const { onnxrun::sum_columns(dots, right, panels, words, sums); }
+};
+
+struct ByPlanes {
+  Dots dots;
+  const BytePlanes& layout;
+  const int32_t* planes;
+  int64_t panels;
+
+  void multiply(const int32_t* weights, int64_t rows, int32_t* sums, int64_t ld) const {
+    multiply_planes(dots, weights, rows, planes, layout.at(), panels, layout.size(), sums, ld);
+  }
+  void sum_columns(int32_t* sums) const { multiply(layout.ones(), 1, sums, 0); }
+};
+
 }  // namespace
 
 template <typename Result>
@@ -116,6 +140,13 @@ constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
      },
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
        c.run_neighbours(o, groups, result);
+     }},
+    {"planes of words",
+     [](const ByteConvolution& c) {
+       return c.flat_ && BytePlanes::fit(c.shape_.in_channels, c.dots_);
+     },
+     [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
+       c.for_each_part(groups, [&](const Part& part) { c.run_planes(o, part, result); });
      }},
     {"flat windows", [](const ByteConvolution& c) { return c.flat_.has_value(); },
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
@@ -136,29 +167,37 @@ ByteConvolution::ByteConvolution(ConvShape s, Dots dots, size_t way)
       way_(way) {
   if (!is_identity_) flat_ = FlatWindows::of(shape_.window, shape_.in_channels, plane_limits);
   while (!kernels<Sums>[way_].applies(*this)) ++way_;
-  if (way_ == copied) flat_.reset();
-  if (way_ == neighbours) {
+  if (way_ == by_copies) flat_.reset();
+  if (way_ == by_neighbours) {
     flat_ = neighbour_windows(shape_.window, shape_.in_channels, plane_limits, dots_);
     neighbours_.emplace(shape_.window, shape_.in_channels, *flat_, dots_);
   }
+  if (way_ == by_planes) planes_.emplace(shape_.in_channels, *flat_, dots_);
   name_ = std::string(kernels<Sums>[way_].name) + " by " +
           (dots_ == Dots::Quads ? "8-bit" : "16-bit") + " dot products";
+}
+
+int64_t ByteConvolution::words() const {
+  if (neighbours_) return neighbours_->size();
+  return planes_ ? planes_->size() : words_of(dots_, terms());
 }
 
 int64_t ByteConvolution::weight_words() const { return channels() * (words() + 1); }
 
 std::string ByteConvolution::weight_layout() const {
-  return neighbours_ ? neighbours_->layout() : "byte channels";
+  if (neighbours_) return neighbours_->layout();
+  return planes_ ? "channels of bytes in words" : "byte channels";
 }
 
 void ByteConvolution::pack_weights(const Bytes& w, int32_t* words_of_weights) const {
   int32_t* sums = words_of_weights + channels() * words();
-  if (!neighbours_) {
+  if (!neighbours_ && !planes_) {
     return pack_left(dots_, w, terms(), channels(), terms(), words_of_weights, sums);
   }
   for (int64_t i = 0; i < channels(); ++i) {
     const Bytes weights{w.data + i * terms(), w.is_signed};
-    sums[i] = neighbours_->pack(weights, words_of_weights + i * words());
+    int32_t* to = words_of_weights + i * words();
+    sums[i] = neighbours_ ? neighbours_->pack(weights, to) : planes_->pack(weights, to);
   }
 }
 
@@ -172,32 +211,52 @@ SumCorrection ByteConvolution::correction(const Operands& o, int64_t channel) co
   return {.add = wrapping_times(rest, -zero_x), .column_factor = -zero_w};
 }
 
-template <typename Result>
-void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Part& part,
-                                  const Result& result) const {
-  const int64_t width = panel_columns(), size = c.end - c.begin;
-  const int64_t panels = panels_of(size), ld = panels * width;
+template <typename Product, typename Result>
+void ByteConvolution::take_sums(const Operands& o, const Part& part, int64_t begin, int64_t end,
+                                const Product& product, const Result& result) const {
+  const int64_t size = end - begin, ld = product.panels * panel_columns();
   const int64_t out = shape_.out_channels, m = std::min(out, most_rows);
-  Scratch scratch(static_cast<size_t>(ld * (words() + m + 1)) * sizeof(int32_t));
-  auto *right = scratch.as<int32_t>(), *sums = right + ld * words(), *column_sums = sums + ld * m;
-  for (int64_t p = 0; p < panels; ++p) {
-    const int64_t there = c.readable_behind ? width : std::min(width, size - p * width);
-    pack_right(dots_, c.rows, c.offset + p * width, o.x.is_signed, terms(), there,
-               right + p * width * words());
-  }
+  Scratch scratch(static_cast<size_t>(ld * (m + 1)) * sizeof(int32_t));
+  auto *sums = scratch.as<int32_t>(), *column_sums = sums + ld * m;
   const bool any_zero = !o.zero_w.is_zero();
-  if (any_zero) sum_columns(dots_, right, panels, words(), column_sums);
+  if (any_zero) product.sum_columns(column_sums);
   for (int64_t row = 0; row < out; row += most_rows) {
     const int64_t count = std::min(most_rows, out - row), first = part.group * out + row;
-    multiply_words(dots_, o.weights + first * words(), count, right, panels, words(), sums, ld);
+    product.multiply(o.weights + first * words(), count, sums, ld);
     for (int64_t i = 0; i < count; ++i) {
       const int64_t channel = first + i;
       SumCorrection correct = correction(o, channel);
       if (any_zero) correct.columns = column_sums;
       const int64_t plane = (part.image * channels() + channel) * outputs_;
-      result.take(flat_, channel, plane, c.begin, size, sums + i * ld, correct);
+      result.take(flat_, channel, plane, begin, size, sums + i * ld, correct);
     }
   }
+}
+
+template <typename Result>
+void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Part& part,
+                                  const Result& result) const {
+  const int64_t width = panel_columns(), size = c.end - c.begin, panels = panels_of(size);
+  Scratch scratch(static_cast<size_t>(panels * width * words()) * sizeof(int32_t));
+  auto* right = scratch.as<int32_t>();
+  for (int64_t p = 0; p < panels; ++p) {
+    const int64_t there = c.readable_behind ? width : std::min(width, size - p * width);
+    pack_right(dots_, c.rows, c.offset + p * width, o.x.is_signed, terms(), there,
+               right + p * width * words());
+  }
+  take_sums(o, part, c.begin, c.end, ByPanels{dots_, right, panels, words()}, result);
+}
+
+template <typename Result>
+void ByteConvolution::run_planes(const Operands& o, const Part& part, const Result& result) const {
+  Scratch scratch(static_cast<size_t>(planes_->words()) * sizeof(int32_t));
+  auto* planes = scratch.as<int32_t>();
+  const Bytes x{o.x.data + shape_.x_at(part.image, part.group), o.x.is_signed};
+  planes_->fill(*flat_, x, o.zero_x, planes);
+  for_each_piece([&](int64_t begin, int64_t end) {
+    const ByPlanes product{dots_, *planes_, planes + begin, panels_of(end - begin)};
+    take_sums(o, part, begin, end, product, result);
+  });
 }
 
 int64_t ByteConvolution::piece() const {
