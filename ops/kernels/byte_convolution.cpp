@@ -79,11 +79,11 @@ struct Quantized {
   }
 
   void take(const std::optional<FlatWindows>& flat, int64_t channel, int64_t plane, int64_t at,
-            int64_t size, const int32_t* sums, SumCorrection correction) const {
+            int64_t size, const int32_t* sums, SumCorrection& correction) const {
     uint8_t row[most_columns];
     const Requantization r = of_channel(channel, correction.add);
     requantize(r, correction, sums, size, flat ? row : y + plane + at);
-    if (flat) flat->unpack_output(row, at, size, y + plane);
+    if (flat) unpack_bytes(*flat, row, at, size, y + plane);
   }
   void take(const FlatWindows& flat, int64_t channel, int64_t plane, int64_t at, int64_t size,
             NeighbourSums& n) const {

@@ -208,10 +208,8 @@ void pack_panel_of(Dots dots, const uint8_t* const* rows, int64_t offset, bool i
   with_dots(dots, [&]<class Dot>() { pack_panel<Dot>(rows, offset, shift, k, columns, panel); });
 }
 
-void interleave_planes(Dots dots, const uint8_t* const* rows, bool is_signed, int64_t columns,
-                       int32_t* words) {
-  const uint8_t shift = is_signed ? 0x80 : 0;
-  with_dots(dots, [&]<class Dot>() { interleave<Dot::dots>(rows, columns, shift, words); });
+void interleave_planes(Dots dots, const uint8_t* const* rows, int64_t columns, int32_t* words) {
+  with_dots(dots, [&]<class Dot>() { interleave<Dot::dots>(rows, columns, 0, words); });
 }
 
 // One row of A; its sum.
@@ -284,9 +282,8 @@ void multiply_words(Dots dots, const int32_t* a, int64_t m, const int32_t* b, in
   HWY_DYNAMIC_DISPATCH(multiply)(dots, a, m, b, panels, words, c, ldc);
 }
 
-void interleave_bytes(Dots dots, const uint8_t* const* rows, bool is_signed, int64_t columns,
-                      int32_t* words) {
-  HWY_DYNAMIC_DISPATCH(interleave_planes)(dots, rows, is_signed, columns, words);
+void interleave_bytes(Dots dots, const uint8_t* const* rows, int64_t columns, int32_t* words) {
+  HWY_DYNAMIC_DISPATCH(interleave_planes)(dots, rows, columns, words);
 }
 
 void multiply_planes(Dots dots, const int32_t* a, int64_t m, const int32_t* b, const int64_t* at,

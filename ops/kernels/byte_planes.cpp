@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/byte_neighbours.h"
 #include "kernels/scratch.h"
 
 namespace onnxrun {
@@ -47,15 +48,15 @@ void BytePlanes::fill(const FlatWindows& flat, const Bytes& x, uint8_t padding,
                       int32_t* words) const {
   const auto terms = static_cast<int64_t>(dots_);
   const int64_t size = flat.window().input_size();
-  Scratch scratch(static_cast<size_t>(terms * plane_ + FlatWindows::slack));
+  Scratch scratch(static_cast<size_t>(terms * plane_ + neighbour_slack));
   auto* bytes = scratch.as<uint8_t>();
   for (int64_t g = 0; g < groups_; ++g) {
     const int64_t first = g * terms, count = std::min(terms, channels_ - first);
-    flat.pack_input(x.data + first * size, count, bytes, padding);
+    pack_planes(flat, {x.data + first * size, x.is_signed}, count, padding, bytes);
     const uint8_t* rows[4];
     // Channels that are not there have weights of 0.
     for (int64_t t = 0; t < terms; ++t) rows[t] = bytes + std::min(t, count - 1) * plane_;
-    interleave_bytes(dots_, rows, x.is_signed, plane_, words + g * plane_);
+    interleave_bytes(dots_, rows, plane_, words + g * plane_);
   }
 }
 
