@@ -19,9 +19,9 @@ constexpr FlatWindows::Limits plane_limits{.elements = int64_t{1} << 22, .channe
 // Words of columns that are laid out at a time, and how many columns and rows that may be.
 constexpr int64_t piece_words = 1 << 14, fewest_columns = 128, most_columns = 1024;
 constexpr int64_t most_rows = 64;
-// Output channels of a group for which columns are not worth laying out, and the terms of all of
-// them for which they are not, either; the terms that words are looked for in.
-constexpr int64_t few_channels = 4, few_terms = 1 << 10, most_terms = 1 << 12;
+// Output channels of a group for which words are not worth making; where channels do not fill them,
+// the terms of all for which they are not, either. The terms that words are looked for in.
+constexpr int64_t few_channels = 2, few_terms = 1 << 10, most_terms = 1 << 12;
 // Bytes of planes that are filled before any is read, which takes long where they were just
 // written.
 constexpr int64_t planes_together = 1 << 14;
@@ -135,8 +135,9 @@ constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
     {"neighbouring bytes",
      [](const ByteConvolution& c) {
        const int64_t out = c.shape_.out_channels, terms = c.terms();
-       return c.flat_ && terms > 0 && terms <= most_terms &&
-              (out <= few_channels || out * terms <= few_terms);
+       const bool are_few =
+           !BytePlanes::fit(c.shape_.in_channels, c.dots_) && out * terms <= few_terms;
+       return c.flat_ && terms > 0 && terms <= most_terms && (out <= few_channels || are_few);
      },
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
        c.run_neighbours(o, groups, result);
