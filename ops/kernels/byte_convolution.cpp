@@ -19,9 +19,9 @@ constexpr FlatWindows::Limits plane_limits{.elements = int64_t{1} << 22, .channe
 // Words of columns that are laid out at a time, and how many columns and rows that may be.
 constexpr int64_t piece_words = 1 << 14, fewest_columns = 128, most_columns = 1024;
 constexpr int64_t most_rows = 64;
-// Output channels of a group for which columns are not worth laying out, and the terms that words
-// are looked for in.
-constexpr int64_t few_channels = 2, most_terms = 1 << 12;
+// Output channels of a group for which words are not worth making; where channels do not fill them,
+// the terms of all for which they are not, either. The terms that words are looked for in.
+constexpr int64_t few_channels = 2, few_terms = 1 << 10, most_terms = 1 << 12;
 // Bytes of planes that are filled before any is read, which takes long where they were just
 // written.
 constexpr int64_t planes_together = 1 << 14;
@@ -79,11 +79,11 @@ struct Quantized {
   }
 
   void take(const std::optional<FlatWindows>& flat, int64_t channel, int64_t plane, int64_t at,
-            int64_t size, const int32_t* sums, SumCorrection correction) const {
+            int64_t size, const int32_t* sums, SumCorrection& correction) const {
     uint8_t row[most_columns];
     const Requantization r = of_channel(channel, correction.add);
     requantize(r, correction, sums, size, flat ? row : y + plane + at);
-    if (flat) flat->unpack_output(row, at, size, y + plane);
+    if (flat) unpack_bytes(*flat, row, at, size, y + plane);
   }
   void take(const FlatWindows& flat, int64_t channel, int64_t plane, int64_t at, int64_t size,
             NeighbourSums& n) const {
@@ -100,6 +100,30 @@ struct Quantized {
   }
 };
 
+// Products of rows of weights with columns.
+struct ByPanels {
+  Dots dots;
+  const int32_t* right;
+  int64_t panels, words;
+
+  void multiply(const int32_t* weights, int64_t rows, int32_t* sums, int64_t ld) const {
+    multiply_words(dots, weights, rows, right, panels, words, sums, ld);
+  }
+  void sum_columns(int32_t* sums) const { onnxrun::sum_columns(dots, right, panels, words, sums); }
+};
+
+struct ByPlanes {
+  Dots dots;
+  const BytePlanes& layout;
+  const int32_t* planes;
+  int64_t panels;
+
+  void multiply(const int32_t* weights, int64_t rows, int32_t* sums, int64_t ld) const {
+    multiply_planes(dots, weights, rows, planes, layout.at(), panels, layout.size(), sums, ld);
+  }
+  void sum_columns(int32_t* sums) const { multiply(layout.ones(), 1, sums, 0); }
+};
+
 }  // namespace
 
 template <typename Result>
@@ -110,11 +134,20 @@ constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
      }},
     {"neighbouring bytes",
      [](const ByteConvolution& c) {
-       return c.flat_ && c.shape_.out_channels <= few_channels && c.terms() <= most_terms &&
-              c.terms() > 0;
+       const int64_t out = c.shape_.out_channels, terms = c.terms();
+       const bool are_few =
+           !BytePlanes::fit(c.shape_.in_channels, c.dots_) && out * terms <= few_terms;
+       return c.flat_ && terms > 0 && terms <= most_terms && (out <= few_channels || are_few);
      },
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
        c.run_neighbours(o, groups, result);
+     }},
+    {"planes of words",
+     [](const ByteConvolution& c) {
+       return c.flat_ && BytePlanes::fit(c.shape_.in_channels, c.dots_);
+     },
+     [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
+       c.for_each_part(groups, [&](const Part& part) { c.run_planes(o, part, result); });
      }},
     {"flat windows", [](const ByteConvolution& c) { return c.flat_.has_value(); },
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
@@ -135,29 +168,37 @@ ByteConvolution::ByteConvolution(ConvShape s, Dots dots, size_t way)
       way_(way) {
   if (!is_identity_) flat_ = FlatWindows::of(shape_.window, shape_.in_channels, plane_limits);
   while (!kernels<Sums>[way_].applies(*this)) ++way_;
-  if (way_ == copied) flat_.reset();
-  if (way_ == neighbours) {
+  if (way_ == by_copies) flat_.reset();
+  if (way_ == by_neighbours) {
     flat_ = neighbour_windows(shape_.window, shape_.in_channels, plane_limits, dots_);
     neighbours_.emplace(shape_.window, shape_.in_channels, *flat_, dots_);
   }
+  if (way_ == by_planes) planes_.emplace(shape_.in_channels, *flat_, dots_);
   name_ = std::string(kernels<Sums>[way_].name) + " by " +
           (dots_ == Dots::Quads ? "8-bit" : "16-bit") + " dot products";
+}
+
+int64_t ByteConvolution::words() const {
+  if (neighbours_) return neighbours_->size();
+  return planes_ ? planes_->size() : words_of(dots_, terms());
 }
 
 int64_t ByteConvolution::weight_words() const { return channels() * (words() + 1); }
 
 std::string ByteConvolution::weight_layout() const {
-  return neighbours_ ? neighbours_->layout() : "byte channels";
+  if (neighbours_) return neighbours_->layout();
+  return planes_ ? "channels of bytes in words" : "byte channels";
 }
 
 void ByteConvolution::pack_weights(const Bytes& w, int32_t* words_of_weights) const {
   int32_t* sums = words_of_weights + channels() * words();
-  if (!neighbours_) {
+  if (!neighbours_ && !planes_) {
     return pack_left(dots_, w, terms(), channels(), terms(), words_of_weights, sums);
   }
   for (int64_t i = 0; i < channels(); ++i) {
     const Bytes weights{w.data + i * terms(), w.is_signed};
-    sums[i] = neighbours_->pack(weights, words_of_weights + i * words());
+    int32_t* to = words_of_weights + i * words();
+    sums[i] = neighbours_ ? neighbours_->pack(weights, to) : planes_->pack(weights, to);
   }
 }
 
@@ -171,32 +212,52 @@ SumCorrection ByteConvolution::correction(const Operands& o, int64_t channel) co
   return {.add = wrapping_times(rest, -zero_x), .column_factor = -zero_w};
 }
 
-template <typename Result>
-void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Part& part,
-                                  const Result& result) const {
-  const int64_t width = panel_columns(), size = c.end - c.begin;
-  const int64_t panels = panels_of(size), ld = panels * width;
+template <typename Product, typename Result>
+void ByteConvolution::take_sums(const Operands& o, const Part& part, int64_t begin, int64_t end,
+                                const Product& product, const Result& result) const {
+  const int64_t size = end - begin, ld = product.panels * panel_columns();
   const int64_t out = shape_.out_channels, m = std::min(out, most_rows);
-  Scratch scratch(static_cast<size_t>(ld * (words() + m + 1)) * sizeof(int32_t));
-  auto *right = scratch.as<int32_t>(), *sums = right + ld * words(), *column_sums = sums + ld * m;
-  for (int64_t p = 0; p < panels; ++p) {
-    const int64_t there = c.readable_behind ? width : std::min(width, size - p * width);
-    pack_right(dots_, c.rows, c.offset + p * width, o.x.is_signed, terms(), there,
-               right + p * width * words());
-  }
+  Scratch scratch(static_cast<size_t>(ld * (m + 1)) * sizeof(int32_t));
+  auto *sums = scratch.as<int32_t>(), *column_sums = sums + ld * m;
   const bool any_zero = !o.zero_w.is_zero();
-  if (any_zero) sum_columns(dots_, right, panels, words(), column_sums);
+  if (any_zero) product.sum_columns(column_sums);
   for (int64_t row = 0; row < out; row += most_rows) {
     const int64_t count = std::min(most_rows, out - row), first = part.group * out + row;
-    multiply_words(dots_, o.weights + first * words(), count, right, panels, words(), sums, ld);
+    product.multiply(o.weights + first * words(), count, sums, ld);
     for (int64_t i = 0; i < count; ++i) {
       const int64_t channel = first + i;
       SumCorrection correct = correction(o, channel);
       if (any_zero) correct.columns = column_sums;
       const int64_t plane = (part.image * channels() + channel) * outputs_;
-      result.take(flat_, channel, plane, c.begin, size, sums + i * ld, correct);
+      result.take(flat_, channel, plane, begin, size, sums + i * ld, correct);
     }
   }
+}
+
+template <typename Result>
+void ByteConvolution::run_columns(const Operands& o, const Columns& c, const Part& part,
+                                  const Result& result) const {
+  const int64_t width = panel_columns(), size = c.end - c.begin, panels = panels_of(size);
+  Scratch scratch(static_cast<size_t>(panels * width * words()) * sizeof(int32_t));
+  auto* right = scratch.as<int32_t>();
+  for (int64_t p = 0; p < panels; ++p) {
+    const int64_t there = c.readable_behind ? width : std::min(width, size - p * width);
+    pack_right(dots_, c.rows, c.offset + p * width, o.x.is_signed, terms(), there,
+               right + p * width * words());
+  }
+  take_sums(o, part, c.begin, c.end, ByPanels{dots_, right, panels, words()}, result);
+}
+
+template <typename Result>
+void ByteConvolution::run_planes(const Operands& o, const Part& part, const Result& result) const {
+  Scratch scratch(static_cast<size_t>(planes_->words()) * sizeof(int32_t));
+  auto* planes = scratch.as<int32_t>();
+  const Bytes x{o.x.data + shape_.x_at(part.image, part.group), o.x.is_signed};
+  planes_->fill(*flat_, x, o.zero_x, planes);
+  for_each_piece([&](int64_t begin, int64_t end) {
+    const ByPlanes product{dots_, *planes_, planes + begin, panels_of(end - begin)};
+    take_sums(o, part, begin, end, product, result);
+  });
 }
 
 int64_t ByteConvolution::piece() const {
@@ -225,12 +286,11 @@ void ByteConvolution::for_each_part(Groups groups, const F& f) const {
 template <typename Result>
 void ByteConvolution::run_pixels(const Operands& o, const Part& part, const Result& result) const {
   const uint8_t* x = o.x.data + shape_.x_at(part.image, part.group);
-  std::vector<const uint8_t*> rows;
-  for (int64_t c = 0; c < shape_.in_channels; ++c) {
-    rows.push_back(x + c * shape_.window.input_size());
-  }
+  Scratch pointers(static_cast<size_t>(shape_.in_channels) * sizeof(const uint8_t*));
+  auto* rows = pointers.as<const uint8_t*>();
+  for (int64_t c = 0; c < shape_.in_channels; ++c) rows[c] = x + c * shape_.window.input_size();
   for_each_piece([&](int64_t begin, int64_t end) {
-    run_columns(o, {rows.data(), begin, begin, end, false}, part, result);
+    run_columns(o, {rows, begin, begin, end, false}, part, result);
   });
 }
 
@@ -275,12 +335,14 @@ void ByteConvolution::run_flat(const Operands& o, const Part& part, const Result
   auto* planes = scratch.as<uint8_t>();
   flat_->pack_input(o.x.data + shape_.x_at(part.image, part.group), shape_.in_channels, planes,
                     o.zero_x);
-  std::vector<const uint8_t*> rows;
+  Scratch pointers(static_cast<size_t>(terms()) * sizeof(const uint8_t*));
+  auto* rows = pointers.as<const uint8_t*>();
+  int64_t row = 0;
   for (int64_t c = 0; c < shape_.in_channels; ++c) {
-    for (int64_t offset : flat_->offsets()) rows.push_back(planes + c * plane + offset);
+    for (int64_t offset : flat_->offsets()) rows[row++] = planes + c * plane + offset;
   }
   for_each_piece([&](int64_t begin, int64_t end) {
-    run_columns(o, {rows.data(), begin, begin, end, true}, part, result);
+    run_columns(o, {rows, begin, begin, end, true}, part, result);
   });
 }
 
@@ -292,9 +354,10 @@ void ByteConvolution::run_copied(const Operands& o, const Part& part, const Resu
     Scratch scratch(static_cast<size_t>(terms() * ld));
     auto* windows = scratch.as<uint8_t>();
     im2col(shape_.window, x, shape_.in_channels, begin, end, windows, ld, o.zero_x);
-    std::vector<const uint8_t*> rows;
-    for (int64_t p = 0; p < terms(); ++p) rows.push_back(windows + p * ld);
-    run_columns(o, {rows.data(), 0, begin, end, false}, part, result);
+    Scratch pointers(static_cast<size_t>(terms()) * sizeof(const uint8_t*));
+    auto* rows = pointers.as<const uint8_t*>();
+    for (int64_t p = 0; p < terms(); ++p) rows[p] = windows + p * ld;
+    run_columns(o, {rows, 0, begin, end, false}, part, result);
   });
 }
 

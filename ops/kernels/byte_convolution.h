@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "kernels/byte_neighbours.h"
+#include "kernels/byte_planes.h"
 #include "kernels/byte_products.h"
 #include "kernels/byte_sums.h"
 #include "kernels/conv_shape.h"
@@ -26,7 +27,7 @@ struct ChannelResults {
 class ByteConvolution {
  public:
   // Ways to convolve. The first from number `way` on that applies is taken.
-  static constexpr size_t ways = 4;
+  static constexpr size_t ways = 5;
   explicit ByteConvolution(ConvShape s, Dots dots = fastest_dots(), size_t way = 0);
 
   std::string_view kernel() const { return name_; }
@@ -63,7 +64,7 @@ class ByteConvolution {
   using GroupKernel = Kernel<ByteConvolution, const Operands&, Groups, const Result&>;
   template <typename Result>
   static const GroupKernel<Result> kernels[ways];
-  static constexpr size_t neighbours = 1, copied = 3;
+  static constexpr size_t by_neighbours = 1, by_planes = 2, by_copies = 4;
 
   // Columns that are computed at a time.
   int64_t piece() const;
@@ -95,12 +96,19 @@ class ByteConvolution {
   template <typename Result>
   void run_columns(const Operands& o, const Columns& c, const Part& part,
                    const Result& result) const;
+  // Planes of words that hold several channels.
+  template <typename Result>
+  void run_planes(const Operands& o, const Part& part, const Result& result) const;
+  // Products of a group's weights with the columns that `product` has.
+  template <typename Product, typename Result>
+  void take_sums(const Operands& o, const Part& part, int64_t begin, int64_t end,
+                 const Product& product, const Result& result) const;
   SumCorrection correction(const Operands& o, int64_t channel) const;
 
   // Output columns of a group: flat indices or windows.
   int64_t columns() const { return flat_ ? flat_->size() : outputs_; }
   int64_t terms() const { return terms_; }
-  int64_t words() const { return neighbours_ ? neighbours_->size() : words_of(dots_, terms()); }
+  int64_t words() const;
   int64_t channels() const { return shape_.groups * shape_.out_channels; }
 
   ConvShape shape_;
@@ -110,6 +118,7 @@ class ByteConvolution {
   bool is_identity_;
   size_t way_;
   std::optional<NeighbourWords> neighbours_;
+  std::optional<BytePlanes> planes_;
   std::string name_;
 };
 

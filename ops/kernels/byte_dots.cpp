@@ -21,24 +21,46 @@ constexpr int most_rows = 4;
 constexpr int most_rows = 8;
 #endif
 
+// B from some column on: panels, or planes (multiply_planes()).
+struct Panels {
+  const int32_t* b;
+  int64_t words;
+
+  HWY_INLINE Panels from(int64_t column) const { return {b + column * words, words}; }
+  // Vector v of the columns' words p.
+  HWY_INLINE Word word(int64_t p, int v) const {
+    const auto lanes = static_cast<int64_t>(hn::Lanes(Words()));
+    return hn::LoadU(Words(), b + v / 2 * words * 2 * lanes + (2 * p + v % 2) * lanes);
+  }
+};
+
+struct Planes {
+  const int32_t* b;
+  const int64_t* at;
+
+  HWY_INLINE Planes from(int64_t column) const { return {b + column, at}; }
+  HWY_INLINE Word word(int64_t p, int v) const {
+    return hn::LoadU(Words(), b + at[p] + v * static_cast<int64_t>(hn::Lanes(Words())));
+  }
+};
+
 // R rows of C by P panels. Where loops over sums are not unrolled at first sight, GCC keeps the
 // sums in memory.
-template <class Dot, int R, int P>
-HWY_INLINE void multiply_tile(const int32_t* a, const int32_t* b, int64_t words, int32_t* c,
+template <class Dot, int R, int P, class Right>
+HWY_INLINE void multiply_tile(const int32_t* a, const Right& b, int64_t words, int32_t* c,
                               int64_t ldc) {
   const Words d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t panel = words * 2 * lanes;
   Word sum[R][2 * P];
   HWY_UNROLL(8)
   for (int i = 0; i < R; ++i) {
     HWY_UNROLL(8)
     for (int v = 0; v < 2 * P; ++v) sum[i][v] = hn::Zero(d);
   }
-  for (int64_t p = 0; p < words; ++p, ++a, b += 2 * lanes) {
+  for (int64_t p = 0; p < words; ++p, ++a) {
     Word bv[2 * P];
     HWY_UNROLL(8)
-    for (int v = 0; v < 2 * P; ++v) bv[v] = hn::LoadU(d, b + v / 2 * panel + v % 2 * lanes);
+    for (int v = 0; v < 2 * P; ++v) bv[v] = b.word(p, v);
     HWY_UNROLL(8)
     for (int i = 0; i < R; ++i) {
       const Word av = hn::Set(d, a[i * words]);
@@ -54,8 +76,8 @@ HWY_INLINE void multiply_tile(const int32_t* a, const int32_t* b, int64_t words,
 }
 
 // At most most_rows rows by one panel.
-template <class Dot, int R = 1>
-HWY_INLINE void multiply_panel(const int32_t* a, int64_t m, const int32_t* b, int64_t words,
+template <class Dot, int R = 1, class Right>
+HWY_INLINE void multiply_panel(const int32_t* a, int64_t m, const Right& b, int64_t words,
                                int32_t* c, int64_t ldc) {
   if (m == R) {
     multiply_tile<Dot, R, 1>(a, b, words, c, ldc);
@@ -64,22 +86,24 @@ HWY_INLINE void multiply_panel(const int32_t* a, int64_t m, const int32_t* b, in
   }
 }
 
-template <class Dot>
-void multiply_all(const int32_t* a, int64_t m, const int32_t* b, int64_t panels, int64_t words,
+template <class Dot, class Right>
+void multiply_all(const int32_t* a, int64_t m, const Right& b, int64_t panels, int64_t words,
                   int32_t* c, int64_t ldc) {
   const auto width = static_cast<int64_t>(2 * hn::Lanes(Words()));
+  const int64_t columns = panels * width;
+  int64_t at = 0;
   // Few rows take several panels at a time, to keep as many sums in flight.
-  for (; m == 1 && panels >= 4; panels -= 4, b += 4 * width * words, c += 4 * width) {
-    multiply_tile<Dot, 1, 4>(a, b, words, c, ldc);
+  for (; m == 1 && at + 4 * width <= columns; at += 4 * width) {
+    multiply_tile<Dot, 1, 4>(a, b.from(at), words, c + at, ldc);
   }
-  for (; m <= 2 && panels >= 2; panels -= 2, b += 2 * width * words, c += 2 * width) {
-    m == 1 ? multiply_tile<Dot, 1, 2>(a, b, words, c, ldc)
-           : multiply_tile<Dot, 2, 2>(a, b, words, c, ldc);
+  for (; m <= 2 && at + 2 * width <= columns; at += 2 * width) {
+    m == 1 ? multiply_tile<Dot, 1, 2>(a, b.from(at), words, c + at, ldc)
+           : multiply_tile<Dot, 2, 2>(a, b.from(at), words, c + at, ldc);
   }
-  for (; panels > 0; --panels, b += width * words, c += width) {
+  for (; at < columns; at += width) {
     for (int64_t i = 0; i < m; i += most_rows) {
-      multiply_panel<Dot>(a + i * words, std::min<int64_t>(most_rows, m - i), b, words, c + i * ldc,
-                          ldc);
+      multiply_panel<Dot>(a + i * words, std::min<int64_t>(most_rows, m - i), b.from(at), words,
+                          c + at + i * ldc, ldc);
     }
   }
 }
@@ -87,7 +111,17 @@ void multiply_all(const int32_t* a, int64_t m, const int32_t* b, int64_t panels,
 void multiply(Dots dots, const int32_t* a, int64_t m, const int32_t* b, int64_t panels,
               int64_t words, int32_t* c, int64_t ldc) {
   if (m <= 0) return;
-  with_dots(dots, [&]<class Dot>() { multiply_all<Dot>(a, m, b, panels, words, c, ldc); });
+  with_dots(dots, [&]<class Dot>() {
+    multiply_all<Dot>(a, m, Panels{b, words}, panels, words, c, ldc);
+  });
+}
+
+void multiply_by_planes(Dots dots, const int32_t* a, int64_t m, const int32_t* b, const int64_t* at,
+                        int64_t panels, int64_t words, int32_t* c, int64_t ldc) {
+  if (m <= 0) return;
+  with_dots(dots, [&]<class Dot>() {
+    multiply_all<Dot>(a, m, Planes{b, at}, panels, words, c, ldc);
+  });
 }
 
 int64_t panel_width() { return static_cast<int64_t>(2 * hn::Lanes(Words())); }
@@ -174,6 +208,10 @@ void pack_panel_of(Dots dots, const uint8_t* const* rows, int64_t offset, bool i
   with_dots(dots, [&]<class Dot>() { pack_panel<Dot>(rows, offset, shift, k, columns, panel); });
 }
 
+void interleave_planes(Dots dots, const uint8_t* const* rows, int64_t columns, int32_t* words) {
+  with_dots(dots, [&]<class Dot>() { interleave<Dot::dots>(rows, columns, 0, words); });
+}
+
 // One row of A; its sum.
 template <class Dot>
 int32_t pack_row(const uint8_t* a, uint8_t shift, int64_t k, int32_t* words) {
@@ -211,6 +249,8 @@ namespace onnxrun {
 HWY_EXPORT(has_quads);
 HWY_EXPORT(panel_width);
 HWY_EXPORT(multiply);
+HWY_EXPORT(multiply_by_planes);
+HWY_EXPORT(interleave_planes);
 HWY_EXPORT(pack_panel_of);
 HWY_EXPORT(pack_rows);
 
@@ -240,6 +280,15 @@ void pack_right(Dots dots, const uint8_t* const* rows, int64_t offset, bool is_s
 void multiply_words(Dots dots, const int32_t* a, int64_t m, const int32_t* b, int64_t panels,
                     int64_t words, int32_t* c, int64_t ldc) {
   HWY_DYNAMIC_DISPATCH(multiply)(dots, a, m, b, panels, words, c, ldc);
+}
+
+void interleave_bytes(Dots dots, const uint8_t* const* rows, int64_t columns, int32_t* words) {
+  HWY_DYNAMIC_DISPATCH(interleave_planes)(dots, rows, columns, words);
+}
+
+void multiply_planes(Dots dots, const int32_t* a, int64_t m, const int32_t* b, const int64_t* at,
+                     int64_t panels, int64_t words, int32_t* c, int64_t ldc) {
+  HWY_DYNAMIC_DISPATCH(multiply_by_planes)(dots, a, m, b, at, panels, words, c, ldc);
 }
 
 void sum_columns(Dots dots, const int32_t* b, int64_t panels, int64_t words, int32_t* sums) {

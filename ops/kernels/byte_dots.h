@@ -48,6 +48,12 @@ void pack_right(Dots dots, const uint8_t* const* rows, int64_t offset, bool is_s
 // Rows of A are `words` apart.
 void multiply_words(Dots dots, const int32_t* a, int64_t m, const int32_t* b, int64_t panels,
                     int64_t words, int32_t* c, int64_t ldc);
+// The words of `columns` columns of as many rows, of unsigned bytes, as they have terms; rows are
+// read and words are written in whole pieces of 64.
+void interleave_bytes(Dots dots, const uint8_t* const* rows, int64_t columns, int32_t* words);
+// As multiply_words(), but word p of column j of B is b[at[p] + j].
+void multiply_planes(Dots dots, const int32_t* a, int64_t m, const int32_t* b, const int64_t* at,
+                     int64_t panels, int64_t words, int32_t* c, int64_t ldc);
 // The sums of the columns of panels, of unsigned bytes.
 void sum_columns(Dots dots, const int32_t* b, int64_t panels, int64_t words, int32_t* sums);
 

@@ -152,6 +152,20 @@ void quantize_all_neighbours(const NeighbourSums& n, const Requantization& r, in
 using ByteVector = hn::ScalableTag<uint8_t>;
 constexpr int64_t byte_lanes = 64;
 
+// Calls f(line, place) with where each line of the input begins and where in the planes.
+template <class F>
+HWY_INLINE void for_each_line(const FlatWindows& f, const Bytes& x, int64_t channels,
+                              uint8_t* planes, const F& take) {
+  const int64_t length = f.window().input.back(), size = f.window().input_size();
+  for (int64_t c = 0; c < channels; ++c) {
+    const uint8_t* image = x.data + c * size;
+    uint8_t* plane = planes + c * f.plane_size();
+    for (const FlatWindows::InputLine line : f.input_lines()) {
+      take(image + line.number * length, plane + line.at);
+    }
+  }
+}
+
 // Vectors are written whole: behind a line they hold padding, and what lies there else is written
 // later.
 HWY_INLINE void fill_lines(const FlatWindows& f, const Bytes& x, int64_t channels, uint8_t padding,
@@ -160,22 +174,40 @@ HWY_INLINE void fill_lines(const FlatWindows& f, const Bytes& x, int64_t channel
   const auto shift = hn::Set(d, static_cast<uint8_t>(unsigned_shift(x.is_signed)));
   const auto fill = hn::Set(d, padding);
   const FlatWindows::LinePhase phase = f.line_phases().front();
-  const int64_t length = f.window().input.back(), size = f.window().input_size();
   const auto mask = hn::FirstN(d, static_cast<size_t>((phase.count - 1) % byte_lanes + 1));
-  for (int64_t c = 0; c < channels; ++c) {
-    const uint8_t* from = x.data + c * size + phase.from;
-    uint8_t* to = planes + c * f.plane_size() + phase.at;
-    for (const FlatWindows::InputLine line : f.input_lines()) {
-      const uint8_t* in = from + line.number * length;
-      uint8_t* out = to + line.at;
-      int64_t at = 0;
-      for (; at + byte_lanes < phase.count; at += byte_lanes) {
-        hn::StoreU(hn::Xor(hn::LoadU(d, in + at), shift), d, out + at);
-      }
-      const auto last = hn::Xor(hn::MaskedLoad(mask, d, in + at), shift);
-      hn::StoreU(hn::IfThenElse(mask, last, fill), d, out + at);
+  for_each_line(f, x, channels, planes, [=](const uint8_t* line, uint8_t* place) HWY_ATTR {
+    const uint8_t* in = line + phase.from;
+    uint8_t* out = place + phase.at;
+    int64_t at = 0;
+    for (; at + byte_lanes < phase.count; at += byte_lanes) {
+      hn::StoreU(hn::Xor(hn::LoadU(d, in + at), shift), d, out + at);
     }
-  }
+    const auto last = hn::Xor(hn::MaskedLoad(mask, d, in + at), shift);
+    hn::StoreU(hn::IfThenElse(mask, last, fill), d, out + at);
+  });
+}
+
+// Every other byte.
+HWY_INLINE void fill_halves(const FlatWindows& f, const Bytes& x, int64_t channels,
+                            uint8_t* planes) {
+  const ByteVector d;
+  const hn::Repartition<int16_t, ByteVector> pairs;
+  const hn::Rebind<uint8_t, decltype(pairs)> half;
+  const auto shift = hn::Set(half, static_cast<uint8_t>(unsigned_shift(x.is_signed)));
+  const auto low = hn::Set(pairs, 0xFF);
+  const auto& phases = f.line_phases();
+  for_each_line(f, x, channels, planes, [&](const uint8_t* line, uint8_t* place) HWY_ATTR {
+    for (const FlatWindows::LinePhase phase : phases) {
+      for (int64_t at = 0; at < phase.count; at += byte_lanes / 2) {
+        const int64_t count = HWY_MIN(byte_lanes / 2, phase.count - at);
+        const auto there = hn::FirstN(d, static_cast<size_t>(2 * count - 1));
+        const auto both = hn::MaskedLoad(there, d, line + phase.from + 2 * at);
+        const auto one = hn::DemoteTo(half, hn::And(hn::BitCast(pairs, both), low));
+        const auto mask = hn::FirstN(half, static_cast<size_t>(count));
+        hn::BlendedStore(hn::Xor(one, shift), mask, half, place + phase.at + at);
+      }
+    }
+  });
 }
 #endif
 
@@ -184,9 +216,10 @@ void pack_all_planes(const FlatWindows& f, const Bytes& x, int64_t channels, uin
   const int64_t size = channels * f.plane_size() + FlatWindows::slack;
   const auto shift = static_cast<uint8_t>(unsigned_shift(x.is_signed));
 #if HWY_TARGET == HWY_AVX3
-  if (f.has_whole_lines()) {
+  if (f.phases_of_lines() <= 2 && !f.line_phases().empty()) {
     std::memset(planes, padding ^ shift, static_cast<size_t>(size));
-    return fill_lines(f, x, channels, padding ^ shift, planes);
+    return f.phases_of_lines() == 1 ? fill_lines(f, x, channels, padding ^ shift, planes)
+                                    : fill_halves(f, x, channels, planes);
   }
 #endif
   f.pack_input(x.data, channels, planes, padding);

@@ -21,7 +21,7 @@ class ZeroPoints {
   ZeroPoints(const uint8_t* points, int64_t count, bool is_signed, int32_t shift);
 
   int32_t at(int64_t i) const {
-    return values_[static_cast<size_t>(i % static_cast<int64_t>(values_.size()))];
+    return values_.size() == 1 ? values_[0] : values_[static_cast<size_t>(i) % values_.size()];
   }
   // The list from element i on; null for one that stands for all.
   const int32_t* list(int64_t i) const {

@@ -67,8 +67,8 @@ class FlatWindows {
   // size() rounded up to whole vectors.
   int64_t padded_size() const { return (size_ + slack - 1) / slack * slack; }
   const Window& window() const { return window_; }
-  // Lines of the input lie in planes as they are, if only in parts.
-  bool has_whole_lines() const { return phases_of_.back() == 1 && !phases_.empty(); }
+  // How many phases lines of the input are cut into.
+  int64_t phases_of_lines() const { return phases_of_.back(); }
   // From what a window meets to what the next one does.
   int64_t step() const { return step_; }
   // Of the kernel's positions, in row-major order.

@@ -4,11 +4,16 @@
 #include <new>
 #include <vector>
 
+#include "base/work.h"
+
 namespace onnxrun {
 
 namespace {
 
 constexpr std::align_val_t alignment{64};
+
+// What is smaller is little beside what threads and programs take in any case.
+constexpr size_t counted_bytes = size_t{1} << 20;
 
 // The address sanitizer finds an overrun only where memory is as large as was asked for.
 #ifdef __SANITIZE_ADDRESS__
@@ -40,6 +45,9 @@ Stack& stack() {
 }  // namespace
 
 Scratch::Scratch(size_t bytes) {
+  if (bytes >= counted_bytes) {
+    taken_ = take_memory(static_cast<int64_t>(bytes), "a kernel's working memory");
+  }
   Stack& s = stack();
   if (s.used == s.blocks.size()) s.blocks.emplace_back();
   Block& block = s.blocks[s.used];

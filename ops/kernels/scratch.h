@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 namespace onnxrun {
 
 // At least `bytes` bytes, aligned to 64, for the lifetime of the object. Scratches of one thread
 // are destroyed in reverse order of creation (as local variables are), also when a kernel runs
-// inside another one. The memory may be handed to other threads meanwhile.
+// inside another one. The memory may be handed to other threads meanwhile. Where it is large it
+// counts against the memory of the thread's work (base/work.h), so that the constructor may throw.
 class Scratch {
  public:
   explicit Scratch(size_t bytes);
@@ -22,6 +24,7 @@ class Scratch {
 
  private:
   void* data_;
+  std::shared_ptr<void> taken_;
 };
 
 }  // namespace onnxrun

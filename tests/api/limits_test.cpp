@@ -91,6 +91,26 @@ TEST(SessionLimits, ChecksMemoryBeforeKernelsPrepare) {
   }
 }
 
+// Columns of a window that is as large as the image, and what they are packed in, are hundreds of
+// times as much.
+TEST(SessionLimits, CountsWorkingMemoryOfKernels) {
+  constexpr int64_t length = 1024;
+  for (DType type : {DType::UInt8, DType::Float32}) {
+    Graph graph(builtin_ops());
+    const Shape shape{1, 1, length, length};
+    ValueId x = graph.add_input("x", Type::tensor(type, shape));
+    ValueId w = graph.add_input("w", Type::tensor(type, shape));
+    graph.outputs = {GraphBuilder(graph).add(type == DType::UInt8 ? "ConvInteger" : "Conv", {x, w},
+                                             {{"pads", std::vector<int64_t>{8, 8, 8, 8}}})};
+    const Tensor image(type, {1, 1, length, length});
+    const NamedValues inputs = {{"x", image}, {"w", image}};
+    const auto memory = std::make_shared<MemoryAccount>(64 << 20);
+    const Work work{.memory = memory.get()};
+    const WorkScope scope(&work);
+    EXPECT_EQ(kind_of_failure(graph, inputs), ErrorKind::Limit);
+  }
+}
+
 // A loop over v -> body(v), `trips` times; its second output stacks what the body gives.
 Graph loop(const char* op, int64_t trips, int64_t length, bool stacks) {
   Graph graph(builtin_ops()), body(builtin_ops());
