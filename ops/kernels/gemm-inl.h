@@ -9,6 +9,7 @@
 #include <hwy/highway.h>
 
 #include <cstdint>
+#include <cstring>
 
 #include "kernels/gemm.h"
 #include "kernels/simd-inl.h"
@@ -250,7 +251,7 @@ void pack_rows(const MatrixView<T>& a, int64_t rows, int64_t k, T* packed) {
     const T* column = a.data + p * a.column_step;
     T* to = packed + p * max_rows;
     for (int64_t i = 0; i < whole; i += max_rows) {
-      for (int r = 0; r < max_rows; ++r) to[i * k + r] = column[i + r];
+      std::memcpy(to + i * k, column + i, max_rows * sizeof(T));
     }
     for (int64_t i = whole; i < rows; ++i) to[whole * k + i - whole] = column[i];
   }
