@@ -27,8 +27,10 @@ struct Product {
 };
 
 // Rows of C held in registers: two vectors each, with as many registers as there are.
-#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
+#if HWY_TARGET == HWY_SCALAR
 constexpr int max_rows = 4;
+#elif HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3
+constexpr int max_rows = 6;
 #else
 constexpr int max_rows = 8;
 #endif
@@ -239,6 +241,32 @@ void multiply_rows_by_columns(const Product<T>& t, const T* a, const T* b, int64
   }
 }
 
+// Copies k columns of `rows` contiguous rows of A, in groups of max_rows rows of which each lies as
+// a column behind a column; what follows the rows is unspecified.
+template <typename T>
+void pack_rows(const MatrixView<T>& a, int64_t rows, int64_t k, T* packed) {
+  const int64_t whole = rows / max_rows * max_rows;
+  for (int64_t p = 0; p < k; ++p) {
+    const T* column = a.data + p * a.column_step;
+    T* to = packed + p * max_rows;
+    for (int64_t i = 0; i < whole; i += max_rows) {
+      for (int r = 0; r < max_rows; ++r) to[i * k + r] = column[i + r];
+    }
+    for (int64_t i = whole; i < rows; ++i) to[whole * k + i - whole] = column[i];
+  }
+}
+
+// m rows of A, as pack_rows() lays them out, by n columns.
+template <typename T>
+HWY_INLINE void multiply_packed_rows(Product<T> t, const T* a, const T* b, T* c, int64_t m,
+                                     int64_t n) {
+  t.a_row = 1;
+  t.a_column = max_rows;
+  for (int64_t i = 0; i < m; i += max_rows) {
+    multiply(t, a + i * t.k, b, c + i * t.ldc, HWY_MIN(m - i, max_rows), n);
+  }
+}
+
 // At most max_rows rows.
 template <int R = 1, typename T>
 HWY_INLINE void multiply_by_columns(const Product<T>& t, const T* a, const T* b,
@@ -277,6 +305,30 @@ void pack_panel(const MatrixView<T>& b, int64_t k, int64_t columns, T* packed) {
         packed[2 * p * lanes + j] = b.data[p * b.row_step + j * b.column_step];
       }
     }
+  }
+}
+
+// Panel after panel of B's columns. Of contiguous rows several panels are copied at a time, so that
+// each visit to a row reads more than a line of the cache.
+template <typename T>
+void pack_panels(const MatrixView<T>& b, int64_t k, int64_t columns, T* packed) {
+  constexpr int64_t together = 4;
+  const hn::ScalableTag<T> d;
+  const int64_t width = panel_width<T>(), lanes = width / 2, group = together * width;
+  const int64_t whole = b.column_step == 1 ? columns / group * group : 0;
+  for (int64_t first = 0; first < whole; first += group) {
+    for (int64_t p = 0; p < k; ++p) {
+      const T* row = b.data + p * b.row_step + first;
+      T* to = packed + first * k + p * width;
+      for (int64_t j = 0; j < group; j += width) {
+        hn::StoreU(hn::LoadU(d, row + j), d, to + j * k);
+        hn::StoreU(hn::LoadU(d, row + j + lanes), d, to + j * k + lanes);
+      }
+    }
+  }
+  for (int64_t j = whole; j < columns; j += width) {
+    pack_panel({b.data + j * b.column_step, b.row_step, b.column_step}, k,
+               HWY_MIN(width, columns - j), packed + j * k);
   }
 }
 

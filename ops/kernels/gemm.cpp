@@ -21,9 +21,11 @@ constexpr int64_t block_columns = 1024;
 // A piece of work for one thread, and the work (in multiplications) below which threads do not pay.
 constexpr int64_t piece_rows = 64, piece_columns = 256;
 constexpr int64_t parallel_work = int64_t{1} << 20, piece_work = int64_t{1} << 19;
-// op(B) is read where it lies if it is this small, or if so few rows of A would share a packed
-// copy.
-constexpr int64_t direct_elements = 16384, direct_rows = 16;
+// op(B) is read where it lies if it is this small (in bytes beside a transposed A, with which it
+// shares the cache), or if so few rows of A would share a packed copy.
+constexpr int64_t direct_elements = 16384, direct_bytes = 65536, direct_rows = 16;
+// Of rows of B that lie a multiple of this apart, caches hold too few to read them twice.
+constexpr int64_t clashing_bytes = 16384;
 
 // Calls f(begin, end) on pieces of [0, n), in parallel if all of it is much work.
 template <typename F>
@@ -99,6 +101,18 @@ void gemm_by_columns(const GemmArgs<T>& g) {
   });
 }
 
+// Whether the terms of a row lie so far apart that few of them stay in the first-level cache.
+template <typename T>
+bool is_scattered(const MatrixView<T>& a) {
+  constexpr int64_t far_bytes = 2048;
+  return a.row_step == 1 && a.column_step * static_cast<int64_t>(sizeof(T)) >= far_bytes;
+}
+
+template <typename T>
+size_t packed_rows_size(int64_t k) {
+  return static_cast<size_t>((piece_rows + max_rows - 1) / max_rows * max_rows * k) * sizeof(T);
+}
+
 template <typename T>
 void multiply_block(const GemmArgs<T>& g, int64_t column, int64_t columns, int64_t term,
                     T* packed) {
@@ -108,10 +122,10 @@ void multiply_block(const GemmArgs<T>& g, int64_t column, int64_t columns, int64
   int64_t panels = (columns + width - 1) / width;
   int64_t work = g.m * columns * block.k;
   split(panels, piece_columns / width, work, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      MatrixView<T> b = {element(g.b, term, column + p * width), g.b.row_step, g.b.column_step};
-      pack_panel(b, block.k, std::min(width, columns - p * width), packed + p * width * block.k);
-    }
+    const MatrixView<T> b = {element(g.b, term, column + begin * width), g.b.row_step,
+                             g.b.column_step};
+    pack_panels(b, block.k, std::min(end * width, columns) - begin * width,
+                packed + begin * width * block.k);
   });
   int64_t row_pieces = (g.m + piece_rows - 1) / piece_rows;
   int64_t panels_a_piece = piece_columns / width;
@@ -120,10 +134,21 @@ void multiply_block(const GemmArgs<T>& g, int64_t column, int64_t columns, int64
     for (int64_t piece = begin; piece < end; ++piece) {
       int64_t row = piece / column_pieces * piece_rows;
       int64_t first = piece % column_pieces * panels_a_piece;
-      for (int64_t p = first; p < std::min(panels, first + panels_a_piece); ++p) {
-        multiply(block, element(g.a, row, term), packed + p * width * block.k,
-                 g.c + row * g.ldc + column + p * width, std::min(piece_rows, g.m - row),
-                 std::min(width, columns - p * width));
+      const int64_t last = std::min(panels, first + panels_a_piece);
+      const MatrixView<T> a = {element(g.a, row, term), g.a.row_step, g.a.column_step};
+      const int64_t rows = std::min(piece_rows, g.m - row);
+      const bool packs_rows = last - first > 1 && is_scattered(a);
+      Scratch scratch(packs_rows ? packed_rows_size<T>(block.k) : 0);
+      if (packs_rows) pack_rows(a, rows, block.k, scratch.as<T>());
+      for (int64_t p = first; p < last; ++p) {
+        const T* panel = packed + p * width * block.k;
+        T* c = g.c + row * g.ldc + column + p * width;
+        const int64_t n = std::min(width, columns - p * width);
+        if (packs_rows) {
+          multiply_packed_rows(block, scratch.as<T>(), panel, c, rows, n);
+        } else {
+          multiply(block, a.data, panel, c, rows, n);
+        }
       }
     }
   });
@@ -161,7 +186,10 @@ void gemm_any(const GemmArgs<T>& g) {
                                 g.limits});
   }
   bool is_direct = g.b.column_step == 1 || g.n == 1 || g.k == 0;
-  if (is_direct && (g.m <= direct_rows || g.n * g.k <= direct_elements)) return gemm_direct(g);
+  constexpr auto bytes = static_cast<int64_t>(sizeof(T));
+  const int64_t few_rows = g.b.row_step * bytes % clashing_bytes == 0 ? max_rows : direct_rows;
+  const int64_t few_elements = g.a.column_step == 1 ? direct_elements : direct_bytes / bytes;
+  if (is_direct && (g.m <= few_rows || g.n * g.k <= few_elements)) return gemm_direct(g);
   if (!is_direct && g.m <= max_rows && g.b.row_step == 1) return gemm_by_columns(g);
   gemm_packing(g);
 }

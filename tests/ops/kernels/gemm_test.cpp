@@ -134,6 +134,9 @@ std::vector<GemmCase> gemm_cases() {
         }
       }
       all.push_back({ta, tb, 33, 1100, 60});
+      // Rows that lie far apart, and so that they clash in the cache.
+      all.push_back({ta, tb, 31, 90, 300, 1, 1, 500});
+      all.push_back({ta, tb, 13, 96, 270, 1, 0, 4000});
     }
   }
   return all;
@@ -192,6 +195,8 @@ TEST_P(Gemm, ElementsDoNotDependOnTheShapeAround) {
       for (const GemmCase& s : std::vector<GemmCase>{{ta, tb, 4, 3, 5, 0.7, 0.3},
                                                      {ta, tb, 9, 21, 300, 1, 0},
                                                      {ta, tb, 40, 150, 270, -2, 1},
+                                                     {ta, tb, 31, 90, 300, 1, 1, 500},
+                                                     {ta, tb, 13, 96, 270, 1, 0, 4000},
                                                      {ta, tb, 3, 700, 64, 1, 0}}) {
         expect_same_bits_in_parts<float>(s);
         expect_same_bits_in_parts<double>(s);
@@ -205,6 +210,7 @@ TEST_P(Gemm, ElementsDoNotDependOnThreads) {
                                                  {false, false, 5, 2100, 400},
                                                  {false, false, 9000, 10, 64},
                                                  {true, false, 200, 200, 600},
+                                                 {true, false, 200, 300, 600, 1, 1, 400},
                                                  {false, true, 1, 3000, 600}}) {
     GemmOperands<float> one(s), four(s);
     one.multiply(s);
