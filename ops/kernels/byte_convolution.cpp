@@ -20,7 +20,7 @@ constexpr FlatWindows::Limits plane_limits{.elements = int64_t{1} << 22, .channe
 constexpr int64_t piece_words = 1 << 14, fewest_columns = 128, most_columns = 1024;
 constexpr int64_t most_rows = 64;
 // Output channels of a group for which words are not worth making; where channels do not fill them,
-// the terms of all for which they are not, either. The terms that words are looked for in.
+// the terms of all for which they are not, either; the terms that words are looked for in.
 constexpr int64_t few_channels = 2, few_terms = 1 << 10, most_terms = 1 << 12;
 // Bytes of planes that are filled before any is read, which takes long where they were just
 // written.
@@ -132,20 +132,11 @@ constexpr ByteConvolution::GroupKernel<Result> ByteConvolution::kernels[] = {
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
        c.for_each_part(groups, [&](const Part& part) { c.run_pixels(o, part, result); });
      }},
-    {"neighbouring bytes",
-     [](const ByteConvolution& c) {
-       const int64_t out = c.shape_.out_channels, terms = c.terms();
-       const bool are_few =
-           !BytePlanes::fit(c.shape_.in_channels, c.dots_) && out * terms <= few_terms;
-       return c.flat_ && terms > 0 && terms <= most_terms && (out <= few_channels || are_few);
-     },
+    {"neighbouring bytes", [](const ByteConvolution& c) { return c.flat_ && c.has_few_channels(); },
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
        c.run_neighbours(o, groups, result);
      }},
-    {"planes of words",
-     [](const ByteConvolution& c) {
-       return c.flat_ && BytePlanes::fit(c.shape_.in_channels, c.dots_);
-     },
+    {"planes of words", [](const ByteConvolution& c) { return c.flat_ && c.channels_fill_words(); },
      [](const ByteConvolution& c, const Operands& o, Groups groups, const Result& result) {
        c.for_each_part(groups, [&](const Part& part) { c.run_planes(o, part, result); });
      }},
@@ -176,6 +167,17 @@ ByteConvolution::ByteConvolution(ConvShape s, Dots dots, size_t way)
   if (way_ == by_planes) planes_.emplace(shape_.in_channels, *flat_, dots_);
   name_ = std::string(kernels<Sums>[way_].name) + " by " +
           (dots_ == Dots::Quads ? "8-bit" : "16-bit") + " dot products";
+}
+
+bool ByteConvolution::has_few_channels() const {
+  if (terms() == 0 || terms() > most_terms) return false;
+  return shape_.out_channels <= few_channels ||
+         (shape_.out_channels * terms() <= few_terms && !channels_fill_words());
+}
+
+bool ByteConvolution::channels_fill_words() const {
+  return BytePlanes::fit(shape_.in_channels, shape_.window.kernel_size(), shape_.out_channels,
+                         dots_);
 }
 
 int64_t ByteConvolution::words() const {

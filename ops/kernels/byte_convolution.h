@@ -66,6 +66,8 @@ class ByteConvolution {
   static const GroupKernel<Result> kernels[ways];
   static constexpr size_t by_neighbours = 1, by_planes = 2, by_copies = 4;
 
+  bool has_few_channels() const;
+  bool channels_fill_words() const;
   // Columns that are computed at a time.
   int64_t piece() const;
   // Calls f(begin, end) with columns that cover all, in parallel where they are many.

@@ -22,8 +22,12 @@ BytePlanes::BytePlanes(int64_t channels, const FlatWindows& flat, Dots dots)
   pack({all_ones.data(), true}, ones_.data());
 }
 
-bool BytePlanes::fit(int64_t channels, Dots dots) {
-  return 4 * words_of(dots, channels) * static_cast<int64_t>(dots) <= 5 * channels;
+bool BytePlanes::fit(int64_t channels, int64_t taps, int64_t outputs, Dots dots) {
+  // Putting a word together takes as long as multiplying it with so many rows.
+  constexpr int64_t rows = 8;
+  const int64_t groups = words_of(dots, channels), terms = static_cast<int64_t>(dots);
+  const bool fills = channels >= terms && 3 * groups * terms <= 4 * channels;
+  return fills && groups * taps * outputs <= words_of(dots, channels * taps) * (outputs + rows);
 }
 
 int32_t BytePlanes::pack(const Bytes& w, int32_t* words) const {

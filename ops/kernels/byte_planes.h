@@ -17,8 +17,9 @@ class BytePlanes {
  public:
   BytePlanes(int64_t channels, const FlatWindows& flat, Dots dots);
 
-  // Whether channels fill most of their words.
-  static bool fit(int64_t channels, Dots dots);
+  // Whether channels fill their words so far that windows of `taps` positions take less time than
+  // with words of several positions each.
+  static bool fit(int64_t channels, int64_t taps, int64_t outputs, Dots dots);
 
   // Words of a window.
   int64_t size() const { return static_cast<int64_t>(at_.size()); }
