@@ -37,6 +37,14 @@ class BroadcastRows {
   void for_range(int64_t begin, int64_t end, const F& f) const;
 
  private:
+  // What is left of the row that output element `at` is in, up to `end`.
+  struct Piece {
+    std::array<int64_t, N> offsets;
+    int64_t count;
+  };
+  // Not inlined: every loop would have a copy, and none would be faster.
+  [[gnu::noinline]] Piece piece_at(int64_t at, int64_t end) const;
+
   int64_t rows_ = 1;
   int64_t length_ = 1;
   std::array<int64_t, N> steps_{};
@@ -84,21 +92,25 @@ BroadcastRows<N>::BroadcastRows(std::span<const int64_t> out,
 }
 
 template <size_t N>
+typename BroadcastRows<N>::Piece BroadcastRows<N>::piece_at(int64_t at, int64_t end) const {
+  int64_t row = at / length_, column = at % length_;
+  Piece piece{{}, std::min(length_ - column, end - at)};
+  for (size_t a = 0; a < outer_.size(); ++a) {
+    int64_t index = row % outer_[a];
+    row /= outer_[a];
+    for (size_t i = 0; i < N; ++i) piece.offsets[i] += index * outer_steps_[a][i];
+  }
+  for (size_t i = 0; i < N; ++i) piece.offsets[i] += column * steps_[i];
+  return piece;
+}
+
+template <size_t N>
 template <typename F>
 void BroadcastRows<N>::for_range(int64_t begin, int64_t end, const F& f) const {
   for (int64_t at = begin; at < end;) {
-    int64_t row = at / length_, column = at % length_;
-    int64_t count = std::min(length_ - column, end - at);
-    std::array<int64_t, N> offsets{};
-    int64_t rest = row;
-    for (size_t a = 0; a < outer_.size(); ++a) {
-      int64_t index = rest % outer_[a];
-      rest /= outer_[a];
-      for (size_t i = 0; i < N; ++i) offsets[i] += index * outer_steps_[a][i];
-    }
-    for (size_t i = 0; i < N; ++i) offsets[i] += column * steps_[i];
-    f(at, offsets, count);
-    at += count;
+    const Piece piece = piece_at(at, end);
+    f(at, piece.offsets, piece.count);
+    at += piece.count;
   }
 }
 
