@@ -19,6 +19,7 @@ speed of copying four megabytes. What is not a product is not counted.
 
 import argparse
 import contextlib
+import copy
 import json
 import pathlib
 import re
@@ -33,7 +34,7 @@ try:
     from inference_peers import inference_peers
     from own_programs import OURS, own_programs
     from torch.utils.flop_counter import FlopCounterMode
-    from training_peers import Job, torch_step, training_peers
+    from training_peers import Job, eager_step, torch_step, training_peers
 except ImportError as missing:
     sys.exit(f"the tables of larger nets are left out: {missing}")
 from timing import Missing
@@ -71,7 +72,8 @@ def size_of(*tensors):
 
 
 def training_floor(peaks, job):
-    step, net, optimizer = torch_step(job)
+    net = copy.deepcopy(job.net)
+    step, optimizer = torch_step(job.case, net, job.x, job.target)
     with FlopCounterMode(display=False, custom_mapping=OTHER_PRODUCTS) as counter:
         step()
     state = [t for slots in optimizer.state.values() for t in slots.values() if torch.is_tensor(t)]
@@ -128,7 +130,7 @@ def training_row(programs, peers, peaks, case, folder, rounds):
     options = ("--train", "--target", folder / "target.npy", *case.options())
     with contextlib.ExitStack() as ending:
         job = Job(case, net, x, target, folder, ending)
-        step = torch_step(job)[0]
+        step = eager_step(job)
         row = Row(case.name, [step() for _ in range(5)], 2e-4)
         for label, program in programs.items():
             if takes_part(label, case):

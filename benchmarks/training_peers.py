@@ -36,31 +36,35 @@ def trained(step):
     return [step() for _ in range(5)], lambda: best_time(step)
 
 
-def torch_step(job, compiler=lambda function: function):
-    """A step, and the net and optimizer that it moves."""
-    net, loss_function = copy.deepcopy(job.net), job.case.torch_loss()
-    optimizer = job.case.torch_optimizer(net)
+def torch_step(case, net, x, target, compiler=lambda function: function):
+    """A step that moves the net, and its optimizer."""
+    loss_function, optimizer = case.torch_loss(), case.torch_optimizer(net)
     loss_of = compiler(lambda x, target: loss_function(net(x), target))
     update = compiler(optimizer.step)
 
     def step():
         optimizer.zero_grad()
-        loss = loss_of(job.x, job.target)
+        loss = loss_of(x, target)
         loss.backward()
         update()
         return loss.item()
 
-    return step, net, optimizer
+    return step, optimizer
+
+
+def eager_step(job):
+    return torch_step(job.case, copy.deepcopy(job.net), job.x, job.target)[0]
 
 
 def eager(job):
-    return trained(torch_step(job)[0])
+    return trained(eager_step(job))
 
 
 def compiled(job):
     # Else the nets before count as recompilations of the same code.
     torch._dynamo.reset()
-    return trained(torch_step(job, torch.compile)[0])
+    net = copy.deepcopy(job.net)
+    return trained(torch_step(job.case, net, job.x, job.target, torch.compile)[0])
 
 
 def jax_jit(job):
