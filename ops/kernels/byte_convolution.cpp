@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/threads.h"
+#include "kernels/byte_lines.h"
 #include "kernels/im2col.h"
 #include "kernels/scratch.h"
 #include "kernels/wrapping.h"
@@ -180,9 +181,14 @@ bool ByteConvolution::channels_fill_words() const {
                          dots_);
 }
 
+const WindowWords* ByteConvolution::window_words() const {
+  if (neighbours_) return &*neighbours_;
+  return planes_ ? &*planes_ : nullptr;
+}
+
 int64_t ByteConvolution::words() const {
-  if (neighbours_) return neighbours_->size();
-  return planes_ ? planes_->size() : words_of(dots_, terms());
+  const WindowWords* in_planes = window_words();
+  return in_planes ? in_planes->size() : words_of(dots_, terms());
 }
 
 int64_t ByteConvolution::weight_words() const { return channels() * (words() + 1); }
@@ -194,13 +200,13 @@ std::string ByteConvolution::weight_layout() const {
 
 void ByteConvolution::pack_weights(const Bytes& w, int32_t* words_of_weights) const {
   int32_t* sums = words_of_weights + channels() * words();
-  if (!neighbours_ && !planes_) {
+  const WindowWords* in_planes = window_words();
+  if (!in_planes) {
     return pack_left(dots_, w, terms(), channels(), terms(), words_of_weights, sums);
   }
   for (int64_t i = 0; i < channels(); ++i) {
     const Bytes weights{w.data + i * terms(), w.is_signed};
-    int32_t* to = words_of_weights + i * words();
-    sums[i] = neighbours_ ? neighbours_->pack(weights, to) : planes_->pack(weights, to);
+    sums[i] = in_planes->pack(weights, words_of_weights + i * words());
   }
 }
 
@@ -301,7 +307,7 @@ void ByteConvolution::run_neighbours(const Operands& o, Groups groups, const Res
   const int64_t in = shape_.in_channels, size = in * flat_->plane_size();
   const int64_t together =
       std::clamp<int64_t>(planes_together / size, 1, groups.end - groups.begin);
-  Scratch scratch(static_cast<size_t>(together * size + neighbour_slack));
+  Scratch scratch(static_cast<size_t>(together * size + plane_slack));
   auto* planes = scratch.as<uint8_t>();
   for (int64_t first = groups.begin; first < groups.end; first += together) {
     const Groups some{first, std::min(groups.end, first + together)};

@@ -111,6 +111,8 @@ class ByteConvolution {
   int64_t columns() const { return flat_ ? flat_->size() : outputs_; }
   int64_t terms() const { return terms_; }
   int64_t words() const;
+  // None where words are of columns that are laid out.
+  const WindowWords* window_words() const;
   int64_t channels() const { return shape_.groups * shape_.out_channels; }
 
   ConvShape shape_;

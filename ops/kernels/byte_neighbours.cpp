@@ -7,9 +7,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cstring>
-
 #include "kernels/byte_dots-inl.h"
 #include "kernels/levels-inl.h"
 
@@ -148,101 +145,6 @@ void quantize_all_neighbours(const NeighbourSums& n, const Requantization& r, in
   });
 }
 
-#if HWY_TARGET == HWY_AVX3
-using ByteVector = hn::ScalableTag<uint8_t>;
-constexpr int64_t byte_lanes = 64;
-
-// Calls f(line, place) with where each line of the input begins and where in the planes.
-template <class F>
-HWY_INLINE void for_each_line(const FlatWindows& f, const Bytes& x, int64_t channels,
-                              uint8_t* planes, const F& take) {
-  const int64_t length = f.window().input.back(), size = f.window().input_size();
-  for (int64_t c = 0; c < channels; ++c) {
-    const uint8_t* image = x.data + c * size;
-    uint8_t* plane = planes + c * f.plane_size();
-    for (const FlatWindows::InputLine line : f.input_lines()) {
-      take(image + line.number * length, plane + line.at);
-    }
-  }
-}
-
-// Vectors are written whole: behind a line they hold padding, and what lies there else is written
-// later.
-HWY_INLINE void fill_lines(const FlatWindows& f, const Bytes& x, int64_t channels, uint8_t padding,
-                           uint8_t* planes) {
-  const ByteVector d;
-  const auto shift = hn::Set(d, static_cast<uint8_t>(unsigned_shift(x.is_signed)));
-  const auto fill = hn::Set(d, padding);
-  const FlatWindows::LinePhase phase = f.line_phases().front();
-  const auto mask = hn::FirstN(d, static_cast<size_t>((phase.count - 1) % byte_lanes + 1));
-  for_each_line(f, x, channels, planes, [=](const uint8_t* line, uint8_t* place) HWY_ATTR {
-    const uint8_t* in = line + phase.from;
-    uint8_t* out = place + phase.at;
-    int64_t at = 0;
-    for (; at + byte_lanes < phase.count; at += byte_lanes) {
-      hn::StoreU(hn::Xor(hn::LoadU(d, in + at), shift), d, out + at);
-    }
-    const auto last = hn::Xor(hn::MaskedLoad(mask, d, in + at), shift);
-    hn::StoreU(hn::IfThenElse(mask, last, fill), d, out + at);
-  });
-}
-
-// Every other byte.
-HWY_INLINE void fill_halves(const FlatWindows& f, const Bytes& x, int64_t channels,
-                            uint8_t* planes) {
-  const ByteVector d;
-  const hn::Repartition<int16_t, ByteVector> pairs;
-  const hn::Rebind<uint8_t, decltype(pairs)> half;
-  const auto shift = hn::Set(half, static_cast<uint8_t>(unsigned_shift(x.is_signed)));
-  const auto low = hn::Set(pairs, 0xFF);
-  const auto& phases = f.line_phases();
-  for_each_line(f, x, channels, planes, [&](const uint8_t* line, uint8_t* place) HWY_ATTR {
-    for (const FlatWindows::LinePhase phase : phases) {
-      for (int64_t at = 0; at < phase.count; at += byte_lanes / 2) {
-        const int64_t count = HWY_MIN(byte_lanes / 2, phase.count - at);
-        const auto there = hn::FirstN(d, static_cast<size_t>(2 * count - 1));
-        const auto both = hn::MaskedLoad(there, d, line + phase.from + 2 * at);
-        const auto one = hn::DemoteTo(half, hn::And(hn::BitCast(pairs, both), low));
-        const auto mask = hn::FirstN(half, static_cast<size_t>(count));
-        hn::BlendedStore(hn::Xor(one, shift), mask, half, place + phase.at + at);
-      }
-    }
-  });
-}
-#endif
-
-void pack_all_planes(const FlatWindows& f, const Bytes& x, int64_t channels, uint8_t padding,
-                     uint8_t* planes) {
-  const int64_t size = channels * f.plane_size() + FlatWindows::slack;
-  const auto shift = static_cast<uint8_t>(unsigned_shift(x.is_signed));
-#if HWY_TARGET == HWY_AVX3
-  if (f.phases_of_lines() <= 2 && !f.line_phases().empty()) {
-    std::memset(planes, padding ^ shift, static_cast<size_t>(size));
-    return f.phases_of_lines() == 1 ? fill_lines(f, x, channels, padding ^ shift, planes)
-                                    : fill_halves(f, x, channels, planes);
-  }
-#endif
-  f.pack_input(x.data, channels, planes, padding);
-  if (shift != 0) std::transform(planes, planes + size, planes, [](uint8_t v) { return v ^ 0x80; });
-}
-
-void unpack_lines(const FlatWindows& f, const uint8_t* flat, int64_t at, int64_t size, uint8_t* y) {
-#if HWY_TARGET == HWY_AVX3
-  const ByteVector d;
-  f.for_each_output_line(at, size, [&](int64_t from, int64_t n, int64_t to) HWY_ATTR {
-    const uint8_t* in = flat + from;
-    uint8_t* out = y + to;
-    for (; n >= byte_lanes; n -= byte_lanes, in += byte_lanes, out += byte_lanes) {
-      hn::StoreU(hn::LoadU(d, in), d, out);
-    }
-    const auto mask = hn::FirstN(d, static_cast<size_t>(n));
-    hn::BlendedStore(hn::MaskedLoad(mask, d, in), mask, d, out);
-  });
-#else
-  f.unpack_output(flat, at, size, y);
-#endif
-}
-
 }  // namespace onnxrun::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -251,8 +153,6 @@ namespace onnxrun {
 
 HWY_EXPORT(sum_all_neighbours);
 HWY_EXPORT(quantize_all_neighbours);
-HWY_EXPORT(pack_all_planes);
-HWY_EXPORT(unpack_lines);
 
 std::optional<FlatWindows> neighbour_windows(const Window& w, int64_t channels,
                                              FlatWindows::Limits limits, Dots dots) {
@@ -260,55 +160,39 @@ std::optional<FlatWindows> neighbour_windows(const Window& w, int64_t channels,
   return FlatWindows::of(w, channels, limits);
 }
 
-void pack_planes(const FlatWindows& f, const Bytes& x, int64_t channels, uint8_t padding,
-                 uint8_t* planes) {
-  HWY_DYNAMIC_DISPATCH(pack_all_planes)(f, x, channels, padding, planes);
+WindowWords::Layout NeighbourWords::layout_of(const Window& w, int64_t channels,
+                                              const FlatWindows& flat, Dots dots) {
+  const auto terms = static_cast<int64_t>(dots);
+  const auto taps = static_cast<int64_t>(flat.offsets().size());
+  const int64_t row = w.kernel.back(), apart = w.dilations.back();
+  // Windows that are further apart cut a line into phases, whose elements are neighbours.
+  const int64_t step = w.strides.back() / flat.step();
+  Layout l{{}, std::vector<int64_t>(flat.offsets().size(), -1)};
+  const auto size = [&] { return static_cast<int64_t>(l.at.size()); };
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    if (l.places[static_cast<size_t>(tap)] >= 0) continue;
+    const int64_t end = tap - tap % row + row;
+    for (int64_t other = tap; other < end && (other - tap) * apart < terms * step; ++other) {
+      if ((other - tap) * apart % step != 0) continue;
+      l.places[static_cast<size_t>(other)] = size() * terms + (other - tap) * apart / step;
+    }
+    l.at.push_back(flat.offsets()[static_cast<size_t>(tap)]);
+  }
+  const Layout first = l;
+  const int64_t words = size();
+  for (int64_t c = 1; c < channels; ++c) {
+    for (int64_t at : first.at) l.at.push_back(c * flat.plane_size() + at);
+    for (int64_t place : first.places) l.places.push_back(c * words * terms + place);
+  }
+  return l;
 }
 
 NeighbourWords::NeighbourWords(const Window& w, int64_t channels, const FlatWindows& flat,
                                Dots dots)
-    : dots_(dots), channels_(channels), step_(flat.step()), places_(flat.offsets().size(), -1) {
-  const auto terms = static_cast<int64_t>(dots), taps = static_cast<int64_t>(places_.size());
-  const int64_t row = w.kernel.back(), apart = w.dilations.back();
-  const int64_t step = w.strides.back() / step_;
-  layout_ = fmt::format("neighbouring bytes, {} of {} apart", step, apart);
-  for (int64_t tap = 0; tap < taps; ++tap) {
-    if (places_[static_cast<size_t>(tap)] >= 0) continue;
-    // Windows that are further apart cut a line into phases, whose elements are neighbours.
-    const int64_t end = tap - tap % row + row;
-    for (int64_t other = tap; other < end && (other - tap) * apart < terms * step; ++other) {
-      if ((other - tap) * apart % step != 0) continue;
-      places_[static_cast<size_t>(other)] = size() * terms + (other - tap) * apart / step;
-    }
-    at_.push_back(flat.offsets()[static_cast<size_t>(tap)]);
-  }
-  const int64_t words = size();
-  for (int64_t c = 1; c < channels; ++c) {
-    for (int64_t i = 0; i < words; ++i) at_.push_back(c * flat.plane_size() + at_[i]);
-  }
-  ones_.resize(at_.size());
-  const std::vector<uint8_t> all_ones(static_cast<size_t>(channels * taps), 1);
-  pack({all_ones.data(), true}, ones_.data());
-}
-
-int32_t NeighbourWords::pack(const Bytes& w, int32_t* words) const {
-  std::memset(words, 0, static_cast<size_t>(size()) * sizeof(int32_t));
-  const auto shift = static_cast<uint8_t>(signed_shift(w.is_signed));
-  const auto terms = static_cast<int64_t>(dots_);
-  const size_t bytes = sizeof(int32_t) / static_cast<size_t>(terms);
-  auto* to = reinterpret_cast<uint8_t*>(words);
-  const uint8_t* from = w.data;
-  int32_t sum = 0;
-  for (int64_t c = 0; c < channels_; ++c) {
-    const int64_t first = c * (size() / channels_) * terms;
-    for (int64_t place : places_) {
-      const int16_t v = static_cast<int8_t>(*from++ ^ shift);
-      std::memcpy(to + static_cast<size_t>(first + place) * bytes, &v, bytes);
-      sum += v;
-    }
-  }
-  return sum;
-}
+    : WindowWords(dots, layout_of(w, channels, flat, dots)),
+      step_(flat.step()),
+      name_(fmt::format("neighbouring bytes, {} of {} apart", w.strides.back() / step_,
+                        w.dilations.back())) {}
 
 void sum_neighbours(const NeighbourSums& n, int64_t begin, int64_t columns, int32_t* y) {
   HWY_DYNAMIC_DISPATCH(sum_all_neighbours)(n, begin, columns, y);
@@ -317,10 +201,6 @@ void sum_neighbours(const NeighbourSums& n, int64_t begin, int64_t columns, int3
 void quantize_neighbours(const NeighbourSums& n, const Requantization& r, int64_t begin,
                          int64_t columns, uint8_t* y) {
   HWY_DYNAMIC_DISPATCH(quantize_all_neighbours)(n, r, begin, columns, y);
-}
-
-void unpack_bytes(const FlatWindows& f, const uint8_t* flat, int64_t at, int64_t size, uint8_t* y) {
-  HWY_DYNAMIC_DISPATCH(unpack_lines)(f, flat, at, size, y);
 }
 
 }  // namespace onnxrun

@@ -10,54 +10,38 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "kernels/byte_dots.h"
 #include "kernels/byte_sums.h"
 #include "kernels/flat_windows.h"
+#include "kernels/window_words.h"
 
 namespace onnxrun {
 
 // Planes as they are laid out for these products.
 std::optional<FlatWindows> neighbour_windows(const Window& w, int64_t channels,
                                              FlatWindows::Limits limits, Dots dots);
-// Fills them with unsigned bytes: channels * f.plane_size() + neighbour_slack.
-constexpr int64_t neighbour_slack = 2 * FlatWindows::slack;
-void pack_planes(const FlatWindows& f, const Bytes& x, int64_t channels, uint8_t padding,
-                 uint8_t* planes);
 
 // How the windows of a group of channels are cut into words.
-class NeighbourWords {
+class NeighbourWords : public WindowWords {
  public:
   NeighbourWords(const Window& w, int64_t channels, const FlatWindows& flat, Dots dots);
 
-  Dots dots() const { return dots_; }
-  // Words of a window.
-  int64_t size() const { return static_cast<int64_t>(at_.size()); }
   // What, besides their shape, the packed weights depend on.
-  const std::string& layout() const { return layout_; }
-  // One output channel's weights, moved to be signed, to size() words. Returns their sum.
-  int32_t pack(const Bytes& w, int32_t* words) const;
-
+  const std::string& layout() const { return name_; }
   // From a window's words to the next one's.
   int64_t step() const { return step_; }
-  // Where the words of window 0 begin in the planes.
-  const int64_t* at() const { return at_.data(); }
-  // Weights that are all 1.
-  const int32_t* ones() const { return ones_.data(); }
 
  private:
-  Dots dots_;
-  int64_t channels_, step_;
-  std::vector<int64_t> at_;
-  std::vector<int64_t> places_;  // in the words of a channel, of the kernel's positions
-  std::vector<int32_t> ones_;
-  std::string layout_;
+  static Layout layout_of(const Window& w, int64_t channels, const FlatWindows& flat, Dots dots);
+
+  int64_t step_;
+  std::string name_;
 };
 
 // The sums of one output channel, sum(weights * window) + add + zero * sum(window). Planes hold
-// unsigned bytes. Columns are flat indices; what is written behind the
-// last one is less than neighbour_slack.
+// unsigned bytes (byte_lines.h). Columns are flat indices; what is written behind the last one is
+// less than neighbour_slack.
+constexpr int64_t neighbour_slack = 2 * FlatWindows::slack;
 struct NeighbourSums {
   const NeighbourWords& words;
   const uint8_t* planes;
@@ -68,8 +52,5 @@ void sum_neighbours(const NeighbourSums& n, int64_t begin, int64_t columns, int3
 // As requantize(), which n.add replaces the bias for.
 void quantize_neighbours(const NeighbourSums& n, const Requantization& r, int64_t begin,
                          int64_t columns, uint8_t* y);
-
-// f.unpack_output().
-void unpack_bytes(const FlatWindows& f, const uint8_t* flat, int64_t at, int64_t size, uint8_t* y);
 
 }  // namespace onnxrun

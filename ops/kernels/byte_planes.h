@@ -5,15 +5,14 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
-#include "kernels/byte_dots.h"
 #include "kernels/flat_windows.h"
+#include "kernels/window_words.h"
 
 namespace onnxrun {
 
 // The planes of a group of channels, and the words that its windows meet there.
-class BytePlanes {
+class BytePlanes : public WindowWords {
  public:
   BytePlanes(int64_t channels, const FlatWindows& flat, Dots dots);
 
@@ -21,25 +20,15 @@ class BytePlanes {
   // with words of several positions each.
   static bool fit(int64_t channels, int64_t taps, int64_t outputs, Dots dots);
 
-  // Words of a window.
-  int64_t size() const { return static_cast<int64_t>(at_.size()); }
-  // One output channel's weights, moved to be signed, to size() words. Returns their sum.
-  int32_t pack(const Bytes& w, int32_t* words) const;
-
   // Words of all planes, with what kernels read behind them.
   int64_t words() const { return groups_ * plane_ + 2 * FlatWindows::slack; }
   // Makes them of x's channels.
   void fill(const FlatWindows& flat, const Bytes& x, uint8_t padding, int32_t* words) const;
-  // Where the words of window 0 lie in the planes.
-  const int64_t* at() const { return at_.data(); }
-  // Weights that are all 1.
-  const int32_t* ones() const { return ones_.data(); }
 
  private:
-  Dots dots_;
-  int64_t channels_, groups_, taps_, plane_;
-  std::vector<int64_t> at_;
-  std::vector<int32_t> ones_;
+  static Layout layout_of(int64_t channels, const FlatWindows& flat, Dots dots);
+
+  int64_t channels_, groups_, plane_;
 };
 
 }  // namespace onnxrun
