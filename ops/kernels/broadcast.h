@@ -42,8 +42,7 @@ class BroadcastRows {
     std::array<int64_t, N> offsets;
     int64_t count;
   };
-  // Not inlined: every loop would have a copy, and none would be faster.
-  [[gnu::noinline]] Piece piece_at(int64_t at, int64_t end) const;
+  Piece piece_at(int64_t at, int64_t end) const;
 
   int64_t rows_ = 1;
   int64_t length_ = 1;
