@@ -11,11 +11,12 @@ Prints a table; with --update it also replaces the one in that file.
 import argparse
 import json
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
 import time
+
+from pages import update_page
 
 CORPUS = pathlib.Path(__file__).resolve().parent.parent / "tests" / "data" / "corpus"
 
@@ -194,12 +195,7 @@ def main():
     text = table(measure(options.program, options.rounds))
     print(text)
     if options.update:
-        page = options.update.read_text()
-        page = re.sub(
-            r"(<!-- table -->\n).*(\n<!-- /table -->)",
-            lambda m: m[1] + text + m[2], page, flags=re.S,
-        )  # fmt: skip
-        options.update.write_text(page)
+        update_page(options.update, "table", text)
 
 
 if __name__ == "__main__":

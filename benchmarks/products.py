@@ -9,10 +9,10 @@ long. Says where own products are slower.
 import argparse
 import os
 import pathlib
-import re
 import subprocess
 
 from own_programs import Onnxrun, openblas_core
+from pages import update_page
 
 OPERANDS = ["A B", "A B'", "A' B", "A' B'"]
 
@@ -57,10 +57,7 @@ def main():
     ])  # fmt: skip
     print(text)
     if options.update:
-        page = re.sub(r"(<!-- products -->\n).*(\n<!-- /products -->)",
-                      lambda m: m[1] + text + m[2], options.update.read_text(),
-                      flags=re.S)  # fmt: skip
-        options.update.write_text(page)
+        update_page(options.update, "products", text)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ Runtime's before anything is timed; all take turns, and the best times count.
 import argparse
 import logging
 import pathlib
-import re
 import sys
 import tempfile
 import warnings
+
+from pages import update_page
 
 try:
     import numpy as np
@@ -209,9 +210,7 @@ def main():
     text = "\n".join(lines)
     print(text)
     if options.update:
-        page = re.sub(r"(<!-- quantized -->\n).*(\n<!-- /quantized -->)",
-                      lambda m: m[1] + text + m[2], options.update.read_text(), flags=re.S)  # fmt: skip
-        options.update.write_text(page)
+        update_page(options.update, "quantized", text)
 
 
 if __name__ == "__main__":

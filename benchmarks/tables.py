@@ -22,7 +22,6 @@ import contextlib
 import copy
 import json
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -37,6 +36,7 @@ try:
     from training_peers import Job, eager_step, torch_step, training_peers
 except ImportError as missing:
     sys.exit(f"the tables of larger nets are left out: {missing}")
+from pages import update_page
 from timing import Missing
 
 
@@ -236,9 +236,7 @@ def main():
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     if options.update:
-        page = re.sub(r"(<!-- larger -->\n).*(\n<!-- /larger -->)", lambda m: m[1] + text + m[2],
-                      options.update.read_text(), flags=re.S)  # fmt: skip
-        options.update.write_text(page)
+        update_page(options.update, "larger", text)
     if differences:
         sys.exit("\n".join(["results differ:", *differences]))
 
