@@ -1,5 +1,8 @@
 #include "kernels/channel_convolution.h"
 
+#include <tuple>
+#include <utility>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/channel_convolution.cpp"
 #include <hwy/foreach_target.h>
@@ -17,8 +20,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Pixels whose sums are held in registers, of one or two vectors each.
 #if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
 constexpr int most_pixels(int vectors) { return vectors == 1 ? 8 : 6; }
+// Rows of three taps whose gradients are.
+constexpr int most_rows(int) { return 0; }
 #else
 constexpr int most_pixels(int) { return 14; }
+constexpr int most_rows(int vectors) { return vectors == 1 ? 9 : 4; }
 #endif
 
 // Of lines of 8 to ConvLines::longest_left_out pixels, the shortest of in_pieces().
@@ -47,6 +53,15 @@ HWY_INLINE void in_pieces(int64_t count, const F& f) {
     with_count<most>(size, [&]<int P>() HWY_ATTR { f.template operator()<P>(begin); });
     begin += size;
   }
+}
+
+// Whether taps lie in rows of three that meet neighbouring elements.
+bool meet_in_threes(std::span<const LineTap> taps, int64_t step) {
+  if (step != 1 || taps.size() % 3 != 0) return false;
+  for (size_t i = 0; i < taps.size(); ++i) {
+    if (taps[i].input != taps[i - i % 3].input + static_cast<int64_t>(i % 3)) return false;
+  }
+  return true;
 }
 
 // What pixels [left, P - right) of P meet, times the weights.
@@ -85,8 +100,59 @@ HWY_INLINE void add_part(D d, uint8_t left_out, const hn::TFromD<D>* x, int64_t 
   }
 }
 
-// Pixels from `pixel` on; `ends` says whether taps may leave pixels out.
-template <bool ends, int V, int P, typename T>
+// Three taps that meet neighbouring elements: each is read once.
+template <int V, int P, class D>
+HWY_INLINE void add_three(D d, const hn::TFromD<D>* x, const hn::Vec<D> (&weight)[3][V],
+                          hn::Vec<D> (&sum)[P][V]) {
+  HWY_UNROLL(16)
+  for (int e = 0; e < P + 2; ++e) {
+    const auto in = hn::Set(d, x[e]);
+    HWY_UNROLL(3)
+    for (int k = 0; k < 3; ++k) {
+      const int p = e - k;
+      if (p < 0 || p >= P) continue;
+      for (int v = 0; v < V; ++v) sum[p][v] = hn::MulAdd(in, weight[k][v], sum[p][v]);
+    }
+  }
+}
+
+template <int V, class D>
+HWY_INLINE void load_weights(D d, const hn::TFromD<D>* w, hn::Vec<D> (&weight)[V]) {
+  for (int v = 0; v < V; ++v) weight[v] = hn::LoadU(d, w + v * static_cast<int64_t>(hn::Lanes(d)));
+}
+
+// Whether taps may leave pixels out, or meet neighbouring elements three by three.
+enum class Taps : uint8_t { whole, in_part, threes };
+
+// All taps of a channel, whose pixel 0 lies at `plane`.
+template <Taps taps, int V, int P, typename T>
+HWY_INLINE void add_channel(const ChannelLine<T>& f, size_t part, const T* plane, const T* weights,
+                            hn::Vec<hn::ScalableTag<T>> (&sum)[P][V]) {
+  const hn::ScalableTag<T> d;
+  const int64_t width = V * lanes_of<T>();
+  if constexpr (taps == Taps::threes) {
+    for (size_t t = 0; t < f.taps.size(); t += 3) {
+      hn::Vec<decltype(d)> weight[3][V];
+      for (size_t k = 0; k < 3; ++k) {
+        load_weights(d, weights + f.taps[t + k].position * width, weight[k]);
+      }
+      add_three(d, plane + f.taps[t].input, weight, sum);
+    }
+    return;
+  }
+  for (const LineTap& tap : f.taps) {
+    hn::Vec<decltype(d)> weight[V];
+    load_weights(d, weights + tap.position * width, weight);
+    if (taps == Taps::in_part && tap.left_out[part] > 0) {
+      add_part(d, tap.left_out[part], plane + tap.input, f.step, weight, sum);
+    } else {
+      add_tap<0, 0>(d, plane + tap.input, f.step, weight, sum);
+    }
+  }
+}
+
+// Pixels from `pixel` on.
+template <Taps taps, int V, int P, typename T>
 HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
@@ -104,17 +170,7 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
   const T* plane = f.planes + pixel * step;
   const T* weights = f.weights;
   for (int64_t c = 0; c < f.channels; ++c) {
-    for (const LineTap& tap : f.taps) {
-      const T* x = plane + tap.input;
-      const T* w = weights + tap.position * width;
-      Vector weight[V];
-      for (int v = 0; v < V; ++v) weight[v] = hn::LoadU(d, w + v * lanes);
-      if (ends && tap.left_out[part] > 0) {
-        add_part(d, tap.left_out[part], x, step, weight, sum);
-      } else {
-        add_tap<0, 0>(d, x, step, weight, sum);
-      }
-    }
+    add_channel<taps>(f, part, plane, weights, sum);
     plane += f.plane_size;
     weights += f.positions * width;
   }
@@ -143,11 +199,16 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
 
 template <int V, typename T>
 void convolve_vectors(const ChannelLine<T>& f) {
+  const bool threes = V == 1 && !f.leaves_out && meet_in_threes(f.taps, f.step);
   in_pieces<most_pixels(V)>(f.pixels, [&]<int P>(int64_t pixel) HWY_ATTR {
     if constexpr (P >= shortest_piece(V)) {
-      if (f.leaves_out) return convolve_pixels<true, V, P>(f, pixel);
+      if (f.leaves_out) return convolve_pixels<Taps::in_part, V, P>(f, pixel);
     }
-    convolve_pixels<false, V, P>(f, pixel);
+    // Two vectors of each element are enough to multiply while the next is read.
+    if constexpr (V == 1 && P >= 4) {
+      if (threes) return convolve_pixels<Taps::threes, V, P>(f, pixel);
+    }
+    convolve_pixels<Taps::whole, V, P>(f, pixel);
   });
 }
 
@@ -157,21 +218,27 @@ void convolve(const ChannelLine<T>& f) {
   convolve_vectors<2>(f);
 }
 
+// What tap n of all channels' taps meets at pixel 0, and its weight.
+template <typename T>
+HWY_INLINE std::pair<const T*, T*> places_of(const ChannelGradient<T>& g, int64_t n) {
+  const auto taps = static_cast<int64_t>(g.taps.size());
+  const int64_t channel = n / taps;
+  const LineTap& tap = g.taps[static_cast<size_t>(n % taps)];
+  return {g.planes + channel * g.plane_size + tap.input,
+          g.weights + (channel * g.positions + tap.position) * g.width};
+}
+
 // Weights first, first + 1, ... of all channels' taps.
 template <int V, int K, typename T>
 HWY_INLINE void add_gradient(const ChannelGradient<T>& g, int64_t first) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   const int64_t lanes = lanes_of<T>(), width = V * lanes, step = g.step;
-  const auto taps = static_cast<int64_t>(g.taps.size());
   Vector sum[K][V];
   const T* x[K];
   T* to[K];
   for (int k = 0; k < K; ++k) {
-    const int64_t channel = (first + k) / taps;
-    const LineTap& tap = g.taps[static_cast<size_t>((first + k) % taps)];
-    x[k] = g.planes + channel * g.plane_size + tap.input;
-    to[k] = g.weights + (channel * g.positions + tap.position) * width;
+    std::tie(x[k], to[k]) = places_of(g, first + k);
     for (int v = 0; v < V; ++v) sum[k][v] = hn::Zero(d);
   }
   const T* out = g.out;
@@ -193,8 +260,96 @@ HWY_INLINE void add_gradient(const ChannelGradient<T>& g, int64_t first) {
   }
 }
 
+// Whether that is so of their weights too.
+template <typename T>
+bool is_in_threes(const ChannelGradient<T>& g) {
+  if (g.pixels < 2 || !meet_in_threes(g.taps, g.step)) return false;
+  for (size_t i = 0; i < g.taps.size(); ++i) {
+    if (g.taps[i].position != g.taps[i - i % 3].position + static_cast<int64_t>(i % 3)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Taps [begin, end) of every row, of which tap k meets element `at` with the cotangent dy[k].
+template <int begin, int end, int V, int R, class D>
+HWY_INLINE void add_element(D d, const hn::TFromD<D>* const (&x)[R], int64_t at,
+                            const hn::Vec<D> (&dy)[3][V], hn::Vec<D> (&sum)[R][3][V]) {
+  HWY_UNROLL(9)
+  for (int r = 0; r < R; ++r) {
+    const auto in = hn::Set(d, x[r][at]);
+    HWY_UNROLL(3)
+    for (int k = begin; k < end; ++k) {
+      for (int v = 0; v < V; ++v) sum[r][k][v] = hn::MulAdd(in, dy[k][v], sum[r][k][v]);
+    }
+  }
+}
+
+// A line of pixels from element `at` on, and their cotangents.
+template <int V, int R, class D>
+HWY_INLINE void add_line(D d, const hn::TFromD<D>* const (&x)[R], int64_t at, int64_t pixels,
+                         const hn::TFromD<D>* out, hn::Vec<D> (&sum)[R][3][V]) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<D> dy[3][V];
+  const auto load = [&]() HWY_ATTR {
+    for (int v = 0; v < V; ++v, out += lanes) dy[0][v] = hn::LoadU(d, out);
+  };
+  const auto pass_on = [&]<int k>() HWY_ATTR {
+    for (int v = 0; v < V; ++v) dy[k][v] = dy[k - 1][v];
+  };
+  load();
+  add_element<0, 1>(d, x, at, dy, sum);
+  pass_on.template operator()<1>();
+  load();
+  add_element<0, 2>(d, x, at + 1, dy, sum);
+  for (int64_t p = 2; p < pixels; ++p) {
+    pass_on.template operator()<2>();
+    pass_on.template operator()<1>();
+    load();
+    add_element<0, 3>(d, x, at + p, dy, sum);
+  }
+  pass_on.template operator()<2>();
+  pass_on.template operator()<1>();
+  add_element<1, 3>(d, x, at + pixels, dy, sum);
+  pass_on.template operator()<2>();
+  add_element<2, 3>(d, x, at + pixels + 1, dy, sum);
+}
+
+// Rows first, first + 1, ... of all channels' taps: an element is read once for the three.
+template <int V, int R, typename T>
+HWY_INLINE void add_gradient_rows(const ChannelGradient<T>& g, int64_t first) {
+  const hn::ScalableTag<T> d;
+  hn::Vec<decltype(d)> sum[R][3][V];
+  const T* x[R];
+  T* to[R];
+  for (int r = 0; r < R; ++r) {
+    std::tie(x[r], to[r]) = places_of(g, 3 * (first + r));
+    for (int k = 0; k < 3; ++k) {
+      for (int v = 0; v < V; ++v) sum[r][k][v] = hn::Zero(d);
+    }
+  }
+  for (int64_t line = 0; line < g.lines; ++line) {
+    add_line(d, x, line * g.line_step, g.pixels, g.out + line * g.pixels * g.width, sum);
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int k = 0; k < 3; ++k) {
+      for (int v = 0; v < V; ++v, to[r] += lanes_of<T>()) {
+        hn::StoreU(hn::Add(hn::LoadU(d, to[r]), sum[r][k][v]), d, to[r]);
+      }
+    }
+  }
+}
+
 template <int V, typename T>
 void add_gradient_vectors(const ChannelGradient<T>& g) {
+  if constexpr (most_rows(V) > 0) {
+    if (is_in_threes(g)) {
+      return in_pieces<most_rows(V)>(g.channels * static_cast<int64_t>(g.taps.size() / 3),
+                                     [&]<int R>(int64_t first)
+                                         HWY_ATTR { add_gradient_rows<V, R>(g, first); });
+    }
+  }
   in_pieces<most_pixels(V)>(g.channels * static_cast<int64_t>(g.taps.size()),
                             [&]<int K>(int64_t first) HWY_ATTR { add_gradient<V, K>(g, first); });
 }
