@@ -49,12 +49,12 @@ HWY_INLINE void in_pieces(int64_t count, const F& f) {
   }
 }
 
-// What pixels [left, P - right) of P meet, times the weights.
-template <int left, int right, int V, int P, class D>
+// What pixels [begin, end) meet, times the weights.
+template <int begin, int end, int V, int P, class D>
 HWY_INLINE void add_tap(D d, const hn::TFromD<D>* x, int64_t step, const hn::Vec<D> (&weight)[V],
                         hn::Vec<D> (&sum)[P][V]) {
   HWY_UNROLL(16)
-  for (int p = left; p < P - right; ++p) {
+  for (int p = begin; p < end; ++p) {
     const auto in = hn::Set(d, x[p * step]);
     for (int v = 0; v < V; ++v) sum[p][v] = hn::MulAdd(in, weight[v], sum[p][v]);
   }
@@ -64,25 +64,13 @@ HWY_INLINE void add_tap(D d, const hn::TFromD<D>* x, int64_t step, const hn::Vec
 template <int V, int P, class D>
 HWY_INLINE void add_part(D d, uint8_t left_out, const hn::TFromD<D>* x, int64_t step,
                          const hn::Vec<D> (&weight)[V], hn::Vec<D> (&sum)[P][V]) {
-  static_assert(ConvLines::most_left_out == 2);
-  switch (left_out) {
-    case 1:
-      return add_tap<0, 1>(d, x, step, weight, sum);
-    case 2:
-      return add_tap<0, 2>(d, x, step, weight, sum);
-    case 3:
-      return add_tap<1, 0>(d, x, step, weight, sum);
-    case 4:
-      return add_tap<1, 1>(d, x, step, weight, sum);
-    case 5:
-      return add_tap<1, 2>(d, x, step, weight, sum);
-    case 6:
-      return add_tap<2, 0>(d, x, step, weight, sum);
-    case 7:
-      return add_tap<2, 1>(d, x, step, weight, sum);
-    default:
-      return add_tap<2, 2>(d, x, step, weight, sum);
-  }
+  static_assert(ConvLines::most_left_out == 2 && P >= 4);
+  const int left = left_out / 3, right = left_out % 3;
+  if (left == 0) add_tap<0, 1>(d, x, step, weight, sum);
+  if (left < 2) add_tap<1, 2>(d, x, step, weight, sum);
+  add_tap<2, P - 2>(d, x, step, weight, sum);
+  if (right < 2) add_tap<P - 2, P - 1>(d, x, step, weight, sum);
+  if (right == 0) add_tap<P - 1, P>(d, x, step, weight, sum);
 }
 
 // Pixels from `pixel` on; `ends` says whether taps may leave pixels out.
@@ -109,10 +97,10 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
       const T* w = weights + tap.position * width;
       Vector weight[V];
       for (int v = 0; v < V; ++v) weight[v] = hn::LoadU(d, w + v * lanes);
-      if (ends && tap.left_out[part] > 0) {
+      if constexpr (ends) {
         add_part(d, tap.left_out[part], x, step, weight, sum);
       } else {
-        add_tap<0, 0>(d, x, step, weight, sum);
+        add_tap<0, P>(d, x, step, weight, sum);
       }
     }
     plane += f.plane_size;
