@@ -90,7 +90,7 @@ typedef enum {
 
 /* A dense, row-major tensor. */
 typedef struct {
-  void* data;
+  void* data;          /* aligned as elements of C are, or ONNXRUN_BAD_INPUT */
   const int64_t* dims; /* rank of them; may be NULL for rank 0 */
   int32_t rank;
   int32_t type; /* onnxrun_type */

@@ -48,8 +48,34 @@ void with_one(ElementFunction f, const T* x, T second, T* y, int64_t n) {
   array_function<T>(f)(operands, 2, y, n);
 }
 
+// Rows that share a call of a vector function, at most.
+constexpr int64_t rows_together = 64;
+
 // Elements from which on a row is worth calls of its own.
 constexpr int64_t long_row = 16;
+
+// NaN, or the largest of all or of those that are not NaN.
+template <typename T>
+[[gnu::always_inline]] inline T top_of(const T* x, int64_t n) {
+  if (n >= long_row) return largest_number(x, n);
+  T top = x[0];
+  for (int64_t i = 1; i < n; ++i) top = x[i] > top ? x[i] : top;
+  return top;
+}
+
+template <typename T>
+[[gnu::always_inline]] inline void subtract(const T* x, T second, T* y, int64_t n) {
+  if (n >= long_row) return with_one(ElementFunction::Sub, x, second, y, n);
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] - second;
+}
+
+template <typename T>
+[[gnu::always_inline]] inline double sum_of_row(const T* x, int64_t n) {
+  if (n >= long_row) return sum_in_double(x, n);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]);
+  return sum;
+}
 
 // exp(x - largest) / sum of it. Only differences enter, so nothing overflows. A NaN makes the sum
 // one, and so the whole row.
@@ -63,13 +89,11 @@ struct SoftmaxRule {
       }
       return;
     }
-    for (int64_t r = 0; r < count; ++r) {
-      with_one(ElementFunction::Sub, x + r * n, maximum(x + r * n, n), y + r * n, n);
-    }
+    for (int64_t at = 0; at < count * n; at += n) subtract(x + at, top_of(x + at, n), y + at, n);
     vexp(y, y, count * n);
-    for (int64_t r = 0; r < count; ++r) {
-      const T scale = static_cast<T>(1 / sum_in_double(y + r * n, n));
-      with_one(ElementFunction::Mul, y + r * n, scale, y + r * n, n);
+    for (int64_t r = 0; r < count; ++r, y += n) {
+      const T scale = static_cast<T>(1 / sum_of_row(y, n));
+      for (int64_t i = 0; i < n; ++i) y[i] *= scale;
     }
   }
 
@@ -107,13 +131,13 @@ struct LogSoftmaxRule {
   static void rows(const T* x, T* y, int64_t count, int64_t n) {
     Scratch scratch(static_cast<size_t>(count * n) * sizeof(T));
     T* part = scratch.as<T>();
-    for (int64_t r = 0; r < count; ++r) {
-      with_one(ElementFunction::Sub, x + r * n, maximum(x + r * n, n), y + r * n, n);
-    }
+    std::array<double, rows_together> sums;
+    for (int64_t at = 0; at < count * n; at += n) subtract(x + at, top_of(x + at, n), y + at, n);
     vexp(y, part, count * n);
-    for (int64_t r = 0; r < count; ++r) {
-      const T log = static_cast<T>(std::log(sum_in_double(part + r * n, n)));
-      with_one(ElementFunction::Sub, y + r * n, log, y + r * n, n);
+    for (int64_t r = 0; r < count; ++r) sums[static_cast<size_t>(r)] = sum_of_row(part + r * n, n);
+    vlog(sums.data(), sums.data(), count);
+    for (int64_t r = 0; r < count; ++r, y += n) {
+      subtract(y, static_cast<T>(sums[static_cast<size_t>(r)]), y, n);
     }
   }
 
@@ -129,7 +153,8 @@ struct LogSoftmaxRule {
       vexp(part.data(), part.data(), c.width);
       for (size_t j = 0; j < width; ++j) sums[j] += static_cast<double>(part[j]);
     }
-    for (size_t j = 0; j < width; ++j) part[j] = static_cast<T>(std::log(sums[j]));
+    vlog(sums.data(), sums.data(), c.width);
+    for (size_t j = 0; j < width; ++j) part[j] = static_cast<T>(sums[j]);
     for (int64_t k = 0; k < c.length; ++k) {
       const T* from = c.x + k * c.stride;
       T* to = c.y + k * c.stride;
@@ -234,10 +259,9 @@ class SoftmaxOp final : public Op {
     parallel_for(units, grain, piece);
   }
 
-  // Short rows share the calls of vector functions.
   template <typename T>
   static void run_rows(const AxisSplit& s, const T* x, T* y) {
-    const int64_t together = std::max<int64_t>(1, 512 / s.length);
+    const int64_t together = std::clamp<int64_t>(512 / s.length, 1, rows_together);
     const int64_t groups = (s.outer + together - 1) / together;
     auto piece = [&](int64_t begin, int64_t end) {
       for (int64_t g = begin; g < end; ++g) {

@@ -1,5 +1,8 @@
 #include "kernels/channel_convolution.h"
 
+#include <tuple>
+#include <utility>
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/channel_convolution.cpp"
 #include <hwy/foreach_target.h>
@@ -17,8 +20,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Pixels whose sums are held in registers, of one or two vectors each.
 #if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_SCALAR
 constexpr int most_pixels(int vectors) { return vectors == 1 ? 8 : 6; }
+// Rows of three taps whose gradients are.
+constexpr int most_rows(int) { return 0; }
 #else
 constexpr int most_pixels(int) { return 14; }
+constexpr int most_rows(int vectors) { return vectors == 1 ? 9 : 4; }
 #endif
 
 // Of lines of 8 to ConvLines::longest_left_out pixels, the shortest of in_pieces().
@@ -145,21 +151,27 @@ void convolve(const ChannelLine<T>& f) {
   convolve_vectors<2>(f);
 }
 
+// What tap n of all channels' taps meets at pixel 0, and its weight.
+template <typename T>
+HWY_INLINE std::pair<const T*, T*> places_of(const ChannelGradient<T>& g, int64_t n) {
+  const auto taps = static_cast<int64_t>(g.taps.size());
+  const int64_t channel = n / taps;
+  const LineTap& tap = g.taps[static_cast<size_t>(n % taps)];
+  return {g.planes + channel * g.plane_size + tap.input,
+          g.weights + (channel * g.positions + tap.position) * g.width};
+}
+
 // Weights first, first + 1, ... of all channels' taps.
 template <int V, int K, typename T>
 HWY_INLINE void add_gradient(const ChannelGradient<T>& g, int64_t first) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
   const int64_t lanes = lanes_of<T>(), width = V * lanes, step = g.step;
-  const auto taps = static_cast<int64_t>(g.taps.size());
   Vector sum[K][V];
   const T* x[K];
   T* to[K];
   for (int k = 0; k < K; ++k) {
-    const int64_t channel = (first + k) / taps;
-    const LineTap& tap = g.taps[static_cast<size_t>((first + k) % taps)];
-    x[k] = g.planes + channel * g.plane_size + tap.input;
-    to[k] = g.weights + (channel * g.positions + tap.position) * width;
+    std::tie(x[k], to[k]) = places_of(g, first + k);
     for (int v = 0; v < V; ++v) sum[k][v] = hn::Zero(d);
   }
   const T* out = g.out;
@@ -181,8 +193,96 @@ HWY_INLINE void add_gradient(const ChannelGradient<T>& g, int64_t first) {
   }
 }
 
+// Whether taps lie in rows of three neighbours, which meet the same elements one after another.
+template <typename T>
+bool is_in_threes(const ChannelGradient<T>& g) {
+  if (g.step != 1 || g.pixels < 2 || g.taps.size() % 3 != 0) return false;
+  for (size_t i = 0; i < g.taps.size(); ++i) {
+    const LineTap &tap = g.taps[i], &first = g.taps[i - i % 3];
+    const auto k = static_cast<int64_t>(i % 3);
+    if (tap.input != first.input + k || tap.position != first.position + k) return false;
+  }
+  return true;
+}
+
+// Taps [begin, end) of every row, of which tap k meets element `at` with the cotangent dy[k].
+template <int begin, int end, int V, int R, class D>
+HWY_INLINE void add_element(D d, const hn::TFromD<D>* const (&x)[R], int64_t at,
+                            const hn::Vec<D> (&dy)[3][V], hn::Vec<D> (&sum)[R][3][V]) {
+  HWY_UNROLL(9)
+  for (int r = 0; r < R; ++r) {
+    const auto in = hn::Set(d, x[r][at]);
+    HWY_UNROLL(3)
+    for (int k = begin; k < end; ++k) {
+      for (int v = 0; v < V; ++v) sum[r][k][v] = hn::MulAdd(in, dy[k][v], sum[r][k][v]);
+    }
+  }
+}
+
+// A line of pixels from element `at` on, and their cotangents.
+template <int V, int R, class D>
+HWY_INLINE void add_line(D d, const hn::TFromD<D>* const (&x)[R], int64_t at, int64_t pixels,
+                         const hn::TFromD<D>* out, hn::Vec<D> (&sum)[R][3][V]) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  hn::Vec<D> dy[3][V];
+  const auto load = [&]() HWY_ATTR __attribute__((always_inline)) {
+    for (int v = 0; v < V; ++v, out += lanes) dy[0][v] = hn::LoadU(d, out);
+  };
+  const auto pass_on = [&]<int k>() HWY_ATTR __attribute__((always_inline)) {
+    for (int v = 0; v < V; ++v) dy[k][v] = dy[k - 1][v];
+  };
+  load();
+  add_element<0, 1>(d, x, at, dy, sum);
+  pass_on.template operator()<1>();
+  load();
+  add_element<0, 2>(d, x, at + 1, dy, sum);
+  for (int64_t p = 2; p < pixels; ++p) {
+    pass_on.template operator()<2>();
+    pass_on.template operator()<1>();
+    load();
+    add_element<0, 3>(d, x, at + p, dy, sum);
+  }
+  pass_on.template operator()<2>();
+  pass_on.template operator()<1>();
+  add_element<1, 3>(d, x, at + pixels, dy, sum);
+  pass_on.template operator()<2>();
+  add_element<2, 3>(d, x, at + pixels + 1, dy, sum);
+}
+
+// Rows first, first + 1, ... of all channels' taps: an element is read once for the three.
+template <int V, int R, typename T>
+HWY_INLINE void add_gradient_rows(const ChannelGradient<T>& g, int64_t first) {
+  const hn::ScalableTag<T> d;
+  hn::Vec<decltype(d)> sum[R][3][V];
+  const T* x[R];
+  T* to[R];
+  for (int r = 0; r < R; ++r) {
+    std::tie(x[r], to[r]) = places_of(g, 3 * (first + r));
+    for (int k = 0; k < 3; ++k) {
+      for (int v = 0; v < V; ++v) sum[r][k][v] = hn::Zero(d);
+    }
+  }
+  for (int64_t line = 0; line < g.lines; ++line) {
+    add_line(d, x, line * g.line_step, g.pixels, g.out + line * g.pixels * g.width, sum);
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int k = 0; k < 3; ++k) {
+      for (int v = 0; v < V; ++v, to[r] += lanes_of<T>()) {
+        hn::StoreU(hn::Add(hn::LoadU(d, to[r]), sum[r][k][v]), d, to[r]);
+      }
+    }
+  }
+}
+
 template <int V, typename T>
 void add_gradient_vectors(const ChannelGradient<T>& g) {
+  if constexpr (most_rows(V) > 0) {
+    if (is_in_threes(g)) {
+      return in_pieces<most_rows(V)>(g.channels * static_cast<int64_t>(g.taps.size() / 3),
+                                     [&]<int R>(int64_t first)
+                                         HWY_ATTR { add_gradient_rows<V, R>(g, first); });
+    }
+  }
   in_pieces<most_pixels(V)>(g.channels * static_cast<int64_t>(g.taps.size()),
                             [&]<int K>(int64_t first) HWY_ATTR { add_gradient<V, K>(g, first); });
 }

@@ -30,7 +30,7 @@ class Tensor {
 
   // A tensor over memory the caller owns; `keep_alive` may hold that memory's owner. `data` must
   // hold bytes_of(dtype, element_count(dims)) bytes (or that many std::string) for as long as any
-  // copy of the handle lives.
+  // copy of the handle lives. Throws BadInput if it is not aligned as those C++ values are.
   static Tensor wrap(void* data, DType dtype, Dims dims, std::shared_ptr<void> keep_alive = {});
 
   // Owned copies of C++ values: Tensor::of<float>({2, 2}, {1, 2, 3, 4}).

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <new>
 
@@ -51,6 +52,12 @@ Tensor::Tensor(DType dtype, Dims dims) : dtype_(dtype), dims_(std::move(dims)) {
 }
 
 Tensor Tensor::wrap(void* data, DType dtype, Dims dims, std::shared_ptr<void> keep_alive) {
+  // No element is wider than two words; a string is made of words.
+  const int64_t step = dtype == DType::String ? 8 : std::clamp<int64_t>(bytes_of(dtype, 1), 1, 8);
+  if (reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(step) != 0) {
+    fail(ErrorKind::BadInput, "elements of {} at an address that is not a multiple of {}",
+         onnxrun::to_string(dtype), step);
+  }
   Tensor t;
   t.dtype_ = dtype;
   t.dims_ = std::move(dims);

@@ -92,6 +92,9 @@ static void run(const onnxrun_model* model) {
   x.tensor.rank = 1;
   EXPECT(onnxrun_session_run_with(session, &x, 1) == ONNXRUN_BAD_INPUT);
   x.tensor.rank = 2;
+  x.tensor.data = (char*)xs + 1;
+  EXPECT(onnxrun_session_run_with(session, &x, 1) == ONNXRUN_BAD_INPUT);
+  x.tensor.data = xs;
   x.tensor.type = 99;
   EXPECT(onnxrun_session_run_with(session, &x, 1) == ONNXRUN_BAD_INPUT);
   x.name = "z";

@@ -24,8 +24,8 @@ Tensor reference(const Tensor& x, int64_t axis, bool log) {
 }
 
 const std::vector<std::pair<Dims, int64_t>> cases = {
-    {{5}, 0},    {{3, 4}, 1},    {{3, 4}, 0},    {{2, 3, 4}, 1}, {{2, 1, 3}, 1},
-    {{0, 3}, 1}, {{2, 0, 3}, 1}, {{7, 1000}, 1}, {{9, 130}, 0},  {{40, 3, 70}, 1},
+    {{5}, 0},       {{3, 4}, 1},    {{3, 4}, 0},   {{2, 3, 4}, 1},   {{2, 1, 3}, 1}, {{0, 3}, 1},
+    {{2, 0, 3}, 1}, {{7, 1000}, 1}, {{9, 130}, 0}, {{40, 3, 70}, 1}, {{150, 5}, 1},  {{70, 16}, 1},
 };
 
 TEST(Softmax, AlongAnyAxisInEveryType) {
@@ -46,6 +46,24 @@ TEST(Softmax, AlongAnyAxisInEveryType) {
                      op);
         Tensor same = run_op({op, {x}, {{"axis", axis - x.rank()}}})[0];
         EXPECT_TRUE(identical(y, same));
+      }
+    }
+  }
+}
+
+// However many rows share calls of vector functions.
+TEST(Softmax, RowsAloneHaveTheBitsOfTheBatch) {
+  for (int64_t length : {1, 5, 10, 15, 16, 40}) {
+    const Tensor x = convert(random_tensor({150, length}, 5, -9, 9), DType::Float32);
+    for (const char* op : {"Softmax", "LogSoftmax"}) {
+      const Tensor all = run_op({op, {x}})[0];
+      for (int64_t row : {0, 63, 64, 149}) {
+        const auto at = [&](const Tensor& t) {
+          return t.span<float>().subspan(static_cast<size_t>(row * length),
+                                         static_cast<size_t>(length));
+        };
+        const Tensor alone = run_op({op, {Tensor::of<float>({1, length}, at(x))}})[0];
+        EXPECT_TRUE(identical(alone, Tensor::of<float>({1, length}, at(all)))) << op << length;
       }
     }
   }

@@ -4,9 +4,12 @@
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 
+#include <cmath>
+#include <limits>
 #include <random>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "kernels/channel_convolver.h"
 #include "kernels/flat_convolver.h"
@@ -205,6 +208,28 @@ TEST_P(Convolutions, VectorsOfChannelsGiveTheSame) {
     SCOPED_TRACE(i);
     compare_channels<float>(many_channels[i]);
     compare_channels<double>(many_channels[i]);
+  }
+}
+
+// What the windows of one kernel position never meet is not multiplied there, not even by 0.
+TEST_P(Convolutions, WeightsOfPositionsThatDoNotMeetAnElementStayFinite) {
+  for (int64_t outputs : {16, 32}) {
+    const ConvShape s =
+        ConvolutionCase{1, 1, 12, outputs, {7, 9}, {3, 3}, {1, 1}, {1, 1}, {1, 1}}.shape();
+    const auto lines = ConvLines::of_output(s.window, s.in_channels);
+    ASSERT_TRUE(lines);
+    const auto dy = numbers<float>(s.y_at(1, 0), 3);
+    // The ends of the third line of channel 0.
+    for (const auto& [element, unmet] : {std::pair<size_t, int>{18, 2}, {26, 0}}) {
+      auto x = numbers<float>(s.x_at(1, 0), 1);
+      x[element] = std::numeric_limits<float>::infinity();
+      std::vector<float> dw(static_cast<size_t>(s.w_at(1)));
+      ChannelConvolver<float>(s, *lines, false).weight_grad(x.data(), dy.data(), dw.data());
+      for (size_t i = 0; i < dw.size(); ++i) {
+        const bool meets = i / 9 % 12 == 0 && static_cast<int>(i % 3) != unmet;
+        EXPECT_EQ(std::isfinite(dw[i]), !meets) << "element " << element << ", weight " << i;
+      }
+    }
   }
 }
 

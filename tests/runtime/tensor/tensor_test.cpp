@@ -29,6 +29,28 @@ TEST(Tensor, IsReadAsWhatItIs) {
   EXPECT_EQ(Tensor::of<bool>({1}, {true}).data<uint8_t>()[0], 1);
 }
 
+// Loops over elements count on aligned ones.
+TEST(Tensor, WrapsAlignedElementsOnly) {
+  alignas(8) std::byte memory[24] = {};
+  const auto wraps = [&](size_t at, DType dtype) {
+    try {
+      return Tensor::wrap(memory + at, dtype, {1}).raw() == memory + at;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::BadInput) << e.what();
+      return false;
+    }
+  };
+  EXPECT_TRUE(wraps(1, DType::UInt8));
+  EXPECT_TRUE(wraps(1, DType::Int4));
+  EXPECT_TRUE(wraps(2, DType::Float16));
+  EXPECT_FALSE(wraps(1, DType::Float16));
+  EXPECT_TRUE(wraps(4, DType::Float32));
+  EXPECT_FALSE(wraps(2, DType::Float32));
+  EXPECT_FALSE(wraps(4, DType::Int64));
+  EXPECT_TRUE(wraps(8, DType::Complex128));
+  EXPECT_FALSE(wraps(4, DType::Complex128));
+}
+
 TEST(RuntimeValue, HasElementsOrIsAnError) {
   expect_internal([] { static_cast<void>(RuntimeValue().elements()); });
   expect_internal([] { static_cast<void>(RuntimeValue(Tensor::scalar(1.0f)).elements()); });
