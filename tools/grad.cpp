@@ -112,6 +112,9 @@ class Grad final : public Command {
       bool of_loss = !targets_.empty() || loss_.common.reduction || loss_.common.class_axis;
       if (of_loss)
         fail(ErrorKind::Usage, "--target, --reduction and --class-axis belong to --loss");
+      // Without a loss it is the outputs of a run that are differentiated.
+      if (modes_.batchnorm || modes_.bn_variance || modes_.dropout)
+        fail(ErrorKind::Usage, "--batchnorm, --bn-variance and --dropout belong to --loss");
     } else if (!of_.empty() || !cotangents_.empty()) {
       fail(ErrorKind::Usage, "give --loss, or --of with --cotangent");
     } else if (targets_.empty() != is_own_output(loss_)) {
@@ -263,8 +266,8 @@ class Grad final : public Command {
   void add_loss(GradientTask& task) {
     LearningTask learning = learning_task(task.graph());
     TrainingOptions options = learning.training_options();
-    options.batch_statistics = modes_.batchnorm == "batch";
-    options.dropout = modes_.dropout == "on";
+    options.batch_statistics = modes_.batch_statistics();
+    options.dropout = modes_.drops_out();
     std::map<std::string, Dims> dims;
     std::vector<Tensor> values;
     for (const FeedTarget& target : learning.targets) {

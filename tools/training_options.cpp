@@ -209,9 +209,9 @@ TrainerOptions trainer_options(const OptimizerChoice& optimizer, const ModeChoic
   o.beta2 = optimizer.beta2;
   o.eps = optimizer.eps;
   o.alpha = optimizer.alpha;
-  o.batch_statistics = modes.batchnorm == "batch";
+  o.batch_statistics = modes.batch_statistics();
   if (modes.bn_variance) o.unbiased_variance = *modes.bn_variance == "unbiased";
-  o.dropout = modes.dropout == "on";
+  o.dropout = modes.drops_out();
   o.seed = common.seed;
   o.optimize = common.optimize > 0;
   o.threads = common.threads;

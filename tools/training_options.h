@@ -28,8 +28,11 @@ struct ParameterChoice {
 
 // --batchnorm, --bn-variance, --dropout, --precision.
 struct ModeChoice {
-  std::string batchnorm = "batch", dropout = "on", precision;
-  std::optional<std::string> bn_variance;
+  std::optional<std::string> batchnorm, bn_variance, dropout;
+  std::string precision;
+
+  bool batch_statistics() const { return batchnorm != "frozen"; }
+  bool drops_out() const { return dropout != "off"; }
 };
 
 // --loss and what belongs to all losses.

@@ -55,6 +55,15 @@ HWY_INLINE void in_pieces(int64_t count, const F& f) {
   }
 }
 
+// Whether taps lie in rows of three that meet neighbouring elements.
+bool meet_in_threes(std::span<const LineTap> taps, int64_t step) {
+  if (step != 1 || taps.size() % 3 != 0) return false;
+  for (size_t i = 0; i < taps.size(); ++i) {
+    if (taps[i].input != taps[i - i % 3].input + static_cast<int64_t>(i % 3)) return false;
+  }
+  return true;
+}
+
 // What pixels [begin, end) meet, times the weights.
 template <int begin, int end, int V, int P, class D>
 HWY_INLINE void add_tap(D d, const hn::TFromD<D>* x, int64_t step, const hn::Vec<D> (&weight)[V],
@@ -79,8 +88,59 @@ HWY_INLINE void add_part(D d, uint8_t left_out, const hn::TFromD<D>* x, int64_t 
   if (right == 0) add_tap<P - 1, P>(d, x, step, weight, sum);
 }
 
-// Pixels from `pixel` on; `ends` says whether taps may leave pixels out.
-template <bool ends, int V, int P, typename T>
+// Three taps that meet neighbouring elements: each is read once.
+template <int V, int P, class D>
+HWY_INLINE void add_three(D d, const hn::TFromD<D>* x, const hn::Vec<D> (&weight)[3][V],
+                          hn::Vec<D> (&sum)[P][V]) {
+  HWY_UNROLL(16)
+  for (int e = 0; e < P + 2; ++e) {
+    const auto in = hn::Set(d, x[e]);
+    HWY_UNROLL(3)
+    for (int k = 0; k < 3; ++k) {
+      const int p = e - k;
+      if (p < 0 || p >= P) continue;
+      for (int v = 0; v < V; ++v) sum[p][v] = hn::MulAdd(in, weight[k][v], sum[p][v]);
+    }
+  }
+}
+
+template <int V, class D>
+HWY_INLINE void load_weights(D d, const hn::TFromD<D>* w, hn::Vec<D> (&weight)[V]) {
+  for (int v = 0; v < V; ++v) weight[v] = hn::LoadU(d, w + v * static_cast<int64_t>(hn::Lanes(d)));
+}
+
+// Whether taps may leave pixels out, or meet neighbouring elements three by three.
+enum class Taps : uint8_t { whole, in_part, threes };
+
+// All taps of a channel, whose pixel 0 lies at `plane`.
+template <Taps taps, int V, int P, typename T>
+HWY_INLINE void add_channel(const ChannelLine<T>& f, size_t part, const T* plane, const T* weights,
+                            hn::Vec<hn::ScalableTag<T>> (&sum)[P][V]) {
+  const hn::ScalableTag<T> d;
+  const int64_t width = V * lanes_of<T>();
+  if constexpr (taps == Taps::threes) {
+    for (size_t t = 0; t < f.taps.size(); t += 3) {
+      hn::Vec<decltype(d)> weight[3][V];
+      for (size_t k = 0; k < 3; ++k) {
+        load_weights(d, weights + f.taps[t + k].position * width, weight[k]);
+      }
+      add_three(d, plane + f.taps[t].input, weight, sum);
+    }
+    return;
+  }
+  for (const LineTap& tap : f.taps) {
+    hn::Vec<decltype(d)> weight[V];
+    load_weights(d, weights + tap.position * width, weight);
+    if constexpr (taps == Taps::in_part) {
+      add_part(d, tap.left_out[part], plane + tap.input, f.step, weight, sum);
+    } else {
+      add_tap<0, P>(d, plane + tap.input, f.step, weight, sum);
+    }
+  }
+}
+
+// Pixels from `pixel` on.
+template <Taps taps, int V, int P, typename T>
 HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
   const hn::ScalableTag<T> d;
   using Vector = hn::Vec<decltype(d)>;
@@ -98,17 +158,7 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
   const T* plane = f.planes + pixel * step;
   const T* weights = f.weights;
   for (int64_t c = 0; c < f.channels; ++c) {
-    for (const LineTap& tap : f.taps) {
-      const T* x = plane + tap.input;
-      const T* w = weights + tap.position * width;
-      Vector weight[V];
-      for (int v = 0; v < V; ++v) weight[v] = hn::LoadU(d, w + v * lanes);
-      if constexpr (ends) {
-        add_part(d, tap.left_out[part], x, step, weight, sum);
-      } else {
-        add_tap<0, P>(d, x, step, weight, sum);
-      }
-    }
+    add_channel<taps>(f, part, plane, weights, sum);
     plane += f.plane_size;
     weights += f.positions * width;
   }
@@ -137,11 +187,16 @@ HWY_INLINE void convolve_pixels(const ChannelLine<T>& f, int64_t pixel) {
 
 template <int V, typename T>
 void convolve_vectors(const ChannelLine<T>& f) {
+  const bool threes = V == 1 && !f.leaves_out && meet_in_threes(f.taps, f.step);
   in_pieces<most_pixels(V)>(f.pixels, [&]<int P>(int64_t pixel) HWY_ATTR {
     if constexpr (P >= shortest_piece(V)) {
-      if (f.leaves_out) return convolve_pixels<true, V, P>(f, pixel);
+      if (f.leaves_out) return convolve_pixels<Taps::in_part, V, P>(f, pixel);
     }
-    convolve_pixels<false, V, P>(f, pixel);
+    // Two vectors of each element are enough to multiply while the next is read.
+    if constexpr (V == 1 && P >= 4) {
+      if (threes) return convolve_pixels<Taps::threes, V, P>(f, pixel);
+    }
+    convolve_pixels<Taps::whole, V, P>(f, pixel);
   });
 }
 
@@ -193,14 +248,14 @@ HWY_INLINE void add_gradient(const ChannelGradient<T>& g, int64_t first) {
   }
 }
 
-// Whether taps lie in rows of three neighbours, which meet the same elements one after another.
+// Whether that is so of their weights too.
 template <typename T>
 bool is_in_threes(const ChannelGradient<T>& g) {
-  if (g.step != 1 || g.pixels < 2 || g.taps.size() % 3 != 0) return false;
+  if (g.pixels < 2 || !meet_in_threes(g.taps, g.step)) return false;
   for (size_t i = 0; i < g.taps.size(); ++i) {
-    const LineTap &tap = g.taps[i], &first = g.taps[i - i % 3];
-    const auto k = static_cast<int64_t>(i % 3);
-    if (tap.input != first.input + k || tap.position != first.position + k) return false;
+    if (g.taps[i].position != g.taps[i - i % 3].position + static_cast<int64_t>(i % 3)) {
+      return false;
+    }
   }
   return true;
 }
