@@ -41,11 +41,20 @@ Times times_of(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k) {
   const std::vector<T> a(static_cast<size_t>(m * k), T(0.5)),
       b(static_cast<size_t>(k * n), T(0.25));
   std::vector<T> c(static_cast<size_t>(m * n));
+  const GemmArgs<T> args{m,
+                         n,
+                         k,
+                         1,
+                         matrix_view(a.data(), trans_a ? m : k, trans_a),
+                         matrix_view(b.data(), trans_b ? k : n, trans_b),
+                         0,
+                         c.data(),
+                         n};
   const int64_t calls = 1 + least_work / (m * n * k);
   auto by = [&](bool openblas) {
     const double all = seconds_of([&] {
       for (int64_t i = 0; i < calls; ++i) {
-        gemm_by<T>(openblas, trans_a, trans_b, m, n, k, 1, a.data(), b.data(), 0, c.data());
+        openblas ? openblas_gemm(args) : gemm(args);
       }
     });
     return all / static_cast<double>(calls);

@@ -6,6 +6,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/threads.h"
 #include "kernels/gemm-inl.h"
@@ -167,31 +168,76 @@ void gemm_packing(const GemmArgs<T>& g) {
 }
 
 template <typename T>
-void gemm_any(const GemmArgs<T>& g) {
-  if (g.m <= 0 || g.n <= 0) return;
-  if (g.b.column_step == 1 && g.m <= max_rows && g.n <= panel_width<T>() && g.k <= block_terms) {
-    return multiply_few_rows(block_at(g, 0), g.a.data, g.b.data, g.c, g.m, g.n);
-  }
-  if (g.n == 1 && g.ldc == 1 && g.m > 1) {
-    // The transposed product, whose result is one row.
-    return gemm_any(GemmArgs<T>{1,
-                                g.m,
-                                g.k,
-                                g.alpha,
-                                {g.b.data, g.b.column_step, g.b.row_step},
-                                {g.a.data, g.a.column_step, g.a.row_step},
-                                g.beta,
-                                g.c,
-                                g.m,
-                                g.limits});
-  }
-  bool is_direct = g.b.column_step == 1 || g.n == 1 || g.k == 0;
+bool has_no_elements(const GemmArgs<T>& g) {
+  return g.m <= 0 || g.n <= 0;
+}
+template <typename T>
+void gemm_nothing(const GemmArgs<T>&) {}
+
+template <typename T>
+bool is_one_tile(const GemmArgs<T>& g) {
+  return g.b.column_step == 1 && g.m <= max_rows && g.n <= panel_width<T>() && g.k <= block_terms;
+}
+template <typename T>
+void gemm_one_tile(const GemmArgs<T>& g) {
+  multiply_few_rows(block_at(g, 0), g.a.data, g.b.data, g.c, g.m, g.n);
+}
+
+template <typename T>
+bool is_one_column(const GemmArgs<T>& g) {
+  return g.n == 1 && g.ldc == 1 && g.m > 1;
+}
+template <typename T, size_t i = 0>
+void gemm_any(const GemmArgs<T>& g);
+// The transposed product, whose result is one row.
+template <typename T>
+void gemm_as_row(const GemmArgs<T>& g) {
+  gemm_any(GemmArgs<T>{1,
+                       g.m,
+                       g.k,
+                       g.alpha,
+                       {g.b.data, g.b.column_step, g.b.row_step},
+                       {g.a.data, g.a.column_step, g.a.row_step},
+                       g.beta,
+                       g.c,
+                       g.m,
+                       g.limits});
+}
+
+template <typename T>
+bool has_rows_of_b(const GemmArgs<T>& g) {
+  return g.b.column_step == 1 || g.n == 1 || g.k == 0;
+}
+template <typename T>
+bool reads_b_in_place(const GemmArgs<T>& g) {
   constexpr auto bytes = static_cast<int64_t>(sizeof(T));
   const int64_t few_rows = g.b.row_step * bytes % clashing_bytes == 0 ? max_rows : direct_rows;
   const int64_t few_elements = g.a.column_step == 1 ? direct_elements : direct_bytes / bytes;
-  if (is_direct && (g.m <= few_rows || g.n * g.k <= few_elements)) return gemm_direct(g);
-  if (!is_direct && g.m <= max_rows && g.b.row_step == 1) return gemm_by_columns(g);
-  gemm_packing(g);
+  return has_rows_of_b(g) && (g.m <= few_rows || g.n * g.k <= few_elements);
+}
+template <typename T>
+bool reads_columns_in_place(const GemmArgs<T>& g) {
+  return !has_rows_of_b(g) && g.m <= max_rows && g.b.row_step == 1;
+}
+
+template <typename T>
+inline constexpr GemmKernel<T> kernels[] = {
+    {"nothing", has_no_elements<T>, gemm_nothing<T>},
+    {"one tile", is_one_tile<T>, gemm_one_tile<T>},
+    {"as one row", is_one_column<T>, gemm_as_row<T>},
+    {"B where it lies", reads_b_in_place<T>, gemm_direct<T>},
+    {"columns of B where they lie", reads_columns_in_place<T>, gemm_by_columns<T>},
+    {"B packed every run", always<GemmArgs<T>>, gemm_packing<T>},
+};
+
+// The first kernel from i on that applies, without calls by pointers.
+template <typename T, size_t i>
+void gemm_any(const GemmArgs<T>& g) {
+  constexpr const GemmKernel<T>& kernel = kernels<T>[i];
+  if constexpr (i + 1 < std::size(kernels<T>)) {
+    if (!kernel.applies(g)) return gemm_any<T, i + 1>(g);
+  }
+  kernel.run(g);
 }
 
 template <typename T>
@@ -257,6 +303,8 @@ void gemm_packed_double(const GemmArgs<double>& g, const double* packed, bool fr
 
 void gemm_float(const GemmArgs<float>& args) { gemm_any(args); }
 void gemm_double(const GemmArgs<double>& args) { gemm_any(args); }
+std::span<const GemmKernel<float>> kernels_float() { return kernels<float>; }
+std::span<const GemmKernel<double>> kernels_double() { return kernels<double>; }
 
 }  // namespace onnxrun::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -268,6 +316,17 @@ HWY_EXPORT(gemm_float);
 HWY_EXPORT(gemm_double);
 void gemm(const GemmArgs<float>& args) { HWY_DYNAMIC_DISPATCH(gemm_float)(args); }
 void gemm(const GemmArgs<double>& args) { HWY_DYNAMIC_DISPATCH(gemm_double)(args); }
+
+HWY_EXPORT(kernels_float);
+HWY_EXPORT(kernels_double);
+template <>
+std::span<const GemmKernel<float>> gemm_kernels<float>() {
+  return HWY_DYNAMIC_DISPATCH(kernels_float)();
+}
+template <>
+std::span<const GemmKernel<double>> gemm_kernels<double>() {
+  return HWY_DYNAMIC_DISPATCH(kernels_double)();
+}
 
 HWY_EXPORT(packed_floats);
 HWY_EXPORT(packed_doubles);

@@ -16,8 +16,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <type_traits>
 
+#include "kernels/kernel_list.h"
 #include "kernels/limits.h"
 
 namespace onnxrun {
@@ -49,6 +51,17 @@ struct GemmArgs {
 
 void gemm(const GemmArgs<float>& args);
 void gemm(const GemmArgs<double>& args);
+
+// What gemm() chooses from, by the sizes and the steps of the matrices. All that apply to a product
+// give the same bits.
+template <typename T>
+using GemmKernel = Kernel<GemmArgs<T>>;
+template <typename T>
+std::span<const GemmKernel<T>> gemm_kernels();
+template <>
+std::span<const GemmKernel<float>> gemm_kernels<float>();
+template <>
+std::span<const GemmKernel<double>> gemm_kernels<double>();
 
 // op(B) laid out for products with it again and again, of a few rows each: what one processor's
 // kernel wants, so it is not stored anywhere. In float and double.

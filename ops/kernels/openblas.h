@@ -48,28 +48,6 @@ class OpenBlasFrom {
 void openblas_gemm(const GemmArgs<float>& args);
 void openblas_gemm(const GemmArgs<double>& args);
 
-// The same with the arguments of BLAS's gemm, by the kernels that `by_openblas` says; integers have
-// but the library's own.
-template <typename T>
-void gemm_by(bool by_openblas, bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
-             std::type_identity_t<T> alpha, const T* a, const T* b, std::type_identity_t<T> beta,
-             T* c, const Limits<T>* limits = nullptr) {
-  const GemmArgs<T> args{m,
-                         n,
-                         k,
-                         alpha,
-                         matrix_view(a, trans_a ? m : k, trans_a),
-                         matrix_view(b, trans_b ? k : n, trans_b),
-                         beta,
-                         c,
-                         n,
-                         limits};
-  if constexpr (std::is_floating_point_v<T>) {
-    if (by_openblas) return openblas_gemm(args);
-  }
-  gemm(args);
-}
-
 // P A = L U of a matrix of n x n numbers that are finite, in place of it.
 class OpenBlasFactors {
  public:

@@ -31,15 +31,34 @@ Tensor packed_columns(const PlannedProduct& p, const Tensor& b) {
   return packed;
 }
 
+template <typename T>
+const GemmKernel<T>* own_kernel(const PlannedProduct& p) {
+  return &chosen(gemm_kernels<T>(), p.args<T>(1, nullptr, nullptr, 0, nullptr, nullptr));
+}
+
 }  // namespace
 
 void PlannedProduct::choose_kernel(const PrepareContext& c, size_t b, DType type) {
-  by_openblas = dtypes::floats.contains(type) && openblas_takes(c.products(), m, n, k);
-  if (by_openblas || !is_packed_once(*this, c, b, type)) return;
-  packed = c.packed(b, trans_b ? "panels of rows" : "panels of columns", [&] {
-    return type == DType::Float32 ? packed_columns<float>(*this, *c.constant(b))
-                                  : packed_columns<double>(*this, *c.constant(b));
-  });
+  if (!dtypes::floats.contains(type)) return;
+  by_openblas = openblas_takes(c.products(), m, n, k);
+  if (by_openblas) return;
+  if (is_packed_once(*this, c, b, type)) {
+    packed = c.packed(b, trans_b ? "panels of rows" : "panels of columns", [&] {
+      return type == DType::Float32 ? packed_columns<float>(*this, *c.constant(b))
+                                    : packed_columns<double>(*this, *c.constant(b));
+    });
+  } else if (type == DType::Float64) {
+    own = {nullptr, own_kernel<double>(*this)};
+  } else {
+    own = {own_kernel<float>(*this), nullptr};
+  }
+}
+
+std::string_view PlannedProduct::kernel() const {
+  if (by_openblas) return "openblas";
+  if (packed.defined()) return "B packed once";
+  const auto [for_floats, for_doubles] = own;
+  return for_floats ? for_floats->name : for_doubles ? for_doubles->name : "";
 }
 
 }  // namespace onnxrun

@@ -34,6 +34,20 @@ std::vector<KernelNameRow> kernel_name_rows() {
   const Tensor scales = Tensor::of<float>({3}, {1, 1, 2}), none(DType::Float32, {0});
   const Attributes linear{{"mode", std::string("linear")}};
   return {
+      {"one tile", "MatMul", random_floats({3, 4}), {random_floats({4, 5})}},
+      {"as one row", "MatMul", random_floats({30, 4}), {random_floats({4, 1})}},
+      {"B where it lies", "Gemm", random_floats({30, 4}), {random_floats({4, 5})}},
+      {"columns of B where they lie",
+       "Gemm",
+       random_floats({3, 4}),
+       {random_floats({5, 4})},
+       {{"transB", int64_t{1}}}},
+      {"B packed every run",
+       "Gemm",
+       convert(random_floats({30, 4}), DType::Float16),
+       {convert(random_floats({5, 4}), DType::Float16)},
+       {{"transB", int64_t{1}}}},
+      {"B packed once", "MatMul", random_floats({30, 100}), {random_floats({100, 90})}},
       {"rows", "Softmax", random_floats({3, 4})},
       {"columns", "Softmax", random_floats({3, 4}), {}, {{"axis", int64_t{0}}}},
       {"columns", "LogSoftmax", convert(random_floats({3, 4}), DType::Float16)},

@@ -205,6 +205,43 @@ TEST_P(Gemm, ElementsDoNotDependOnTheShapeAround) {
   }
 }
 
+// The number of kernels that apply.
+template <typename T>
+size_t expect_same_bits_by_all(const GemmCase& s) {
+  SCOPED_TRACE(::testing::Message() << s << " of " << typeid(T).name());
+  GemmOperands<T> expected(s);
+  expected.multiply(s);
+  size_t count = 0;
+  for (const GemmKernel<T>& kernel : gemm_kernels<T>()) {
+    GemmOperands<T> x(s);
+    const GemmArgs<T> args{s.m,
+                           s.n,
+                           s.k,
+                           static_cast<T>(s.alpha),
+                           matrix_view(x.a.data(), x.lda, s.trans_a),
+                           matrix_view(x.b.data(), x.ldb, s.trans_b),
+                           static_cast<T>(s.beta),
+                           x.c.data(),
+                           x.ldc};
+    if (!kernel.applies(args)) continue;
+    kernel.run(args);
+    EXPECT_TRUE(same_bits(expected.c, x.c)) << kernel.name;
+    ++count;
+  }
+  return count;
+}
+
+TEST_P(Gemm, KernelsThatApplyGiveTheSameBits) {
+  for (bool ta : {false, true}) {
+    for (bool tb : {false, true}) {
+      EXPECT_GE(expect_same_bits_by_all<float>({ta, tb, 3, 5, 70, 0.5, 1}), 2u);
+      EXPECT_GE(expect_same_bits_by_all<double>({ta, tb, 3, 5, 70, 0.5, 1}), 2u);
+      EXPECT_GE(expect_same_bits_by_all<float>({ta, tb, 40, 1, 300, 1, 1}), 2u);
+      EXPECT_GE(expect_same_bits_by_all<double>({ta, tb, 4, 90, 300, 1, 0}), 2u);
+    }
+  }
+}
+
 TEST_P(Gemm, ElementsDoNotDependOnThreads) {
   for (const GemmCase& s : std::vector<GemmCase>{{false, true, 300, 333, 290, 1, 1},
                                                  {false, false, 5, 2100, 400},

@@ -128,7 +128,8 @@ TEST(FuseLimits, KeepEveryBitInOneNode) {
       }
     }
   }
-  EXPECT_EQ(kernels, (std::set<std::string>{"", "B packed once", "depthwise", "flat", "matrix"}));
+  EXPECT_EQ(kernels, (std::set<std::string>{"B packed once", "B where it lies", "as one row",
+                                            "depthwise", "flat", "matrix"}));
 }
 
 TEST(FuseLimits, TakeSumsOfNothing) {
