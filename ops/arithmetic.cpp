@@ -78,6 +78,9 @@ T apply_wrapping(T a, T b) {
 // Integer tensors of rank 0 or 1 are mostly shapes: their arithmetic is followed symbolically.
 template <typename Rule>
 Dim apply_symbolic(const Dim& a, const Dim& b) {
+  if constexpr (!std::is_same_v<Rule, DivRule>) {
+    if (a.is_known() && b.is_known()) return Dim(apply_wrapping<Rule>(a.value(), b.value()));
+  }
   if constexpr (std::is_same_v<Rule, AddRule>) return a + b;
   if constexpr (std::is_same_v<Rule, SubRule>) return a - b;
   if constexpr (std::is_same_v<Rule, MulRule>) return a * b;

@@ -25,13 +25,17 @@ struct Blocks {
   // Calls f(offset in the columns, offset in the image) for all elements inside.
   template <typename F>
   void for_each(const F& f) const {
-    walk(0, 0, 0, 0, f);
+    const int64_t blocks = block_count();
+    walk(
+        0, 0, 0, 0, [&](int64_t row, int64_t column, int64_t at) __attribute__((always_inline)) {
+          f(row * blocks + column, at);
+        });
   }
 
  private:
   template <typename F>
   void walk(size_t axis, int64_t row, int64_t column, int64_t at, const F& f) const {
-    if (axis == image.size()) return f(row * block_count() + column, at);
+    if (axis == image.size()) return f(row, column, at);
     for (int64_t k = 0; k < kernel[axis]; ++k) {
       for (int64_t b = 0; b < count[axis]; ++b) {
         int64_t place = places[axis][static_cast<size_t>(k * count[axis] + b)];

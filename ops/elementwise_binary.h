@@ -19,26 +19,30 @@ struct BinaryRows final : KernelState {
   BroadcastRows<2> rows;
 };
 
+// One row of binary_loop().
+template <typename A, typename B, typename R, typename F>
+[[gnu::flatten]] void binary_row(const A* x, int64_t x_step, const B* y, int64_t y_step, R* z,
+                                 int64_t n, const F& f) {
+  using CA = ComputeType<A>;
+  using CB = ComputeType<B>;
+  if (x_step == 0) {
+    const CA first = static_cast<CA>(*x);
+    for (int64_t i = 0; i < n; ++i) z[i] = static_cast<R>(f(first, static_cast<CB>(y[i])));
+  } else if (y_step == 0) {
+    const CB second = static_cast<CB>(*y);
+    for (int64_t i = 0; i < n; ++i) z[i] = static_cast<R>(f(static_cast<CA>(x[i]), second));
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      z[i] = static_cast<R>(f(static_cast<CA>(x[i]), static_cast<CB>(y[i])));
+    }
+  }
+}
+
 // Applies f(a, b) to all pairs. A and R are the elements' types; arithmetic runs in ComputeType<A>.
 template <typename A, typename B, typename R, typename F>
 void binary_loop(const BroadcastRows<2>& rows, const A* a, const B* b, R* out, const F& f) {
-  using CA = ComputeType<A>;
-  using CB = ComputeType<B>;
   rows.for_each([&](int64_t at, const std::array<int64_t, 2>& in, int64_t n) {
-    const A* x = a + in[0];
-    const B* y = b + in[1];
-    R* z = out + at;
-    if (rows.step(0) == 0) {
-      const CA first = static_cast<CA>(*x);
-      for (int64_t i = 0; i < n; ++i) z[i] = static_cast<R>(f(first, static_cast<CB>(y[i])));
-    } else if (rows.step(1) == 0) {
-      const CB second = static_cast<CB>(*y);
-      for (int64_t i = 0; i < n; ++i) z[i] = static_cast<R>(f(static_cast<CA>(x[i]), second));
-    } else {
-      for (int64_t i = 0; i < n; ++i) {
-        z[i] = static_cast<R>(f(static_cast<CA>(x[i]), static_cast<CB>(y[i])));
-      }
-    }
+    binary_row(a + in[0], rows.step(0), b + in[1], rows.step(1), out + at, n, f);
   });
 }
 

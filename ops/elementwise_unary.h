@@ -118,7 +118,7 @@ class UnaryOp final : public Op, public ElementwiseOf<Rule>, public LimitsOf<Rul
 
  private:
   template <typename C>
-  void apply(const C* x, C* y, int64_t n) const {
+  [[gnu::flatten]] void apply(const C* x, C* y, int64_t n) const {
     if constexpr (requires { rule_.apply(x, y, n); }) {
       rule_.apply(x, y, n);
     } else if constexpr (HasFunction<Rule> && std::is_floating_point_v<C>) {

@@ -19,9 +19,10 @@ void gather(RunContext& c) {
       T* out = storage<T>(c.output(0));
       const I* indices = c.input(1).data<I>();
       auto take = [&](int64_t begin, int64_t end) {
-        places.for_each(indices, begin, end, [&](int64_t k, int64_t at) {
-          std::copy_n(in + at, block, out + k * block);
-        });
+        places.for_each(
+            indices, begin, end, [&](int64_t k, int64_t at) __attribute__((always_inline)) {
+              std::copy_n(in + at, block, out + k * block);
+            });
       };
       constexpr int64_t grain = 16384;
       if (places.count() * block <= grain) return take(0, places.count());

@@ -56,7 +56,7 @@ constexpr int64_t long_row = 16;
 
 // NaN, or the largest of all or of those that are not NaN.
 template <typename T>
-T top_of(const T* x, int64_t n) {
+[[gnu::always_inline]] inline T top_of(const T* x, int64_t n) {
   if (n >= long_row) return largest_number(x, n);
   T top = x[0];
   for (int64_t i = 1; i < n; ++i) top = x[i] > top ? x[i] : top;
@@ -64,13 +64,13 @@ T top_of(const T* x, int64_t n) {
 }
 
 template <typename T>
-void subtract(const T* x, T second, T* y, int64_t n) {
+[[gnu::always_inline]] inline void subtract(const T* x, T second, T* y, int64_t n) {
   if (n >= long_row) return with_one(ElementFunction::Sub, x, second, y, n);
   for (int64_t i = 0; i < n; ++i) y[i] = x[i] - second;
 }
 
 template <typename T>
-double sum_of_row(const T* x, int64_t n) {
+[[gnu::always_inline]] inline double sum_of_row(const T* x, int64_t n) {
   if (n >= long_row) return sum_in_double(x, n);
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]);

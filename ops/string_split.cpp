@@ -64,7 +64,7 @@ class StringSplit final : public Op {
   }
 
   // What is left after the last split keeps its white space behind, as Python's split() has it.
-  Parts by_white_space(std::string_view s) const {
+  [[gnu::flatten]] Parts by_white_space(std::string_view s) const {
     Parts parts;
     size_t begin = 0;
     bool inside = false;

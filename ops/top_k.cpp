@@ -14,7 +14,7 @@ namespace {
 
 // a comes before b in ascending order; NaN is the largest, as in PyTorch.
 template <typename C>
-bool less(C a, C b) {
+[[gnu::always_inline]] inline bool less(C a, C b) {
   if constexpr (std::is_floating_point_v<C>) {
     if (std::isnan(a)) return false;
     if (std::isnan(b)) return true;
@@ -100,10 +100,11 @@ class TopK final : public Op {
  private:
   // The first k of `order` become the places of the elements wanted; of equal ones the first.
   template <typename T>
-  void select(const T* x, int64_t step, int64_t k, std::vector<int64_t>& order) const {
+  [[gnu::flatten]] void select(const T* x, int64_t step, int64_t k,
+                               std::vector<int64_t>& order) const {
     using C = ComputeType<T>;
     std::iota(order.begin(), order.end(), 0);
-    auto before = [&](int64_t i, int64_t j) {
+    auto before = [&](int64_t i, int64_t j) __attribute__((always_inline)) {
       C a = static_cast<C>(x[i * step]), b = static_cast<C>(x[j * step]);
       if (less(a, b)) return !largest_;
       if (less(b, a)) return bool{largest_};

@@ -64,12 +64,12 @@ bool meet_in_threes(std::span<const LineTap> taps, int64_t step) {
   return true;
 }
 
-// What pixels [left, P - right) of P meet, times the weights.
-template <int left, int right, int V, int P, class D>
+// What pixels [begin, end) meet, times the weights.
+template <int begin, int end, int V, int P, class D>
 HWY_INLINE void add_tap(D d, const hn::TFromD<D>* x, int64_t step, const hn::Vec<D> (&weight)[V],
                         hn::Vec<D> (&sum)[P][V]) {
   HWY_UNROLL(16)
-  for (int p = left; p < P - right; ++p) {
+  for (int p = begin; p < end; ++p) {
     const auto in = hn::Set(d, x[p * step]);
     for (int v = 0; v < V; ++v) sum[p][v] = hn::MulAdd(in, weight[v], sum[p][v]);
   }
@@ -79,25 +79,13 @@ HWY_INLINE void add_tap(D d, const hn::TFromD<D>* x, int64_t step, const hn::Vec
 template <int V, int P, class D>
 HWY_INLINE void add_part(D d, uint8_t left_out, const hn::TFromD<D>* x, int64_t step,
                          const hn::Vec<D> (&weight)[V], hn::Vec<D> (&sum)[P][V]) {
-  static_assert(ConvLines::most_left_out == 2);
-  switch (left_out) {
-    case 1:
-      return add_tap<0, 1>(d, x, step, weight, sum);
-    case 2:
-      return add_tap<0, 2>(d, x, step, weight, sum);
-    case 3:
-      return add_tap<1, 0>(d, x, step, weight, sum);
-    case 4:
-      return add_tap<1, 1>(d, x, step, weight, sum);
-    case 5:
-      return add_tap<1, 2>(d, x, step, weight, sum);
-    case 6:
-      return add_tap<2, 0>(d, x, step, weight, sum);
-    case 7:
-      return add_tap<2, 1>(d, x, step, weight, sum);
-    default:
-      return add_tap<2, 2>(d, x, step, weight, sum);
-  }
+  static_assert(ConvLines::most_left_out == 2 && P >= 4);
+  const int left = left_out / 3, right = left_out % 3;
+  if (left == 0) add_tap<0, 1>(d, x, step, weight, sum);
+  if (left < 2) add_tap<1, 2>(d, x, step, weight, sum);
+  add_tap<2, P - 2>(d, x, step, weight, sum);
+  if (right < 2) add_tap<P - 2, P - 1>(d, x, step, weight, sum);
+  if (right == 0) add_tap<P - 1, P>(d, x, step, weight, sum);
 }
 
 // Three taps that meet neighbouring elements: each is read once.
@@ -143,10 +131,10 @@ HWY_INLINE void add_channel(const ChannelLine<T>& f, size_t part, const T* plane
   for (const LineTap& tap : f.taps) {
     hn::Vec<decltype(d)> weight[V];
     load_weights(d, weights + tap.position * width, weight);
-    if (taps == Taps::in_part && tap.left_out[part] > 0) {
+    if constexpr (taps == Taps::in_part) {
       add_part(d, tap.left_out[part], plane + tap.input, f.step, weight, sum);
     } else {
-      add_tap<0, 0>(d, plane + tap.input, f.step, weight, sum);
+      add_tap<0, P>(d, plane + tap.input, f.step, weight, sum);
     }
   }
 }
@@ -292,10 +280,10 @@ HWY_INLINE void add_line(D d, const hn::TFromD<D>* const (&x)[R], int64_t at, in
                          const hn::TFromD<D>* out, hn::Vec<D> (&sum)[R][3][V]) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<D> dy[3][V];
-  const auto load = [&]() HWY_ATTR {
+  const auto load = [&]() HWY_ATTR __attribute__((always_inline)) {
     for (int v = 0; v < V; ++v, out += lanes) dy[0][v] = hn::LoadU(d, out);
   };
-  const auto pass_on = [&]<int k>() HWY_ATTR {
+  const auto pass_on = [&]<int k>() HWY_ATTR __attribute__((always_inline)) {
     for (int v = 0; v < V; ++v) dy[k][v] = dy[k - 1][v];
   };
   load();

@@ -115,16 +115,17 @@ class StridedCopy {
 };
 
 template <typename T>
-void StridedCopy::copy_row(const T* in, T* out, int64_t begin, int64_t end) const {
-  const int64_t n = end - begin, step = row_.in;
+[[gnu::always_inline]] inline void StridedCopy::copy_row(const T* in, T* out, int64_t begin,
+                                                         int64_t end) const {
+  const int64_t n = end - begin, step = row_.in, out_step = row_.out;
   in += begin * step;
-  out += begin * row_.out;
-  if (row_.out == 1 && step == 1) {
+  out += begin * out_step;
+  if (out_step == 1 && step == 1) {
     std::copy_n(in, n, out);
-  } else if (row_.out == 1 && step == 0) {
+  } else if (out_step == 1 && step == 0) {
     std::fill_n(out, n, *in);
   } else {
-    for (int64_t i = 0; i < n; ++i) out[i * row_.out] = in[i * step];
+    for (int64_t i = 0; i < n; ++i) out[i * out_step] = in[i * step];
   }
 }
 

@@ -2,6 +2,10 @@
 
 namespace onnxrun {
 
+void fail_index(int64_t index, int64_t length) {
+  fail(ErrorKind::BadInput, "index {} is not in [{}, {})", index, -length, length);
+}
+
 ElementPlaces::ElementPlaces(std::span<const int64_t> data, std::span<const int64_t> indices,
                              int64_t axis) {
   auto a = static_cast<size_t>(normalize_axis(axis, static_cast<int64_t>(data.size())));

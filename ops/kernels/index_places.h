@@ -11,14 +11,14 @@
 
 namespace onnxrun {
 
+[[noreturn]] void fail_index(int64_t index, int64_t length);
+
 // An index into an axis of the given length, counted from the front. Throws BadInput if out of
 // range.
 template <typename I>
-int64_t checked_index(I index, int64_t length) {
+[[gnu::always_inline]] inline int64_t checked_index(I index, int64_t length) {
   auto at = static_cast<int64_t>(index);
-  if (at < -length || at >= length) {
-    fail(ErrorKind::BadInput, "index {} is not in [{}, {})", at, -length, length);
-  }
+  if (at < -length || at >= length) fail_index(at, length);
   return at < 0 ? at + length : at;
 }
 

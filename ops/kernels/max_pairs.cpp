@@ -109,7 +109,7 @@ HWY_INLINE void max_planes_of(D d, const PaddedPlane& p, const T* x, T* y, int64
 template <int height, class D, typename T>
 HWY_INLINE void gradient_line(D d, const PaddedPlane& p, const MaxCotangents<T>& c) {
   const int64_t lines = lines_of<height>(p), pitch = p.columns.input;
-  for_each_whole_vector(d, p.columns.output, [&](int64_t column) HWY_ATTR {
+  auto pairs = [&](int64_t column) HWY_ATTR __attribute__((always_inline)) {
     const auto largest = largest_of<height>(d, p, c.x + 2 * column);
     // As if added to zeros, whose sum with -0 is 0.
     auto flow = hn::Add(hn::Zero(d), hn::LoadU(d, c.dy + column));
@@ -118,7 +118,8 @@ HWY_INLINE void gradient_line(D d, const PaddedPlane& p, const MaxCotangents<T>&
     for (int64_t line = 0; line < lines; ++line, dx += pitch) {
       store_pairs(d, largest.where(2 * line, flow), largest.where(2 * line + 1, flow), dx);
     }
-  });
+  };
+  for_each_whole_vector(d, p.columns.output, pairs);
   const int64_t covered = 2 * p.columns.output;
   for (int64_t line = 0; line < lines && covered < pitch; ++line) {
     T* rest = c.dx + line * pitch + covered;

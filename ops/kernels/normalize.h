@@ -14,7 +14,7 @@ namespace onnxrun {
 // The sum of f(i) for i in [0, n), in lanes that vectorise and blocks whose sums are added in
 // double: good for any n, and the same however the caller splits its rows.
 template <typename C, typename F>
-double lane_sum(int64_t n, const F& f) {
+[[gnu::flatten]] double lane_sum(int64_t n, const F& f) {
   constexpr int64_t lanes = 16, block = 1024;
   double total = 0;
   for (int64_t start = 0; start < n; start += block) {

@@ -103,7 +103,7 @@ inline ReduceLayout::ReduceLayout(std::span<const int64_t> dims, const std::vect
 // Elements one after another, in eight interleaved accumulators and blocks: fast, and the error of
 // sums grows with the number of blocks only.
 template <typename Reducer, typename T>
-typename Reducer::Acc reduce_row(const T* x, int64_t n) {
+[[gnu::flatten]] typename Reducer::Acc reduce_row(const T* x, int64_t n) {
   using C = ComputeType<T>;
   using Acc = typename Reducer::Acc;
   if constexpr (requires { Reducer::row(x, n); }) return Reducer::row(x, n);
@@ -204,7 +204,8 @@ void reduce_rows(const ReduceLayout& l, const T* x, T* y, int64_t begin, int64_t
 inline constexpr int64_t reduce_columns_width = 128;
 
 template <typename Reducer, typename T>
-void reduce_columns(const ReduceLayout& l, const T* x, T* y, int64_t begin, int64_t end) {
+[[gnu::flatten]] void reduce_columns(const ReduceLayout& l, const T* x, T* y, int64_t begin,
+                                     int64_t end) {
   using C = ComputeType<T>;
   const int64_t tiles = (l.row() + reduce_columns_width - 1) / reduce_columns_width;
   std::array<typename Reducer::Acc, reduce_columns_width> acc;

@@ -240,7 +240,7 @@ HWY_INLINE double exp_and_sum_loop(const T* x, T shift, T* y, int64_t n) {
   const auto top = hn::Set(d, shift);
   DoubleSum<T> sum;
   int64_t i = 0;
-  auto next = [&]() HWY_ATTR {
+  auto next = [&]() HWY_ATTR __attribute__((always_inline)) {
     hwy::Prefetch(x + n + i);
     const auto v = ExpOfNegative()(d, hn::Sub(hn::LoadU(d, x + i), top));
     hn::StoreU(v, d, y + i);

@@ -44,9 +44,18 @@ void InferContext::set_output(size_t i, Type type) {
 // Lists of lengths are short; what is longer than this is data.
 static constexpr size_t max_content = 1024;
 
+// Lengths are of 64 bits, elements of the value's type: arithmetic of int32 wraps earlier.
+static bool fits(const Dim& element, DType dtype) {
+  return !element.is_known() || dtype != DType::Int32 ||
+         element.value() == static_cast<int32_t>(element.value());
+}
+
 void InferContext::set_content(size_t i, std::vector<Dim> elements) {
-  if (has_output(i) && elements.size() <= max_content)
-    graph_.value(node_.outputs[i]).content = std::move(elements);
+  if (!has_output(i) || elements.size() > max_content) return;
+  Value& value = graph_.value(node_.outputs[i]);
+  bool fit = std::all_of(elements.begin(), elements.end(),
+                         [&](const Dim& d) { return fits(d, value.type.dtype); });
+  if (fit) value.content = std::move(elements);
 }
 
 std::vector<Type> InferContext::infer_body(size_t k, const std::vector<Type>& formal,

@@ -1,3 +1,4 @@
+#include "builtin_ops.h"
 #include "support/op_tester.h"
 
 namespace onnxrun::testing {
@@ -15,6 +16,22 @@ TEST(Arithmetic, IntegersTruncateAndNeverTrap) {
   Tensor a = Tensor::of<int32_t>({4}, {7, -7, INT32_MIN, 5}),
          b = Tensor::of<int32_t>({4}, {2, 2, -1, 0});
   expect_close(run_op({"Div", {a, b}})[0], Tensor::of<int32_t>({4}, {3, -3, INT32_MIN, 0}));
+}
+
+// A cast to int64 of what had wrapped was folded to the number that had not.
+TEST(Arithmetic, FollowedIntegersWrap) {
+  Graph graph(builtin_ops());
+  GraphBuilder b(graph);
+  ValueId three = b.constant(Tensor::of<int32_t>({1}, {3}));
+  ValueId small = b.add("Mul", {three, three});
+  ValueId wrapped = b.add("Mul", {b.constant(Tensor::of<int32_t>({1}, {INT32_MAX})), three});
+  ASSERT_TRUE(graph.value(small).content);
+  EXPECT_EQ(to_string(*graph.value(small).content), "[9]");
+  EXPECT_FALSE(graph.value(wrapped).content);
+  ValueId most = b.ints({INT64_MAX});
+  ValueId sum = b.add("Add", {most, most}), product = b.add("Mul", {most, b.ints({3})});
+  EXPECT_EQ(to_string(*graph.value(sum).content), "[-2]");
+  EXPECT_EQ(to_string(*graph.value(product).content), "[9223372036854775805]");
 }
 
 TEST(Arithmetic, OldOpsetsBroadcastFromAnAxis) {
