@@ -110,7 +110,7 @@ HWY_INLINE void load_weights(D d, const hn::TFromD<D>* w, hn::Vec<D> (&weight)[V
 }
 
 // Whether taps may leave pixels out, or meet neighbouring elements three by three.
-enum class Taps : uint8_t { whole, in_part, threes };
+enum class Taps : uint8_t { Whole, InPart, Threes };
 
 // All taps of a channel, whose pixel 0 lies at `plane`.
 template <Taps taps, int V, int P, typename T>
@@ -118,7 +118,7 @@ HWY_INLINE void add_channel(const ChannelLine<T>& f, size_t part, const T* plane
                             hn::Vec<hn::ScalableTag<T>> (&sum)[P][V]) {
   const hn::ScalableTag<T> d;
   const int64_t width = V * lanes_of<T>();
-  if constexpr (taps == Taps::threes) {
+  if constexpr (taps == Taps::Threes) {
     for (size_t t = 0; t < f.taps.size(); t += 3) {
       hn::Vec<decltype(d)> weight[3][V];
       for (size_t k = 0; k < 3; ++k) {
@@ -131,7 +131,7 @@ HWY_INLINE void add_channel(const ChannelLine<T>& f, size_t part, const T* plane
   for (const LineTap& tap : f.taps) {
     hn::Vec<decltype(d)> weight[V];
     load_weights(d, weights + tap.position * width, weight);
-    if constexpr (taps == Taps::in_part) {
+    if constexpr (taps == Taps::InPart) {
       add_part(d, tap.left_out[part], plane + tap.input, f.step, weight, sum);
     } else {
       add_tap<0, P>(d, plane + tap.input, f.step, weight, sum);
@@ -190,13 +190,13 @@ void convolve_vectors(const ChannelLine<T>& f) {
   const bool threes = V == 1 && !f.leaves_out && meet_in_threes(f.taps, f.step);
   in_pieces<most_pixels(V)>(f.pixels, [&]<int P>(int64_t pixel) HWY_ATTR {
     if constexpr (P >= shortest_piece(V)) {
-      if (f.leaves_out) return convolve_pixels<Taps::in_part, V, P>(f, pixel);
+      if (f.leaves_out) return convolve_pixels<Taps::InPart, V, P>(f, pixel);
     }
     // Two vectors of each element are enough to multiply while the next is read.
     if constexpr (V == 1 && P >= 4) {
-      if (threes) return convolve_pixels<Taps::threes, V, P>(f, pixel);
+      if (threes) return convolve_pixels<Taps::Threes, V, P>(f, pixel);
     }
-    convolve_pixels<Taps::whole, V, P>(f, pixel);
+    convolve_pixels<Taps::Whole, V, P>(f, pixel);
   });
 }
 
